@@ -1,0 +1,49 @@
+package dev.yuzui.spi;
+
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/**
+ * An open device. Buffers and queues opened here are closed before it; {@link #close} with any of
+ * them open is an error that names them. Methods may be called from any thread; a queue belongs to
+ * one at a time.
+ */
+public interface Backend extends AutoCloseable {
+  String name();
+
+  Capabilities capabilities();
+
+  /** Threads, instruction set, memory: one line for people. */
+  String description();
+
+  DeviceBuffer allocate(long bytes, String purpose);
+
+  /**
+   * Takes a weight: borrows mapped memory, copies, converts or repacks, as the device likes. The
+   * tensor reports the shape of {@code weight} and the encoding it is multiplied in. Its buffer
+   * lives until the backend closes.
+   */
+  Tensor upload(HostTensor weight);
+
+  /** {@link #upload} for each expert of a projection. */
+  default ExpertWeights uploadExperts(String name, List<HostTensor> experts) {
+    return new ExpertWeights(name, experts.stream().map(this::upload).toList());
+  }
+
+  /**
+   * Copies host memory into a tensor, in no queue's order: synchronize first what may still read
+   * it.
+   */
+  void write(Tensor to, MemorySegment from);
+
+  /**
+   * Copies a tensor out to the host, in no queue's order: synchronize first what may still write
+   * it.
+   */
+  void read(Tensor from, MemorySegment to);
+
+  DeviceQueue openQueue();
+
+  @Override
+  void close();
+}

@@ -1,0 +1,19 @@
+package dev.yuzui.spi;
+
+import java.util.Optional;
+import java.util.function.Consumer;
+
+/**
+ * @param threads of the host; 0 means physical cores
+ * @param device as the user named it ({@code cuda:0}, {@code opencl:Intel}), or empty for the first
+ * @param log what a backend chose and why, a line each; shown under {@code -v}
+ */
+public record BackendOptions(int threads, Optional<String> device, Consumer<String> log) {
+  public static BackendOptions defaults() {
+    return new BackendOptions(0, Optional.empty(), line -> {});
+  }
+
+  public BackendOptions withThreads(int threads) {
+    return new BackendOptions(threads, device, log);
+  }
+}

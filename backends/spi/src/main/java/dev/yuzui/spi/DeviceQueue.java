@@ -1,0 +1,31 @@
+package dev.yuzui.spi;
+
+/** An ordered stream of work on a device; used by one thread at a time. */
+public interface DeviceQueue extends AutoCloseable {
+
+  /** Ops enqueued here run in order, at once; inside {@link #record} they are only noted. */
+  Ops ops();
+
+  /**
+   * Notes the ops that {@code step} enqueues: a CUDA graph, a command buffer, or an op list with
+   * barriers.
+   */
+  Recording record(Runnable step);
+
+  /** Runs {@code task} on the host in queue order: the socket half of an all-to-all. */
+  void hostTask(Runnable task);
+
+  /** Waits for everything enqueued; rethrows what failed. */
+  void synchronize();
+
+  @Override
+  void close();
+
+  interface Recording extends AutoCloseable {
+    /** Enqueues the noted ops. */
+    void replay();
+
+    @Override
+    void close();
+  }
+}

@@ -1,0 +1,264 @@
+package dev.yuzui.spi;
+
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * How the numbers of a tensor lie in memory: layout facts only, no arithmetic ({@link Dequantizer}
+ * has that). The block formats are those of ggml; their byte layouts are in
+ * native-kernels/common/blocks.h, which a test holds against these records.
+ */
+public sealed interface Encoding {
+
+  Encoding F32 = new Plain(Scalar.F32);
+  Encoding F16 = new Plain(Scalar.F16);
+  Encoding BF16 = new Plain(Scalar.BF16);
+  Encoding I32 = new Plain(Scalar.I32);
+  Encoding FP8 = new Fp8Tiled(128);
+
+  /** Elements of one block along a row; a row's length is a multiple of it. */
+  int blockElements();
+
+  /** Bytes of one block. */
+  int blockBytes();
+
+  /** The name users type and read: {@code Q4_K}, {@code BF16}. */
+  String label();
+
+  /** One element a block. */
+  record Plain(Scalar scalar) implements Encoding {
+    @Override
+    public int blockElements() {
+      return 1;
+    }
+
+    @Override
+    public int blockBytes() {
+      return scalar.bytes();
+    }
+
+    @Override
+    public String label() {
+      return scalar.name();
+    }
+  }
+
+  /**
+   * float8_e4m3fn codes, row-major, with one F32 scale per {@code tile × tile} square, the grid
+   * rounded up: w[m,n] = e4m3(code[m,n]) · scale[m/tile, n/tile]. The scales lie apart from the
+   * codes ({@link HostTensor#scales}); {@link #byteSize} counts the codes alone.
+   */
+  record Fp8Tiled(int tile) implements Encoding {
+    @Override
+    public int blockElements() {
+      return 1;
+    }
+
+    @Override
+    public int blockBytes() {
+      return 1;
+    }
+
+    @Override
+    public String label() {
+      return "FP8_E4M3";
+    }
+
+    /** Scales of a matrix, row-major: ⌈rows/tile⌉ × ⌈cols/tile⌉. */
+    public long scaleCount(long rows, long cols) {
+      return Math.ceilDiv(rows, tile) * Math.ceilDiv(cols, tile);
+    }
+  }
+
+  /** A ggml block format. */
+  sealed interface Block extends Encoding {
+    @Override
+    default String label() {
+      return getClass().getSimpleName();
+    }
+  }
+
+  record Q4_0() implements Block {
+    @Override
+    public int blockElements() {
+      return 32;
+    }
+
+    @Override
+    public int blockBytes() {
+      return 18;
+    }
+  }
+
+  record Q4_1() implements Block {
+    @Override
+    public int blockElements() {
+      return 32;
+    }
+
+    @Override
+    public int blockBytes() {
+      return 20;
+    }
+  }
+
+  record Q5_0() implements Block {
+    @Override
+    public int blockElements() {
+      return 32;
+    }
+
+    @Override
+    public int blockBytes() {
+      return 22;
+    }
+  }
+
+  record Q5_1() implements Block {
+    @Override
+    public int blockElements() {
+      return 32;
+    }
+
+    @Override
+    public int blockBytes() {
+      return 24;
+    }
+  }
+
+  record Q8_0() implements Block {
+    @Override
+    public int blockElements() {
+      return 32;
+    }
+
+    @Override
+    public int blockBytes() {
+      return 34;
+    }
+  }
+
+  record Q2_K() implements Block {
+    @Override
+    public int blockElements() {
+      return 256;
+    }
+
+    @Override
+    public int blockBytes() {
+      return 84;
+    }
+  }
+
+  record Q3_K() implements Block {
+    @Override
+    public int blockElements() {
+      return 256;
+    }
+
+    @Override
+    public int blockBytes() {
+      return 110;
+    }
+  }
+
+  record Q4_K() implements Block {
+    @Override
+    public int blockElements() {
+      return 256;
+    }
+
+    @Override
+    public int blockBytes() {
+      return 144;
+    }
+  }
+
+  record Q5_K() implements Block {
+    @Override
+    public int blockElements() {
+      return 256;
+    }
+
+    @Override
+    public int blockBytes() {
+      return 176;
+    }
+  }
+
+  record Q6_K() implements Block {
+    @Override
+    public int blockElements() {
+      return 256;
+    }
+
+    @Override
+    public int blockBytes() {
+      return 210;
+    }
+  }
+
+  record IQ4_NL() implements Block {
+    @Override
+    public int blockElements() {
+      return 32;
+    }
+
+    @Override
+    public int blockBytes() {
+      return 18;
+    }
+  }
+
+  record IQ4_XS() implements Block {
+    @Override
+    public int blockElements() {
+      return 256;
+    }
+
+    @Override
+    public int blockBytes() {
+      return 136;
+    }
+  }
+
+  /** Bytes of a rows × cols matrix (for {@link Fp8Tiled}: of its codes). */
+  default long byteSize(long rows, long cols) {
+    return Math.multiplyExact(rows, rowBytes(cols));
+  }
+
+  /** Bytes of one row of {@code cols} elements; {@code cols} must be a whole number of blocks. */
+  default long rowBytes(long cols) {
+    if (cols % blockElements() != 0) {
+      throw new IllegalArgumentException(
+          label() + " rows are whole blocks of " + blockElements() + ", not " + cols + " elements");
+    }
+    return Math.multiplyExact(cols / blockElements(), (long) blockBytes());
+  }
+
+  /** Every encoding a checkpoint's tensor may have. */
+  static List<Encoding> all() {
+    return List.of(
+        F32,
+        F16,
+        BF16,
+        FP8,
+        new Q4_0(),
+        new Q4_1(),
+        new Q5_0(),
+        new Q5_1(),
+        new Q8_0(),
+        new Q2_K(),
+        new Q3_K(),
+        new Q4_K(),
+        new Q5_K(),
+        new Q6_K(),
+        new IQ4_NL(),
+        new IQ4_XS());
+  }
+
+  /** The encoding called {@code label}, in any case. */
+  static Optional<Encoding> byLabel(String label) {
+    return all().stream().filter(e -> e.label().equalsIgnoreCase(label)).findFirst();
+  }
+}

@@ -1,0 +1,197 @@
+package dev.yuzui.spi;
+
+import java.util.Optional;
+
+/**
+ * What a device computes for a step. Every method enqueues; none reads back, blocks, allocates or
+ * takes a per-step value. Activations are F32 unless said otherwise; {@code out} never overlaps an
+ * input unless said otherwise. Methods with bodies are compositions: a backend overrides the ones
+ * it can fuse.
+ */
+public interface Ops {
+
+  /** Memory of the step that composite ops may use. */
+  Scratch scratch();
+
+  // ---- rows -------------------------------------------------------------------------------------
+
+  /** out[t] = table[row[t]]. table [rows, H] in any encoding; row I32 [1, T]; out [T, H]. */
+  void embed(Tensor table, Tensor row, Tensor out);
+
+  /**
+   * out[t] = x[t] / √(mean(x[t]²) + eps) · weight. x, out [T, H] (may be one tensor); weight F32
+   * [1, H].
+   */
+  void rmsNorm(Tensor x, Tensor weight, float eps, Tensor out);
+
+  /** out = a + b, element by element; {@code out} may be {@code a} or {@code b}. */
+  void add(Tensor a, Tensor b, Tensor out);
+
+  /** out[t] = [a[t]; b[t]]. a [T, A], b [T, B], out [T, A+B]. */
+  void concat(Tensor a, Tensor b, Tensor out);
+
+  /** out = silu(gate) · up with silu(z) = z / (1 + e^−z); {@code out} may be {@code gate}. */
+  void siluMul(Tensor gate, Tensor up, Tensor out);
+
+  // ---- products ---------------------------------------------------------------------------------
+
+  /** out[t,n] = Σk x[t,k]·w[n,k]. x [T, k], w [n, k] in any encoding, out [T, n]. */
+  void matmul(Tensor x, Tensor w, Tensor out);
+
+  /**
+   * A product per head: out[t, h, outOffset + n] = Σk x[t, h, xOffset + k] · w[h·n' + n, k] with n'
+   * = w.rows/heads and k < w.cols. The head strides are x.cols/heads and out.cols/heads; elements
+   * outside the written range stay.
+   */
+  void matmulPerHead(Tensor x, int xOffset, Tensor w, int heads, Tensor out, int outOffset);
+
+  // ---- attention --------------------------------------------------------------------------------
+
+  /**
+   * Rotates pairs (2i, 2i+1) of R elements per head: (a, b) → (a·cos − b·sin, a·sin + b·cos). Reads
+   * x[t, h, xOffset…], writes out[t, h, outOffset…]; x and out may be one tensor with equal
+   * offsets.
+   *
+   * @param table F32 [positions, R]: cos and sin of pair i at columns 2i and 2i+1, YaRN and its
+   *     factor included
+   */
+  void rope(
+      Tensor x, int xOffset, int heads, Tensor table, StepBatch batch, Tensor out, int outOffset);
+
+  /**
+   * Stores kv[t] = [latent; key] of each row that is no padding at its entry of the cache: the
+   * latent RMS-normalised with {@code norm} and {@code eps}, the key rotated. kv [T, Lkv+R].
+   */
+  void appendLatent(
+      Tensor kv, Tensor norm, float eps, Tensor table, LatentCache cache, StepBatch batch);
+
+  /**
+   * Absorbed attention: out[t,n] = softmax(q[t,n]·[c;k]ᵀ·scale)·c over the first kvLength[t]
+   * entries of t's sequence. q [T, N·(Lkv+R)], out [T, N·Lkv]. A row with kvLength 0 gives zeros.
+   * DeepSeek-V2 report §2.1.
+   */
+  void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out);
+
+  /**
+   * Attention in either form: absorbed (queries carried into the latent space; wins when few tokens
+   * share an entry) or expanded (keys and values rebuilt per head, k[s,n] = [W_UK c; k_rope],
+   * v[s,n] = W_UV c; wins for long prompts). This body is the absorbed form.
+   *
+   * @param q [T, N·(P+R)], the rope part already rotated
+   * @param keyUp W_UK, [N·Lkv, P]: row n·Lkv + l holds W_UK[n, ·, l]
+   * @param valueUp W_UV, [N·V, Lkv]
+   * @param out [T, N·V]
+   */
+  default void mlaPrefill(
+      Tensor q,
+      LatentCache cache,
+      Tensor keyUp,
+      Tensor valueUp,
+      MlaShape shape,
+      StepBatch batch,
+      Tensor out) {
+    mlaAbsorbed(q, cache, keyUp, valueUp, shape, batch, out);
+  }
+
+  /** The absorbed form, composed; arguments as in {@link #mlaPrefill}. */
+  default void mlaAbsorbed(
+      Tensor q,
+      LatentCache cache,
+      Tensor keyUp,
+      Tensor valueUp,
+      MlaShape shape,
+      StepBatch batch,
+      Tensor out) {
+    try (var frame = scratch().frame()) {
+      Tensor absorbed = scratch().f32("q_absorbed", q.rows(), (long) shape.heads() * shape.entry());
+      Tensor latent = scratch().f32("o_latent", q.rows(), (long) shape.heads() * shape.kvLora());
+      matmulPerHead(q, 0, keyUp, shape.heads(), absorbed, 0);
+      copyPerHead(q, shape.nope(), shape.rope(), shape.heads(), absorbed, shape.kvLora());
+      mlaDecode(absorbed, cache, shape, batch, latent);
+      matmulPerHead(latent, 0, valueUp, shape.heads(), out, 0);
+    }
+  }
+
+  /** out[t, h, outOffset + i] = x[t, h, xOffset + i] for i < count. */
+  void copyPerHead(Tensor x, int xOffset, int count, int heads, Tensor out, int outOffset);
+
+  // ---- experts ----------------------------------------------------------------------------------
+
+  /**
+   * Picks experts, see {@link GateRule}.
+   *
+   * @param logits [T, E]
+   * @param bias F32 [1, E], added for the selection alone
+   * @param ids I32 [T, K], best first; −1 in padding rows
+   * @param weights [T, K]; 0 in padding rows
+   */
+  void route(
+      Tensor logits,
+      Optional<Tensor> bias,
+      GateRule rule,
+      StepBatch batch,
+      Tensor ids,
+      Tensor weights);
+
+  /** Sorts the slots of {@code ids} (I32 [T, K]) by expert into {@code out}. */
+  void permute(Tensor ids, Dispatch out);
+
+  /** How {@link #groupedMatmul} finds the input of a sorted place. */
+  enum Gather {
+    /** x has a row per token; place i reads row slot[i] / K. */
+    BY_TOKEN,
+    /** x has a row per sorted place. */
+    IN_PLACE
+  }
+
+  /**
+   * out[i] = x[row of i] · w[e]ᵀ for each sorted place i in use of expert e. out [T·K, n]; other
+   * rows stay.
+   */
+  void groupedMatmul(Tensor x, Gather gather, ExpertWeights w, Dispatch dispatch, Tensor out);
+
+  /**
+   * out[t] = Σk weights[t,k] · y[place[t·K+k]], summed in order of k; a padding row gives zeros. y
+   * [T·K, H].
+   */
+  void combine(Tensor y, Dispatch dispatch, Tensor weights, Tensor out);
+
+  /** out[i] = down(silu(gate x)·(up x)) for each sorted place. x [T, H], out [T·K, H]. */
+  default void expertFfn(
+      Tensor x,
+      ExpertWeights gate,
+      ExpertWeights up,
+      ExpertWeights down,
+      Dispatch dispatch,
+      Tensor out) {
+    try (var frame = scratch().frame()) {
+      Tensor g = scratch().f32("expert_gate", dispatch.slots(), gate.rows());
+      Tensor u = scratch().f32("expert_up", dispatch.slots(), up.rows());
+      groupedMatmul(x, Gather.BY_TOKEN, gate, dispatch, g);
+      groupedMatmul(x, Gather.BY_TOKEN, up, dispatch, u);
+      siluMul(g, u, g);
+      groupedMatmul(g, Gather.IN_PLACE, down, dispatch, out);
+    }
+  }
+
+  // ---- fused forms ------------------------------------------------------------------------------
+
+  /** out = silu(x·gateᵀ)·(x·upᵀ). x [T, H], gate and up [F, H], out [T, F]. */
+  default void gatedMlp(Tensor x, Tensor gate, Tensor up, Tensor out) {
+    try (var frame = scratch().frame()) {
+      Tensor u = scratch().f32("mlp_up", x.rows(), up.rows());
+      matmul(x, gate, out);
+      matmul(x, up, u);
+      siluMul(out, u, out);
+    }
+  }
+
+  /** out = rmsNorm(x)·wᵀ. */
+  default void rmsNormMatmul(Tensor x, Tensor norm, float eps, Tensor w, Tensor out) {
+    try (var frame = scratch().frame()) {
+      Tensor normed = scratch().f32("normed", x.rows(), x.cols());
+      rmsNorm(x, norm, eps, normed);
+      matmul(normed, w, out);
+    }
+  }
+}

@@ -1,0 +1,109 @@
+package dev.yuzui.weights;
+
+import dev.yuzui.spi.HostTensor;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * An open checkpoint: validated metadata and tensors that lie where the file is mapped. Opening
+ * checks everything that can be wrong with names, shapes, types and offsets, so that what follows
+ * cannot fail for the file's sake. Tensors are valid until {@link #close}.
+ */
+public interface Checkpoint extends AutoCloseable {
+  Path path();
+
+  /** {@code GGUF v3} or {@code Hugging Face}. */
+  String format();
+
+  DeepseekConfig config();
+
+  /**
+   * A tensor of the whole model or of {@code layer}; layer is 0 for those of the whole model.
+   * Throws when absent.
+   */
+  HostTensor tensor(Part part, int layer);
+
+  /** As {@link #tensor}, for parts a model may lack. */
+  Optional<HostTensor> find(Part part, int layer);
+
+  /** One projection of each routed expert. */
+  List<HostTensor> experts(Part part, int layer);
+
+  /** All tensors of the file as they are stored, in file order, for {@code inspect}. */
+  List<StoredTensor> stored();
+
+  /** Metadata of the file as text, long arrays shortened. */
+  Map<String, String> metadata();
+
+  /** The vocabulary the file carries or lies beside. */
+  VocabularySource vocabulary();
+
+  /** Sampling defaults the publisher gave. */
+  GenerationDefaults generationDefaults();
+
+  /** Bytes of all tensors. */
+  default long byteSize() {
+    return stored().stream().mapToLong(StoredTensor::bytes).sum();
+  }
+
+  @Override
+  void close();
+
+  /**
+   * @param shape outermost dimension first
+   */
+  record StoredTensor(String name, String type, List<Long> shape, long bytes, Path file) {
+    public long elements() {
+      return shape.stream().reduce(1L, (a, b) -> a * b);
+    }
+  }
+
+  /** Where the tokenizer comes from. */
+  sealed interface VocabularySource {
+    /** tokenizer.json with tokenizer_config.json and a chat template where there is one. */
+    record HuggingFace(
+        Path tokenizerJson, Optional<Path> tokenizerConfig, Optional<String> chatTemplate)
+        implements VocabularySource {}
+
+    /**
+     * tokenizer.ggml.* of a GGUF.
+     *
+     * @param types ggml token types: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6
+     *     byte; empty if the file has none
+     * @param bos −1 if the file names none
+     */
+    record Gguf(
+        String model,
+        String preTokenizer,
+        List<String> tokens,
+        int[] types,
+        List<String> merges,
+        int bos,
+        int eos,
+        boolean addBos,
+        boolean addEos,
+        Optional<String> chatTemplate)
+        implements VocabularySource {}
+
+    /** The checkpoint has none; token ids still work. */
+    record None(String because) implements VocabularySource {}
+  }
+
+  /** Absent fields fall back to the documented defaults. */
+  record GenerationDefaults(
+      Optional<Double> temperature,
+      Optional<Integer> topK,
+      Optional<Double> topP,
+      Optional<Double> minP,
+      Optional<Double> repetitionPenalty) {
+    public static final GenerationDefaults NONE =
+        new GenerationDefaults(
+            Optional.empty(),
+            Optional.empty(),
+            Optional.empty(),
+            Optional.empty(),
+            Optional.empty());
+  }
+}
