@@ -4,9 +4,9 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /**
- * An open device. Buffers and queues opened here are closed before it; {@link #close} with any of
- * them open is an error that names them. Methods may be called from any thread; a queue belongs to
- * one at a time.
+ * An open device. Buffers and queues opened here are closed before it: {@link #close} with any of
+ * them open is a {@link BackendException} that names them and leaves the backend open. So is any
+ * use of a closed backend. Methods may be called from any thread; a queue belongs to one at a time.
  */
 public interface Backend extends AutoCloseable {
   String name();
@@ -31,14 +31,14 @@ public interface Backend extends AutoCloseable {
   }
 
   /**
-   * Copies host memory into a tensor, in no queue's order: synchronize first what may still read
-   * it.
+   * Copies host memory, exactly the tensor's bytes, into a tensor, in no queue's order: synchronize
+   * first what may still read it.
    */
   void write(Tensor to, MemorySegment from);
 
   /**
-   * Copies a tensor out to the host, in no queue's order: synchronize first what may still write
-   * it.
+   * Copies a tensor out to host memory of exactly its bytes, in no queue's order: synchronize first
+   * what may still write it.
    */
   void read(Tensor from, MemorySegment to);
 

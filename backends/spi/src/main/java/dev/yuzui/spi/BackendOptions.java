@@ -16,4 +16,25 @@ public record BackendOptions(int threads, Optional<String> device, Consumer<Stri
   public BackendOptions withThreads(int threads) {
     return new BackendOptions(threads, device, log);
   }
+
+  /**
+   * For backends of one device: refuses any other.
+   *
+   * @throws IllegalArgumentException if the user named another device
+   */
+  public void requireOnly(String only) {
+    device.ifPresent(
+        name -> {
+          if (!name.equalsIgnoreCase(only) && !name.equalsIgnoreCase(only + ":0")) {
+            throw new IllegalArgumentException(
+                "--device: backend "
+                    + only
+                    + " has the one device "
+                    + only
+                    + ":0, found '"
+                    + name
+                    + "'");
+          }
+        });
+  }
 }

@@ -1,6 +1,9 @@
 package dev.yuzui.spi;
 
-/** An ordered stream of work on a device; used by one thread at a time. */
+/**
+ * An ordered stream of work on a device; used by one thread at a time. Any use after {@link
+ * #close}, a second close included, is a {@link BackendException}.
+ */
 public interface DeviceQueue extends AutoCloseable {
 
   /** Ops enqueued here run in order, at once; inside {@link #record} they are only noted. */

@@ -188,6 +188,7 @@ public interface Ops {
 
   /** out = rmsNorm(x)·wᵀ. */
   default void rmsNormMatmul(Tensor x, Tensor norm, float eps, Tensor w, Tensor out) {
+    OpChecks.rmsNormMatmul(x, norm, w, out);
     try (var frame = scratch().frame()) {
       Tensor normed = scratch().f32("normed", x.rows(), x.cols());
       rmsNorm(x, norm, eps, normed);
