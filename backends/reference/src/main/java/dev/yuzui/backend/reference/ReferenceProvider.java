@@ -1,0 +1,29 @@
+package dev.yuzui.backend.reference;
+
+import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.BackendOptions;
+import dev.yuzui.spi.BackendProvider;
+
+/** Always usable, never chosen unless named. */
+public final class ReferenceProvider implements BackendProvider {
+  @Override
+  public String name() {
+    return "reference";
+  }
+
+  @Override
+  public int preference() {
+    return -1;
+  }
+
+  @Override
+  public Probe probe() {
+    return new Probe.Usable("plain loops on one thread", Runtime.getRuntime().maxMemory());
+  }
+
+  @Override
+  public Backend open(BackendOptions options) {
+    options.requireOnly(name());
+    return new ReferenceBackend();
+  }
+}
