@@ -1,0 +1,5 @@
+package dev.yuzui.conformance;
+
+import dev.yuzui.kit.ExpertsConformance;
+
+class ExpertsTest extends ExpertsConformance {}

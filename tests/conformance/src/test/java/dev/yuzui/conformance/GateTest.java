@@ -1,0 +1,5 @@
+package dev.yuzui.conformance;
+
+import dev.yuzui.kit.GateConformance;
+
+class GateTest extends GateConformance {}

@@ -1,0 +1,31 @@
+package dev.yuzui.kit;
+
+import dev.yuzui.spi.BackendProvider;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.params.AfterParameterizedClassInvocation;
+import org.junit.jupiter.params.BeforeParameterizedClassInvocation;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** A suite: one rig per backend and class. */
+@ParameterizedClass(name = "{0}")
+@MethodSource("dev.yuzui.kit.BackendsUnderTest#all")
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+public abstract class Conformance {
+  @Parameter protected BackendProvider provider;
+
+  protected Rig rig;
+
+  @BeforeParameterizedClassInvocation
+  void openRig() {
+    rig = Rig.open(provider);
+  }
+
+  @AfterParameterizedClassInvocation
+  void closeRig() {
+    if (rig != null) { // an unusable backend never had one
+      rig.close();
+    }
+  }
+}

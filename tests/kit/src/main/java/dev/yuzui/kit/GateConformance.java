@@ -1,0 +1,174 @@
+package dev.yuzui.kit;
+
+import static dev.yuzui.kit.Tolerance.near;
+import static dev.yuzui.kit.Tolerance.relative;
+
+import dev.yuzui.spi.GateRule;
+import dev.yuzui.spi.GateRule.GroupScore;
+import dev.yuzui.spi.GateRule.Scoring;
+import dev.yuzui.spi.StepBatch;
+import dev.yuzui.spi.Tensor;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Which experts a token picks, and with what weights. */
+public abstract class GateConformance extends Conformance {
+  static Stream<Arguments> rules() {
+    int[][] sizes = {
+      // experts, used, groups, groups used
+      {1, 1, 1, 1},
+      {8, 2, 1, 1},
+      {64, 6, 1, 1},
+      {160, 6, 8, 3},
+      {256, 8, 8, 4},
+      {384, 8, 1, 1},
+      {12, 4, 3, 2},
+      {5, 5, 5, 5},
+      {16, 4, 4, 1}
+    };
+    return Stream.of(Scoring.values())
+        .flatMap(
+            scoring ->
+                Stream.of(GroupScore.values())
+                    .flatMap(
+                        group ->
+                            Stream.of(sizes)
+                                .map(s -> Arguments.of(scoring, group, s[0], s[1], s[2], s[3]))));
+  }
+
+  @ParameterizedTest
+  @MethodSource("rules")
+  void route(Scoring scoring, GroupScore group, int experts, int used, int groups, int kept) {
+    for (boolean biased : new boolean[] {false, true}) {
+      GateRule rule =
+          new GateRule(scoring, experts, used, groups, kept, group, biased, biased ? 2.5f : 1f);
+      routes(rule, biased, 19, 3, distinct(19, experts));
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"true, 1", "false, 1", "true, 16", "false, 0.5"})
+  void routeNormalisesAndScales(boolean normalise, float scale) {
+    GateRule rule = new GateRule(Scoring.SOFTMAX, 16, 4, 1, 1, GroupScore.MAX, normalise, scale);
+    routes(rule, false, 1, 0, distinct(1, 16));
+    routes(rule, true, 65, 1, distinct(65, 16));
+  }
+
+  /** Logits far enough from each other that F32 orders them as double does. */
+  static Values distinct(int tokens, int experts) {
+    return new Values(
+        tokens,
+        experts,
+        variant -> {
+          Random random = new Random(experts + 7L * variant);
+          List<Integer> order = new ArrayList<>(IntStream.range(0, experts).boxed().toList());
+          float[] x = new float[tokens * experts];
+          for (int t = 0; t < tokens; t++) {
+            Collections.shuffle(order, random);
+            for (int e = 0; e < experts; e++) {
+              x[t * experts + e] = 6f * order.get(e) / experts - 3;
+            }
+          }
+          return x;
+        });
+  }
+
+  private void routes(GateRule rule, boolean biased, int tokens, int padding, Values logits) {
+    // a bias that reorders experts, yet never by as little as a rounding
+    float[] bias = new float[rule.experts()];
+    for (int e = 0; e < bias.length; e++) {
+      bias[e] = 0.037f * (e * 7 % 11 - 5);
+    }
+    rig.compare(
+        b -> {
+          Tensor in = b.input("logits", logits);
+          Optional<Tensor> extra =
+              biased ? Optional.of(b.vector(rig.arena(), "bias", bias)) : Optional.empty();
+          StepBatch batch = b.step(Steps.plain(tokens, padding));
+          Tensor ids = b.integerOutput("ids", tokens, rule.used());
+          Tensor weights = b.output("weights", tokens, rule.used(), relative(1e-5));
+          return ops -> ops.route(in, extra, rule, batch, ids, weights);
+        });
+  }
+
+  @Test
+  void routeOfKnownNumbers() {
+    // sigmoid(0) = 1/2, sigmoid(ln 3) = 3/4; the bias lifts expert 0 but is no part of its weight
+    known(Scoring.SIGMOID, true, 2.5f, 0.5 / 1.25 * 2.5, 0.75 / 1.25 * 2.5);
+    known(Scoring.SIGMOID, false, 2.5f, 0.5 * 2.5, 0.75 * 2.5);
+    // softmax of 0, −∞ and ln 3: 1/4, 0 and 3/4
+    known(Scoring.SOFTMAX, false, 16f, 0.25 * 16, 0.75 * 16);
+  }
+
+  private void known(Scoring scoring, boolean normalise, float scale, double first, double second) {
+    GateRule rule = new GateRule(scoring, 3, 2, 1, 1, GroupScore.MAX, normalise, scale);
+    rig.compare(
+        b -> {
+          Tensor logits = b.input("logits", Values.literal(1, 3, 0, -90, Math.log(3)));
+          Tensor bias = b.vector(rig.arena(), "bias", 1, 0, 0);
+          StepBatch batch = b.step(Steps.plain(1, 0));
+          Tensor ids = b.integerOutput("ids", 1, 2, Values.literal(1, 2, 0, 2));
+          Values wanted = Values.literal(1, 2, first, second);
+          Tensor weights = b.output("weights", 1, 2, near(wanted, relative(1e-5)));
+          return ops -> ops.route(logits, Optional.of(bias), rule, batch, ids, weights);
+        });
+  }
+
+  @Test
+  void aGroupIsScoredByItsBestOrByItsTwoBest() {
+    // group 0 has the best expert, group 1 the best two
+    Values logits = Values.literal(1, 4, 3, -3, 2, 1.9);
+    for (GroupScore score : GroupScore.values()) {
+      GateRule rule = new GateRule(Scoring.SIGMOID, 4, 2, 2, 1, score, false, 1);
+      double[] wanted = score == GroupScore.MAX ? new double[] {0, 1} : new double[] {2, 3};
+      rig.compare(
+          b -> {
+            Tensor in = b.input("logits", logits);
+            StepBatch batch = b.step(Steps.plain(1, 0));
+            Tensor ids = b.integerOutput("ids", 1, 2, Values.literal(1, 2, wanted));
+            Tensor weights = b.output("weights", 1, 2, relative(1e-5));
+            return ops -> ops.route(in, Optional.empty(), rule, batch, ids, weights);
+          });
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, 1", "4, 2"})
+  void tiesGoToTheLowerIndex(int groups, int kept) {
+    GateRule rule = new GateRule(Scoring.SOFTMAX, 8, 3, groups, kept, GroupScore.MAX, true, 1);
+    Values logits = Values.literal(2, 8, 1, 1, 1, 1, 1, 1, 1, 1, 0, 2, 0, 2, 0, 2, 0, 2);
+    double[] wanted =
+        groups == 1 ? new double[] {0, 1, 2, 1, 3, 5} : new double[] {0, 1, 2, 1, 3, 0};
+    rig.compare(
+        b -> {
+          Tensor in = b.input("logits", logits);
+          StepBatch batch = b.step(Steps.plain(2, 0));
+          Tensor ids = b.integerOutput("ids", 2, 3, Values.literal(2, 3, wanted));
+          Tensor weights = b.output("weights", 2, 3, relative(1e-5));
+          return ops -> ops.route(in, Optional.empty(), rule, batch, ids, weights);
+        });
+  }
+
+  @Test
+  void routeOfLargeLogitsStaysFinite() {
+    GateRule rule = new GateRule(Scoring.SOFTMAX, 4, 2, 1, 1, GroupScore.MAX, true, 1);
+    rig.compare(
+        b -> {
+          Tensor in = b.input("logits", Values.literal(1, 4, 300, 299, -300, 298));
+          StepBatch batch = b.step(Steps.plain(1, 0));
+          Tensor ids = b.integerOutput("ids", 1, 2);
+          Tensor weights = b.output("weights", 1, 2, relative(1e-5));
+          return ops -> ops.route(in, Optional.empty(), rule, batch, ids, weights);
+        });
+  }
+}

@@ -1,0 +1,147 @@
+package dev.yuzui.kit;
+
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.HostTensor;
+import org.junit.jupiter.api.Assertions;
+
+/** How far a result may lie from the wanted one. */
+@FunctionalInterface
+public interface Tolerance {
+  /**
+   * Fails with the first element that is too far off.
+   *
+   * @param want the reference's rows, as many as are compared
+   */
+  void check(String name, int variant, int cols, float[] want, float[] got);
+
+  /** |got − want| allowed at an element. */
+  interface Bound {
+    double at(int variant, int row, int col, float[] want);
+  }
+
+  static Tolerance bounded(Bound bound) {
+    return (name, variant, cols, want, got) -> {
+      for (int i = 0; i < want.length; i++) {
+        if (Float.floatToIntBits(want[i]) == Float.floatToIntBits(got[i])) {
+          continue;
+        }
+        double allowed = bound.at(variant, i / cols, i % cols, want);
+        double difference = Math.abs((double) got[i] - want[i]);
+        if (!(difference <= allowed)) {
+          Assertions.fail(
+              "%s[%d, %d], contents %d: %s, wanted %s, off by %.3g where %.3g is allowed"
+                  .formatted(
+                      name, i / cols, i % cols, variant, got[i], want[i], difference, allowed));
+        }
+      }
+    };
+  }
+
+  static Tolerance exact() {
+    return absolute(0);
+  }
+
+  static Tolerance absolute(double allowed) {
+    return bounded((_, _, _, _) -> allowed);
+  }
+
+  /** {@code epsilon} of the element itself. */
+  static Tolerance relative(double epsilon) {
+    return (name, variant, cols, want, got) ->
+        bounded((_, row, col, w) -> epsilon * Math.abs(w[row * cols + col]))
+            .check(name, variant, cols, want, got);
+  }
+
+  /** {@code epsilon} of the largest element of the row. */
+  static Tolerance ofRow(double epsilon) {
+    return (name, variant, cols, want, got) -> {
+      double[] largest = new double[want.length / cols];
+      for (int i = 0; i < want.length; i++) {
+        largest[i / cols] = Math.max(largest[i / cols], Math.abs(want[i]));
+      }
+      bounded((_, row, _, _) -> epsilon * largest[row]).check(name, variant, cols, want, got);
+    };
+  }
+
+  /** The result must lie so near to {@code expected} too, whatever the reference says. */
+  static Tolerance near(Values expected, Tolerance tolerance) {
+    return (name, variant, cols, want, got) -> {
+      tolerance.check(name, variant, cols, want, got);
+      float[] e = java.util.Arrays.copyOf(expected.of(variant), want.length);
+      tolerance.check(name + " against the expected values", variant, cols, e, got);
+    };
+  }
+
+  /**
+   * Of a sum of {@code k} products in F32, in any order: the error of a random walk of roundings,
+   * several deviations wide. With weights of a block format the activations may be rounded to eight
+   * bits, a step being max|x|/127 and its error uniform.
+   */
+  static double product(Encoding weights, int k, double xNorm, double xMax, double wNorm) {
+    double f32 = (8 + Math.sqrt(k)) * 0x1p-23 * xNorm * wNorm;
+    double int8 = 6 * xMax / 127 / Math.sqrt(12) * wNorm;
+    return weights instanceof Encoding.Block ? f32 + int8 : f32;
+  }
+
+  /** Of {@code matmul}. */
+  static Tolerance product(Values x, HostTensor w) {
+    return productPerHead(x, 0, w, 1, (int) w.rows(), 0);
+  }
+
+  /** Of {@code matmulPerHead} into heads of {@code outStride}; the rest of the row stays. */
+  static Tolerance productPerHead(
+      Values x, int xOffset, HostTensor w, int heads, int outStride, int outOffset) {
+    int k = (int) w.cols();
+    int n = (int) w.rows() / heads;
+    double[] wNorm = Weights.norms(w);
+    double[][][] xNorm = new double[Values.VARIANTS][x.rows()][heads];
+    double[][][] xMax = new double[Values.VARIANTS][x.rows()][heads];
+    for (int variant = 0; variant < Values.VARIANTS; variant++) {
+      float[] values = x.of(variant);
+      for (int t = 0; t < x.rows(); t++) {
+        for (int h = 0; h < heads; h++) {
+          int from = t * x.cols() + h * (x.cols() / heads) + xOffset;
+          xNorm[variant][t][h] = Weights.norm(values, from, k);
+          for (int i = from; i < from + k; i++) {
+            xMax[variant][t][h] = Math.max(xMax[variant][t][h], Math.abs(values[i]));
+          }
+        }
+      }
+    }
+    return bounded(
+        (variant, t, col, _) -> {
+          int h = col / outStride;
+          int i = col % outStride - outOffset;
+          return i < 0 || i >= n
+              ? 0
+              : product(
+                  w.encoding(), k, xNorm[variant][t][h], xMax[variant][t][h], wNorm[h * n + i]);
+        });
+  }
+
+  /**
+   * Of numbers stored in {@code encoding} after F32 arithmetic: a number near the middle between
+   * two codes may fall either way, by one step; of those {@code written} few do.
+   */
+  static Tolerance stored(Encoding encoding, int written) {
+    if (encoding.equals(Encoding.F32)) {
+      return ofRow(1e-6);
+    }
+    double step =
+        encoding.equals(Encoding.F16) ? 0x1p-10 : encoding.equals(Encoding.BF16) ? 0x1p-7 : 0.0085;
+    return (name, variant, cols, want, got) -> {
+      ofRow(step).check(name, variant, cols, want, got);
+      int other = 0;
+      for (int i = 0; i < want.length; i++) {
+        if (Math.abs(got[i] - want[i]) > 1e-6 * Math.abs(want[i])) {
+          other++;
+        }
+      }
+      int allowed = Math.max(2, written / 100);
+      Assertions.assertTrue(
+          other <= allowed,
+          "%s: %d of %d stored numbers differ, more than rounding explains"
+              .formatted(name, other, written));
+    };
+  }
+}
