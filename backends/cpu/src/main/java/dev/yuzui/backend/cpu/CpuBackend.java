@@ -1,0 +1,139 @@
+package dev.yuzui.backend.cpu;
+
+import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.Capabilities;
+import dev.yuzui.spi.DeviceBuffer;
+import dev.yuzui.spi.DeviceQueue;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.HostTensor;
+import dev.yuzui.spi.OpChecks;
+import dev.yuzui.spi.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.LinkedHashSet;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/** Weights stay where they are mapped; every queue has a team of threads. */
+final class CpuBackend implements Backend {
+  private static final int MAX_TOKENS = 2048;
+  private static final int EXACT_TOKENS = 16;
+  private static final int TOKEN_BUCKET = 16;
+
+  private final CpuKernels kernels;
+  private final int threads;
+  private final String description;
+  private final Set<HostBuffer> buffers = new LinkedHashSet<>();
+  private final Set<CpuQueue> queues = new LinkedHashSet<>();
+  private int opened;
+  private boolean closed;
+
+  CpuBackend(CpuKernels kernels, int threads, String processor) {
+    this.kernels = kernels;
+    this.threads = threads;
+    this.description = processor + ", " + threads + " threads, " + kernels.description();
+  }
+
+  @Override
+  public String name() {
+    return "cpu";
+  }
+
+  @Override
+  public Capabilities capabilities() {
+    return new Capabilities(
+        Set.copyOf(Encoding.all()),
+        Set.of(Encoding.F32, Encoding.F16, Encoding.BF16, new Encoding.Q8_0()),
+        EXACT_TOKENS,
+        TOKEN_BUCKET,
+        MAX_TOKENS,
+        true,
+        false);
+  }
+
+  @Override
+  public String description() {
+    return description;
+  }
+
+  @Override
+  public synchronized DeviceBuffer allocate(long bytes, String purpose) {
+    requireOpen();
+    Arena arena = Arena.ofShared();
+    MemorySegment data;
+    try {
+      data = arena.allocate(Math.max(bytes, 1), 64);
+    } catch (OutOfMemoryError e) {
+      arena.close();
+      throw new BackendException(
+          "no " + bytes + " bytes for " + purpose, "use a shorter context or a smaller model", e);
+    }
+    HostBuffer[] self = new HostBuffer[1];
+    self[0] = new HostBuffer(purpose, data, Optional.empty(), () -> free(self[0], arena));
+    buffers.add(self[0]);
+    return self[0];
+  }
+
+  private synchronized void free(HostBuffer buffer, Arena arena) {
+    if (!buffers.remove(buffer)) {
+      throw new BackendException(
+          "the buffer for " + buffer.purpose() + " was closed twice", "close it once");
+    }
+    arena.close();
+  }
+
+  @Override
+  public Tensor upload(HostTensor weight) {
+    if (!weight.data().isNative()) {
+      throw new BackendException(
+          weight + " lies on the Java heap",
+          "give native or mapped memory (Arena, FileChannel.map)");
+    }
+    HostBuffer borrowed = new HostBuffer(weight.name(), weight.data(), weight.scales(), () -> {});
+    return new Tensor(weight.name(), borrowed, 0, weight.encoding(), weight.rows(), weight.cols());
+  }
+
+  @Override
+  public void write(Tensor to, MemorySegment from) {
+    OpChecks.copy(to, from);
+    MemorySegment.copy(from, 0, Memory.ALL, HostBuffer.address(to), from.byteSize());
+  }
+
+  @Override
+  public void read(Tensor from, MemorySegment to) {
+    OpChecks.copy(from, to);
+    MemorySegment.copy(Memory.ALL, HostBuffer.address(from), to, 0, to.byteSize());
+  }
+
+  @Override
+  public synchronized DeviceQueue openQueue() {
+    requireOpen();
+    CpuQueue queue = new CpuQueue("yuzui-cpu-" + opened++, threads, kernels, this::forget);
+    queues.add(queue);
+    return queue;
+  }
+
+  private synchronized void forget(CpuQueue queue) {
+    queues.remove(queue);
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw new BackendException("the cpu backend is closed", "open another; close it once");
+    }
+  }
+
+  @Override
+  public synchronized void close() {
+    requireOpen();
+    if (!buffers.isEmpty() || !queues.isEmpty()) {
+      String names = buffers.stream().map(HostBuffer::purpose).collect(Collectors.joining(", "));
+      throw new BackendException(
+          "cpu backend closed with " + queues.size() + " queues and buffers [" + names + "] open",
+          "close them first");
+    }
+    closed = true;
+  }
+}

@@ -1,0 +1,280 @@
+package dev.yuzui.backend.cpu;
+
+import dev.yuzui.spi.Dispatch;
+import dev.yuzui.spi.ExpertWeights;
+import dev.yuzui.spi.GateRule;
+import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.MlaShape;
+import dev.yuzui.spi.OpChecks;
+import dev.yuzui.spi.Ops;
+import dev.yuzui.spi.Scratch;
+import dev.yuzui.spi.StepBatch;
+import dev.yuzui.spi.Tensor;
+import java.util.Optional;
+import java.util.function.UnaryOperator;
+
+/** Turns each call into an {@link Op} with its addresses worked out. */
+final class CpuOps implements Ops {
+  /** Steps of fewer tokens take the absorbed form, whatever the lengths. */
+  private static final int EXPAND_TOKENS = 16;
+
+  /** Steps of more tokens have work enough without splitting a token's entries. */
+  private static final int SPLIT_TOKENS = 16;
+
+  private final CpuQueue queue;
+  private final CpuKernels kernels;
+  private final CpuScratch scratch;
+  private final int threads;
+
+  /** What happens to an op before it is submitted: a condition, or nothing. */
+  private UnaryOperator<Op> guard = op -> op;
+
+  CpuOps(CpuQueue queue, CpuKernels kernels, CpuScratch scratch, int threads) {
+    this.queue = queue;
+    this.kernels = kernels;
+    this.scratch = scratch;
+    this.threads = threads;
+  }
+
+  @Override
+  public Scratch scratch() {
+    return scratch;
+  }
+
+  private void submit(Op op) {
+    queue.submit(guard.apply(op));
+  }
+
+  @Override
+  public void embed(Tensor table, Tensor row, Tensor out) {
+    OpChecks.embed(table, row, out);
+    queue.reserve(kernels.temporaryBytes(Math.toIntExact(table.cols())), 0);
+    submit(Rows.embed(kernels, table, row, out));
+  }
+
+  @Override
+  public void rmsNorm(Tensor x, Tensor weight, float eps, Tensor out) {
+    OpChecks.rmsNorm(x, weight, out);
+    submit(Rows.rmsNorm(kernels, x, weight, eps, out));
+  }
+
+  @Override
+  public void add(Tensor a, Tensor b, Tensor out) {
+    OpChecks.add(a, b, out);
+    submit(Rows.add(kernels, a, b, out));
+  }
+
+  @Override
+  public void concat(Tensor a, Tensor b, Tensor out) {
+    OpChecks.concat(a, b, out);
+    submit(Rows.concat(a, b, out));
+  }
+
+  @Override
+  public void siluMul(Tensor gate, Tensor up, Tensor out) {
+    OpChecks.siluMul(gate, up, out);
+    submit(Rows.siluMul(kernels, gate, up, out));
+  }
+
+  @Override
+  public void matmul(Tensor x, Tensor w, Tensor out) {
+    OpChecks.matmul(x, w, out);
+    product(x, 0, w, 1, out, 0);
+  }
+
+  @Override
+  public void matmulPerHead(Tensor x, int xOffset, Tensor w, int heads, Tensor out, int outOffset) {
+    OpChecks.matmulPerHead(x, xOffset, w, heads, out, outOffset);
+    product(x, xOffset, w, heads, out, outOffset);
+  }
+
+  private void product(Tensor x, int xOffset, Tensor w, int heads, Tensor out, int outOffset) {
+    Matrix weight = Matrix.of(w);
+    queue.reserve(Product.laneBytes(kernels, weight), Math.toIntExact(x.rows()));
+    submit(new MatmulOp(kernels, x, xOffset, weight, heads, out, outOffset, threads));
+  }
+
+  @Override
+  public void gatedMlp(Tensor x, Tensor gate, Tensor up, Tensor out) {
+    OpChecks.gatedMlp(x, gate, up, out);
+    GatedOp op = new GatedOp(kernels, x, Matrix.of(gate), Matrix.of(up), out, threads);
+    queue.reserve(op.laneBytes(), Math.toIntExact(x.rows()));
+    submit(op);
+  }
+
+  // ---- attention --------------------------------------------------------------------------------
+
+  @Override
+  public void rope(
+      Tensor x, int xOffset, int heads, Tensor table, StepBatch batch, Tensor out, int outOffset) {
+    OpChecks.rope(x, xOffset, heads, table, batch, out, outOffset);
+    submit(Rows.rope(x, xOffset, heads, table, batch, out, outOffset));
+  }
+
+  @Override
+  public void appendLatent(
+      Tensor kv, Tensor norm, float eps, Tensor table, LatentCache cache, StepBatch batch) {
+    OpChecks.appendLatent(kv, norm, table, cache, batch);
+    queue.reserve(4 * kv.cols() + 64, 0);
+    submit(Rows.appendLatent(kernels, kv, norm, eps, table, cache, batch));
+  }
+
+  @Override
+  public void copyPerHead(Tensor x, int xOffset, int count, int heads, Tensor out, int outOffset) {
+    OpChecks.copyPerHead(x, xOffset, count, heads, out, outOffset);
+    submit(Rows.copyPerHead(x, xOffset, count, heads, out, outOffset));
+  }
+
+  @Override
+  public void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
+    OpChecks.mlaDecode(q, cache, shape, batch, out);
+    AbsorbedAttention attention = new AbsorbedAttention(kernels, q, cache, shape, batch, out);
+    queue.reserve(attention.laneBytes(), 0);
+    if (q.rows() > SPLIT_TOKENS) {
+      submit(attention.whole());
+      return;
+    }
+    int parts = AbsorbedAttention.parts(Math.toIntExact(q.rows()));
+    try (var frame = scratch.frame()) {
+      Tensor partial =
+          scratch.f32("attention parts", q.rows() * parts * shape.heads(), attention.partRow() / 4);
+      long at = HostBuffer.address(partial);
+      submit(attention.split(at));
+      submit(attention.merge(at));
+    }
+  }
+
+  /** Both forms are noted; the lengths of the step decide which of them runs. */
+  @Override
+  public void mlaPrefill(
+      Tensor q,
+      LatentCache cache,
+      Tensor keyUp,
+      Tensor valueUp,
+      MlaShape shape,
+      StepBatch batch,
+      Tensor out) {
+    OpChecks.mlaPrefill(q, cache, keyUp, valueUp, shape, batch, out);
+    if (q.rows() < EXPAND_TOKENS) {
+      mlaAbsorbed(q, cache, keyUp, valueUp, shape, batch, out);
+      return;
+    }
+    ExpandedAttention expanded =
+        new ExpandedAttention(kernels, q, cache, keyUp, valueUp, shape, batch, out);
+    queue.reserve(expanded.laneBytes(), expanded.laneRows());
+    Choice choice = new Choice(expanded);
+    submit(choice);
+    submit(new When(expanded, choice, true));
+    UnaryOperator<Op> outer = guard;
+    guard = op -> outer.apply(new When(op, choice, false));
+    try {
+      mlaAbsorbed(q, cache, keyUp, valueUp, shape, batch, out);
+    } finally {
+      guard = outer;
+    }
+  }
+
+  /** Looks at the lengths of the step; no work. */
+  private static final class Choice extends Op {
+    private final ExpandedAttention attention;
+    private boolean expanded;
+
+    Choice(ExpandedAttention attention) {
+      this.attention = attention;
+    }
+
+    @Override
+    int chunks() {
+      expanded = attention.pays();
+      return 0;
+    }
+
+    @Override
+    void run(int chunk, Lane lane) {}
+  }
+
+  /** An op that runs under one outcome of a choice. */
+  private static final class When extends Op {
+    private final Op op;
+    private final Choice choice;
+    private final boolean outcome;
+
+    When(Op op, Choice choice, boolean outcome) {
+      this.op = op;
+      this.choice = choice;
+      this.outcome = outcome;
+    }
+
+    @Override
+    int chunks() {
+      return choice.expanded == outcome ? op.chunks() : 0;
+    }
+
+    @Override
+    void run(int chunk, Lane lane) {
+      op.run(chunk, lane);
+    }
+  }
+
+  // ---- experts ----------------------------------------------------------------------------------
+
+  @Override
+  public void route(
+      Tensor logits,
+      Optional<Tensor> bias,
+      GateRule rule,
+      StepBatch batch,
+      Tensor ids,
+      Tensor weights) {
+    OpChecks.route(logits, bias, rule, batch, ids, weights);
+    queue.reserve(12L * rule.experts(), 0);
+    submit(Experts.route(logits, bias, rule, batch, ids, weights));
+  }
+
+  @Override
+  public void permute(Tensor ids, Dispatch out) {
+    OpChecks.permute(ids, out);
+    submit(Experts.permute(ids, out));
+  }
+
+  @Override
+  public void groupedMatmul(
+      Tensor x, Gather gather, ExpertWeights w, Dispatch dispatch, Tensor out) {
+    OpChecks.groupedMatmul(x, gather, w, dispatch, out);
+    grouped(x, gather, w, Optional.empty(), dispatch, out);
+  }
+
+  @Override
+  public void combine(Tensor y, Dispatch dispatch, Tensor weights, Tensor out) {
+    OpChecks.combine(y, dispatch, weights, out);
+    submit(Experts.combine(kernels, y, dispatch, weights, out));
+  }
+
+  @Override
+  public void expertFfn(
+      Tensor x,
+      ExpertWeights gate,
+      ExpertWeights up,
+      ExpertWeights down,
+      Dispatch dispatch,
+      Tensor out) {
+    OpChecks.expertFfn(x, gate, up, down, dispatch, out);
+    try (var frame = scratch.frame()) {
+      Tensor g = scratch.f32("expert_gate", dispatch.slots(), gate.rows());
+      grouped(x, Gather.BY_TOKEN, gate, Optional.of(up), dispatch, g);
+      grouped(g, Gather.IN_PLACE, down, Optional.empty(), dispatch, out);
+    }
+  }
+
+  private void grouped(
+      Tensor x,
+      Gather gather,
+      ExpertWeights w,
+      Optional<ExpertWeights> up,
+      Dispatch dispatch,
+      Tensor out) {
+    GroupedOp op = new GroupedOp(kernels, x, gather, w, up, dispatch, out, threads);
+    queue.reserve(op.laneBytes(), dispatch.slots());
+    submit(op);
+  }
+}

@@ -1,0 +1,73 @@
+package dev.yuzui.backend.cpu;
+
+import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.DeviceBuffer;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.util.Optional;
+
+/**
+ * Host memory: of our own, or a weight where it is mapped.
+ *
+ * @param scales F32 scales that lie apart from FP8 codes
+ * @param onClose frees memory of our own
+ */
+record HostBuffer(
+    String purpose, MemorySegment data, Optional<MemorySegment> scales, Runnable onClose)
+    implements DeviceBuffer {
+
+  /** Buffers are compared by identity: two of them may hold equal segments. */
+  @Override
+  public boolean equals(Object other) {
+    return this == other;
+  }
+
+  @Override
+  public int hashCode() {
+    return System.identityHashCode(this);
+  }
+
+  @Override
+  public long byteSize() {
+    return data.byteSize();
+  }
+
+  @Override
+  public void close() {
+    onClose.run();
+  }
+
+  /** Address of {@code t}'s first byte, once it is known to lie within its buffer. */
+  static long address(Tensor t) {
+    return of(t).data.address() + t.byteOffset();
+  }
+
+  /** Address of the scales of {@code t}, or 0. */
+  static long scaleAddress(Tensor t) {
+    if (!(t.encoding() instanceof Encoding.Fp8Tiled)) {
+      return 0;
+    }
+    return of(t)
+        .scales
+        .orElseThrow(
+            () ->
+                new BackendException(
+                    t + " has no scales", "upload FP8 weights with HostTensor.scales"))
+        .address();
+  }
+
+  private static HostBuffer of(Tensor t) {
+    if (!(t.buffer() instanceof HostBuffer b)) {
+      throw new BackendException(
+          t + " lies on another device", "upload or copy it to the cpu backend first");
+    }
+    long end = t.byteOffset() + t.byteSize();
+    if (t.byteOffset() < 0 || end > b.byteSize()) {
+      throw new BackendException(
+          t + " ends at byte " + end + " of a buffer of " + b.byteSize() + " bytes",
+          "make the buffer larger or the tensor smaller");
+    }
+    return b;
+  }
+}

@@ -1,0 +1,48 @@
+package dev.yuzui.backend.cpu;
+
+import java.lang.foreign.Arena;
+
+/** What belongs to one thread of a team: its number and memory that ops use while they run. */
+final class Lane {
+  final int index;
+
+  /** Row addresses of the vectors and results of a product. */
+  long[] in = new long[64];
+
+  long[] out = new long[64];
+
+  /** Where fused products keep {@link #out} meanwhile. */
+  long[] kept = new long[64];
+
+  private Arena arena = Arena.ofShared();
+  private long base;
+  private long bytes;
+
+  Lane(int index) {
+    this.index = index;
+  }
+
+  /** Start of at least as many bytes as were reserved. */
+  long memory() {
+    return base;
+  }
+
+  /** Only between runs: ops look {@link #memory} up each time they run. */
+  void reserve(long wanted, int rows) {
+    if (wanted > bytes) {
+      arena.close();
+      arena = Arena.ofShared();
+      base = arena.allocate(wanted, 4096).address();
+      bytes = wanted;
+    }
+    if (rows > in.length) {
+      in = new long[rows];
+      out = new long[rows];
+      kept = new long[rows];
+    }
+  }
+
+  void close() {
+    arena.close();
+  }
+}

@@ -1,0 +1,31 @@
+package dev.yuzui.backend.cpu;
+
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.Tensor;
+
+/**
+ * A weight by address.
+ *
+ * @param scales address of the F32 scales of {@link Encoding.Fp8Tiled}, else 0
+ */
+record Matrix(Encoding encoding, long data, long scales, int rows, int cols, long rowBytes) {
+
+  static Matrix of(Tensor t) {
+    return new Matrix(
+        t.encoding(),
+        HostBuffer.address(t),
+        HostBuffer.scaleAddress(t),
+        Math.toIntExact(t.rows()),
+        Math.toIntExact(t.cols()),
+        t.encoding().rowBytes(t.cols()));
+  }
+
+  long row(int r) {
+    return data + r * rowBytes;
+  }
+
+  /** Address of the scales of row {@code r}. */
+  long scaleRow(int r, int tile) {
+    return scales + 4L * (r / tile) * Math.ceilDiv(cols, tile);
+  }
+}

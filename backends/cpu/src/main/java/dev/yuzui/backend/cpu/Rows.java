@@ -1,0 +1,198 @@
+package dev.yuzui.backend.cpu;
+
+import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.StepBatch;
+import dev.yuzui.spi.Tensor;
+
+/** Ops that move, normalise or rotate rows. */
+final class Rows {
+  private Rows() {}
+
+  /** Lane memory: what decoding a row takes. */
+  static Op embed(CpuKernels kernels, Tensor table, Tensor row, Tensor out) {
+    Matrix w = Matrix.of(table);
+    long rows = HostBuffer.address(row);
+    long to = HostBuffer.address(out);
+    return new RowOp(out.rows(), 4 * out.cols()) {
+      @Override
+      void row(int t, Lane lane) {
+        int r = Memory.i32(rows + 4L * t);
+        if (r < 0 || r >= w.rows()) {
+          throw new BackendException(
+              "row " + t + " of the step looks up row " + r + " of " + table,
+              "token ids must be below " + w.rows());
+        }
+        kernels.decode(w, r, 0, w.cols(), lane.memory(), to + 4L * t * w.cols());
+      }
+    };
+  }
+
+  static Op rmsNorm(CpuKernels kernels, Tensor x, Tensor weight, float eps, Tensor out) {
+    long in = HostBuffer.address(x);
+    long by = HostBuffer.address(weight);
+    long to = HostBuffer.address(out);
+    int cols = Math.toIntExact(x.cols());
+    return new RowOp(x.rows(), 8L * cols) {
+      @Override
+      void row(int t, Lane lane) {
+        long at = 4L * t * cols;
+        kernels.rmsNorm(in + at, by, eps, cols, to + at);
+      }
+    };
+  }
+
+  static Op add(CpuKernels kernels, Tensor a, Tensor b, Tensor out) {
+    long left = HostBuffer.address(a);
+    long right = HostBuffer.address(b);
+    long to = HostBuffer.address(out);
+    int cols = Math.toIntExact(out.cols());
+    return new RowOp(out.rows(), 12L * cols) {
+      @Override
+      void row(int t, Lane lane) {
+        long at = 4L * t * cols;
+        kernels.add(left + at, right + at, to + at, cols);
+      }
+    };
+  }
+
+  static Op siluMul(CpuKernels kernels, Tensor gate, Tensor up, Tensor out) {
+    long left = HostBuffer.address(gate);
+    long right = HostBuffer.address(up);
+    long to = HostBuffer.address(out);
+    int cols = Math.toIntExact(out.cols());
+    return new RowOp(out.rows(), 24L * cols) {
+      @Override
+      void row(int t, Lane lane) {
+        long at = 4L * t * cols;
+        kernels.siluMul(left + at, right + at, to + at, cols);
+      }
+    };
+  }
+
+  static Op concat(Tensor a, Tensor b, Tensor out) {
+    long left = HostBuffer.address(a);
+    long right = HostBuffer.address(b);
+    long to = HostBuffer.address(out);
+    long leftBytes = 4 * a.cols();
+    long rightBytes = 4 * b.cols();
+    return new RowOp(out.rows(), 8 * out.cols()) {
+      @Override
+      void row(int t, Lane lane) {
+        long at = to + t * (leftBytes + rightBytes);
+        Memory.copy(left + t * leftBytes, at, leftBytes);
+        Memory.copy(right + t * rightBytes, at + leftBytes, rightBytes);
+      }
+    };
+  }
+
+  static Op copyPerHead(Tensor x, int xOffset, int count, int heads, Tensor out, int outOffset) {
+    long from = HostBuffer.address(x) + 4L * xOffset;
+    long to = HostBuffer.address(out) + 4L * outOffset;
+    long fromHead = 4 * x.cols() / heads;
+    long toHead = 4 * out.cols() / heads;
+    return new RowOp(out.rows(), 16L * count * heads) {
+      @Override
+      void row(int t, Lane lane) {
+        for (int h = t * heads; h < (t + 1) * heads; h++) {
+          Memory.copy(from + h * fromHead, to + h * toHead, 4L * count);
+        }
+      }
+    };
+  }
+
+  static Op rope(
+      Tensor x, int xOffset, int heads, Tensor table, StepBatch batch, Tensor out, int outOffset) {
+    long from = HostBuffer.address(x) + 4L * xOffset;
+    long to = HostBuffer.address(out) + 4L * outOffset;
+    long fromHead = 4 * x.cols() / heads;
+    long toHead = 4 * out.cols() / heads;
+    long sequence = HostBuffer.address(batch.sequence());
+    Angles angles = new Angles(table, batch);
+    return new RowOp(out.rows(), 32L * table.cols() * heads) {
+      @Override
+      void row(int t, Lane lane) {
+        if (Memory.i32(sequence + 4L * t) < 0) {
+          return;
+        }
+        long row = angles.of(t);
+        for (int h = t * heads; h < (t + 1) * heads; h++) {
+          angles.rotate(from + h * fromHead, row, to + h * toHead);
+        }
+      }
+    };
+  }
+
+  /** Lane memory: one entry. */
+  static Op appendLatent(
+      CpuKernels kernels,
+      Tensor kv,
+      Tensor norm,
+      float eps,
+      Tensor table,
+      LatentCache cache,
+      StepBatch batch) {
+    long in = HostBuffer.address(kv);
+    long by = HostBuffer.address(norm);
+    Pages pages = new Pages(cache, batch);
+    Matrix entries = Matrix.of(cache.entries());
+    int latent = Math.toIntExact(norm.cols());
+    int cols = Math.toIntExact(kv.cols());
+    Angles angles = new Angles(table, batch);
+    return new RowOp(kv.rows(), 32L * cols) {
+      @Override
+      void row(int t, Lane lane) {
+        int sequence = pages.sequence(t);
+        if (sequence < 0) {
+          return;
+        }
+        long from = in + 4L * t * cols;
+        long entry = lane.memory();
+        kernels.rmsNorm(from, by, eps, latent, entry);
+        angles.rotate(from + 4L * latent, angles.of(t), entry + 4L * latent);
+        int at = pages.entry(sequence, angles.position(t));
+        kernels.encode(entries.encoding(), entry, cols, entries.row(at));
+      }
+    };
+  }
+
+  /** Cosines and sines by position. */
+  private static final class Angles {
+    private final Tensor table;
+    private final long tableAt;
+    private final long position;
+    private final int cols;
+
+    Angles(Tensor table, StepBatch batch) {
+      this.table = table;
+      this.tableAt = HostBuffer.address(table);
+      this.position = HostBuffer.address(batch.position());
+      this.cols = Math.toIntExact(table.cols());
+    }
+
+    int position(int t) {
+      return Memory.i32(position + 4L * t);
+    }
+
+    /** Address of the table's row for token t. */
+    long of(int t) {
+      int p = position(t);
+      if (p < 0 || p >= table.rows()) {
+        throw new BackendException(
+            "position " + p + " is outside " + table, "build the table for a longer context");
+      }
+      return tableAt + 4L * p * cols;
+    }
+
+    void rotate(long from, long row, long to) {
+      for (long i = 0; i < 4L * cols; i += 8) {
+        float cos = Memory.f32(row + i);
+        float sin = Memory.f32(row + i + 4);
+        float a = Memory.f32(from + i);
+        float b = Memory.f32(from + i + 4);
+        Memory.f32(to + i, a * cos - b * sin);
+        Memory.f32(to + i + 4, a * sin + b * cos);
+      }
+    }
+  }
+}

@@ -1,0 +1,127 @@
+package dev.yuzui.bench;
+
+import dev.yuzui.spi.DeviceQueue;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.MlaShape;
+import dev.yuzui.spi.StepBatch;
+import dev.yuzui.spi.Tensor;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.annotations.Warmup;
+
+/** Absorbed attention of one token over a context. */
+@State(Scope.Benchmark)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.MICROSECONDS)
+@Fork(1)
+@Warmup(iterations = 5, time = 1)
+@Measurement(iterations = 7, time = 1)
+public class AttentionBenchmark {
+  private static final int PAGE = 64;
+
+  @Param({"1024", "8192"})
+  public int context;
+
+  /** V2-Lite has 16, V3 128. */
+  @Param({"16", "128"})
+  public int heads;
+
+  @Param({"F16", "Q8_0"})
+  public String cache;
+
+  @Param("1")
+  public int threads;
+
+  private Case c;
+  private DeviceQueue.Recording decode;
+
+  @Setup
+  public void build() {
+    c = new Case(threads);
+    MlaShape shape = new MlaShape(heads, 128, 64, 128, 512, 0.05f);
+    Encoding encoding = Encoding.byLabel(cache).orElseThrow();
+    Tensor entries = c.empty(encoding, context, shape.entry());
+    Tensor table = c.empty(Encoding.F32, context, shape.rope());
+    int[] positions = IntStream.range(0, context).toArray();
+    Tensor pages = c.ints(1, IntStream.range(0, context / PAGE).toArray());
+    LatentCache latents = new LatentCache(entries, PAGE);
+    Tensor everyone = c.ints(1, new int[context]);
+    StepBatch fill =
+        new StepBatch(everyone, c.ints(1, positions), everyone, everyone, pages, c.ints(1, 0));
+    Tensor kv = c.normal(context, shape.entry());
+    Tensor norm = c.normal(1, shape.kvLora());
+    c.queue.ops().appendLatent(kv, norm, 1e-6f, table, latents, fill);
+
+    Tensor q = c.normal(1, (long) heads * shape.entry());
+    Tensor out = c.empty(Encoding.F32, 1, (long) heads * shape.kvLora());
+    Tensor zero = c.ints(1, 0);
+    StepBatch step =
+        new StepBatch(zero, c.ints(1, context - 1), zero, c.ints(1, context), pages, zero);
+    decode = c.queue.record(() -> c.queue.ops().mlaDecode(q, latents, shape, step, out));
+    decode.replay();
+    c.queue.synchronize();
+    check(c.read(q), c.read(kv), c.read(norm), shape, c.read(out));
+  }
+
+  /** The formula over the vectors before they were stored, to the cache's precision. */
+  private void check(float[] q, float[] kv, float[] norm, MlaShape shape, float[] got) {
+    int entry = shape.entry();
+    int latent = shape.kvLora();
+    double[] scores = new double[context];
+    double[][] stored = new double[context][latent];
+    double max = Double.NEGATIVE_INFINITY;
+    for (int s = 0; s < context; s++) {
+      double squares = 0;
+      for (int l = 0; l < latent; l++) {
+        squares += (double) kv[s * entry + l] * kv[s * entry + l];
+      }
+      double by = 1 / Math.sqrt(squares / latent + 1e-6);
+      // the rotation table is zero: so are the keys
+      for (int l = 0; l < latent; l++) {
+        stored[s][l] = kv[s * entry + l] * by * norm[l];
+        scores[s] += stored[s][l] * q[l];
+      }
+      scores[s] *= shape.scale();
+      max = Math.max(max, scores[s]);
+    }
+    double sum = 0;
+    double[] want = new double[latent];
+    for (int s = 0; s < context; s++) {
+      double p = Math.exp(scores[s] - max);
+      sum += p;
+      for (int l = 0; l < latent; l++) {
+        want[l] += p * stored[s][l];
+      }
+    }
+    for (int l = 0; l < latent; l++) {
+      if (!(Math.abs(want[l] / sum - got[l]) < 0.1)) {
+        throw new IllegalStateException(
+            "element " + l + " is " + want[l] / sum + ", not " + got[l]);
+      }
+    }
+  }
+
+  @Benchmark
+  public void decode() {
+    decode.replay();
+    c.queue.synchronize();
+  }
+
+  @TearDown
+  public void close() {
+    decode.close();
+    c.close();
+  }
+}

@@ -1,0 +1,125 @@
+package dev.yuzui.bench;
+
+import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.BackendOptions;
+import dev.yuzui.spi.BackendProvider;
+import dev.yuzui.spi.Dequantizer;
+import dev.yuzui.spi.DeviceBuffer;
+import dev.yuzui.spi.DeviceQueue;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.HostTensor;
+import dev.yuzui.spi.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.ServiceLoader;
+
+/** The cpu backend with what a benchmark lays out on it; closes all of it. */
+final class Case implements AutoCloseable {
+  final Backend backend;
+  final DeviceQueue queue;
+  private final Arena arena = Arena.ofShared();
+  private final List<DeviceBuffer> buffers = new ArrayList<>();
+  private final Random random = new Random(11);
+
+  Case(int threads) {
+    backend =
+        ServiceLoader.load(BackendProvider.class).stream()
+            .map(ServiceLoader.Provider::get)
+            .filter(p -> p.name().equals("cpu"))
+            .findFirst()
+            .orElseThrow()
+            .open(BackendOptions.defaults().withThreads(threads));
+    queue = backend.openQueue();
+  }
+
+  Tensor empty(Encoding encoding, long rows, long cols) {
+    DeviceBuffer buffer = backend.allocate(encoding.byteSize(rows, cols), "benchmark");
+    buffers.add(buffer);
+    return new Tensor("benchmark", buffer, 0, encoding, rows, cols);
+  }
+
+  Tensor normal(long rows, long cols) {
+    Tensor t = empty(Encoding.F32, rows, cols);
+    MemorySegment values = arena.allocate(t.byteSize(), 64);
+    for (long i = 0; i < rows * cols; i++) {
+      values.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) random.nextGaussian());
+    }
+    backend.write(t, values);
+    return t;
+  }
+
+  Tensor ints(long rows, int... values) {
+    Tensor t = empty(Encoding.I32, rows, values.length / rows);
+    backend.write(t, arena.allocateFrom(ValueLayout.JAVA_INT, values));
+    return t;
+  }
+
+  /**
+   * Random blocks. Bytes are masked to the low bits that keep every half, float and FP8 code finite
+   * and tame, whatever its place in a block.
+   */
+  HostTensor weight(Encoding encoding, long rows, long cols) {
+    MemorySegment data = arena.allocate(encoding.byteSize(rows, cols), 64);
+    byte[] noise = new byte[1 << 16];
+    random.nextBytes(noise);
+    for (int i = 0; i < noise.length; i++) {
+      noise[i] &= (byte) 0xb7;
+    }
+    for (long at = 0; at < data.byteSize(); at += noise.length) {
+      long count = Math.min(noise.length, data.byteSize() - at);
+      MemorySegment.copy(noise, 0, data, ValueLayout.JAVA_BYTE, at, (int) count);
+    }
+    Optional<MemorySegment> scales = Optional.empty();
+    if (encoding instanceof Encoding.Fp8Tiled tiled) {
+      MemorySegment ones = arena.allocate(4 * tiled.scaleCount(rows, cols), 64);
+      for (long i = 0; i < ones.byteSize() / 4; i++) {
+        ones.setAtIndex(ValueLayout.JAVA_FLOAT, i, 0.01f);
+      }
+      scales = Optional.of(ones);
+    }
+    return new HostTensor(encoding.label(), encoding, rows, cols, data, scales);
+  }
+
+  float[] read(Tensor t) {
+    MemorySegment out = arena.allocate(t.byteSize(), 64);
+    backend.read(t, out);
+    return out.toArray(ValueLayout.JAVA_FLOAT);
+  }
+
+  /** Refuses to measure a wrong product: some rows against the dequantizer, in double. */
+  void checkProduct(Tensor x, HostTensor w, Tensor out) {
+    float[] xs = read(x);
+    float[] got = read(out);
+    int cols = (int) w.cols();
+    float[] row = new float[cols];
+    for (int r = 0; r < w.rows(); r += (int) Math.max(1, w.rows() / 37)) {
+      Dequantizer.row(w, r, row, 0);
+      for (int t = 0; t < x.rows(); t += (int) Math.max(1, x.rows() - 1)) {
+        double sum = 0;
+        double size = 1e-30;
+        for (int c = 0; c < cols; c++) {
+          sum += (double) row[c] * xs[t * cols + c];
+          size += Math.abs((double) row[c] * xs[t * cols + c]);
+        }
+        float value = got[(int) (t * w.rows()) + r];
+        if (!(Math.abs(sum - value) <= 1e-5 * size)) {
+          throw new IllegalStateException(
+              w + " row " + r + " times vector " + t + " is " + sum + ", not " + value);
+        }
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    queue.close();
+    buffers.forEach(DeviceBuffer::close);
+    backend.close();
+    arena.close();
+  }
+}
