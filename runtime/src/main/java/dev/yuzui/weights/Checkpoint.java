@@ -21,14 +21,14 @@ public interface Checkpoint extends AutoCloseable {
 
   /**
    * A tensor of the whole model or of {@code layer}; layer is 0 for those of the whole model.
-   * Throws when absent.
+   * Throws {@link WeightException} when absent; experts are {@link #experts}.
    */
   HostTensor tensor(Part part, int layer);
 
   /** As {@link #tensor}, for parts a model may lack. */
   Optional<HostTensor> find(Part part, int layer);
 
-  /** One projection of each routed expert. */
+  /** One projection of each routed expert. Throws for layers without. */
   List<HostTensor> experts(Part part, int layer);
 
   /** All tensors of the file as they are stored, in file order, for {@code inspect}. */
@@ -46,6 +46,14 @@ public interface Checkpoint extends AutoCloseable {
   /** Bytes of all tensors. */
   default long byteSize() {
     return stored().stream().mapToLong(StoredTensor::bytes).sum();
+  }
+
+  /**
+   * Bytes of native memory that parts computed from others take once all are asked for: the halves
+   * of kv_b where the file has only the whole.
+   */
+  default long derivedBytes() {
+    return 0;
   }
 
   @Override

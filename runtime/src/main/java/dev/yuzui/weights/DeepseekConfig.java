@@ -20,6 +20,7 @@ import java.util.Optional;
  * @param latentNormEps of q_a and kv_a norms: published code fixes 1e-6, GGUF runtimes use the
  *     file's
  * @param yarn absent: plain RoPE
+ * @param bosToken −1 if the model names none
  */
 public record DeepseekConfig(
     String name,
@@ -64,6 +65,42 @@ public record DeepseekConfig(
     double m(double x) {
       return factor > 1 ? 0.1 * x * Math.log(factor) + 1 : 1;
     }
+  }
+
+  /** The same model with {@code n} MTP layers. */
+  DeepseekConfig withMtpLayers(int n) {
+    return with(n, eosTokens);
+  }
+
+  DeepseekConfig withEosTokens(List<Integer> tokens) {
+    return with(mtpLayers, tokens);
+  }
+
+  private DeepseekConfig with(int mtp, List<Integer> eos) {
+    return new DeepseekConfig(
+        name,
+        hiddenSize,
+        vocabSize,
+        layers,
+        mtp,
+        contextLength,
+        heads,
+        qLoraRank,
+        kvLoraRank,
+        nopeHeadDim,
+        ropeHeadDim,
+        valueHeadDim,
+        denseWidth,
+        firstDense,
+        expertWidth,
+        sharedExperts,
+        gate,
+        normEps,
+        latentNormEps,
+        ropeTheta,
+        yarn,
+        bosToken,
+        eos);
   }
 
   /** 1/√(P+R) · m(mscaleAllDim)². */

@@ -1,0 +1,114 @@
+package dev.yuzui.weights;
+
+import dev.yuzui.weights.Checkpoint.VocabularySource;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+
+/** Opens checkpoints: the format is decided by what lies at the path. */
+public final class Checkpoints {
+  private Checkpoints() {}
+
+  /**
+   * Maps and validates the checkpoint at {@code path}: a GGUF file, any part of a split one, a
+   * folder with one GGUF model, or a Hugging Face folder.
+   *
+   * @throws WeightException if anything is wrong with it
+   */
+  public static Checkpoint open(Path path) {
+    requirePresent(path);
+    Arena arena = Arena.ofShared();
+    try {
+      return Files.isDirectory(path) ? openFolder(path, arena) : GgufModel.open(path, arena);
+    } catch (RuntimeException | Error e) {
+      arena.close();
+      throw e;
+    }
+  }
+
+  /**
+   * The vocabulary at {@code path} alone; works without weights and for other architectures: a
+   * GGUF, a folder with tokenizer.json or one GGUF model, or tokenizer.json itself.
+   *
+   * @throws WeightException if there is none or it is damaged
+   */
+  public static VocabularySource vocabulary(Path path) {
+    requirePresent(path);
+    VocabularySource source;
+    if (Files.isDirectory(path)) {
+      boolean json = Files.exists(path.resolve("tokenizer.json"));
+      List<Path> ggufs = json ? List.of() : ggufs(path);
+      source =
+          ggufs.isEmpty()
+              ? Vocabularies.huggingFace(path)
+              : GgufModel.vocabulary(theOnly(path, ggufs));
+    } else {
+      source =
+          path.endsWith("tokenizer.json")
+              ? Vocabularies.huggingFace(path.toAbsolutePath().getParent())
+              : GgufModel.vocabulary(path);
+    }
+    if (source instanceof VocabularySource.None(String because)) {
+      throw new WeightException(
+          path,
+          "vocabulary",
+          "tokenizer.json or a GGUF with tokenizer.ggml.tokens",
+          because,
+          "give a folder or GGUF that has one");
+    }
+    return source;
+  }
+
+  private static Checkpoint openFolder(Path folder, Arena arena) {
+    if (Files.exists(folder.resolve("config.json")) && HfFolder.hasWeights(folder)) {
+      return HfFolder.open(folder, arena);
+    }
+    List<Path> ggufs = ggufs(folder);
+    if (!ggufs.isEmpty()) {
+      return GgufModel.open(theOnly(folder, ggufs), arena);
+    }
+    if (!Files.exists(folder.resolve("config.json"))) {
+      throw new WeightException(
+          folder,
+          "folder",
+          "config.json with safetensors, or one .gguf model",
+          "neither",
+          "give the folder that the model was downloaded to");
+    }
+    return HfFolder.open(folder, arena);
+  }
+
+  private static Path theOnly(Path folder, List<Path> ggufs) {
+    return GgufModel.only(ggufs)
+        .orElseThrow(
+            () ->
+                new WeightException(
+                    folder,
+                    "folder",
+                    "one GGUF model",
+                    ggufs.stream().map(f -> f.getFileName().toString()).toList().toString(),
+                    "name the file you mean"));
+  }
+
+  private static List<Path> ggufs(Path folder) {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.filter(f -> f.getFileName().toString().endsWith(".gguf")).sorted().toList();
+    } catch (IOException e) {
+      throw Mapping.unreadable(folder, e);
+    }
+  }
+
+  private static void requirePresent(Path path) {
+    if (!Files.exists(path)) {
+      throw new WeightException(
+          path,
+          "model",
+          "a GGUF file or a Hugging Face folder",
+          "nothing at this path",
+          "check the path");
+    }
+  }
+}

@@ -1,0 +1,69 @@
+package dev.yuzui.weights;
+
+import dev.yuzui.spi.GateRule;
+import java.nio.file.Path;
+
+/**
+ * What a configuration may say: far beyond any real model, and small enough that no product of two
+ * fields overflows where the program multiplies them.
+ */
+final class ConfigLimits {
+  static final int WIDTH = 1 << 20;
+  static final int VOCABULARY = 1 << 21;
+  static final int LAYERS = 1 << 12;
+  static final int CONTEXT = 1 << 30;
+  static final int HEADS = 1 << 12;
+  static final int HEAD = 1 << 14;
+  static final int EXPERTS = 1 << 14;
+  static final double MIN_EPS = 1e-12;
+  static final double MIN_THETA = 1.001;
+  static final double MAX_THETA = 1e12;
+  static final double MAX_FACTOR = 1e6;
+
+  private ConfigLimits() {}
+
+  /** Relations between fields, each of which is within its own limits. */
+  static void check(Path file, DeepseekConfig c) {
+    require(file, c.ropeHeadDim() % 2 == 0, "rope dimensions", "an even number", c.ropeHeadDim());
+    long perHead = Math.max(c.kvLoraRank(), c.nopeHeadDim() + c.ropeHeadDim() + c.valueHeadDim());
+    product(file, "attention heads × widest head", c.heads(), perHead);
+    product(file, "shared experts × expert width", c.sharedExperts(), c.expertWidth());
+    c.yarn()
+        .ifPresent(
+            y ->
+                require(
+                    file, y.betaFast() >= y.betaSlow(), "yarn beta_fast", "at least beta_slow", y));
+    GateRule g = c.gate();
+    require(file, g.experts() % g.groups() == 0, "expert groups", "a divisor of the experts", g);
+    require(file, g.groupsUsed() <= g.groups(), "expert groups used", "at most " + g.groups(), g);
+    int perGroup = g.experts() / g.groups();
+    require(
+        file,
+        g.used() <= g.groupsUsed() * perGroup,
+        "experts used",
+        "at most those of the groups used",
+        g);
+    require(
+        file,
+        g.groups() == 1 || perGroup > 1 || g.groupScore() == GateRule.GroupScore.MAX,
+        "expert groups",
+        "at least two experts a group",
+        g);
+  }
+
+  private static void product(Path file, String what, long a, long b) {
+    require(file, a * b <= Integer.MAX_VALUE / 4, what, "a width below 2^29", a + " × " + b);
+  }
+
+  private static void require(
+      Path file, boolean holds, String what, String expected, Object found) {
+    if (!holds) {
+      throw new WeightException(
+          file,
+          what,
+          expected,
+          String.valueOf(found),
+          "check that the file is whole and belongs to a supported model");
+    }
+  }
+}

@@ -1,0 +1,84 @@
+package dev.yuzui.weights;
+
+import dev.yuzui.spi.Encoding;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.stream.Collectors;
+
+/** The type ids of GGUF tensors: those that load, and names for those that do not. */
+final class GgmlTypes {
+  private static final Map<Integer, Encoding> ENCODINGS =
+      Map.ofEntries(
+          Map.entry(0, Encoding.F32),
+          Map.entry(1, Encoding.F16),
+          Map.entry(2, new Encoding.Q4_0()),
+          Map.entry(3, new Encoding.Q4_1()),
+          Map.entry(6, new Encoding.Q5_0()),
+          Map.entry(7, new Encoding.Q5_1()),
+          Map.entry(8, new Encoding.Q8_0()),
+          Map.entry(10, new Encoding.Q2_K()),
+          Map.entry(11, new Encoding.Q3_K()),
+          Map.entry(12, new Encoding.Q4_K()),
+          Map.entry(13, new Encoding.Q5_K()),
+          Map.entry(14, new Encoding.Q6_K()),
+          Map.entry(20, new Encoding.IQ4_NL()),
+          Map.entry(23, new Encoding.IQ4_XS()),
+          Map.entry(30, Encoding.BF16));
+
+  private static final Map<Integer, String> OTHERS =
+      Map.ofEntries(
+          Map.entry(4, "Q4_2, retired"),
+          Map.entry(5, "Q4_3, retired"),
+          Map.entry(9, "Q8_1, for activations"),
+          Map.entry(15, "Q8_K, for activations"),
+          Map.entry(16, "IQ2_XXS"),
+          Map.entry(17, "IQ2_XS"),
+          Map.entry(18, "IQ3_XXS"),
+          Map.entry(19, "IQ1_S"),
+          Map.entry(21, "IQ3_S"),
+          Map.entry(22, "IQ2_S"),
+          Map.entry(24, "I8"),
+          Map.entry(25, "I16"),
+          Map.entry(26, "I32"),
+          Map.entry(27, "I64"),
+          Map.entry(28, "F64"),
+          Map.entry(29, "IQ1_M"),
+          Map.entry(31, "Q4_0_4_4, retired"),
+          Map.entry(32, "Q4_0_4_8, retired"),
+          Map.entry(33, "Q4_0_8_8, retired"),
+          Map.entry(34, "TQ1_0"),
+          Map.entry(35, "TQ2_0"),
+          Map.entry(36, "IQ4_NL_4_4, retired"),
+          Map.entry(37, "IQ4_NL_4_8, retired"),
+          Map.entry(38, "IQ4_NL_8_8, retired"),
+          Map.entry(39, "MXFP4"),
+          Map.entry(40, "NVFP4"),
+          Map.entry(41, "Q1_0"),
+          Map.entry(42, "Q2_0"));
+
+  private GgmlTypes() {}
+
+  static Encoding encoding(Path file, String tensor, int id) {
+    Encoding encoding = ENCODINGS.get(id);
+    if (encoding == null) {
+      throw new WeightException(
+          file,
+          "tensor " + tensor,
+          "one of the types " + supported(),
+          "type id "
+              + Integer.toUnsignedString(id)
+              + " ("
+              + OTHERS.getOrDefault(id, "unknown")
+              + ")",
+          "use a file quantised to a supported type, such as Q4_K_M or Q8_0");
+    }
+    return encoding;
+  }
+
+  private static String supported() {
+    return ENCODINGS.entrySet().stream()
+        .sorted(Map.Entry.comparingByKey())
+        .map(e -> e.getValue().label())
+        .collect(Collectors.joining(" "));
+  }
+}

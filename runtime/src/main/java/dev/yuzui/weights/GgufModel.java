@@ -1,0 +1,141 @@
+package dev.yuzui.weights;
+
+import dev.yuzui.weights.Checkpoint.GenerationDefaults;
+import dev.yuzui.weights.Checkpoint.VocabularySource;
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** A model in one GGUF file, or split over several. */
+final class GgufModel {
+  private static final Pattern SPLIT = Pattern.compile("(.*)-(\\d{5})-of-(\\d{5})\\.gguf");
+
+  private GgufModel() {}
+
+  static Checkpoint open(Path path, Arena arena) {
+    List<GgufFile> parts = parts(path, arena);
+    GgufFile first = parts.getFirst();
+    Map<String, RawTensor> raw = new LinkedHashMap<>();
+    for (GgufFile part : parts) {
+      for (RawTensor t : part.tensors()) {
+        RawTensor twin = raw.putIfAbsent(t.name(), t);
+        if (twin != null) {
+          throw new WeightException(
+              t.file(),
+              "tensor " + t.name(),
+              "each tensor once",
+              "it in " + twin.file().getFileName() + " too",
+              "check that the parts belong together");
+        }
+      }
+    }
+    Map<String, Object> metadata = first.metadata();
+    DeepseekConfig config =
+        MtpLayers.present(GgufConfig.of(first.path(), metadata), TensorNames.GGUF, raw);
+    var bound = TensorBinder.bind(first.path(), TensorNames.GGUF, config, true, raw);
+    VocabularySource vocabulary = Vocabularies.gguf(first.path(), metadata);
+    if (vocabulary instanceof VocabularySource.Gguf v && v.tokens().size() > config.vocabSize()) {
+      throw new WeightException(
+          first.path(),
+          "tokenizer.ggml.tokens",
+          "at most " + config.vocabSize() + " tokens, the rows of token_embd.weight",
+          v.tokens().size() + "",
+          "convert the model again");
+    }
+    Map<String, String> shown = new LinkedHashMap<>();
+    metadata.forEach((k, v) -> shown.put(k, v.toString()));
+    return new MappedCheckpoint(
+        new MappedCheckpoint.Description(
+            path,
+            "GGUF v" + first.version(),
+            config,
+            raw.values().stream().map(RawTensor::stored).toList(),
+            Collections.unmodifiableMap(shown),
+            vocabulary,
+            defaults(first.path(), metadata)),
+        bound,
+        arena);
+  }
+
+  /** All parts in order, whichever of them {@code path} is. */
+  private static List<GgufFile> parts(Path path, Arena arena) {
+    GgufFile given = GgufFile.read(path, arena);
+    int count = new Keys(path, "", given.metadata()).integerOr("split.count", 0, 99999, 0);
+    Matcher name = SPLIT.matcher(path.getFileName().toString());
+    if (count <= 1 && (!name.matches() || name.group(3).equals("00001"))) {
+      return List.of(given);
+    }
+    if (!name.matches() || Integer.parseInt(name.group(3)) != count) {
+      throw new WeightException(
+          path,
+          "split.count",
+          "file names that end in -00001-of-000NN.gguf with the file's own count",
+          count + " parts",
+          "give the parts the names they were published under");
+    }
+    List<GgufFile> parts = new ArrayList<>();
+    int tensors = 0;
+    for (int i = 0; i < count; i++) {
+      Path sibling =
+          path.resolveSibling("%s-%05d-of-%05d.gguf".formatted(name.group(1), i + 1, count));
+      if (!Files.exists(sibling)) {
+        throw new WeightException(
+            sibling,
+            "file",
+            "all " + count + " parts of the model",
+            "no such file",
+            "download the missing part into the same folder");
+      }
+      GgufFile part =
+          sibling.getFileName().equals(path.getFileName()) ? given : GgufFile.read(sibling, arena);
+      requireSplit(part, "split.no", i);
+      requireSplit(part, "split.count", count);
+      tensors += part.tensors().size();
+      parts.add(part);
+    }
+    if (parts.getFirst().metadata().containsKey("split.tensors.count")) {
+      requireSplit(parts.getFirst(), "split.tensors.count", tensors);
+    }
+    return parts;
+  }
+
+  private static void requireSplit(GgufFile part, String key, int want) {
+    Keys keys = new Keys(part.path(), "", part.metadata());
+    int found = keys.integer(key, 0, Integer.MAX_VALUE);
+    if (found != want) {
+      throw keys.refused(key, want + "", found + "", "check that the parts belong together");
+    }
+  }
+
+  private static GenerationDefaults defaults(Path file, Map<String, Object> metadata) {
+    return Defaults.of(new Keys(file, "general.sampling.", metadata), "temp", "penalty_repeat");
+  }
+
+  /** The vocabulary of a GGUF of any architecture, with or without weights. */
+  static VocabularySource vocabulary(Path path) {
+    try (Arena arena = Arena.ofShared()) {
+      return Vocabularies.gguf(path, GgufFile.read(path, arena).metadata());
+    }
+  }
+
+  /** The GGUF file of a folder: its only one, or the first part of its only split one. */
+  static Optional<Path> only(List<Path> files) {
+    List<Path> models =
+        files.stream()
+            .filter(
+                f -> {
+                  Matcher m = SPLIT.matcher(f.getFileName().toString());
+                  return !m.matches() || m.group(2).equals("00001");
+                })
+            .toList();
+    return models.size() == 1 ? Optional.of(models.getFirst()) : Optional.empty();
+  }
+}

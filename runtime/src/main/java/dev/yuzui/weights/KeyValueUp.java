@@ -1,0 +1,119 @@
+package dev.yuzui.weights;
+
+import dev.yuzui.spi.Dequantizer;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.HostTensor;
+import dev.yuzui.spi.Quantizer;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Optional;
+import java.util.stream.IntStream;
+
+/**
+ * Splits kv_b [N·(P+V), Lkv], a head's P key rows before its V value rows, into W_UK with each head
+ * transposed, [N·Lkv, P], and W_UV, [N·V, Lkv].
+ *
+ * <p>W_UK of block formats becomes F16 (F32 where a weight exceeds F16), as transposed rows cannot
+ * keep their blocks; F32, F16 and BF16 stay as they are. W_UV's rows are copied unchanged. FP8,
+ * whose tiles straddle heads, becomes F32.
+ */
+final class KeyValueUp {
+  private static final float F16_MAX = 65504;
+
+  private KeyValueUp() {}
+
+  static HostTensor key(HostTensor kvB, DeepseekConfig c, Arena arena) {
+    Encoding encoding = keyEncoding(kvB.encoding());
+    return transposed(kvB, c, encoding, arena)
+        .or(() -> transposed(kvB, c, Encoding.F32, arena))
+        .orElseThrow();
+  }
+
+  /** Empty if {@code encoding} is F16 and cannot hold a weight. */
+  private static Optional<HostTensor> transposed(
+      HostTensor kvB, DeepseekConfig c, Encoding encoding, Arena arena) {
+    PartShape shape = PartShape.of(Part.KEY_UP, c);
+    MemorySegment out = arena.allocate(encoding.byteSize(shape.rows(), shape.cols()), 64);
+    long headBytes = encoding.byteSize(c.kvLoraRank(), shape.cols());
+    boolean fits =
+        IntStream.range(0, c.heads())
+            .parallel()
+            .mapToObj(
+                n -> {
+                  float[] head = head(kvB, c, n);
+                  Quantizer.encode(encoding, head, 0, head.length, out, n * headBytes);
+                  return kvB.encoding() instanceof Encoding.Plain || fitsF16(head);
+                })
+            .reduce(true, Boolean::logicalAnd);
+    return fits || encoding.equals(Encoding.F32)
+        ? Optional.of(
+            HostTensor.of(kvB.name() + " (keys)", encoding, shape.rows(), shape.cols(), out))
+        : Optional.empty();
+  }
+
+  /** W_UK of head {@code n}, transposed: [Lkv, P]. */
+  private static float[] head(HostTensor kvB, DeepseekConfig c, int n) {
+    int nope = c.nopeHeadDim();
+    float[] row = new float[c.kvLoraRank()];
+    float[] transposed = new float[row.length * nope];
+    for (int p = 0; p < nope; p++) {
+      Dequantizer.row(kvB, keyRow(c, n, p), row, 0);
+      for (int l = 0; l < row.length; l++) {
+        transposed[l * nope + p] = row[l];
+      }
+    }
+    return transposed;
+  }
+
+  private static boolean fitsF16(float[] weights) {
+    for (float w : weights) {
+      if (Math.abs(w) > F16_MAX) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  static HostTensor value(HostTensor kvB, DeepseekConfig c, Arena arena) {
+    Encoding encoding = valueEncoding(kvB.encoding());
+    PartShape shape = PartShape.of(Part.VALUE_UP, c);
+    long row = encoding.rowBytes(shape.cols());
+    MemorySegment out = arena.allocate(shape.rows() * row, 64);
+    float[] decoded = new float[(int) shape.cols()];
+    for (long r = 0; r < shape.rows(); r++) {
+      long head = r / c.valueHeadDim();
+      long from = keyRow(c, head + 1, 0) - c.valueHeadDim() + r % c.valueHeadDim();
+      if (encoding.equals(kvB.encoding())) {
+        MemorySegment.copy(kvB.data(), from * row, out, r * row, row);
+      } else {
+        Dequantizer.row(kvB, from, decoded, 0);
+        Quantizer.encode(encoding, decoded, 0, decoded.length, out, r * row);
+      }
+    }
+    return HostTensor.of(kvB.name() + " (values)", encoding, shape.rows(), shape.cols(), out);
+  }
+
+  /** Bytes of both, taking F16 for the keys of block formats. */
+  static long byteSize(HostTensor kvB, DeepseekConfig c) {
+    PartShape key = PartShape.of(Part.KEY_UP, c);
+    PartShape value = PartShape.of(Part.VALUE_UP, c);
+    return keyEncoding(kvB.encoding()).byteSize(key.rows(), key.cols())
+        + valueEncoding(kvB.encoding()).byteSize(value.rows(), value.cols());
+  }
+
+  private static Encoding keyEncoding(Encoding stored) {
+    return switch (stored) {
+      case Encoding.Plain plain -> plain;
+      case Encoding.Fp8Tiled _ -> Encoding.F32;
+      case Encoding.Block _ -> Encoding.F16;
+    };
+  }
+
+  private static Encoding valueEncoding(Encoding stored) {
+    return stored instanceof Encoding.Fp8Tiled ? Encoding.F32 : stored;
+  }
+
+  private static long keyRow(DeepseekConfig c, long head, long p) {
+    return head * (c.nopeHeadDim() + c.valueHeadDim()) + p;
+  }
+}

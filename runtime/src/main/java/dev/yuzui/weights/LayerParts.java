@@ -1,0 +1,56 @@
+package dev.yuzui.weights;
+
+import dev.yuzui.spi.GateRule;
+import java.util.EnumSet;
+import java.util.Set;
+
+/** Which parts a layer of a model has, by its configuration. */
+final class LayerParts {
+  static final Set<Part> WHOLE_MODEL = Set.of(Part.EMBED, Part.FINAL_NORM, Part.HEAD);
+  static final Set<Part> EXPERTS = Set.of(Part.EXPERT_GATE, Part.EXPERT_UP, Part.EXPERT_DOWN);
+
+  private LayerParts() {}
+
+  /** Parts without which the layer cannot be computed, experts and both halves of kv_b included. */
+  static Set<Part> required(DeepseekConfig c, int layer) {
+    EnumSet<Part> parts =
+        EnumSet.of(
+            Part.ATTN_NORM,
+            Part.KV_A,
+            Part.KV_A_NORM,
+            Part.KEY_UP,
+            Part.VALUE_UP,
+            Part.ATTN_OUT,
+            Part.FFN_NORM);
+    if (c.qLoraRank() == 0) {
+      parts.add(Part.Q);
+    } else {
+      parts.addAll(Set.of(Part.Q_A, Part.Q_A_NORM, Part.Q_B));
+    }
+    if (c.isMoe(layer)) {
+      parts.add(Part.ROUTER);
+      parts.addAll(EXPERTS);
+      if (c.gate().scoring() == GateRule.Scoring.SIGMOID) {
+        parts.add(Part.ROUTER_BIAS);
+      }
+      if (c.sharedExperts() > 0) {
+        parts.addAll(Set.of(Part.SHARED_GATE, Part.SHARED_UP, Part.SHARED_DOWN));
+      }
+    } else {
+      parts.addAll(Set.of(Part.FFN_GATE, Part.FFN_UP, Part.FFN_DOWN));
+    }
+    if (layer >= c.layers()) {
+      parts.addAll(Set.of(Part.MTP_PROJ, Part.MTP_ENORM, Part.MTP_HNORM));
+    }
+    return parts;
+  }
+
+  /** Parts the layer may have besides; others take their place. */
+  static Set<Part> optional(DeepseekConfig c, int layer) {
+    EnumSet<Part> parts = EnumSet.noneOf(Part.class);
+    if (layer >= c.layers()) {
+      parts.addAll(Set.of(Part.MTP_NORM, Part.MTP_EMBED, Part.MTP_HEAD));
+    }
+    return parts;
+  }
+}

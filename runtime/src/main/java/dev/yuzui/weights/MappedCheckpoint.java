@@ -1,0 +1,122 @@
+package dev.yuzui.weights;
+
+import dev.yuzui.spi.HostTensor;
+import dev.yuzui.weights.TensorBinder.Bound;
+import dev.yuzui.weights.TensorBinder.PartOf;
+import java.lang.foreign.Arena;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** A checkpoint of either format, once its files are mapped and its parts found. */
+final class MappedCheckpoint implements Checkpoint {
+  /** What the format says beside the weights. */
+  record Description(
+      Path path,
+      String format,
+      DeepseekConfig config,
+      List<StoredTensor> stored,
+      Map<String, String> metadata,
+      VocabularySource vocabulary,
+      GenerationDefaults generationDefaults) {}
+
+  private final Description description;
+  private final Bound bound;
+  private final Arena arena;
+  private final Map<PartOf, HostTensor> derived = new HashMap<>();
+
+  /**
+   * @param arena owner of the mappings; closed with this
+   */
+  MappedCheckpoint(Description description, Bound bound, Arena arena) {
+    this.description = description;
+    this.bound = bound;
+    this.arena = arena;
+  }
+
+  @Override
+  public Path path() {
+    return description.path;
+  }
+
+  @Override
+  public String format() {
+    return description.format;
+  }
+
+  @Override
+  public DeepseekConfig config() {
+    return description.config;
+  }
+
+  @Override
+  public HostTensor tensor(Part part, int layer) {
+    return find(part, layer).orElseThrow(() -> WeightException.absent(path(), part, layer));
+  }
+
+  @Override
+  public Optional<HostTensor> find(Part part, int layer) {
+    PartOf key = new PartOf(part, layer);
+    Optional<HostTensor> stored = Optional.ofNullable(bound.tensors().get(key));
+    return stored.or(() -> derive(key));
+  }
+
+  private Optional<HostTensor> derive(PartOf key) {
+    HostTensor kvB = bound.keyValueUps().get(key.layer());
+    if (kvB == null || key.part() != Part.KEY_UP && key.part() != Part.VALUE_UP) {
+      return Optional.empty();
+    }
+    synchronized (derived) {
+      return Optional.of(
+          derived.computeIfAbsent(
+              key,
+              k ->
+                  k.part() == Part.KEY_UP
+                      ? KeyValueUp.key(kvB, config(), arena)
+                      : KeyValueUp.value(kvB, config(), arena)));
+    }
+  }
+
+  @Override
+  public List<HostTensor> experts(Part part, int layer) {
+    List<HostTensor> experts = bound.experts().get(new PartOf(part, layer));
+    if (experts == null) {
+      throw WeightException.absent(path(), part, layer);
+    }
+    return experts;
+  }
+
+  @Override
+  public long derivedBytes() {
+    return bound.keyValueUps().values().stream()
+        .mapToLong(t -> KeyValueUp.byteSize(t, config()))
+        .sum();
+  }
+
+  @Override
+  public List<StoredTensor> stored() {
+    return description.stored;
+  }
+
+  @Override
+  public Map<String, String> metadata() {
+    return description.metadata;
+  }
+
+  @Override
+  public VocabularySource vocabulary() {
+    return description.vocabulary;
+  }
+
+  @Override
+  public GenerationDefaults generationDefaults() {
+    return description.generationDefaults;
+  }
+
+  @Override
+  public void close() {
+    arena.close();
+  }
+}

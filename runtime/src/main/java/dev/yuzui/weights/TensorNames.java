@@ -1,0 +1,134 @@
+package dev.yuzui.weights;
+
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * What each format calls the parts. {@code %d} is the layer; in Hugging Face names of expert
+ * tensors a second {@code %d} is the expert, while GGUF stacks a layer's experts in one tensor.
+ */
+enum TensorNames {
+  GGUF(
+      "blk.%d.",
+      Map.ofEntries(
+          Map.entry(Part.EMBED, "token_embd.weight"),
+          Map.entry(Part.FINAL_NORM, "output_norm.weight"),
+          Map.entry(Part.HEAD, "output.weight"),
+          Map.entry(Part.ATTN_NORM, "blk.%d.attn_norm.weight"),
+          Map.entry(Part.Q, "blk.%d.attn_q.weight"),
+          Map.entry(Part.Q_A, "blk.%d.attn_q_a.weight"),
+          Map.entry(Part.Q_A_NORM, "blk.%d.attn_q_a_norm.weight"),
+          Map.entry(Part.Q_B, "blk.%d.attn_q_b.weight"),
+          Map.entry(Part.KV_A, "blk.%d.attn_kv_a_mqa.weight"),
+          Map.entry(Part.KV_A_NORM, "blk.%d.attn_kv_a_norm.weight"),
+          Map.entry(Part.KEY_UP, "blk.%d.attn_k_b.weight"),
+          Map.entry(Part.VALUE_UP, "blk.%d.attn_v_b.weight"),
+          Map.entry(Part.ATTN_OUT, "blk.%d.attn_output.weight"),
+          Map.entry(Part.FFN_NORM, "blk.%d.ffn_norm.weight"),
+          Map.entry(Part.FFN_GATE, "blk.%d.ffn_gate.weight"),
+          Map.entry(Part.FFN_UP, "blk.%d.ffn_up.weight"),
+          Map.entry(Part.FFN_DOWN, "blk.%d.ffn_down.weight"),
+          Map.entry(Part.ROUTER, "blk.%d.ffn_gate_inp.weight"),
+          Map.entry(Part.ROUTER_BIAS, "blk.%d.exp_probs_b.bias"),
+          Map.entry(Part.EXPERT_GATE, "blk.%d.ffn_gate_exps.weight"),
+          Map.entry(Part.EXPERT_UP, "blk.%d.ffn_up_exps.weight"),
+          Map.entry(Part.EXPERT_DOWN, "blk.%d.ffn_down_exps.weight"),
+          Map.entry(Part.SHARED_GATE, "blk.%d.ffn_gate_shexp.weight"),
+          Map.entry(Part.SHARED_UP, "blk.%d.ffn_up_shexp.weight"),
+          Map.entry(Part.SHARED_DOWN, "blk.%d.ffn_down_shexp.weight"),
+          Map.entry(Part.MTP_PROJ, "blk.%d.nextn.eh_proj.weight"),
+          Map.entry(Part.MTP_ENORM, "blk.%d.nextn.enorm.weight"),
+          Map.entry(Part.MTP_HNORM, "blk.%d.nextn.hnorm.weight"),
+          Map.entry(Part.MTP_NORM, "blk.%d.nextn.shared_head_norm.weight"),
+          Map.entry(Part.MTP_EMBED, "blk.%d.nextn.embed_tokens.weight"),
+          Map.entry(Part.MTP_HEAD, "blk.%d.nextn.shared_head_head.weight")),
+      "blk.%d.attn_kv_b.weight",
+      Optional.of("blk.%d.ffn_gate_up_exps.weight"),
+      List.of("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")),
+
+  HUGGING_FACE(
+      "model.layers.%d.",
+      Map.ofEntries(
+          Map.entry(Part.EMBED, "model.embed_tokens.weight"),
+          Map.entry(Part.FINAL_NORM, "model.norm.weight"),
+          Map.entry(Part.HEAD, "lm_head.weight"),
+          Map.entry(Part.ATTN_NORM, "model.layers.%d.input_layernorm.weight"),
+          Map.entry(Part.Q, "model.layers.%d.self_attn.q_proj.weight"),
+          Map.entry(Part.Q_A, "model.layers.%d.self_attn.q_a_proj.weight"),
+          Map.entry(Part.Q_A_NORM, "model.layers.%d.self_attn.q_a_layernorm.weight"),
+          Map.entry(Part.Q_B, "model.layers.%d.self_attn.q_b_proj.weight"),
+          Map.entry(Part.KV_A, "model.layers.%d.self_attn.kv_a_proj_with_mqa.weight"),
+          Map.entry(Part.KV_A_NORM, "model.layers.%d.self_attn.kv_a_layernorm.weight"),
+          Map.entry(Part.ATTN_OUT, "model.layers.%d.self_attn.o_proj.weight"),
+          Map.entry(Part.FFN_NORM, "model.layers.%d.post_attention_layernorm.weight"),
+          Map.entry(Part.FFN_GATE, "model.layers.%d.mlp.gate_proj.weight"),
+          Map.entry(Part.FFN_UP, "model.layers.%d.mlp.up_proj.weight"),
+          Map.entry(Part.FFN_DOWN, "model.layers.%d.mlp.down_proj.weight"),
+          Map.entry(Part.ROUTER, "model.layers.%d.mlp.gate.weight"),
+          Map.entry(Part.ROUTER_BIAS, "model.layers.%d.mlp.gate.e_score_correction_bias"),
+          Map.entry(Part.EXPERT_GATE, "model.layers.%d.mlp.experts.%d.gate_proj.weight"),
+          Map.entry(Part.EXPERT_UP, "model.layers.%d.mlp.experts.%d.up_proj.weight"),
+          Map.entry(Part.EXPERT_DOWN, "model.layers.%d.mlp.experts.%d.down_proj.weight"),
+          Map.entry(Part.SHARED_GATE, "model.layers.%d.mlp.shared_experts.gate_proj.weight"),
+          Map.entry(Part.SHARED_UP, "model.layers.%d.mlp.shared_experts.up_proj.weight"),
+          Map.entry(Part.SHARED_DOWN, "model.layers.%d.mlp.shared_experts.down_proj.weight"),
+          Map.entry(Part.MTP_PROJ, "model.layers.%d.eh_proj.weight"),
+          Map.entry(Part.MTP_ENORM, "model.layers.%d.enorm.weight"),
+          Map.entry(Part.MTP_HNORM, "model.layers.%d.hnorm.weight"),
+          Map.entry(Part.MTP_NORM, "model.layers.%d.shared_head.norm.weight"),
+          Map.entry(Part.MTP_EMBED, "model.layers.%d.embed_tokens.weight"),
+          Map.entry(Part.MTP_HEAD, "model.layers.%d.shared_head.head.weight")),
+      "model.layers.%d.self_attn.kv_b_proj.weight",
+      Optional.empty(),
+      List.of("rotary_emb.inv_freq"));
+
+  private final String layerPrefix;
+  private final Map<Part, String> names;
+  private final String keyValueUp;
+  private final Optional<String> fusedGateUp;
+  private final List<String> ignored;
+
+  TensorNames(
+      String layerPrefix,
+      Map<Part, String> names,
+      String keyValueUp,
+      Optional<String> fusedGateUp,
+      List<String> ignored) {
+    this.layerPrefix = layerPrefix;
+    this.names = new EnumMap<>(names);
+    this.keyValueUp = keyValueUp;
+    this.fusedGateUp = fusedGateUp;
+    this.ignored = ignored;
+  }
+
+  /** Empty for the two halves of kv_b in a format that never stores them. */
+  Optional<String> of(Part part, int layer) {
+    return Optional.ofNullable(names.get(part)).map(n -> n.formatted(layer));
+  }
+
+  /** One expert's tensor, in the format that keeps them apart. */
+  String ofExpert(Part part, int layer, int expert) {
+    return names.get(part).formatted(layer, expert);
+  }
+
+  /** kv_b, whose rows are a head's P key rows, then its V value rows: [N·(P+V), Lkv]. */
+  String keyValueUp(int layer) {
+    return keyValueUp.formatted(layer);
+  }
+
+  /** Gate and up of all experts in one tensor: [E, 2F, H], gate rows first. */
+  Optional<String> fusedGateUp(int layer) {
+    return fusedGateUp.map(n -> n.formatted(layer));
+  }
+
+  String layerPrefix(int layer) {
+    return layerPrefix.formatted(layer);
+  }
+
+  /** Buffers that say nothing the configuration does not. */
+  boolean ignores(String tensor) {
+    return ignored.stream().anyMatch(tensor::endsWith);
+  }
+}

@@ -1,0 +1,115 @@
+package dev.yuzui.weights;
+
+import dev.yuzui.weights.Checkpoint.VocabularySource;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** Tokenizers that a checkpoint carries or lies beside. */
+final class Vocabularies {
+  private static final long MAX_TEMPLATE = 16 << 20;
+
+  private Vocabularies() {}
+
+  /** tokenizer.ggml.* of any architecture, or else tokenizer.json beside the file. */
+  static VocabularySource gguf(Path file, Map<String, Object> metadata) {
+    Keys keys = new Keys(file, "tokenizer.", metadata);
+    if (!(metadata.get("tokenizer.ggml.tokens") instanceof GgufArray tokens)) {
+      Path folder = file.toAbsolutePath().getParent();
+      return Files.isRegularFile(folder.resolve("tokenizer.json"))
+          ? huggingFace(folder)
+          : new VocabularySource.None("the GGUF has no tokenizer.ggml.tokens");
+    }
+    requireType(keys, "ggml.tokens", tokens, GgufCursor.STRING);
+    int last = (int) tokens.count() - 1;
+    return new VocabularySource.Gguf(
+        keys.text("ggml.model").orElse(""),
+        keys.text("ggml.pre").orElse(""),
+        tokens.strings(),
+        types(keys, metadata, tokens.count()),
+        merges(keys, metadata),
+        keys.integerOr("ggml.bos_token_id", 0, last, -1),
+        keys.integerOr("ggml.eos_token_id", 0, last, -1),
+        keys.flagOr("ggml.add_bos_token", false),
+        keys.flagOr("ggml.add_eos_token", false),
+        keys.text("chat_template"));
+  }
+
+  private static int[] types(Keys keys, Map<String, Object> metadata, long tokens) {
+    if (!(metadata.get("tokenizer.ggml.token_type") instanceof GgufArray types)) {
+      return new int[0];
+    }
+    requireType(keys, "ggml.token_type", types, GgufCursor.I32);
+    if (types.count() != tokens) {
+      throw keys.refused(
+          "ggml.token_type",
+          "one type for each of " + tokens + " tokens",
+          types.count() + "",
+          "convert the model again");
+    }
+    return types.ints();
+  }
+
+  private static List<String> merges(Keys keys, Map<String, Object> metadata) {
+    if (!(metadata.get("tokenizer.ggml.merges") instanceof GgufArray merges)) {
+      return List.of();
+    }
+    requireType(keys, "ggml.merges", merges, GgufCursor.STRING);
+    return merges.strings();
+  }
+
+  private static void requireType(Keys keys, String key, GgufArray array, int type) {
+    if (array.count() > ConfigLimits.VOCABULARY) {
+      throw keys.refused(
+          key,
+          "at most " + ConfigLimits.VOCABULARY + " entries",
+          array.count() + "",
+          "check that the file is whole");
+    }
+    if (array.type() != type) {
+      throw keys.refused(
+          key,
+          "an array of GGUF type " + type,
+          "type " + array.type(),
+          "convert the model again with a current converter");
+    }
+  }
+
+  /** tokenizer.json of a folder, with the chat template from wherever its publisher put it. */
+  static VocabularySource huggingFace(Path folder) {
+    Path tokenizer = folder.resolve("tokenizer.json");
+    if (!Files.isRegularFile(tokenizer)) {
+      boolean tiktoken = Files.exists(folder.resolve("tiktoken.model"));
+      return new VocabularySource.None(
+          folder
+              + " has no tokenizer.json"
+              + (tiktoken ? ", only tiktoken.model, which does not load" : ""));
+    }
+    Optional<Path> config =
+        Optional.of(folder.resolve("tokenizer_config.json")).filter(Files::isRegularFile);
+    Path jinja = folder.resolve("chat_template.jinja");
+    Optional<String> template =
+        Files.isRegularFile(jinja)
+            ? Optional.of(new String(Mapping.read(jinja, MAX_TEMPLATE), StandardCharsets.UTF_8))
+            : config.flatMap(c -> template(Json.object(c).get("chat_template")));
+    return new VocabularySource.HuggingFace(tokenizer, config, template);
+  }
+
+  /** One template, or a list of named ones of which the default is taken. */
+  private static Optional<String> template(Object value) {
+    return switch (value) {
+      case String s -> Optional.of(s);
+      case List<?> named ->
+          named.stream()
+              .filter(t -> t instanceof Map<?, ?> m && "default".equals(m.get("name")))
+              .map(t -> ((Map<?, ?>) t).get("template"))
+              .filter(String.class::isInstance)
+              .map(String.class::cast)
+              .findFirst();
+      case null, default -> Optional.empty();
+    };
+  }
+}

@@ -1,0 +1,164 @@
+package dev.yuzui.weights;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.yuzui.spi.Dequantizer;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.HostTensor;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class SyntheticCheckpointTest {
+
+  static Stream<String> quants() {
+    return SyntheticCheckpoint.quants().stream();
+  }
+
+  @ParameterizedTest
+  @MethodSource("quants")
+  void everyPartHasItsShapeAndWeightsOfZeroMean(String quant) {
+    try (var c = SyntheticCheckpoint.create("tiny", quant, 1)) {
+      DeepseekConfig config = c.config();
+      for (int layer = 0; layer < config.layers() + config.mtpLayers(); layer++) {
+        for (Part part : Part.values()) {
+          boolean experts = LayerParts.EXPERTS.contains(part);
+          if (experts && !config.isMoe(layer)) {
+            continue;
+          }
+          for (HostTensor t :
+              experts ? c.experts(part, layer) : c.find(part, layer).stream().toList()) {
+            PartShape shape = PartShape.of(part, config);
+            assertEquals(List.of(shape.rows(), shape.cols()), List.of(t.rows(), t.cols()));
+            if (t.rows() > 1) {
+              assertNormal(t);
+            }
+          }
+        }
+        assertTrue(c.find(Part.KEY_UP, layer).isPresent());
+      }
+      assertEquals(Parameters.of(config).total(), mainElements(c));
+    }
+  }
+
+  /** Of parameters without the scales and the MTP layers. */
+  private static long mainElements(Checkpoint c) {
+    return c.stored().stream()
+        .filter(t -> !t.name().startsWith("blk.4."))
+        .mapToLong(Checkpoint.StoredTensor::elements)
+        .sum();
+  }
+
+  private static void assertNormal(HostTensor t) {
+    float[] x = Dequantizer.all(t);
+    double mean = 0;
+    double squares = 0;
+    for (float v : x) {
+      mean += v / x.length;
+      squares += (double) v * v / x.length;
+    }
+    double deviation = Math.sqrt(squares);
+    double unit = deviation * Math.sqrt(t.cols());
+    boolean embedding = t.name().contains("embd") || t.name().contains("embed_tokens");
+    assertEquals(0, mean, 0.2 * deviation, t + " mean");
+    assertTrue(embedding || unit > 0.8 && unit < 2.4, t + " deviation·√cols " + unit);
+  }
+
+  @Test
+  void theSameSeedGivesTheSameWeights() {
+    try (var a = SyntheticCheckpoint.create("tiny", "Q8_0", 7);
+        var b = SyntheticCheckpoint.create("tiny", "Q8_0", 7);
+        var other = SyntheticCheckpoint.create("tiny", "Q8_0", 8)) {
+      float[] x = Dequantizer.all(a.tensor(Part.HEAD, 0));
+      assertArrayEquals(x, Dequantizer.all(b.tensor(Part.HEAD, 0)));
+      assertFalse(Arrays.equals(x, Dequantizer.all(other.tensor(Part.HEAD, 0))));
+    }
+  }
+
+  @Test
+  void unknownNamesListTheChoices() {
+    var preset =
+        assertThrows(
+            IllegalArgumentException.class, () -> SyntheticCheckpoint.create("v9", "F16", 1));
+    for (String name : SyntheticCheckpoint.presets()) {
+      assertTrue(preset.getMessage().contains(name), preset.getMessage());
+    }
+    var quant =
+        assertThrows(
+            IllegalArgumentException.class, () -> SyntheticCheckpoint.create("tiny", "Q1", 1));
+    assertTrue(quant.getMessage().contains("Q4_K_M"), quant.getMessage());
+  }
+
+  /** Parameters in billions. */
+  @ParameterizedTest
+  @CsvSource({
+    "v2-lite, 15.71",
+    "v2-lite-4l, 2.25",
+    "v3-4l, 15.11",
+    "moonlight, 15.96",
+    "kimi-k2-4l, 54.02",
+    "glm-4.7-flash, 29.94"
+  })
+  void presetsHaveTheirModelsSize(String preset, double billions) {
+    assertEquals(billions, Parameters.of(SyntheticPreset.config(preset)).total() / 1e9, 0.005);
+  }
+
+  static Stream<Arguments> mix() {
+    Encoding q4 = new Encoding.Q4_K();
+    Encoding q6 = new Encoding.Q6_K();
+    Encoding q8 = new Encoding.Q8_0();
+    return Stream.of(
+        Arguments.of(Part.EMBED, 0, q4),
+        Arguments.of(Part.HEAD, 0, q6),
+        Arguments.of(Part.Q, 5, q4),
+        Arguments.of(Part.KEY_UP, 5, q8),
+        Arguments.of(Part.VALUE_UP, 5, q8),
+        Arguments.of(Part.ROUTER, 5, Encoding.F32),
+        Arguments.of(Part.FFN_NORM, 5, Encoding.F32),
+        Arguments.of(Part.EXPERT_UP, 5, q4),
+        Arguments.of(Part.SHARED_DOWN, 2, q6), // first eighth
+        Arguments.of(Part.SHARED_DOWN, 3, q4),
+        Arguments.of(Part.SHARED_DOWN, 5, q6), // every third
+        Arguments.of(Part.SHARED_DOWN, 26, q6), // last eighth
+        Arguments.of(Part.EXPERT_DOWN, 5, q8), // 1408 is no multiple of 256
+        Arguments.of(Part.EXPERT_DOWN, 4, new Encoding.Q5_0()));
+  }
+
+  @ParameterizedTest
+  @MethodSource("mix")
+  void q4kmIsLlamaQuantizesMix(Part part, int layer, Encoding encoding) {
+    DeepseekConfig c = SyntheticPreset.config("v2-lite");
+    assertEquals(encoding, SyntheticMix.Q4_K_M.encoding(part, layer, c));
+  }
+
+  @Test
+  void shapesOfPresetsAreTheirPublishers() {
+    for (var pair :
+        List.of(
+            List.of("v2-lite", "deepseek-ai--DeepSeek-V2-Lite"),
+            List.of("v3-4l", "deepseek-ai--DeepSeek-V3"),
+            List.of("moonlight", "TRANSCRIBED-moonshotai--Moonlight-16B-A3B-Instruct"),
+            List.of("kimi-k2-4l", "moonshotai--Kimi-K2-Instruct"),
+            List.of("glm-4.7-flash", "ASSEMBLED-zai-org--GLM-4.7-Flash"))) {
+      DeepseekConfig ours = SyntheticPreset.config(pair.get(0));
+      DeepseekConfig theirs =
+          HfConfig.read(SharedData.path("refdata/configs/" + pair.get(1) + ".config.json"));
+      for (Part part : Part.values()) {
+        assertEquals(PartShape.of(part, theirs), PartShape.of(part, ours), pair + " " + part);
+      }
+      assertEquals(theirs.gate(), ours.gate());
+      assertEquals(theirs.firstDense(), ours.firstDense());
+      assertEquals(theirs.softmaxScale(), ours.softmaxScale());
+      assertArrayEquals(theirs.ropeFrequencies(), ours.ropeFrequencies());
+    }
+  }
+}
