@@ -1,0 +1,231 @@
+package dev.yuzui.text;
+
+import ai.djl.engine.EngineException;
+import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import dev.yuzui.weights.Checkpoint.VocabularySource;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+
+/**
+ * Text to token ids and back. Splitting and merging are done by Hugging Face's own library; a
+ * GGUF's vocabulary is turned into a tokenizer.json for it. Encoding may be called by several
+ * threads.
+ */
+public final class Tokenizer implements AutoCloseable {
+  private static final Set<String> END_OF_GENERATION =
+      Set.of(
+          "<｜end▁of▁sentence｜>",
+          "<|EOT|>",
+          "<|eot_id|>",
+          "<|end_of_text|>",
+          "<|endoftext|>",
+          "<|im_end|>",
+          "<|user|>",
+          "<|observation|>",
+          "[EOS]",
+          "[EOT]");
+
+  private final Vocabulary vocabulary;
+  private final HuggingFaceTokenizer tokenizer;
+  private final Supplier<byte[]> plainJson;
+  private HuggingFaceTokenizer plain;
+
+  private Tokenizer(Vocabulary vocabulary, InputStream json, Supplier<byte[]> plainJson) {
+    this.vocabulary = vocabulary;
+    this.plainJson = plainJson;
+    tokenizer = open(json);
+  }
+
+  /** Throws {@link TextException} with the fix if the vocabulary cannot be used. */
+  public static Tokenizer of(VocabularySource source) {
+    return switch (source) {
+      case VocabularySource.HuggingFace hf -> {
+        Vocabulary vocabulary = Vocabulary.of(hf);
+        try (InputStream json = Files.newInputStream(hf.tokenizerJson())) {
+          yield new Tokenizer(
+              vocabulary, json, () -> Vocabulary.withoutControlTokens(hf.tokenizerJson()));
+        } catch (IOException e) {
+          throw new TextException(hf.tokenizerJson() + ": cannot be read: " + e.getMessage(), e);
+        }
+      }
+      case VocabularySource.Gguf gguf ->
+          new Tokenizer(
+              Vocabulary.of(gguf),
+              new ByteArrayInputStream(GgufTokenizerJson.write(gguf, true)),
+              () -> GgufTokenizerJson.write(gguf, false));
+      case VocabularySource.None none ->
+          throw new TextException(
+              "the checkpoint has no vocabulary ("
+                  + none.because()
+                  + "); put its tokenizer.json beside it, or give token ids");
+    };
+  }
+
+  private static HuggingFaceTokenizer open(InputStream json) {
+    // DJL looks for a CUDA build of its library and asks the network whether it runs in Amazon's
+    // cloud, unless told not to.
+    System.setProperty("RUST_FLAVOR", "cpu");
+    System.setProperty("OPT_OUT_TRACKING", "true");
+    try {
+      return HuggingFaceTokenizer.newInstance(
+          json, Map.of("truncation", "false", "padding", "false", "addSpecialTokens", "false"));
+    } catch (EngineException | LinkageError e) {
+      throw new TextException(
+          "the tokenizer library cannot be loaded: "
+              + e
+              + "; it is unpacked into ~/.djl.ai (or DJL_CACHE_DIR), which must be writable, and is"
+              + " built for Linux x86-64 and aarch64, macOS aarch64 and Windows x86-64",
+          e);
+    } catch (IOException | RuntimeException e) {
+      throw new TextException(
+          "the tokenizer library refuses the vocabulary: "
+              + e.getMessage()
+              + "; check that tokenizer.json belongs to this checkpoint",
+          e);
+    }
+  }
+
+  /** As {@link #encode(String, boolean, boolean)}, recognising special tokens in the text. */
+  public int[] encode(String text, boolean addBos) {
+    return encode(text, addBos, true);
+  }
+
+  /**
+   * @param addBos put BOS in front if the model asks for it; never a second one where the text
+   *     begins with it, as a rendered chat template does
+   * @param parseSpecial false takes {@code <｜User｜>} and its like as the letters they are
+   */
+  public int[] encode(String text, boolean addBos, boolean parseSpecial) {
+    long[] ids =
+        (parseSpecial ? tokenizer : plain()).encode(wellFormed(text), false, false).getIds();
+    int bos = vocabulary.bos();
+    boolean bosMissing = addBos && vocabulary.addBos() && (ids.length == 0 || ids[0] != bos);
+    int first = bosMissing ? 1 : 0;
+    int[] out = new int[first + ids.length];
+    if (bosMissing) {
+      out[0] = bos;
+    }
+    for (int i = 0; i < ids.length; i++) {
+      out[first + i] = (int) ids[i];
+    }
+    return out;
+  }
+
+  /**
+   * The text of all ids together; bytes that are no UTF-8 become U+FFFD.
+   *
+   * @param skipSpecial leave out tokens the vocabulary marks as special
+   */
+  public String decode(int[] ids, boolean skipSpecial) {
+    TextStream stream = new TextStream(this, skipSpecial);
+    StringBuilder out = new StringBuilder();
+    for (int id : ids) {
+      out.append(stream.push(id));
+    }
+    return out.append(stream.finish()).toString();
+  }
+
+  /** What one id contributes to the text; may be part of a character, or nothing. */
+  public byte[] bytes(int id) {
+    return vocabulary.bytes(checked(id));
+  }
+
+  /** The vocabulary's own spelling, {@code Ġthe}. */
+  public String piece(int id) {
+    return vocabulary.piece(checked(id));
+  }
+
+  /** Whether the vocabulary marks {@code id} as carrying no text. */
+  public boolean isSpecial(int id) {
+    return vocabulary.special().get(checked(id));
+  }
+
+  /** Whether a model that writes {@code id} has said all it wants to. */
+  public boolean isEndOfGeneration(int id) {
+    return id == vocabulary.eos()
+        || (vocabulary.added().get(checked(id)) && END_OF_GENERATION.contains(piece(id)));
+  }
+
+  public OptionalInt bos() {
+    return vocabulary.bos() < 0 ? OptionalInt.empty() : OptionalInt.of(vocabulary.bos());
+  }
+
+  public OptionalInt eos() {
+    return vocabulary.eos() < 0 ? OptionalInt.empty() : OptionalInt.of(vocabulary.eos());
+  }
+
+  /** Whether the model asks for BOS in front of a plain text. */
+  public boolean addsBos() {
+    return vocabulary.addBos();
+  }
+
+  /** The id spelled {@code piece}, {@code <｜User｜>} or {@code Ġthe}. Searches; not for loops. */
+  public OptionalInt id(String piece) {
+    return IntStream.range(0, size()).filter(id -> piece.equals(piece(id))).findFirst();
+  }
+
+  /** Ids whose text contains one of {@code parts}: the breakers of DRY, say. Searches. */
+  public Set<Integer> idsContaining(List<String> parts) {
+    return IntStream.range(0, size())
+        .filter(
+            id -> {
+              String text = new String(bytes(id), StandardCharsets.UTF_8);
+              return parts.stream().anyMatch(text::contains);
+            })
+        .boxed()
+        .collect(Collectors.toUnmodifiableSet());
+  }
+
+  /** One more than the highest id with a spelling; models often have more logits than that. */
+  public int size() {
+    return vocabulary.size();
+  }
+
+  @Override
+  public synchronized void close() {
+    tokenizer.close();
+    if (plain != null) {
+      plain.close();
+    }
+  }
+
+  private synchronized HuggingFaceTokenizer plain() {
+    if (plain == null) {
+      plain = open(new ByteArrayInputStream(plainJson.get()));
+    }
+    return plain;
+  }
+
+  private static int checked(int id) {
+    if (id < 0) {
+      throw new TextException("token id: expected 0 or more, found " + id);
+    }
+    return id;
+  }
+
+  /** Lone surrogates, which have no UTF-8, become U+FFFD. */
+  private static String wellFormed(String text) {
+    for (int i = 0; i < text.length(); i++) {
+      if (Character.isSurrogate(text.charAt(i))) {
+        StringBuilder out = new StringBuilder(text.length());
+        text.codePoints()
+            .forEach(
+                c ->
+                    out.appendCodePoint(
+                        c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE ? 0xFFFD : c));
+        return out.toString();
+      }
+    }
+    return text;
+  }
+}

@@ -1,0 +1,152 @@
+package dev.yuzui.text;
+
+import static org.junit.jupiter.api.Assertions.assertAll;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.yuzui.weights.Checkpoint.VocabularySource;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Published templates give what Python's Jinja gave, character for character. */
+class ChatTemplateTest {
+  private static final String VECTORS = "templates/rendered-vectors.json";
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  static Stream<String> templates() {
+    List<String> names = new ArrayList<>();
+    Shared.json(VECTORS).forEach(c -> names.add(c.get("template").asText()));
+    assertTrue(names.size() >= 168, "cases: " + names.size());
+    return names.stream().distinct();
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("templates")
+  void jinjaRendersAsPythonDoes(String template) {
+    Tokenizer tokenizer = Shared.tokenizer("deepseek-v3/"); // its BOS and EOS are everyone's
+    ChatTemplate chat =
+        ChatTemplate.jinja(template, Shared.text("templates/" + template), tokenizer);
+    List<Executable> cases = new ArrayList<>();
+    for (JsonNode c : Shared.json(VECTORS)) {
+      if (c.get("template").asText().equals(template)) {
+        cases.add(() -> check(c, chat));
+      }
+    }
+    assertAll(cases);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "deepseek-v2, extracted-V2-api-tokenizer.jinja",
+    "deepseek-v3, extracted-V3-original.jinja",
+    "deepseek-v2.5, extracted-V3-original.jinja", // the same format in V2's vocabulary
+    "deepseek-r1, extracted-R1-saved.jinja",
+    "deepseek-v3.1, deepseek-ai-DeepSeek-V3.1.original-2025-09.jinja"
+  })
+  void aBuiltInTemplateIsThePublishedOne(String name, String template) {
+    ChatTemplate chat = ChatTemplate.builtIn(name);
+    Map<String, Executable> cases = new TreeMap<>();
+    for (JsonNode c : Shared.json(VECTORS)) {
+      String kind = c.get("case").asText();
+      boolean reasons = name.equals("deepseek-r1") || name.equals("deepseek-v3.1");
+      boolean tools = kind.contains("tool");
+      if (c.get("template").asText().equals(template)
+          && !tools
+          && (reasons || !kind.equals("think_in_history"))) {
+        cases.put(kind + cases.size(), () -> check(c, chat));
+      }
+    }
+    assertTrue(cases.size() >= 7, "cases: " + cases.keySet());
+    assertAll(cases.values());
+  }
+
+  @Test
+  void aBuiltInTemplateKnowsNoTools() {
+    var e =
+        assertThrows(
+            TextException.class,
+            () ->
+                ChatTemplate.builtIn("deepseek-v3")
+                    .render(List.of(Message.of("tool", "x")), RenderOptions.ANSWER));
+    assertTrue(e.getMessage().contains("found tool; use --raw"), e.getMessage());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "deepseek-v3/, DeepSeek-V3, built-in template deepseek-v3",
+    "deepseek-v3/, anything, built-in template deepseek-v3",
+    "deepseek-v3-apidocs-r1/, anything, built-in template deepseek-r1",
+    "deepseek-v3-apidocs-r1/, DeepSeek-V3.1, built-in template deepseek-v3.1",
+    "deepseek-v2/, anything, built-in template deepseek-v2",
+  })
+  void withoutATemplateNameAndVocabularyChoose(String folder, String model, String expected) {
+    var source =
+        new VocabularySource.HuggingFace(
+            Shared.huggingFace(folder).tokenizerJson(), Optional.empty(), Optional.empty());
+    assertEquals(
+        expected, ChatTemplate.of(source, Shared.tokenizer(folder), model).orElseThrow().name());
+  }
+
+  @Test
+  void theModelsOwnTemplateComesFirst() {
+    ChatTemplate chat =
+        ChatTemplate.of(
+                Shared.huggingFace("deepseek-v2/"), Shared.tokenizer("deepseek-v2/"), "mine")
+            .orElseThrow();
+    assertEquals("chat template of mine", chat.name());
+    String prompt = chat.render(List.of(Message.user("Hi")), RenderOptions.ANSWER);
+    assertEquals("<｜begin▁of▁sentence｜>User: Hi\n\nAssistant:", prompt);
+    int[] ids = Shared.tokenizer("deepseek-v2/").encode(prompt, true);
+    assertEquals(100000, ids[0]);
+    assertTrue(ids[1] != 100000, "BOS twice");
+  }
+
+  @Test
+  void anUnknownNameListsTheKnown() {
+    var e = assertThrows(TextException.class, () -> ChatTemplate.builtIn("gpt"));
+    assertTrue(e.getMessage().contains("deepseek-v2, deepseek-v2.5, deepseek-v3"));
+  }
+
+  private static void check(JsonNode c, ChatTemplate chat) {
+    List<Message> messages = new ArrayList<>();
+    for (JsonNode m : c.get("messages")) {
+      Map<String, Object> more = map(m);
+      more.remove("role");
+      more.remove("content");
+      messages.add(
+          new Message(
+              m.get("role").asText(),
+              m.get("content").isNull() ? Optional.empty() : Optional.of(m.get("content").asText()),
+              more));
+    }
+    Map<String, Object> variables = map(c.get("vars"));
+    Optional<Boolean> thinking = Optional.ofNullable((Boolean) variables.remove("thinking"));
+    RenderOptions options =
+        new RenderOptions(c.get("add_generation_prompt").asBoolean(), thinking, variables);
+    if (c.has("rendered")) {
+      assertEquals(
+          c.get("rendered").asText(), chat.render(messages, options), c.get("case").asText());
+    } else {
+      var e = assertThrows(TextException.class, () -> chat.render(messages, options));
+      assertTrue(e.getMessage().contains("line 1: None is no text; use --raw"), e.getMessage());
+    }
+  }
+
+  @SuppressWarnings("unchecked") // JSON objects have string keys
+  private static Map<String, Object> map(JsonNode node) {
+    return new HashMap<>(JSON.convertValue(node, Map.class));
+  }
+}
