@@ -1,0 +1,155 @@
+package dev.yuzui.sampling;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.SplittableRandom;
+
+/**
+ * Draws the next token of one sequence. The same parameters, seed, history and logits give the same
+ * token on every machine: draws come from SplitMix64 (Steele, Lea and Flood, 2014), sums are double
+ * and in a fixed order, ties go to the lower id. Not for several threads at once.
+ */
+public final class Sampler {
+  private final SamplingParams params;
+  private final int vocabulary;
+  private final long seed;
+  private final float[] logits;
+  private final Candidates candidates;
+  private final RepeatPenalties penalties;
+  private long random;
+  private int[] history;
+  private int length;
+
+  /**
+   * @param vocabulary logits per row
+   * @param prompt seeds the history the penalties look at
+   */
+  public Sampler(SamplingParams params, int vocabulary, int[] prompt) {
+    this(
+        params,
+        vocabulary,
+        params.seed().isPresent()
+            ? params.seed().getAsLong()
+            : new SplittableRandom().nextLong() >>> 11, // short enough to be typed again
+        prompt.clone(),
+        prompt.length);
+    random = seed;
+  }
+
+  private Sampler(SamplingParams params, int vocabulary, long seed, int[] history, int length) {
+    params.logitBias().keySet().stream()
+        .filter(id -> id >= vocabulary)
+        .findAny()
+        .ifPresent(
+            id -> {
+              throw new IllegalArgumentException(
+                  "--logit-bias: expected token ids below " + vocabulary + ", found " + id);
+            });
+    this.params = params;
+    this.vocabulary = vocabulary;
+    this.seed = seed;
+    this.history = history;
+    this.length = length;
+    logits = new float[vocabulary];
+    candidates = new Candidates(vocabulary);
+    penalties = new RepeatPenalties(params, vocabulary);
+  }
+
+  /** What to pass as seed to draw the same again. */
+  public long seed() {
+    return seed;
+  }
+
+  /** The next token; {@code row} is left as it is. The history is not changed either. */
+  public int sample(float[] row) {
+    checkLength(row.length);
+    System.arraycopy(row, 0, logits, 0, vocabulary);
+    return choose();
+  }
+
+  /**
+   * @param row F32, native byte order
+   */
+  public int sample(MemorySegment row) {
+    checkLength(row.byteSize() / Float.BYTES);
+    MemorySegment.copy(row, ValueLayout.JAVA_FLOAT_UNALIGNED, 0, logits, 0, vocabulary);
+    return choose();
+  }
+
+  /** Adds a token to the history: one that was drawn, or one that was given. */
+  public void accept(int token) {
+    if (length == history.length) {
+      history = Arrays.copyOf(history, Math.max(64, 2 * length));
+    }
+    history[length++] = token;
+  }
+
+  /**
+   * A sampler with the same history that goes its own way.
+   *
+   * @param stream 0 draws what this one will draw; any other number draws independently
+   */
+  public Sampler fork(int stream) {
+    Sampler fork = new Sampler(params, vocabulary, seed, history.clone(), length);
+    fork.random = stream == 0 ? random : mix(random + mix(stream));
+    return fork;
+  }
+
+  private int choose() {
+    params.logitBias().forEach((id, bias) -> logits[id] += bias);
+    penalties.apply(logits, history, length);
+    if (params.temperature() == 0) {
+      return greedy();
+    }
+    candidates.fill(logits);
+    if (params.topK() > 0) {
+      candidates.topK(params.topK());
+    }
+    if (params.typicalP() < 1) {
+      candidates.typical(params.typicalP());
+    }
+    if (params.topP() < 1) {
+      candidates.topP(params.topP());
+    }
+    if (params.minP() > 0) {
+      candidates.minP(params.minP());
+    }
+    return candidates.draw(params.temperature(), uniform());
+  }
+
+  private int greedy() {
+    int best = -1;
+    float most = Float.NEGATIVE_INFINITY;
+    for (int id = 0; id < vocabulary; id++) {
+      float logit = logits[id];
+      if (logit > most) {
+        most = logit;
+        best = id;
+      } else if (Float.isNaN(logit)) {
+        throw Candidates.notANumber(id);
+      }
+    }
+    Candidates.checkDrawable(most);
+    return best;
+  }
+
+  private void checkLength(long length) {
+    if (length != vocabulary) {
+      throw new IllegalArgumentException(
+          "logits: expected " + vocabulary + " numbers, found " + length);
+    }
+  }
+
+  /** 53 random bits in [0, 1). */
+  private double uniform() {
+    random += 0x9E3779B97F4A7C15L;
+    return (mix(random) >>> 11) * 0x1p-53;
+  }
+
+  private static long mix(long z) {
+    z = (z ^ (z >>> 30)) * 0xBF58476D1CE4E5B9L;
+    z = (z ^ (z >>> 27)) * 0x94D049BB133111EBL;
+    return z ^ (z >>> 31);
+  }
+}

@@ -1,0 +1,260 @@
+package dev.yuzui.sampling;
+
+import java.util.Map;
+import java.util.OptionalLong;
+import java.util.Set;
+
+/**
+ * How tokens are drawn. Filters look at the probabilities before temperature, each at what the one
+ * before it left, renormalised.
+ *
+ * @param temperature logits are divided by it; 0 takes the most probable token
+ * @param topK keep the k most probable; 0 keeps all
+ * @param topP keep the most probable that together reach p; 1 keeps all
+ * @param minP keep those at least p times as probable as the best; 0 keeps all
+ * @param typicalP keep those whose surprise −log p is closest to the entropy and that together
+ *     reach p (arXiv:2202.00666); 1 keeps all
+ * @param repeatPenalty positive logits of tokens in the window are divided by it, negative ones
+ *     multiplied (arXiv:1909.05858); 1 is off
+ * @param repeatLastN window of the three penalties in tokens; −1 is everything, 0 is off
+ * @param presencePenalty subtracted from the logit of every token in the window
+ * @param frequencyPenalty subtracted as often as the token is in the window
+ * @param logitBias added to the logit of a token id; −∞ forbids it
+ * @param seed of the draws; empty takes a random one
+ */
+public record SamplingParams(
+    double temperature,
+    int topK,
+    double topP,
+    double minP,
+    double typicalP,
+    double repeatPenalty,
+    int repeatLastN,
+    double presencePenalty,
+    double frequencyPenalty,
+    Dry dry,
+    Map<Integer, Float> logitBias,
+    OptionalLong seed) {
+
+  /**
+   * For models that publish no defaults of their own: temperature 0.7, top-k 40, top-p 0.95, min-p
+   * 0.05, everything else off (window 64 tokens once a penalty is given).
+   */
+  public static final SamplingParams DEFAULT =
+      new SamplingParams(
+          0.7, 40, 0.95, 0.05, 1, 1, 64, 0, 0, Dry.OFF, Map.of(), OptionalLong.empty());
+
+  /** The most probable token, always. */
+  public static final SamplingParams GREEDY = DEFAULT.withTemperature(0);
+
+  /**
+   * "Don't repeat yourself": a token that would lengthen a repetition of {@code length} tokens
+   * loses multiplier · base^(length − allowedLength), if length ≥ allowedLength.
+   *
+   * @param multiplier 0 is off
+   * @param lastN tokens looked back; −1 is everything, 0 is off
+   * @param breakers token ids no repetition reaches across, and that are never penalised
+   */
+  public record Dry(
+      double multiplier, double base, int allowedLength, int lastN, Set<Integer> breakers) {
+    public static final Dry OFF = new Dry(0, 1.75, 2, -1, Set.of());
+
+    public Dry {
+      check(multiplier >= 0 && multiplier < 1e6, "--dry-multiplier", "0 (off) or more", multiplier);
+      check(base >= 1 && base < 1e6, "--dry-base", "1 or more", base);
+      check(allowedLength >= 1, "--dry-allowed-length", "1 or more", allowedLength);
+      check(lastN >= -1, "--dry-penalty-last-n", "a count, 0 (off) or -1 (all)", lastN);
+      breakers = Set.copyOf(breakers);
+    }
+  }
+
+  public SamplingParams {
+    check(temperature >= 0 && temperature <= 1e6, "--temp", "0 (greedy) or more", temperature);
+    check(topK >= 0, "--top-k", "0 (off) or more", topK);
+    check(topP > 0 && topP <= 1, "--top-p", "above 0, up to 1 (off)", topP);
+    check(minP >= 0 && minP <= 1, "--min-p", "0 (off) to 1", minP);
+    check(typicalP > 0 && typicalP <= 1, "--typical", "above 0, up to 1 (off)", typicalP);
+    check(
+        repeatPenalty > 0 && repeatPenalty <= 1e6,
+        "--repeat-penalty",
+        "above 0; 1 is off",
+        repeatPenalty);
+    check(repeatLastN >= -1, "--repeat-last-n", "a count, 0 (off) or -1 (all)", repeatLastN);
+    check(
+        Math.abs(presencePenalty) <= 1e6,
+        "--presence-penalty",
+        "a number; 0 is off",
+        presencePenalty);
+    check(
+        Math.abs(frequencyPenalty) <= 1e6,
+        "--frequency-penalty",
+        "a number; 0 is off",
+        frequencyPenalty);
+    logitBias = Map.copyOf(logitBias);
+    logitBias.forEach(
+        (id, bias) -> {
+          check(id >= 0, "--logit-bias", "a token id, 0 or more", id);
+          check(
+              bias < Float.POSITIVE_INFINITY,
+              "--logit-bias",
+              "a finite number or -inf for token " + id,
+              bias);
+        });
+  }
+
+  private static void check(boolean good, String flag, String expected, Object found) {
+    if (!good) {
+      throw new IllegalArgumentException(flag + ": expected " + expected + ", found " + found);
+    }
+  }
+
+  /** Whether any of the three window penalties does something. */
+  boolean penalises() {
+    return repeatLastN != 0
+        && (repeatPenalty != 1 || presencePenalty != 0 || frequencyPenalty != 0);
+  }
+
+  public SamplingParams withTemperature(double value) {
+    return new SamplingParams(
+        value,
+        topK,
+        topP,
+        minP,
+        typicalP,
+        repeatPenalty,
+        repeatLastN,
+        presencePenalty,
+        frequencyPenalty,
+        dry,
+        logitBias,
+        seed);
+  }
+
+  public SamplingParams withTopK(int value) {
+    return new SamplingParams(
+        temperature,
+        value,
+        topP,
+        minP,
+        typicalP,
+        repeatPenalty,
+        repeatLastN,
+        presencePenalty,
+        frequencyPenalty,
+        dry,
+        logitBias,
+        seed);
+  }
+
+  public SamplingParams withTopP(double value) {
+    return new SamplingParams(
+        temperature,
+        topK,
+        value,
+        minP,
+        typicalP,
+        repeatPenalty,
+        repeatLastN,
+        presencePenalty,
+        frequencyPenalty,
+        dry,
+        logitBias,
+        seed);
+  }
+
+  public SamplingParams withMinP(double value) {
+    return new SamplingParams(
+        temperature,
+        topK,
+        topP,
+        value,
+        typicalP,
+        repeatPenalty,
+        repeatLastN,
+        presencePenalty,
+        frequencyPenalty,
+        dry,
+        logitBias,
+        seed);
+  }
+
+  public SamplingParams withTypicalP(double value) {
+    return new SamplingParams(
+        temperature,
+        topK,
+        topP,
+        minP,
+        value,
+        repeatPenalty,
+        repeatLastN,
+        presencePenalty,
+        frequencyPenalty,
+        dry,
+        logitBias,
+        seed);
+  }
+
+  public SamplingParams withPenalties(double repeat, int lastN, double presence, double frequency) {
+    return new SamplingParams(
+        temperature,
+        topK,
+        topP,
+        minP,
+        typicalP,
+        repeat,
+        lastN,
+        presence,
+        frequency,
+        dry,
+        logitBias,
+        seed);
+  }
+
+  public SamplingParams withDry(Dry value) {
+    return new SamplingParams(
+        temperature,
+        topK,
+        topP,
+        minP,
+        typicalP,
+        repeatPenalty,
+        repeatLastN,
+        presencePenalty,
+        frequencyPenalty,
+        value,
+        logitBias,
+        seed);
+  }
+
+  public SamplingParams withLogitBias(Map<Integer, Float> value) {
+    return new SamplingParams(
+        temperature,
+        topK,
+        topP,
+        minP,
+        typicalP,
+        repeatPenalty,
+        repeatLastN,
+        presencePenalty,
+        frequencyPenalty,
+        dry,
+        value,
+        seed);
+  }
+
+  public SamplingParams withSeed(long value) {
+    return new SamplingParams(
+        temperature,
+        topK,
+        topP,
+        minP,
+        typicalP,
+        repeatPenalty,
+        repeatLastN,
+        presencePenalty,
+        frequencyPenalty,
+        dry,
+        logitBias,
+        OptionalLong.of(value));
+  }
+}

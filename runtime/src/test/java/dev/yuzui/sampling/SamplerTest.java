@@ -1,0 +1,273 @@
+package dev.yuzui.sampling;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.yuzui.sampling.SamplingParams.Dry;
+import java.lang.foreign.MemorySegment;
+import java.util.Map;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.function.Supplier;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class SamplerTest {
+  private static final float NO = Float.NEGATIVE_INFINITY;
+
+  /** Everything off: draws from the plain softmax. */
+  private static final SamplingParams PLAIN =
+      SamplingParams.DEFAULT.withTemperature(1).withTopK(0).withTopP(1).withMinP(0).withSeed(42);
+
+  /** Draws of known probability, and what the chi-square of 20000 draws stays below (p = 0.001). */
+  static Stream<Arguments> distributions() {
+    float[] logits = {(float) Math.log(5), (float) Math.log(3), 0, (float) Math.log(1)};
+    return Stream.of(
+        Arguments.of("softmax", PLAIN, logits, new double[] {.5, .3, .1, .1}),
+        Arguments.of(
+            "temperature 0.5 squares",
+            PLAIN.withTemperature(0.5),
+            logits,
+            new double[] {25 / 36., 9 / 36., 1 / 36., 1 / 36.}),
+        Arguments.of("top-k 2", PLAIN.withTopK(2), logits, new double[] {5 / 8., 3 / 8., 0, 0}),
+        Arguments.of(
+            "top-p 0.85 takes the lower of two equal ids",
+            PLAIN.withTopP(0.85),
+            logits,
+            new double[] {5 / 9., 3 / 9., 1 / 9., 0}),
+        Arguments.of("min-p 0.5", PLAIN.withMinP(0.5), logits, new double[] {5 / 8., 3 / 8., 0, 0}),
+        Arguments.of(
+            "typical 0.6: entropy 1.168, surprises .69 1.2 2.3 2.3",
+            PLAIN.withTypicalP(0.6),
+            logits,
+            new double[] {5 / 8., 3 / 8., 0, 0}),
+        Arguments.of(
+            "filters look before temperature",
+            PLAIN.withMinP(0.5).withTemperature(0.5),
+            logits,
+            new double[] {25 / 34., 9 / 34., 0, 0}),
+        Arguments.of(
+            "logit bias",
+            PLAIN.withLogitBias(Map.of(0, NO, 2, (float) Math.log(4))),
+            logits,
+            new double[] {0, 3 / 8., 4 / 8., 1 / 8.}));
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("distributions")
+  void drawsFollowTheDistribution(
+      String name, SamplingParams params, float[] logits, double[] expected) {
+    Sampler sampler = new Sampler(params, logits.length, new int[0]);
+    int draws = 20_000;
+    int[] seen = new int[logits.length];
+    for (int i = 0; i < draws; i++) {
+      seen[sampler.sample(logits)]++;
+    }
+    double chiSquare = 0;
+    for (int id = 0; id < expected.length; id++) {
+      if (expected[id] == 0) {
+        assertEquals(0, seen[id], "token " + id);
+      } else {
+        chiSquare += Math.pow(seen[id] - draws * expected[id], 2) / (draws * expected[id]);
+      }
+    }
+    assertTrue(chiSquare < 16.27, "chi-square " + chiSquare); // 3 degrees of freedom
+  }
+
+  @Test
+  void temperatureZeroTakesTheBestAndTheLowerIdOfTwo() {
+    assertEquals(1, greedy(1, 3, 3, 2));
+    assertEquals(2, greedy(NO, NO, -5, NO));
+  }
+
+  @Test
+  void biasAndPenaltiesApplyAtTemperatureZero() {
+    SamplingParams biased = SamplingParams.GREEDY.withLogitBias(Map.of(0, 5f, 1, NO));
+    assertEquals(0, new Sampler(biased, 3, new int[0]).sample(new float[] {1, 9, 5}));
+
+    SamplingParams penalised = SamplingParams.GREEDY.withPenalties(2, -1, 0, 0);
+    assertEquals(2, new Sampler(penalised, 3, new int[] {1}).sample(new float[] {1, 9, 5}));
+  }
+
+  @Test
+  void penaltiesChangeLogitsByTheirFormula() {
+    // repeat 2: positive halves, negative doubles; then 0.5 once and 0.25 per occurrence
+    SamplingParams params = PLAIN.withPenalties(2, 4, 0.5, 0.25);
+    float[] logits = {4, -1, 3, 7};
+    penalise(params, logits, 3, 0, 1, 0, 2); // the 3 lies before the window of 4
+    assertArrayEquals(new float[] {4 / 2f - 1, -2 - 0.75f, 3 / 2f - 0.75f, 7}, logits);
+  }
+
+  @Test
+  void dryPunishesTheTokenThatWouldLengthenARepetition() {
+    // … 1 2 3 4 … 1 2 3 → 4 would make the repetition 3 long: 1·2^(3−2); 5 after one 3: too short
+    Dry dry = new Dry(1, 2, 2, -1, Set.of());
+    float[] logits = new float[10];
+    penalise(PLAIN.withDry(dry), logits, 3, 5, 1, 2, 3, 4, 9, 1, 2, 3);
+    assertArrayEquals(new float[] {0, 0, 0, 0, -2, 0, 0, 0, 0, 0}, logits);
+  }
+
+  @Test
+  void dryStopsAtBreakersAndSparesThem() {
+    float[] logits = new float[10];
+    penalise(PLAIN.withDry(new Dry(1, 2, 2, -1, Set.of(1))), logits, 1, 2, 3, 4, 9, 1, 2, 3);
+    assertArrayEquals(new float[] {0, 0, 0, 0, -1, 0, 0, 0, 0, 0}, logits); // 2 3: length 2
+
+    float[] spared = new float[10];
+    penalise(PLAIN.withDry(new Dry(1, 2, 2, -1, Set.of(4))), spared, 1, 2, 3, 4, 9, 1, 2, 3);
+    assertArrayEquals(new float[10], spared);
+  }
+
+  @Test
+  void dryLooksBackNoFartherThanItsWindow() {
+    float[] logits = new float[10];
+    penalise(PLAIN.withDry(new Dry(1, 2, 2, 7, Set.of())), logits, 1, 2, 3, 4, 9, 1, 2, 3);
+    assertArrayEquals(new float[] {0, 0, 0, 0, -1, 0, 0, 0, 0, 0}, logits); // the first 1 is out
+  }
+
+  @Test
+  void dryIsQuickOnEndlessRepetition() {
+    int[] same = new int[100_000];
+    float[] logits = new float[4];
+    penalise(PLAIN.withDry(new Dry(1, 2, 2, -1, Set.of())), logits, same);
+    assertEquals(-Float.MAX_VALUE, logits[0]);
+    assertEquals(0, logits[1]);
+  }
+
+  @Test
+  void theSameSeedDrawsTheSame() {
+    assertArrayEquals(draws(PLAIN.withSeed(7)), draws(PLAIN.withSeed(7)));
+    assertNotEquals(
+        IntStream.of(draws(PLAIN.withSeed(7))).boxed().toList(),
+        IntStream.of(draws(PLAIN.withSeed(8))).boxed().toList());
+    // SplitMix64 of seed 7, whatever machine this runs on
+    assertArrayEquals(PINNED, draws(PLAIN.withSeed(7)));
+  }
+
+  private static final int[] PINNED = {3, 0, 7, 4, 3, 1, 3, 2, 1, 3, 0, 7};
+
+  @Test
+  void aRandomSeedCanBeDrawnAgain() {
+    SamplingParams random =
+        new SamplingParams(1, 0, 1, 0, 1, 1, 0, 0, 0, Dry.OFF, Map.of(), OptionalLong.empty());
+    Sampler sampler = new Sampler(random, 8, new int[0]);
+    Sampler again = new Sampler(random.withSeed(sampler.seed()), 8, new int[0]);
+    float[] flat = new float[8];
+    for (int i = 0; i < 20; i++) {
+      assertEquals(sampler.sample(flat), again.sample(flat));
+    }
+  }
+
+  @Test
+  void aForkKeepsTheHistoryAndGoesItsOwnWay() {
+    Sampler sampler = new Sampler(PLAIN.withPenalties(1, -1, 0, 1000), 64, new int[] {1});
+    sampler.accept(2);
+    float[] flat = new float[64];
+    Sampler same = sampler.fork(0);
+    Sampler other = sampler.fork(1);
+    boolean differs = false;
+    for (int i = 0; i < 50; i++) {
+      int token = sampler.sample(flat);
+      assertEquals(token, same.sample(flat));
+      int own = other.sample(flat);
+      assertTrue(own != 1 && own != 2);
+      differs |= own != token;
+    }
+    assertTrue(differs);
+    other.accept(3);
+    assertEquals(sampler.sample(flat), same.sample(flat));
+  }
+
+  @Test
+  void aRowMayLieInMemoryAndStaysAsItIs() {
+    float[] logits = {1, 9, 5};
+    Sampler sampler = new Sampler(SamplingParams.GREEDY, 3, new int[0]);
+    assertEquals(1, sampler.sample(MemorySegment.ofArray(logits)));
+    Sampler biased = new Sampler(SamplingParams.GREEDY.withLogitBias(Map.of(1, NO)), 3, new int[0]);
+    assertEquals(2, biased.sample(logits));
+    assertArrayEquals(new float[] {1, 9, 5}, logits);
+  }
+
+  @Test
+  void logitsNothingCanBeDrawnFromAreAnError() {
+    for (SamplingParams params : new SamplingParams[] {PLAIN, SamplingParams.GREEDY}) {
+      Sampler sampler = new Sampler(params, 2, new int[0]);
+      assertMessage("token 1 is not a number", () -> sampler.sample(new float[] {0, Float.NaN}));
+      assertMessage("no token is left to draw", () -> sampler.sample(new float[] {NO, NO}));
+      assertMessage("+infinity", () -> sampler.sample(new float[] {0, Float.POSITIVE_INFINITY}));
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "--temp, -1",
+    "--temp, NaN",
+    "--top-k, -1",
+    "--top-p, 0",
+    "--top-p, 1.5",
+    "--min-p, 2",
+    "--typical, 0",
+    "--repeat-penalty, 0",
+    "--repeat-last-n, -2",
+    "--presence-penalty, NaN",
+    "--frequency-penalty, Infinity",
+    "--dry-multiplier, -1",
+    "--dry-base, 0.5",
+    "--dry-allowed-length, 0"
+  })
+  void aWrongValueNamesItsFlag(String flag, double value) {
+    Supplier<SamplingParams> params =
+        () ->
+            switch (flag) {
+              case "--temp" -> PLAIN.withTemperature(value);
+              case "--top-k" -> PLAIN.withTopK((int) value);
+              case "--top-p" -> PLAIN.withTopP(value);
+              case "--min-p" -> PLAIN.withMinP(value);
+              case "--typical" -> PLAIN.withTypicalP(value);
+              case "--repeat-penalty" -> PLAIN.withPenalties(value, 64, 0, 0);
+              case "--repeat-last-n" -> PLAIN.withPenalties(1, (int) value, 0, 0);
+              case "--presence-penalty" -> PLAIN.withPenalties(1, 64, value, 0);
+              case "--frequency-penalty" -> PLAIN.withPenalties(1, 64, 0, value);
+              case "--dry-multiplier" -> PLAIN.withDry(new Dry(value, 1.75, 2, -1, Set.of()));
+              case "--dry-base" -> PLAIN.withDry(new Dry(1, value, 2, -1, Set.of()));
+              default -> PLAIN.withDry(new Dry(1, 1.75, (int) value, -1, Set.of()));
+            };
+    var e = assertThrows(IllegalArgumentException.class, params::get);
+    assertTrue(e.getMessage().startsWith(flag + ": expected "), e.getMessage());
+  }
+
+  @Test
+  void aBiasBeyondTheVocabularyIsRefused() {
+    SamplingParams params = PLAIN.withLogitBias(Map.of(3, 1f));
+    var e = assertThrows(IllegalArgumentException.class, () -> new Sampler(params, 3, new int[0]));
+    assertTrue(e.getMessage().contains("--logit-bias"), e.getMessage());
+  }
+
+  private static int greedy(float... logits) {
+    return new Sampler(SamplingParams.GREEDY, logits.length, new int[0]).sample(logits);
+  }
+
+  private static void penalise(SamplingParams params, float[] logits, int... history) {
+    new RepeatPenalties(params, logits.length).apply(logits, history, history.length);
+  }
+
+  private static int[] draws(SamplingParams params) {
+    Sampler sampler = new Sampler(params, 8, new int[0]);
+    float[] flat = new float[8];
+    return IntStream.range(0, 12).map(i -> sampler.sample(flat)).toArray();
+  }
+
+  private static void assertMessage(String part, Executable run) {
+    var e = assertThrows(SamplingException.class, run);
+    assertTrue(e.getMessage().contains(part), e.getMessage());
+  }
+}
