@@ -1,0 +1,6 @@
+/**
+ * The paged latent cache: pages of device memory, and the host's bookkeeping of which sequence owns
+ * which. Rollback, fork and reuse of a prefix are bookkeeping; only a page that is shared and about
+ * to be written is copied.
+ */
+package dev.yuzui.cache;

@@ -1,0 +1,56 @@
+package dev.yuzui.engine;
+
+import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.BackendProvider;
+import java.util.Comparator;
+import java.util.List;
+import java.util.ServiceLoader;
+import java.util.stream.Collectors;
+
+/** The backends on the class path. */
+public final class Backends {
+  private Backends() {}
+
+  /** Preferred first. */
+  public static List<BackendProvider> all() {
+    return ServiceLoader.load(BackendProvider.class).stream()
+        .map(ServiceLoader.Provider::get)
+        .sorted(Comparator.comparingInt(BackendProvider::preference).reversed())
+        .toList();
+  }
+
+  /**
+   * @throws EngineException if no backend has that name
+   * @throws BackendException if it is there but its device is not usable
+   */
+  public static BackendProvider named(String name) {
+    BackendProvider provider =
+        all().stream()
+            .filter(p -> p.name().equalsIgnoreCase(name))
+            .findFirst()
+            .orElseThrow(
+                () ->
+                    new EngineException(
+                        "--backend: expected one of " + names() + ", found '" + name + "'"));
+    if (provider.probe() instanceof BackendProvider.Probe.Unusable(String because, String fix)) {
+      throw new BackendException("--backend " + name + " is not usable here: " + because, fix);
+    }
+    return provider;
+  }
+
+  /** The usable backend of highest preference. */
+  public static BackendProvider best() {
+    return all().stream()
+        .filter(p -> p.preference() >= 0)
+        .filter(p -> p.probe() instanceof BackendProvider.Probe.Usable)
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new BackendException(
+                    "no usable backend among " + names(), "see `yuzui devices` for the reasons"));
+  }
+
+  private static String names() {
+    return all().stream().map(BackendProvider::name).collect(Collectors.joining(", "));
+  }
+}

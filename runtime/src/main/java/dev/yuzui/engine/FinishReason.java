@@ -1,0 +1,10 @@
+package dev.yuzui.engine;
+
+/** Why a generation ended. */
+public enum FinishReason {
+  /** An end token or a stop text. */
+  STOP,
+  /** The token limit or the context length. */
+  LENGTH,
+  CANCELLED
+}

@@ -1,0 +1,31 @@
+package dev.yuzui.engine;
+
+import java.util.List;
+
+/**
+ * @param text all that was streamed
+ * @param tokens sampled, the end token included
+ */
+public record GenerationResult(
+    String text, List<Integer> tokens, FinishReason finish, Timings timings) {
+
+  /**
+   * @param promptTokens read by the model (those found in the cache are in {@code cachedTokens})
+   * @param predictedTokens made after the first, whose cost is the prompt's
+   */
+  public record Timings(
+      int cachedTokens,
+      int promptTokens,
+      double promptSeconds,
+      int predictedTokens,
+      double predictedSeconds) {
+
+    public double promptPerSecond() {
+      return promptSeconds > 0 ? promptTokens / promptSeconds : 0;
+    }
+
+    public double predictedPerSecond() {
+      return predictedSeconds > 0 ? predictedTokens / predictedSeconds : 0;
+    }
+  }
+}

@@ -1,0 +1,167 @@
+package dev.yuzui.engine;
+
+import dev.yuzui.spi.Encoding;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.function.Consumer;
+
+/**
+ * All knobs of the runtime; nothing else reads properties or the environment.
+ *
+ * @param model a GGUF file or a Hugging Face folder
+ * @param backend empty: the usable one of highest preference
+ * @param device as the user named it, or empty for the backend's first
+ * @param threads of the host; 0 means physical cores
+ * @param contextLength tokens of one sequence at most; 0 means the model's, at most {@value
+ *     #DEFAULT_CONTEXT}
+ * @param batchTokens tokens of one step at most; prompts are read in chunks of it
+ * @param cacheEncoding F32, F16, BF16 or Q8_0
+ * @param maxSequences sequences that hold cache at the same time
+ * @param pageTokens cache entries of a page
+ * @param log what was chosen and why, a line each
+ */
+public record RuntimeOptions(
+    Path model,
+    Optional<String> backend,
+    Optional<String> device,
+    int threads,
+    int contextLength,
+    int batchTokens,
+    Encoding cacheEncoding,
+    int maxSequences,
+    int pageTokens,
+    Consumer<String> log) {
+
+  public static final int DEFAULT_CONTEXT = 4096;
+
+  public static RuntimeOptions of(Path model) {
+    return new RuntimeOptions(
+        model, Optional.empty(), Optional.empty(), 0, 0, 512, Encoding.F16, 1, 64, line -> {});
+  }
+
+  public RuntimeOptions withBackend(String name) {
+    return new RuntimeOptions(
+        model,
+        Optional.of(name),
+        device,
+        threads,
+        contextLength,
+        batchTokens,
+        cacheEncoding,
+        maxSequences,
+        pageTokens,
+        log);
+  }
+
+  public RuntimeOptions withDevice(String name) {
+    return new RuntimeOptions(
+        model,
+        backend,
+        Optional.of(name),
+        threads,
+        contextLength,
+        batchTokens,
+        cacheEncoding,
+        maxSequences,
+        pageTokens,
+        log);
+  }
+
+  public RuntimeOptions withThreads(int count) {
+    return new RuntimeOptions(
+        model,
+        backend,
+        device,
+        count,
+        contextLength,
+        batchTokens,
+        cacheEncoding,
+        maxSequences,
+        pageTokens,
+        log);
+  }
+
+  public RuntimeOptions withContextLength(int tokens) {
+    return new RuntimeOptions(
+        model,
+        backend,
+        device,
+        threads,
+        tokens,
+        batchTokens,
+        cacheEncoding,
+        maxSequences,
+        pageTokens,
+        log);
+  }
+
+  public RuntimeOptions withBatchTokens(int tokens) {
+    return new RuntimeOptions(
+        model,
+        backend,
+        device,
+        threads,
+        contextLength,
+        tokens,
+        cacheEncoding,
+        maxSequences,
+        pageTokens,
+        log);
+  }
+
+  public RuntimeOptions withCacheEncoding(Encoding encoding) {
+    return new RuntimeOptions(
+        model,
+        backend,
+        device,
+        threads,
+        contextLength,
+        batchTokens,
+        encoding,
+        maxSequences,
+        pageTokens,
+        log);
+  }
+
+  public RuntimeOptions withMaxSequences(int count) {
+    return new RuntimeOptions(
+        model,
+        backend,
+        device,
+        threads,
+        contextLength,
+        batchTokens,
+        cacheEncoding,
+        count,
+        pageTokens,
+        log);
+  }
+
+  public RuntimeOptions withPageTokens(int tokens) {
+    return new RuntimeOptions(
+        model,
+        backend,
+        device,
+        threads,
+        contextLength,
+        batchTokens,
+        cacheEncoding,
+        maxSequences,
+        tokens,
+        log);
+  }
+
+  public RuntimeOptions withLog(Consumer<String> sink) {
+    return new RuntimeOptions(
+        model,
+        backend,
+        device,
+        threads,
+        contextLength,
+        batchTokens,
+        cacheEncoding,
+        maxSequences,
+        pageTokens,
+        sink);
+  }
+}

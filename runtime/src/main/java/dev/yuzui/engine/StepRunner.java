@@ -1,0 +1,257 @@
+package dev.yuzui.engine;
+
+import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.cache.Sequence;
+import dev.yuzui.model.DeepseekModel;
+import dev.yuzui.model.Step;
+import dev.yuzui.model.Step.AttentionForm;
+import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.DeviceBuffer;
+import dev.yuzui.spi.DeviceQueue;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.StepBatch;
+import dev.yuzui.spi.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Runs steps: several sequences with several tokens each. Fills the {@link StepBatch}, replays the
+ * recording of the step's shape (recording it the first time) and reads back the logits that were
+ * asked for. Not thread-safe.
+ */
+final class StepRunner implements AutoCloseable {
+  /** Rows of logits of one step at most: they are wide. */
+  static final int MAX_OUTPUTS = 64;
+
+  /** From this many tokens of one sequence on, a step counts as reading a prompt. */
+  private static final int PREFILL_TOKENS = 16;
+
+  private static final int MAX_RECORDINGS = 64;
+
+  /** Which rows of a chunk's logits are wanted. */
+  enum Outputs {
+    NONE,
+    LAST,
+    ALL
+  }
+
+  /** Tokens that a sequence appends in a step. */
+  record Chunk(Sequence sequence, int[] tokens, Outputs outputs) {
+    int outputCount() {
+      return switch (outputs) {
+        case NONE -> 0;
+        case LAST -> 1;
+        case ALL -> tokens.length;
+      };
+    }
+  }
+
+  /** What a recording depends on. */
+  private record Shape(boolean mtp, int tokens, int outputs, AttentionForm form) {}
+
+  private final Backend backend;
+  private final DeviceQueue queue;
+  private final DeepseekModel model;
+  private final LatentCacheStore cache;
+  private final int maxTokens;
+  private final int vocab;
+  private final List<DeviceBuffer> buffers = new ArrayList<>();
+  private final Arena arena = Arena.ofShared();
+  private final Map<Shape, DeviceQueue.Recording> recordings = new LinkedHashMap<>(16, 0.75f, true);
+
+  // one row of I32 per field of StepBatch, and the page table; host staging beside each
+  private final Tensor[] fields = new Tensor[5];
+  private final MemorySegment[] staging = new MemorySegment[5];
+  private final Tensor pages;
+  private final MemorySegment pageStaging;
+  private final Tensor hidden;
+  private final Tensor mtpHidden;
+  private final Tensor logits;
+  private final MemorySegment logitsRow;
+
+  StepRunner(Backend backend, DeepseekModel model, LatentCacheStore cache, int batchTokens) {
+    this.backend = backend;
+    this.model = model;
+    this.cache = cache;
+    this.maxTokens = backend.capabilities().bucket(batchTokens);
+    this.vocab = model.config().vocabSize();
+    this.queue = backend.openQueue();
+    for (int i = 0; i < fields.length; i++) {
+      fields[i] = allocate("step." + i, Encoding.I32, 1, maxTokens);
+      staging[i] = arena.allocate(4L * maxTokens, 64);
+    }
+    pages = allocate("pages", Encoding.I32, cache.maxSequences(), cache.pagesPerSequence());
+    pageStaging = arena.allocate(pages.byteSize(), 64);
+    hidden = allocate("hidden", Encoding.F32, maxTokens, model.config().hiddenSize());
+    mtpHidden =
+        model.predictors() > 0
+            ? allocate("mtp_hidden", Encoding.F32, maxTokens, model.config().hiddenSize())
+            : hidden;
+    logits = allocate("logits", Encoding.F32, MAX_OUTPUTS, vocab);
+    logitsRow = arena.allocate(4L * vocab, 64);
+  }
+
+  private Tensor allocate(String name, Encoding encoding, long rows, long cols) {
+    DeviceBuffer buffer = backend.allocate(encoding.byteSize(rows, cols), name);
+    buffers.add(buffer);
+    return new Tensor(name, buffer, 0, encoding, rows, cols);
+  }
+
+  /** Tokens of a step at most. */
+  int maxTokens() {
+    return maxTokens;
+  }
+
+  /**
+   * Appends the chunks to their sequences. Logits of the wanted rows are then at {@link #logits},
+   * in order.
+   */
+  void run(List<Chunk> chunks) {
+    for (Chunk chunk : chunks) {
+      chunk.sequence().reserve(chunk.tokens().length);
+    }
+    replay(false, chunks, 0);
+    for (Chunk chunk : chunks) {
+      chunk.sequence().advance(chunk.tokens().length);
+    }
+  }
+
+  /**
+   * Runs the MTP layer over the states the last {@link #run} left, for the same chunk: {@code next}
+   * holds the token that follows each of the chunk's tokens; it may be one shorter than the chunk,
+   * whose last state is then left out.
+   */
+  void runMtp(Sequence sequence, int start, int[] next) {
+    replay(true, List.of(new Chunk(sequence, next, Outputs.ALL)), start - sequence.length());
+  }
+
+  /**
+   * @param positionShift added to the sequences' lengths to give the first position
+   */
+  private void replay(boolean mtp, List<Chunk> chunks, int positionShift) {
+    int tokens = chunks.stream().mapToInt(c -> c.tokens().length).sum();
+    int outputs = chunks.stream().mapToInt(Chunk::outputCount).sum();
+    if (tokens > maxTokens || outputs > MAX_OUTPUTS) {
+      throw new IllegalArgumentException(
+          tokens
+              + " tokens and "
+              + outputs
+              + " outputs exceed a step's "
+              + maxTokens
+              + " and "
+              + MAX_OUTPUTS);
+    }
+    int rows = backend.capabilities().bucket(tokens);
+    AttentionForm form =
+        chunks.stream().anyMatch(c -> c.tokens().length >= PREFILL_TOKENS)
+            ? AttentionForm.PREFILL
+            : AttentionForm.ABSORBED;
+    fill(chunks, positionShift, rows);
+    Shape shape = new Shape(mtp, rows, outputs, form);
+    DeviceQueue.Recording recording = recordings.get(shape);
+    if (recording == null) {
+      recording = queue.record(() -> enqueue(shape));
+      recordings.put(shape, recording);
+      if (recordings.size() > MAX_RECORDINGS) {
+        var eldest = recordings.entrySet().iterator();
+        eldest.next().getValue().close();
+        eldest.remove();
+      }
+    }
+    recording.replay();
+    queue.synchronize();
+  }
+
+  private void enqueue(Shape shape) {
+    StepBatch batch =
+        new StepBatch(
+            view(fields[0], shape.tokens()),
+            view(fields[1], shape.tokens()),
+            view(fields[2], shape.tokens()),
+            view(fields[3], shape.tokens()),
+            pages,
+            view(fields[4], shape.outputs()));
+    Step step = new Step(queue.ops(), batch, cache, model.ropeTable(), shape.form());
+    Tensor h = hidden.slice("hidden", 0, shape.tokens());
+    Tensor out = logits.slice("logits", 0, shape.outputs());
+    if (shape.mtp()) {
+      model.predict(step, 0, h, mtpHidden.slice("mtp_hidden", 0, shape.tokens()), out);
+    } else {
+      model.forward(step, h, out);
+    }
+  }
+
+  private static Tensor view(Tensor row, int cols) {
+    return new Tensor(row.name(), row.buffer(), row.byteOffset(), Encoding.I32, 1, cols);
+  }
+
+  private void fill(List<Chunk> chunks, int positionShift, int rows) {
+    int t = 0;
+    int output = 0;
+    for (Chunk chunk : chunks) {
+      Sequence sequence = chunk.sequence();
+      int start = sequence.length() + positionShift;
+      int n = chunk.tokens().length;
+      for (int i = 0; i < n; i++, t++) {
+        int token = chunk.tokens()[i];
+        if (token < 0 || token >= vocab) {
+          throw new EngineException(
+              "token " + token + " is outside the vocabulary of " + vocab + " tokens");
+        }
+        put(0, t, token);
+        put(1, t, start + i);
+        put(2, t, sequence.slot());
+        put(3, t, start + i + 1);
+        boolean wanted =
+            chunk.outputs() == Outputs.ALL || chunk.outputs() == Outputs.LAST && i == n - 1;
+        if (wanted) {
+          put(4, output++, t);
+        }
+      }
+      for (int p = 0; p < sequence.pageCount(); p++) {
+        pageStaging.setAtIndex(
+            ValueLayout.JAVA_INT,
+            (long) sequence.slot() * cache.pagesPerSequence() + p,
+            sequence.page(p));
+      }
+    }
+    for (; t < rows; t++) {
+      put(0, t, 0);
+      put(1, t, 0);
+      put(2, t, -1);
+      put(3, t, 0);
+    }
+    for (int i = 0; i < fields.length; i++) {
+      int used = i == 4 ? output : rows;
+      if (used > 0) {
+        backend.write(view(fields[i], used), staging[i].asSlice(0, 4L * used));
+      }
+    }
+    backend.write(pages, pageStaging);
+  }
+
+  private void put(int field, int index, int value) {
+    staging[field].setAtIndex(ValueLayout.JAVA_INT, index, value);
+  }
+
+  /** Copies row {@code index} of the last step's logits into {@code out} [vocab]. */
+  void logits(int index, float[] out) {
+    backend.read(logits.slice("logits", index, 1), logitsRow);
+    MemorySegment.copy(logitsRow, ValueLayout.JAVA_FLOAT, 0, out, 0, vocab);
+  }
+
+  @Override
+  public void close() {
+    recordings.values().forEach(DeviceQueue.Recording::close);
+    recordings.clear();
+    queue.close();
+    buffers.forEach(DeviceBuffer::close);
+    buffers.clear();
+    arena.close();
+  }
+}

@@ -1,0 +1,87 @@
+package dev.yuzui.model;
+
+import dev.yuzui.spi.Scratch;
+import dev.yuzui.spi.Tensor;
+import dev.yuzui.weights.DeepseekConfig;
+import java.util.List;
+
+/** The whole model on one device. {@link ModelLoader} makes it. */
+public final class DeepseekModel {
+  private final DeepseekConfig config;
+  private final Tensor embedding;
+  private final List<TransformerBlock> blocks;
+  private final Norm finalNorm;
+  private final Tensor head;
+  private final List<MultiTokenPredictor> predictors;
+  private final Tensor ropeTable;
+
+  DeepseekModel(
+      DeepseekConfig config,
+      Tensor embedding,
+      List<TransformerBlock> blocks,
+      Norm finalNorm,
+      Tensor head,
+      List<MultiTokenPredictor> predictors,
+      Tensor ropeTable) {
+    this.config = config;
+    this.embedding = embedding;
+    this.blocks = List.copyOf(blocks);
+    this.finalNorm = finalNorm;
+    this.head = head;
+    this.predictors = List.copyOf(predictors);
+    this.ropeTable = ropeTable;
+  }
+
+  public DeepseekConfig config() {
+    return config;
+  }
+
+  /** cos and sin of every position, [context, R]. */
+  public Tensor ropeTable() {
+    return ropeTable;
+  }
+
+  /** MTP layers that are loaded. */
+  public int predictors() {
+    return predictors.size();
+  }
+
+  /**
+   * Enqueues a step.
+   *
+   * @param hidden receives the state after the final norm, [T, H]
+   * @param logits of the rows the batch asks for, [M, vocab]; rows() may be 0
+   */
+  public void forward(Step s, Tensor hidden, Tensor logits) {
+    try (Scratch.Frame _ = s.scratch().frame()) {
+      Tensor x = s.rows("residual", config.hiddenSize());
+      s.ops().embed(embedding, s.batch().token(), x);
+      for (TransformerBlock block : blocks) {
+        block.forward(s, x);
+      }
+      s.ops().rmsNorm(x, finalNorm.weight(), finalNorm.eps(), hidden);
+      project(s, hidden, head, logits);
+    }
+  }
+
+  /**
+   * Enqueues MTP layer {@code depth} over the states of {@link #forward} or of the layer before;
+   * see {@link MultiTokenPredictor}.
+   */
+  public void predict(Step s, int depth, Tensor hidden, Tensor state, Tensor logits) {
+    MultiTokenPredictor predictor = predictors.get(depth);
+    predictor.forward(s, hidden, state);
+    project(s, state, predictor.head(), logits);
+  }
+
+  private static void project(Step s, Tensor hidden, Tensor head, Tensor logits) {
+    if (logits.rows() == 0) {
+      return;
+    }
+    try (Scratch.Frame _ = s.scratch().frame()) {
+      Tensor rows = s.scratch().f32("output_rows", logits.rows(), hidden.cols());
+      s.ops().embed(hidden, s.batch().outputRow(), rows);
+      s.ops().matmul(rows, head, logits);
+    }
+  }
+}

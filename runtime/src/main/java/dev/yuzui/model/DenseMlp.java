@@ -1,0 +1,19 @@
+package dev.yuzui.model;
+
+import dev.yuzui.spi.Tensor;
+
+/**
+ * down(silu(gate x) · (up x)): the FFN of the leading layers, and the shared expert.
+ *
+ * @param gate [F, H]
+ * @param up [F, H]
+ * @param down [H, F]
+ */
+record DenseMlp(Tensor gate, Tensor up, Tensor down) implements FeedForward {
+  @Override
+  public Tensor forward(Step s, Tensor x) {
+    Tensor h = s.rows("mlp_hidden", gate.rows());
+    s.ops().gatedMlp(x, gate, up, h);
+    return s.matmul(h, down);
+  }
+}

@@ -1,0 +1,28 @@
+package dev.yuzui.model;
+
+import dev.yuzui.spi.GateRule;
+import dev.yuzui.spi.Tensor;
+import java.util.Optional;
+
+/**
+ * The router: affinities of a token to all experts, of which {@link GateRule} picks K.
+ *
+ * @param weight [E, H]
+ * @param bias [1, E], for the selection alone: DeepSeek-V3 report §2.1.2
+ */
+record MoeGate(Tensor weight, Optional<Tensor> bias, GateRule rule) {
+
+  /**
+   * @param ids I32 [T, K]
+   * @param weights [T, K]
+   */
+  record Routing(Tensor ids, Tensor weights) {}
+
+  Routing forward(Step s, Tensor x) {
+    Tensor logits = s.matmul(x, weight); // [T, E]
+    Tensor ids = s.scratch().i32("expert_ids", s.tokens(), rule.used());
+    Tensor weights = s.rows("expert_weights", rule.used());
+    s.ops().route(logits, bias, rule, s.batch(), ids, weights);
+    return new Routing(ids, weights);
+  }
+}

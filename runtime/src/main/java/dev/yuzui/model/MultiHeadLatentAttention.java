@@ -1,0 +1,56 @@
+package dev.yuzui.model;
+
+import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.MlaShape;
+import dev.yuzui.spi.Ops;
+import dev.yuzui.spi.Tensor;
+
+/**
+ * Multi-head latent attention, DeepSeek-V2 report §2.1: the cache keeps a latent of Lkv numbers and
+ * one rotated key of R, from which every head's keys and values follow by W_UK and W_UV.
+ *
+ * @param query q = W_Q x, or W_UQ norm(W_DQ x)
+ * @param kvA [Lkv+R, H] down-projection to [latent; shared key]
+ * @param keyUp W_UK, [N·Lkv, P]
+ * @param valueUp W_UV, [N·V, Lkv]
+ * @param out [H, N·V]
+ */
+record MultiHeadLatentAttention(
+    int layer,
+    MlaShape shape,
+    Query query,
+    Tensor kvA,
+    Norm kvNorm,
+    Tensor keyUp,
+    Tensor valueUp,
+    Tensor out) {
+
+  sealed interface Query {
+    /** V2-Lite, Moonlight. w [N·(P+R), H]. */
+    record Direct(Tensor w) implements Query {}
+
+    /** a [Lq, H], b [N·(P+R), Lq]. */
+    record LowRank(Tensor a, Norm norm, Tensor b) implements Query {}
+  }
+
+  /** x [T, H], already normalised; gives [T, H]. */
+  Tensor forward(Step s, Tensor x) {
+    Ops ops = s.ops();
+    LatentCache cache = s.cache().layer(layer);
+    Tensor q = // [T, N·(P+R)]
+        switch (query) {
+          case Query.Direct(Tensor w) -> s.matmul(x, w);
+          case Query.LowRank(Tensor a, Norm norm, Tensor b) ->
+              s.matmul(s.norm(norm, s.matmul(x, a)), b);
+        };
+    ops.rope(q, shape.nope(), shape.heads(), s.ropeTable(), s.batch(), q, shape.nope());
+    Tensor kv = s.matmul(x, kvA); // [T, Lkv+R]
+    ops.appendLatent(kv, kvNorm.weight(), kvNorm.eps(), s.ropeTable(), cache, s.batch());
+    Tensor o = s.rows("attn_heads", (long) shape.heads() * shape.value()); // [T, N·V]
+    switch (s.form()) {
+      case ABSORBED -> ops.mlaAbsorbed(q, cache, keyUp, valueUp, shape, s.batch(), o);
+      case PREFILL -> ops.mlaPrefill(q, cache, keyUp, valueUp, shape, s.batch(), o);
+    }
+    return s.matmul(o, out);
+  }
+}

@@ -1,0 +1,42 @@
+package dev.yuzui.model;
+
+import dev.yuzui.spi.Scratch;
+import dev.yuzui.spi.Tensor;
+
+/**
+ * Predicts the token after the next: x = W·[norm(embed(next token)); norm(h)], one block, its own
+ * final norm. DeepSeek-V3 report §2.2; the released eh_proj expects the embedding first. h is the
+ * main model's state after its final norm, or, for a chained draft, this layer's own output state.
+ *
+ * @param projection [H, 2H]
+ * @param embedding [vocab, H], its own or the main model's
+ * @param head [vocab, H], its own or the main model's
+ */
+record MultiTokenPredictor(
+    Tensor embedding,
+    Norm embeddingNorm,
+    Norm hiddenNorm,
+    Tensor projection,
+    TransformerBlock block,
+    Norm norm,
+    Tensor head) {
+
+  /**
+   * Row t's token is the one that follows the token whose state is hidden[t]; its position is that
+   * of hidden[t], which keeps the cache without a gap at 0 (RoPE sees differences only).
+   *
+   * @param hidden [T, H]
+   * @param state receives the layer's state after its norm, [T, H]
+   */
+  void forward(Step s, Tensor hidden, Tensor state) {
+    try (Scratch.Frame _ = s.scratch().frame()) {
+      Tensor e = s.rows("mtp_embedding", hidden.cols());
+      s.ops().embed(embedding, s.batch().token(), e);
+      Tensor both = s.rows("mtp_both", 2 * hidden.cols());
+      s.ops().concat(s.norm(embeddingNorm, e), s.norm(hiddenNorm, hidden), both);
+      Tensor x = s.matmul(both, projection);
+      block.forward(s, x);
+      s.ops().rmsNorm(x, norm.weight(), norm.eps(), state);
+    }
+  }
+}

@@ -1,0 +1,54 @@
+package dev.yuzui.model;
+
+import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.spi.Ops;
+import dev.yuzui.spi.Scratch;
+import dev.yuzui.spi.StepBatch;
+import dev.yuzui.spi.Tensor;
+
+/**
+ * What a layer needs while a step is enqueued.
+ *
+ * @param cache latent caches, one per layer
+ * @param ropeTable [context, R]
+ */
+public record Step(
+    Ops ops, StepBatch batch, LatentCacheStore cache, Tensor ropeTable, AttentionForm form) {
+
+  /** Which of the two forms of latent attention a step uses. */
+  public enum AttentionForm {
+    /**
+     * Queries go into the latent space: for steps of few tokens per sequence, bound by the cache's
+     * bytes.
+     */
+    ABSORBED,
+    /** The backend may rebuild keys and values: for prompts, bound by arithmetic. */
+    PREFILL
+  }
+
+  int tokens() {
+    return batch.tokens();
+  }
+
+  Scratch scratch() {
+    return ops.scratch();
+  }
+
+  /** [T, cols] of scratch. */
+  Tensor rows(String name, long cols) {
+    return scratch().f32(name, tokens(), cols);
+  }
+
+  Tensor norm(Norm norm, Tensor x) {
+    Tensor out = rows(norm.weight().name(), x.cols());
+    ops.rmsNorm(x, norm.weight(), norm.eps(), out);
+    return out;
+  }
+
+  /** x·wᵀ, named after the weight. */
+  Tensor matmul(Tensor x, Tensor w) {
+    Tensor out = scratch().f32(w.name(), x.rows(), w.rows());
+    ops.matmul(x, w, out);
+    return out;
+  }
+}

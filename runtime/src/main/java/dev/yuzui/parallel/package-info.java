@@ -1,0 +1,2 @@
+/** How tokens travel to the devices that hold their experts, and back. */
+package dev.yuzui.parallel;

@@ -1,0 +1,213 @@
+package dev.yuzui.cache;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.yuzui.backend.reference.ReferenceProvider;
+import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.BackendOptions;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+class SequenceTest {
+  private static final int PAGE = 4;
+  private static final int ENTRY = 8;
+
+  private Backend backend;
+  private LatentCacheStore store;
+
+  @BeforeEach
+  void open() {
+    backend = new ReferenceProvider().open(BackendOptions.defaults());
+    store = new LatentCacheStore(backend, 2, ENTRY, Encoding.F32, PAGE, 32, 4);
+  }
+
+  @AfterEach
+  void close() {
+    store.close();
+    backend.close();
+  }
+
+  /** Appends entries whose numbers are all {@code value}, as a step would. */
+  private void append(Sequence sequence, int count, float value) {
+    sequence.reserve(count);
+    for (int layer = 0; layer < 2; layer++) {
+      for (int i = 0; i < count; i++) {
+        put(sequence, layer, sequence.length() + i, value + layer);
+      }
+    }
+    sequence.advance(count);
+  }
+
+  private Tensor row(Sequence sequence, int layer, int entry) {
+    long row = (long) sequence.page(entry / PAGE) * PAGE + entry % PAGE;
+    return store.layer(layer).entries().slice("entry", row, 1);
+  }
+
+  private void put(Sequence sequence, int layer, int entry, float value) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment numbers = arena.allocate(4L * ENTRY, 4);
+      for (int i = 0; i < ENTRY; i++) {
+        numbers.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+      }
+      backend.write(row(sequence, layer, entry), numbers);
+    }
+  }
+
+  private float get(Sequence sequence, int layer, int entry) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment numbers = arena.allocate(4L * ENTRY, 4);
+      backend.read(row(sequence, layer, entry), numbers);
+      return numbers.getAtIndex(ValueLayout.JAVA_FLOAT, ENTRY - 1);
+    }
+  }
+
+  @Test
+  void pagesAreTakenAsTheSequenceGrowsAndFreedByTruncate() {
+    try (Sequence s = store.openSequence()) {
+      append(s, 1, 1);
+      assertEquals(1, s.pageCount());
+      append(s, 3, 1);
+      assertEquals(1, s.pageCount());
+      append(s, 1, 1);
+      assertEquals(2, s.pageCount());
+      s.truncate(4);
+      assertEquals(1, s.pageCount());
+      s.truncate(0);
+      assertEquals(store.pages(), store.freePages());
+    }
+  }
+
+  @Test
+  void aForkSharesPagesUntilOneOfTheTwoWrites() {
+    try (Sequence parent = store.openSequence()) {
+      append(parent, 6, 10);
+      int free = store.freePages();
+      try (Sequence child = parent.fork()) {
+        assertEquals(free, store.freePages(), "a fork takes no page");
+        assertNotEquals(parent.slot(), child.slot());
+        append(child, 1, 20);
+        assertEquals(free - 1, store.freePages(), "the shared half-full page is copied");
+        append(parent, 1, 30);
+        assertEquals(20f, get(child, 0, 6));
+        assertEquals(30f, get(parent, 0, 6));
+        assertEquals(10f, get(child, 0, 5), "entries before the fork are kept");
+        assertEquals(11f, get(child, 1, 5), "in every layer");
+      }
+      assertEquals(10f, get(parent, 0, 5));
+    }
+    assertEquals(store.pages(), store.freePages());
+  }
+
+  @Test
+  void rollingBackIntoASharedPageDoesNotDisturbTheOther() {
+    try (Sequence parent = store.openSequence()) {
+      append(parent, 8, 1);
+      try (Sequence child = parent.fork()) {
+        child.truncate(2);
+        append(child, 3, 5);
+        assertEquals(1f, get(parent, 0, 2));
+        assertEquals(5f, get(child, 0, 2));
+        assertEquals(1f, get(child, 0, 1));
+      }
+    }
+  }
+
+  @Test
+  void aReservationThatFailsLeavesTheSequenceAsItWas() {
+    List<Sequence> all = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      Sequence s = store.openSequence();
+      append(s, 32, i);
+      all.add(s);
+    }
+    assertThrows(CacheFullException.class, () -> all.getFirst().reserve(1));
+    assertThrows(CacheFullException.class, () -> store.openSequence());
+    assertEquals(32, all.getFirst().length());
+    all.forEach(Sequence::close);
+    assertEquals(store.pages(), store.freePages());
+  }
+
+  @Test
+  void closingTwiceFreesOnce() {
+    Sequence s = store.openSequence();
+    append(s, 5, 1);
+    s.close();
+    s.close();
+    assertEquals(store.pages(), store.freePages());
+    try (Sequence a = store.openSequence();
+        Sequence b = store.openSequence()) {
+      assertNotEquals(a.slot(), b.slot());
+    }
+  }
+
+  /** Random appends, rollbacks, forks and closes against plain lists. */
+  @Test
+  void behavesLikeListsOfNumbers() {
+    Random random = new Random(7);
+    List<Sequence> open = new ArrayList<>();
+    List<List<Float>> model = new ArrayList<>();
+    for (int step = 0; step < 3000; step++) {
+      int pick = open.isEmpty() ? -1 : random.nextInt(open.size());
+      switch (random.nextInt(4)) {
+        case 0 -> {
+          if (open.size() < 4) {
+            if (pick >= 0 && random.nextBoolean()) {
+              open.add(open.get(pick).fork());
+              model.add(new ArrayList<>(model.get(pick)));
+            } else {
+              open.add(store.openSequence());
+              model.add(new ArrayList<>());
+            }
+          }
+        }
+        case 1 -> {
+          int n = 1 + random.nextInt(6);
+          if (pick >= 0 && model.get(pick).size() + n <= 32) {
+            try {
+              append(open.get(pick), n, step);
+              for (int i = 0; i < n; i++) {
+                model.get(pick).add((float) step);
+              }
+            } catch (CacheFullException _) {
+              // forks may need more pages than there are; nothing changed
+            }
+          }
+        }
+        case 2 -> {
+          if (pick >= 0) {
+            int keep = random.nextInt(model.get(pick).size() + 1);
+            open.get(pick).truncate(keep);
+            model.get(pick).subList(keep, model.get(pick).size()).clear();
+          }
+        }
+        default -> {
+          if (pick >= 0 && random.nextInt(4) == 0) {
+            open.remove(pick).close();
+            model.remove(pick);
+          }
+        }
+      }
+      for (int i = 0; i < open.size(); i++) {
+        assertEquals(model.get(i).size(), open.get(i).length());
+        for (int e = 0; e < model.get(i).size(); e++) {
+          assertEquals(model.get(i).get(e) + 1, get(open.get(i), 1, e));
+        }
+      }
+    }
+    open.forEach(Sequence::close);
+    assertEquals(store.pages(), store.freePages());
+    assertTrue(store.openSequence().pageCount() == 0);
+  }
+}

@@ -1,0 +1,142 @@
+package dev.yuzui.engine;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import dev.yuzui.backend.reference.ReferenceProvider;
+import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.cache.Sequence;
+import dev.yuzui.engine.StepRunner.Chunk;
+import dev.yuzui.engine.StepRunner.Outputs;
+import dev.yuzui.model.ModelLoader;
+import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.BackendOptions;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.weights.Checkpoint;
+import dev.yuzui.weights.Checkpoints;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Steps of several sequences with several tokens each give each row what it would get alone. */
+class StepRunnerTest {
+  private static final int[] A = {256, 5, 17, 200, 31, 8, 90, 41, 77, 12, 3, 250};
+  private static final int[] B = {256, 99, 98, 97, 96, 95, 94};
+
+  private Checkpoint checkpoint;
+  private Backend backend;
+  private ModelLoader.Loaded loaded;
+  private LatentCacheStore cache;
+  private StepRunner runner;
+  private int vocab;
+
+  @BeforeEach
+  void open() {
+    Path golden =
+        Path.of(System.getProperty("yuzui.root"), "tests/system/src/test/resources/golden/v3-f32");
+    checkpoint = Checkpoints.open(golden);
+    vocab = checkpoint.config().vocabSize();
+    backend = new ReferenceProvider().open(BackendOptions.defaults());
+    loaded = ModelLoader.load(checkpoint, backend, 32, bytes -> {});
+    cache =
+        new LatentCacheStore(
+            backend,
+            checkpoint.config().layers() + checkpoint.config().mtpLayers(),
+            checkpoint.config().cacheEntry(),
+            Encoding.F32,
+            4,
+            32,
+            4);
+    runner = new StepRunner(backend, loaded.model(), cache, 32);
+  }
+
+  @AfterEach
+  void close() {
+    runner.close();
+    cache.close();
+    loaded.close();
+    backend.close();
+    checkpoint.close();
+  }
+
+  private float[] row(int index) {
+    float[] out = new float[vocab];
+    runner.logits(index, out);
+    return out;
+  }
+
+  /** Logits of the last of {@code tokens} read alone, in one step. */
+  private float[] alone(int... tokens) {
+    try (Sequence s = cache.openSequence()) {
+      runner.run(List.of(new Chunk(s, tokens, Outputs.LAST)));
+      return row(0);
+    }
+  }
+
+  private static void assertClose(float[] expected, float[] actual) {
+    assertArrayEquals(expected, actual, 2e-5f);
+  }
+
+  @Test
+  void aPromptAndADecodingSequenceShareAStep() {
+    float[] wantA = alone(A);
+    float[] wantB = alone(B);
+    try (Sequence a = cache.openSequence();
+        Sequence b = cache.openSequence()) {
+      runner.run(List.of(new Chunk(a, Arrays.copyOf(A, 11), Outputs.NONE)));
+      runner.run(
+          List.of(new Chunk(b, B, Outputs.LAST), new Chunk(a, new int[] {A[11]}, Outputs.LAST)));
+      assertClose(wantB, row(0));
+      assertClose(wantA, row(1));
+    }
+  }
+
+  @Test
+  void severalDraftsAreVerifiedInOneStepAndRolledBack() {
+    int[] wrong = Arrays.copyOf(A, 10);
+    wrong[8] = 123;
+    wrong[9] = 124;
+    try (Sequence s = cache.openSequence()) {
+      runner.run(List.of(new Chunk(s, Arrays.copyOf(A, 7), Outputs.NONE)));
+      runner.run(List.of(new Chunk(s, Arrays.copyOfRange(wrong, 7, 10), Outputs.ALL)));
+      float[] afterTheRightDraft = row(0);
+      s.truncate(8);
+      runner.run(List.of(new Chunk(s, Arrays.copyOfRange(A, 8, 12), Outputs.LAST)));
+      float[] afterAll = row(0);
+      assertClose(alone(Arrays.copyOf(A, 8)), afterTheRightDraft);
+      assertClose(alone(A), afterAll);
+    }
+  }
+
+  @Test
+  void aForkGoesItsOwnWay() {
+    int[] other = A.clone();
+    other[10] = 60;
+    other[11] = 61;
+    float[] wantA = alone(A);
+    float[] wantOther = alone(other);
+    try (Sequence s = cache.openSequence()) {
+      runner.run(List.of(new Chunk(s, Arrays.copyOf(A, 10), Outputs.NONE)));
+      try (Sequence fork = s.fork()) {
+        runner.run(
+            List.of(
+                new Chunk(s, Arrays.copyOfRange(A, 10, 12), Outputs.LAST),
+                new Chunk(fork, Arrays.copyOfRange(other, 10, 12), Outputs.LAST)));
+        assertClose(wantA, row(0));
+        assertClose(wantOther, row(1));
+      }
+    }
+  }
+
+  @Test
+  void aTokenOutsideTheVocabularyIsRefused() {
+    try (Sequence s = cache.openSequence()) {
+      assertThrows(
+          EngineException.class,
+          () -> runner.run(List.of(new Chunk(s, new int[] {vocab}, Outputs.LAST))));
+    }
+  }
+}
