@@ -1,0 +1,283 @@
+package dev.yuzui.cli;
+
+import dev.yuzui.engine.Engine;
+import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.weights.Checkpoint;
+import dev.yuzui.weights.Checkpoints;
+import dev.yuzui.weights.SyntheticCheckpoint;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
+
+@Command(
+    name = "bench",
+    description = {
+      "Measures tokens per second: reading prompts (pp), making text (tg), and both (pp+tg).",
+      "Lists such as -p 128,512 and repeated flags measure every combination."
+    },
+    footer = {"", "Example: yuzui bench --synthetic v3-4l --quant Q4_K_M -p 128 -n 32 -r 3 -o md"})
+final class BenchCommand implements Callable<Integer> {
+  private static final long SEED = 1;
+
+  private final Context context;
+
+  @Option(
+      names = {"-m", "--model"},
+      paramLabel = "PATH",
+      split = ",",
+      description = "GGUF files or Hugging Face folders (default: the embedded demo model).")
+  private List<Path> models = List.of();
+
+  @Option(
+      names = "--synthetic",
+      paramLabel = "PRESET",
+      split = ",",
+      description = "Random weights in a published model's shapes, instead of a file.")
+  private List<String> synthetic = List.of();
+
+  @Option(
+      names = "--quant",
+      paramLabel = "TYPE",
+      defaultValue = "Q4_K_M",
+      description = "Type of synthetic weights (default: ${DEFAULT-VALUE}).")
+  private String quant;
+
+  @Option(
+      names = {"-p", "--n-prompt"},
+      paramLabel = "N",
+      split = ",",
+      converter = Ranges.Count.class,
+      defaultValue = "512",
+      description = "Prompt tokens to read; 0 leaves the test out (default: ${DEFAULT-VALUE}).")
+  private List<Integer> prompts;
+
+  @Option(
+      names = {"-n", "--n-gen"},
+      paramLabel = "N",
+      split = ",",
+      converter = Ranges.Count.class,
+      defaultValue = "128",
+      description = "Tokens to make; 0 leaves the test out (default: ${DEFAULT-VALUE}).")
+  private List<Integer> gens;
+
+  @Option(
+      names = "-pg",
+      paramLabel = "PP,TG",
+      converter = Pair.Converter.class,
+      description = "Read PP tokens, then make TG; repeatable.")
+  private List<Pair> pairs = List.of();
+
+  @Option(
+      names = {"-d", "--n-depth"},
+      paramLabel = "N",
+      split = ",",
+      converter = Ranges.Count.class,
+      defaultValue = "0",
+      description = "Tokens in the cache before the clock starts (default: ${DEFAULT-VALUE}).")
+  private List<Integer> depths;
+
+  @Option(
+      names = {"-r", "--repetitions"},
+      paramLabel = "N",
+      converter = Ranges.Positive.class,
+      defaultValue = "5",
+      description = "Times each test is repeated (default: ${DEFAULT-VALUE}).")
+  private int repetitions;
+
+  @Option(
+      names = {"-t", "--threads"},
+      paramLabel = "N",
+      split = ",",
+      converter = Ranges.Positive.class,
+      description = "Threads (default: physical cores).")
+  private List<Integer> threads = List.of();
+
+  @Option(
+      names = {"-b", "--batch-size"},
+      paramLabel = "N",
+      split = ",",
+      converter = Ranges.Positive.class,
+      defaultValue = "512",
+      description = "Prompt tokens read in one step (default: ${DEFAULT-VALUE}).")
+  private List<Integer> batches;
+
+  @Option(
+      names = "--kv-cache-dtype",
+      paramLabel = "TYPE",
+      converter = Ranges.CacheEncoding.class,
+      defaultValue = "f16",
+      description = "f32, f16, bf16 or q8_0 (default: ${DEFAULT-VALUE}).")
+  private Encoding cacheEncoding;
+
+  @Option(
+      names = "--backend",
+      paramLabel = "NAME",
+      split = ",",
+      description = "Backends, see 'yuzui devices' (default: the best usable one).")
+  private List<String> backends = List.of();
+
+  @Option(
+      names = "--device",
+      paramLabel = "NAME",
+      description = "Device of the backend (default: its first).")
+  private Optional<String> device = Optional.empty();
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "FORMAT",
+      converter = Format.class,
+      defaultValue = "md",
+      description = "md, csv, json or jsonl (default: ${DEFAULT-VALUE}).")
+  private BenchFormat format;
+
+  @Option(names = "--no-warmup", description = "Leave out the untimed run before each test.")
+  private boolean noWarmup;
+
+  @Option(
+      names = {"-v", "--verbose"},
+      description = "Say on stderr what was chosen and why.")
+  private boolean verbose;
+
+  BenchCommand(Context context) {
+    this.context = context;
+  }
+
+  record Pair(int prompt, int gen) {
+    static final class Converter implements ITypeConverter<Pair> {
+      @Override
+      public Pair convert(String text) {
+        int[] both = Ranges.TokenIds.parse(text).orElse(new int[0]);
+        if (both.length != 2 || both[0] + both[1] == 0) {
+          throw new TypeConversionException(
+              "expected two counts such as 512,128, found '" + text + "'");
+        }
+        return new Pair(both[0], both[1]);
+      }
+    }
+  }
+
+  static final class Format implements ITypeConverter<BenchFormat> {
+    @Override
+    public BenchFormat convert(String text) {
+      try {
+        return BenchFormat.valueOf(text.toUpperCase(Locale.ROOT));
+      } catch (IllegalArgumentException _) {
+        throw new TypeConversionException("expected md, csv, json or jsonl, found '" + text + "'");
+      }
+    }
+  }
+
+  /** A file, or random weights. */
+  private sealed interface Source {
+    Checkpoint open();
+
+    record Stored(Path path) implements Source {
+      @Override
+      public Checkpoint open() {
+        return Checkpoints.open(path);
+      }
+    }
+
+    record Synthetic(String preset, String quant) implements Source {
+      @Override
+      public Checkpoint open() {
+        return SyntheticCheckpoint.create(preset, quant, SEED);
+      }
+    }
+  }
+
+  @Override
+  public Integer call() {
+    List<BenchTest> tests = tests();
+    List<Source> sources = sources();
+    format.begin(context.out());
+    boolean first = true;
+    for (Source source : sources) {
+      for (Optional<String> backend : optional(backends)) {
+        for (int count : threads.isEmpty() ? List.of(Machine.physicalCores()) : threads) {
+          for (int batch : batches) {
+            Checkpoint checkpoint = source.open();
+            RuntimeOptions options = options(checkpoint, backend, count, batch, tests);
+            try (Engine engine = Loading.open(context, checkpoint, options)) {
+              for (BenchTest test : tests) {
+                format.row(context.out(), test.measure(engine, repetitions, !noWarmup), first);
+                first = false;
+              }
+            }
+          }
+        }
+      }
+    }
+    format.end(context.out());
+    return ExitCode.DONE;
+  }
+
+  private List<Source> sources() {
+    if (!models.isEmpty() && !synthetic.isEmpty()) {
+      throw new UsageException("-m and --synthetic: expected one of them, found both");
+    }
+    requireName("--synthetic", synthetic, SyntheticCheckpoint.presets());
+    requireName("--quant", List.of(quant), SyntheticCheckpoint.quants());
+    List<Source> sources = new ArrayList<>();
+    synthetic.forEach(preset -> sources.add(new Source.Synthetic(preset, quant)));
+    models.forEach(path -> sources.add(new Source.Stored(path)));
+    if (sources.isEmpty()) {
+      sources.add(new Source.Stored(EmbeddedModel.path(context.surroundings())));
+    }
+    return sources;
+  }
+
+  private static void requireName(String flag, List<String> found, List<String> known) {
+    for (String name : found) {
+      if (known.stream().noneMatch(name::equalsIgnoreCase)) {
+        throw UsageException.ofFlag(flag, "one of " + String.join(", ", known), "'" + name + "'");
+      }
+    }
+  }
+
+  private List<BenchTest> tests() {
+    List<BenchTest> tests = new ArrayList<>();
+    for (int depth : depths) {
+      prompts.stream().filter(n -> n > 0).forEach(n -> tests.add(new BenchTest(n, 0, depth)));
+      gens.stream().filter(n -> n > 0).forEach(n -> tests.add(new BenchTest(0, n, depth)));
+      pairs.forEach(pair -> tests.add(new BenchTest(pair.prompt(), pair.gen(), depth)));
+    }
+    if (tests.isEmpty()) {
+      throw UsageException.ofFlag("-p, -n, -pg", "at least one test", "none");
+    }
+    return tests;
+  }
+
+  private RuntimeOptions options(
+      Checkpoint checkpoint,
+      Optional<String> backend,
+      int threadCount,
+      int batch,
+      List<BenchTest> tests) {
+    RuntimeOptions options =
+        RuntimeOptions.of(checkpoint.path())
+            .withThreads(threadCount)
+            .withBatchTokens(batch)
+            .withCacheEncoding(cacheEncoding)
+            .withContextLength(tests.stream().mapToInt(BenchTest::length).max().orElseThrow());
+    if (backend.isPresent()) {
+      options = options.withBackend(backend.get());
+    }
+    if (device.isPresent()) {
+      options = options.withDevice(device.get());
+    }
+    return verbose ? options.withLog(context.err()::println) : options;
+  }
+
+  private static List<Optional<String>> optional(List<String> names) {
+    return names.isEmpty() ? List.of(Optional.empty()) : names.stream().map(Optional::of).toList();
+  }
+}

@@ -1,0 +1,52 @@
+package dev.yuzui.cli;
+
+import dev.yuzui.engine.Engine;
+import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.engine.Session;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+
+@Command(
+    name = "chat",
+    description = {
+      "Talks with the model. Ctrl-C stops an answer, Ctrl-D ends the program, /help lists commands.",
+      "A model without a chat template continues what you write: your line and its answer make one"
+          + " paragraph."
+    },
+    footer = {"", "Example: yuzui chat -m model.gguf -sys \"Answer in one sentence.\""})
+final class ChatCommand implements Callable<Integer> {
+  private final Context context;
+
+  @Mixin private ModelOptions modelOptions;
+  @Mixin private ChatOptions chatOptions;
+  @Mixin private SamplingOptions samplingOptions;
+
+  ChatCommand(Context context) {
+    this.context = context;
+  }
+
+  @Override
+  public Integer call() {
+    samplingOptions.validate();
+    RuntimeOptions options = modelOptions.runtimeOptions(context);
+    try (Engine engine = Loading.open(context, options);
+        Session session = engine.newSession()) {
+      Dialogue dialogue =
+          chatOptions
+              .template(context, engine)
+              .<Dialogue>map(Dialogue.Templated::new)
+              .orElseGet(Dialogue.Plain::new);
+      if (dialogue instanceof Dialogue.Plain && chatOptions.system().isPresent()) {
+        throw new UsageException(
+            "-sys: this model has no chat template to put it in; name one with --chat-template");
+      }
+      ChatSession chat =
+          new ChatSession(context, engine, session, dialogue, chatOptions, samplingOptions);
+      try (ChatInput input = ChatInput.open(context)) {
+        chat.run(input);
+      }
+    }
+    return ExitCode.DONE;
+  }
+}

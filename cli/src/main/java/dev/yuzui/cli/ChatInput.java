@@ -1,0 +1,105 @@
+package dev.yuzui.cli;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.util.Optional;
+import org.jline.reader.EndOfFileException;
+import org.jline.reader.LineReader;
+import org.jline.reader.LineReaderBuilder;
+import org.jline.reader.UserInterruptException;
+import org.jline.terminal.Terminal;
+import org.jline.terminal.TerminalBuilder;
+
+/** Where the lines of a chat come from. */
+sealed interface ChatInput extends AutoCloseable {
+  /** The next line; empty when there are no more. */
+  Optional<String> next();
+
+  @Override
+  void close();
+
+  static ChatInput open(Context context) {
+    boolean terminal =
+        context.surroundings().inIsTerminal() && context.surroundings().outIsTerminal();
+    return terminal ? Prompt.open(context) : new Lines(context);
+  }
+
+  /** Standard input as it is, for scripts. */
+  final class Lines implements ChatInput {
+    private final BufferedReader reader;
+
+    private Lines(Context context) {
+      reader = new BufferedReader(new InputStreamReader(context.in(), StandardCharsets.UTF_8));
+    }
+
+    @Override
+    public Optional<String> next() {
+      try {
+        return Optional.ofNullable(reader.readLine());
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+
+    @Override
+    public void close() {
+      // standard input belongs to the process
+    }
+  }
+
+  /** A prompt with line editing; history is kept in the user's cache folder. */
+  final class Prompt implements ChatInput {
+    private final Context context;
+    private final Terminal terminal;
+    private final LineReader reader;
+
+    private Prompt(Context context, Terminal terminal) {
+      this.context = context;
+      this.terminal = terminal;
+      reader =
+          LineReaderBuilder.builder()
+              .terminal(terminal)
+              .variable(
+                  LineReader.HISTORY_FILE, context.surroundings().cache().resolve("chat-history"))
+              // what people write to a model is full of ! and \
+              .option(LineReader.Option.DISABLE_EVENT_EXPANSION, true)
+              .option(LineReader.Option.BRACKETED_PASTE, true)
+              .build();
+    }
+
+    private static Prompt open(Context context) {
+      try {
+        Files.createDirectories(context.surroundings().cache());
+        return new Prompt(context, TerminalBuilder.builder().system(true).build());
+      } catch (IOException e) {
+        throw new FailedException("the terminal cannot be opened: " + e.getMessage());
+      }
+    }
+
+    @Override
+    public Optional<String> next() {
+      while (true) {
+        try {
+          return Optional.of(reader.readLine("> "));
+        } catch (UserInterruptException _) {
+          context.err().println("(Ctrl-D or /exit ends the chat)");
+        } catch (EndOfFileException _) {
+          return Optional.empty();
+        }
+      }
+    }
+
+    @Override
+    public void close() {
+      try {
+        terminal.close();
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+  }
+}

@@ -1,0 +1,81 @@
+package dev.yuzui.cli;
+
+import dev.yuzui.engine.Engine;
+import dev.yuzui.text.ChatTemplate;
+import dev.yuzui.text.ReasoningFilter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Optional;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
+
+/** How a conversation is put to the model: shared by {@code generate} and {@code chat}. */
+final class ChatOptions {
+  @Option(
+      names = {"-n", "--n-predict"},
+      paramLabel = "N",
+      converter = Ranges.Limit.class,
+      description = "Tokens to make at most; -1: until the context is full (the default).")
+  private int maxTokens = -1;
+
+  @Option(
+      names = {"-sys", "--system-prompt"},
+      paramLabel = "TEXT",
+      description = "What the model is told before the conversation.")
+  private Optional<String> system = Optional.empty();
+
+  @Option(
+      names = "--chat-template",
+      paramLabel = "NAME|FILE",
+      description = "A built-in template or a Jinja file (default: the model's own).")
+  private Optional<String> template = Optional.empty();
+
+  @Option(
+      names = "--reasoning",
+      paramLabel = "MODE",
+      converter = Mode.class,
+      description = "What becomes of <think> text: show, hide or stderr (default: show).")
+  private ReasoningFilter.Mode reasoning = ReasoningFilter.Mode.SHOW;
+
+  int maxTokens() {
+    return maxTokens;
+  }
+
+  Optional<String> system() {
+    return system;
+  }
+
+  boolean namesTemplate() {
+    return template.isPresent();
+  }
+
+  ReasoningFilter.Mode reasoning() {
+    return reasoning;
+  }
+
+  /** The template that was named, or the model's own. */
+  Optional<ChatTemplate> template(Context context, Engine engine) {
+    if (template.isEmpty()) {
+      return engine.chatTemplate();
+    }
+    String name = template.get();
+    return Optional.of(
+        Files.isRegularFile(Path.of(name))
+            ? ChatTemplate.jinja(
+                name, Input.read(context, "--chat-template", name), engine.tokenizer())
+            : ChatTemplate.builtIn(name));
+  }
+
+  static final class Mode implements ITypeConverter<ReasoningFilter.Mode> {
+    @Override
+    public ReasoningFilter.Mode convert(String text) {
+      try {
+        return ReasoningFilter.Mode.valueOf(text.toUpperCase(Locale.ROOT));
+      } catch (IllegalArgumentException _) {
+        throw new TypeConversionException("expected show, hide or stderr, found '" + text + "'");
+      }
+    }
+  }
+}

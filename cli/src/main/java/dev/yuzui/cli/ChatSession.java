@@ -1,0 +1,174 @@
+package dev.yuzui.cli;
+
+import dev.yuzui.engine.Engine;
+import dev.yuzui.engine.EngineException;
+import dev.yuzui.engine.FinishReason;
+import dev.yuzui.engine.GenerateRequest;
+import dev.yuzui.engine.GenerationResult;
+import dev.yuzui.engine.Session;
+import dev.yuzui.sampling.SamplingParams;
+import dev.yuzui.text.Message;
+import dev.yuzui.text.ReasoningFilter;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+
+/**
+ * Lines in, answers out. The session's cache keeps what earlier turns have in common with the next
+ * prompt.
+ */
+final class ChatSession {
+  private static final String HELP =
+      """
+      /reset        forget the conversation (the system prompt stays)
+      /system TEXT  set the system prompt; without TEXT, remove it
+      /save FILE    write the conversation as JSON
+      /load FILE    read one back
+      /stats        timings of the last answer, and the context in use
+      /help         this list
+      /exit         end, as Ctrl-D does""";
+
+  private final Context context;
+  private final Engine engine;
+  private final Session session;
+  private final Dialogue dialogue;
+  private final ChatOptions options;
+  private final SamplingParams sampling;
+  private final List<String> stops;
+  private final boolean ignoreEos;
+  private final Conversation conversation;
+  private Optional<GenerationResult> last = Optional.empty();
+
+  ChatSession(
+      Context context,
+      Engine engine,
+      Session session,
+      Dialogue dialogue,
+      ChatOptions options,
+      SamplingOptions samplingOptions) {
+    this.context = context;
+    this.engine = engine;
+    this.session = session;
+    this.dialogue = dialogue;
+    this.options = options;
+    sampling = samplingOptions.params(engine.checkpoint().generationDefaults(), engine.tokenizer());
+    stops = Stream.concat(dialogue.stops().stream(), samplingOptions.stop().stream()).toList();
+    ignoreEos = samplingOptions.ignoreEos();
+    conversation = new Conversation(options.system());
+  }
+
+  /** Until the input ends or asks to. */
+  void run(ChatInput input) {
+    if (input instanceof ChatInput.Prompt) {
+      context
+          .err()
+          .println(
+              engine.config().name() + " on " + engine.backendName() + ". /help lists commands.");
+    }
+    Optional<String> line = input.next();
+    while (line.isPresent() && !line.get().strip().equals("/exit")) {
+      try {
+        take(line.get());
+      } catch (UsageException | FailedException | EngineException e) {
+        context.err().println("yuzui: " + e.getMessage());
+      }
+      line = input.next();
+    }
+  }
+
+  private void take(String line) {
+    if (line.startsWith("/")) {
+      String[] words = line.strip().split("\\s+", 2);
+      command(words[0], words.length > 1 ? words[1] : "");
+    } else if (!line.isBlank()) {
+      answer(line);
+    }
+  }
+
+  private void command(String name, String argument) {
+    switch (name) {
+      case "/reset" -> conversation.reset();
+      case "/system" -> setSystem(argument);
+      case "/save" -> conversation.save(file(name, argument));
+      case "/load" -> conversation.load(file(name, argument));
+      case "/stats" -> context.err().println(stats());
+      case "/help" -> context.err().println(HELP);
+      default -> throw new UsageException(name + ": no such command; /help lists them");
+    }
+  }
+
+  private void setSystem(String text) {
+    if (dialogue instanceof Dialogue.Plain) {
+      throw new UsageException("/system: this model has no chat template to put it in");
+    }
+    conversation.setSystem(text);
+  }
+
+  private static Path file(String command, String argument) {
+    if (argument.isEmpty()) {
+      throw UsageException.ofFlag(command, "a file name", "none");
+    }
+    return Path.of(argument);
+  }
+
+  private String stats() {
+    return last.map(
+                result ->
+                    GenerateCommand.Timings.of(engine.loadSeconds(), result).line()
+                        + "; "
+                        + result.timings().cachedTokens()
+                        + " prompt tokens were cached; ")
+            .orElse("")
+        + session.length()
+        + " of "
+        + engine.contextLength()
+        + " tokens of context in use, "
+        + conversation.turns()
+        + " messages";
+  }
+
+  private void answer(String line) {
+    conversation.add(Message.user(line));
+    try (Interrupt interrupt = new Interrupt()) {
+      String prompt = dialogue.render(conversation.messages());
+      int[] ids = engine.tokenizer().encode(prompt, true);
+      Answer answer =
+          new Answer(context, new ReasoningFilter(options.reasoning(), prompt), interrupt, false);
+      GenerationResult result =
+          session.generate(
+              new GenerateRequest(
+                  Arrays.stream(ids).boxed().toList(),
+                  sampling,
+                  options.maxTokens(),
+                  stops,
+                  ignoreEos),
+              answer);
+      answer.finish();
+      context.out().printNow("\n");
+      last = Optional.of(result);
+      conversation.add(Message.assistant(result.text()));
+      explain(result.finish());
+    } catch (EngineException e) {
+      conversation.removeLast();
+      throw new UsageException(e.getMessage() + "; or /reset");
+    }
+  }
+
+  private void explain(FinishReason finish) {
+    switch (finish) {
+      case CANCELLED -> context.err().println("(stopped)");
+      case LENGTH ->
+          context
+              .err()
+              .println(
+                  "(cut at "
+                      + (session.length() + 1 >= engine.contextLength()
+                          ? "the end of the context; /reset starts anew"
+                          : "-n " + options.maxTokens())
+                      + ")");
+      case STOP -> {}
+    }
+  }
+}

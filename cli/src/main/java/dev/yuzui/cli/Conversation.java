@@ -1,0 +1,98 @@
+package dev.yuzui.cli;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.yuzui.text.Message;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/** The messages of a chat so far; saved as a JSON array of {@code {"role", "content"}}. */
+final class Conversation {
+  private static final List<String> ROLES = List.of("system", "user", "assistant");
+
+  private record Saved(String role, String content) {}
+
+  private Optional<String> system;
+  private List<Message> turns = new ArrayList<>();
+
+  Conversation(Optional<String> system) {
+    this.system = system;
+  }
+
+  void setSystem(String text) {
+    system = text.isBlank() ? Optional.empty() : Optional.of(text);
+  }
+
+  /** Forgets the turns, not the system prompt. */
+  void reset() {
+    turns.clear();
+  }
+
+  void add(Message message) {
+    turns.add(message);
+  }
+
+  /** Takes back a question that got no answer. */
+  void removeLast() {
+    turns.removeLast();
+  }
+
+  List<Message> messages() {
+    List<Message> all = new ArrayList<>();
+    system.ifPresent(text -> all.add(Message.system(text)));
+    all.addAll(turns);
+    return all;
+  }
+
+  int turns() {
+    return turns.size();
+  }
+
+  void save(Path file) {
+    List<Saved> saved =
+        messages().stream().map(m -> new Saved(m.role(), m.content().orElse(""))).toList();
+    try {
+      Files.writeString(file, Json.pretty(saved) + "\n");
+    } catch (IOException e) {
+      throw new FailedException("/save: " + file + " cannot be written: " + e.getMessage());
+    }
+  }
+
+  /** Replaces everything; leaves everything as it was if the file cannot be used. */
+  void load(Path file) {
+    List<Message> loaded = new ArrayList<>();
+    try {
+      JsonNode root = Json.mapper().readTree(Files.readString(file));
+      if (root == null || !root.isArray()) {
+        throw unusable(file, "no array");
+      }
+      for (JsonNode node : root) {
+        String role = node.path("role").asText();
+        if (!ROLES.contains(role) || !node.path("content").isTextual()) {
+          throw unusable(file, Texts.shorten(node.toString()));
+        }
+        loaded.add(Message.of(role, node.path("content").asText()));
+      }
+    } catch (NoSuchFileException _) {
+      throw UsageException.ofFlag("/load", "a file", file + ", which does not exist");
+    } catch (JsonProcessingException e) {
+      throw unusable(file, e.getOriginalMessage());
+    } catch (IOException e) {
+      throw UsageException.ofFlag("/load", "a readable file", file + ": " + e.getMessage());
+    }
+    boolean hasSystem = !loaded.isEmpty() && loaded.getFirst().role().equals("system");
+    system =
+        hasSystem ? Optional.of(loaded.removeFirst().content().orElseThrow()) : Optional.empty();
+    turns = loaded;
+  }
+
+  private static UsageException unusable(Path file, String found) {
+    return UsageException.ofFlag(
+        "/load " + file, "a JSON array of {\"role\", \"content\"} as /save writes it", found);
+  }
+}

@@ -1,0 +1,80 @@
+package dev.yuzui.cli;
+
+import dev.yuzui.engine.EngineException;
+import dev.yuzui.spi.BackendException;
+import dev.yuzui.text.TextException;
+import dev.yuzui.weights.WeightException;
+import java.util.Arrays;
+import picocli.CommandLine;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
+import picocli.CommandLine.UnmatchedArgumentException;
+
+/** Turns whatever went wrong into a line on stderr and an exit code. */
+record Failures(Context context)
+    implements CommandLine.IParameterExceptionHandler, CommandLine.IExecutionExceptionHandler {
+  static final String STACK_TRACE = "--stack-trace";
+
+  static boolean wantsStackTrace(String... args) {
+    return Arrays.asList(args).contains(STACK_TRACE);
+  }
+
+  @Override
+  public int handleParseException(ParameterException e, String[] args) {
+    CommandLine command = e.getCommandLine();
+    say(e.getMessage());
+    if (e instanceof UnmatchedArgumentException unmatched
+        && !unmatched.getSuggestions().isEmpty()) {
+      context
+          .err()
+          .println("Did you mean " + String.join(" or ", unmatched.getSuggestions()) + "?");
+    }
+    context.err().println("See " + command.getCommandSpec().qualifiedName() + " --help");
+    return ExitCode.USAGE;
+  }
+
+  @Override
+  public int handleExecutionException(Exception e, CommandLine command, ParseResult parsed) {
+    return report(e, wantsStackTrace(parsed.originalArgs().toArray(String[]::new)));
+  }
+
+  int report(Throwable e, boolean stackTrace) {
+    if (stackTrace) {
+      e.printStackTrace(context.err());
+    }
+    return switch (e) {
+      case Out.ReaderGone _ -> ExitCode.DONE;
+      case UsageException _ -> say(e.getMessage(), ExitCode.USAGE);
+      case WeightException _ -> say(e.getMessage(), ExitCode.USAGE);
+      case TextException _ -> say(e.getMessage(), ExitCode.USAGE);
+      case EngineException _ -> say(e.getMessage(), ExitCode.USAGE);
+      case FailedException _ -> say(e.getMessage(), ExitCode.FAILED);
+      case BackendException _ -> say(e.getMessage(), ExitCode.FAILED);
+      case OutOfMemoryError _ ->
+          say(
+              "out of memory ("
+                  + e.getMessage()
+                  + "): use a smaller -c or -b, --kv-cache-dtype q8_0, or a smaller model; the"
+                  + " heap itself grows with JDK_JAVA_OPTIONS=-Xmx4g",
+              ExitCode.FAILED);
+      default ->
+          say(
+              "unexpected "
+                  + e.getClass().getSimpleName()
+                  + (e.getMessage() == null
+                      ? ""
+                      : ": " + e.getMessage().lines().findFirst().orElse(""))
+                  + (stackTrace ? "" : "; run with " + STACK_TRACE + " for details"),
+              ExitCode.FAILED);
+    };
+  }
+
+  private int say(String message, int code) {
+    say(message);
+    return code;
+  }
+
+  private void say(String message) {
+    context.err().println("yuzui: " + message);
+  }
+}

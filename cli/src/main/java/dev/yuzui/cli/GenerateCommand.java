@@ -1,0 +1,164 @@
+package dev.yuzui.cli;
+
+import dev.yuzui.engine.Engine;
+import dev.yuzui.engine.FinishReason;
+import dev.yuzui.engine.GenerateRequest;
+import dev.yuzui.engine.GenerationResult;
+import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.engine.Session;
+import dev.yuzui.text.ChatTemplate;
+import dev.yuzui.text.Message;
+import dev.yuzui.text.ReasoningFilter;
+import dev.yuzui.text.RenderOptions;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+@Command(
+    name = "generate",
+    description =
+        "Writes what the model makes of a prompt to stdout, as it is made. Models with a chat"
+            + " template get the prompt as a user's message.",
+    footer = {"", "Example: yuzui generate -p \"Once upon a time\" -n 200 --temp 0.8 --seed 1"})
+final class GenerateCommand implements Callable<Integer> {
+  private final Context context;
+
+  @Mixin private Input input;
+  @Mixin private ModelOptions modelOptions;
+  @Mixin private ChatOptions chatOptions;
+  @Mixin private SamplingOptions samplingOptions;
+
+  @Option(
+      names = "--raw",
+      description = "Give the model the prompt as it is, without a chat template.")
+  private boolean raw;
+
+  @Option(names = "--json", description = "Print one JSON object when done, instead of text.")
+  private boolean json;
+
+  @Option(names = "--show-timings", description = "Print what was measured to stderr.")
+  private boolean showTimings;
+
+  GenerateCommand(Context context) {
+    this.context = context;
+  }
+
+  /** What {@code --json} prints. */
+  record Report(String text, List<Integer> tokens, String finishReason, Timings timings) {}
+
+  /**
+   * @param promptTokens read by the model, and how many a second
+   * @param predictedTokens made, the end token included; the rate leaves out the first, whose cost
+   *     is the prompt's
+   */
+  record Timings(
+      double loadSeconds,
+      int promptTokens,
+      double promptPerSecond,
+      int predictedTokens,
+      double predictedPerSecond) {
+
+    static Timings of(double loadSeconds, GenerationResult result) {
+      GenerationResult.Timings t = result.timings();
+      return new Timings(
+          loadSeconds,
+          t.promptTokens(),
+          t.promptPerSecond(),
+          result.tokens().size(),
+          t.predictedPerSecond());
+    }
+
+    String line() {
+      return String.format(
+          Locale.ROOT,
+          "load %.2f s; prompt %d tokens, %.1f a second; text %d tokens, %.1f a second",
+          loadSeconds,
+          promptTokens,
+          promptPerSecond,
+          predictedTokens,
+          predictedPerSecond);
+    }
+  }
+
+  @Override
+  public Integer call() {
+    samplingOptions.validate();
+    if (raw && (chatOptions.namesTemplate() || chatOptions.system().isPresent())) {
+      throw new UsageException(
+          "--raw: it leaves out the chat template, which -sys and --chat-template need");
+    }
+    String prompt = chomp(input.text(context));
+    RuntimeOptions options = modelOptions.runtimeOptions(context);
+    try (Engine engine = Loading.open(context, options);
+        Session session = engine.newSession()) {
+      String rendered = render(engine, prompt);
+      GenerateRequest request =
+          new GenerateRequest(
+              ids(engine, rendered),
+              samplingOptions.params(engine.checkpoint().generationDefaults(), engine.tokenizer()),
+              chatOptions.maxTokens(),
+              samplingOptions.stop(),
+              samplingOptions.ignoreEos());
+      return generate(
+          engine, session, request, new ReasoningFilter(chatOptions.reasoning(), rendered));
+    }
+  }
+
+  private int generate(
+      Engine engine, Session session, GenerateRequest request, ReasoningFilter filter) {
+    try (Interrupt interrupt = new Interrupt()) {
+      Answer answer = new Answer(context, filter, interrupt, json);
+      GenerationResult result = session.generate(request, answer);
+      answer.finish();
+      Timings timings = Timings.of(engine.loadSeconds(), result);
+      String finish = result.finish().name().toLowerCase(Locale.ROOT);
+      context
+          .out()
+          .println(
+              json
+                  ? Json.compact(new Report(answer.text(), result.tokens(), finish, timings))
+                  : "");
+      context.out().flush();
+      if (showTimings) {
+        context.err().println(timings.line());
+      }
+      return result.finish() == FinishReason.CANCELLED ? ExitCode.INTERRUPTED : ExitCode.DONE;
+    }
+  }
+
+  private String render(Engine engine, String prompt) {
+    Optional<ChatTemplate> template =
+        raw ? Optional.empty() : chatOptions.template(context, engine);
+    if (template.isEmpty()) {
+      if (chatOptions.system().isPresent()) {
+        throw new UsageException(
+            "-sys: this model has no chat template to put it in; name one with --chat-template");
+      }
+      return prompt;
+    }
+    List<Message> messages = new ArrayList<>();
+    chatOptions.system().ifPresent(text -> messages.add(Message.system(text)));
+    messages.add(Message.user(prompt));
+    return template.get().render(messages, RenderOptions.ANSWER);
+  }
+
+  private static List<Integer> ids(Engine engine, String text) {
+    int[] ids = engine.tokenizer().encode(text, true);
+    if (ids.length == 0) {
+      throw new UsageException(
+          "-p: expected a text, found an empty one, and this model has no BOS to start from");
+    }
+    return Arrays.stream(ids).boxed().toList();
+  }
+
+  /** Editors end files with a newline that no one means as part of the prompt. */
+  private static String chomp(String text) {
+    return text.endsWith("\n") ? text.substring(0, text.length() - 1) : text;
+  }
+}

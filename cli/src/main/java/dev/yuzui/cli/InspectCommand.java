@@ -1,0 +1,191 @@
+package dev.yuzui.cli;
+
+import dev.yuzui.engine.Backends;
+import dev.yuzui.engine.MemoryPlan;
+import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.spi.BackendProvider;
+import dev.yuzui.spi.BackendProvider.Probe;
+import dev.yuzui.weights.Checkpoint;
+import dev.yuzui.weights.Checkpoint.StoredTensor;
+import dev.yuzui.weights.Checkpoints;
+import dev.yuzui.weights.Parameters;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+@Command(
+    name = "inspect",
+    description = "Shows what a checkpoint holds, what it needs, and whether it fits.",
+    footer = {"", "Example: yuzui inspect -m model.gguf -c 32768"})
+final class InspectCommand implements Callable<Integer> {
+  private final Context context;
+
+  @Mixin private ModelOptions modelOptions;
+
+  @Option(names = "--tensors", description = "List every tensor.")
+  private boolean tensors;
+
+  @Option(names = "--json", description = "Print a JSON object.")
+  private boolean json;
+
+  InspectCommand(Context context) {
+    this.context = context;
+  }
+
+  record TypeSum(String type, int tensors, long parameters, long bytes) {}
+
+  record TensorRow(String name, String type, List<Long> shape, long bytes, String file) {}
+
+  record Memory(
+      String backend,
+      int contextLength,
+      String kvCacheDtype,
+      long weightBytes,
+      long cacheBytesPerToken,
+      long cacheBytes,
+      long scratchBytes,
+      long availableBytes,
+      boolean fits) {}
+
+  record Report(
+      String path,
+      String format,
+      String name,
+      Map<String, String> metadata,
+      Parameters parameters,
+      List<TypeSum> types,
+      Memory memory,
+      List<TensorRow> tensors) {}
+
+  @Override
+  public Integer call() {
+    RuntimeOptions options = modelOptions.runtimeOptions(context);
+    try (Checkpoint checkpoint = Checkpoints.open(options.model())) {
+      Report report = report(checkpoint, options);
+      if (json) {
+        context.out().println(Json.pretty(report));
+      } else {
+        print(checkpoint, report);
+      }
+    }
+    return ExitCode.DONE;
+  }
+
+  private Report report(Checkpoint checkpoint, RuntimeOptions options) {
+    return new Report(
+        checkpoint.path().toString(),
+        checkpoint.format(),
+        checkpoint.config().name(),
+        checkpoint.metadata(),
+        Parameters.of(checkpoint.config()),
+        types(checkpoint.stored()),
+        memory(checkpoint, options),
+        tensors
+            ? checkpoint.stored().stream()
+                .map(
+                    t ->
+                        new TensorRow(
+                            t.name(), t.type(), t.shape(), t.bytes(), t.file().toString()))
+                .toList()
+            : List.of());
+  }
+
+  private static List<TypeSum> types(List<StoredTensor> stored) {
+    Map<String, TypeSum> sums = new TreeMap<>();
+    for (StoredTensor t : stored) {
+      sums.merge(
+          t.type(),
+          new TypeSum(t.type(), 1, t.elements(), t.bytes()),
+          (a, b) ->
+              new TypeSum(
+                  a.type(),
+                  a.tensors() + 1,
+                  a.parameters() + b.parameters(),
+                  a.bytes() + b.bytes()));
+    }
+    return List.copyOf(sums.values());
+  }
+
+  private Memory memory(Checkpoint checkpoint, RuntimeOptions options) {
+    BackendProvider backend = options.backend().map(Backends::named).orElseGet(Backends::best);
+    long free = backend.probe() instanceof Probe.Usable(_, long bytes) ? bytes : 0;
+    int length =
+        modelOptions
+            .contextSize()
+            .orElse(Math.min(checkpoint.config().contextLength(), RuntimeOptions.DEFAULT_CONTEXT));
+    MemoryPlan plan = MemoryPlan.of(checkpoint, options, length, free);
+    return new Memory(
+        backend.name(),
+        length,
+        options.cacheEncoding().label(),
+        plan.weightBytes(),
+        plan.cacheBytesPerToken(),
+        plan.cacheBytes(),
+        plan.scratchBytes(),
+        plan.availableBytes(),
+        plan.fits());
+  }
+
+  private void print(Checkpoint checkpoint, Report report) {
+    Out out = context.out();
+    out.println(report.name() + ", " + report.format() + ", " + report.path());
+    out.println("");
+    report.metadata().forEach((key, value) -> out.println(String.format("  %-44s %s", key, value)));
+    out.println("");
+    Parameters p = report.parameters();
+    out.println(
+        "parameters    "
+            + Texts.count(p.total())
+            + " in total, "
+            + Texts.count(p.active())
+            + " active per token"
+            + (p.mtp() > 0 ? ", and " + Texts.count(p.mtp()) + " of the MTP layer" : ""));
+    out.println("tensors       " + checkpoint.stored().size());
+    for (TypeSum t : report.types()) {
+      out.println(
+          String.format(
+              Locale.ROOT,
+              "  %-10s %6d tensors %12s parameters %12s",
+              t.type(),
+              t.tensors(),
+              Texts.count(t.parameters()),
+              Texts.bytes(t.bytes())));
+    }
+    print(report.memory(), checkpoint.config().contextLength());
+    for (TensorRow t : report.tensors()) {
+      out.println(
+          String.format(
+              Locale.ROOT,
+              "  %-52s %-9s %-24s %12s",
+              t.name(),
+              t.type(),
+              t.shape(),
+              Texts.bytes(t.bytes())));
+    }
+  }
+
+  private void print(Memory m, int modelContext) {
+    Out out = context.out();
+    out.println("weights       " + Texts.bytes(m.weightBytes()));
+    out.println(
+        String.format(
+            Locale.ROOT,
+            "cache         %s per token (%s), %s for %d tokens of context (the model's own: %d)",
+            Texts.bytes(m.cacheBytesPerToken()),
+            m.kvCacheDtype(),
+            Texts.bytes(m.cacheBytes()),
+            m.contextLength(),
+            modelContext));
+    out.println("working space " + Texts.bytes(m.scratchBytes()));
+    out.println(
+        (m.fits() ? "fits          into " : "does not fit  into ")
+            + Texts.bytes(m.availableBytes())
+            + " free on "
+            + m.backend());
+  }
+}

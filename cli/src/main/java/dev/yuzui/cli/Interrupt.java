@@ -1,0 +1,32 @@
+package dev.yuzui.cli;
+
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.jline.utils.Signals;
+
+/** While open, the first Ctrl-C is only noted; a second one ends the program at once. */
+final class Interrupt implements AutoCloseable {
+  private static final String SIGNAL = "INT";
+
+  private final AtomicBoolean requested = new AtomicBoolean();
+  private final Object previous;
+
+  Interrupt() {
+    previous =
+        Signals.register(
+            SIGNAL,
+            () -> {
+              if (requested.getAndSet(true)) {
+                Runtime.getRuntime().halt(ExitCode.INTERRUPTED);
+              }
+            });
+  }
+
+  boolean requested() {
+    return requested.get();
+  }
+
+  @Override
+  public void close() {
+    Signals.unregister(SIGNAL, previous);
+  }
+}

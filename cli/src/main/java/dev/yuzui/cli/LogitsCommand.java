@@ -1,0 +1,104 @@
+package dev.yuzui.cli;
+
+import dev.yuzui.engine.Engine;
+import dev.yuzui.engine.LogitsSink;
+import dev.yuzui.engine.RuntimeOptions;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+@Command(
+    name = "logits",
+    description =
+        "Writes the logits of every position: little-endian float32, one row of vocabulary size per"
+            + " token.",
+    footer = {"", "Example: yuzui logits --tokens 1,2,3 --out logits.f32"})
+final class LogitsCommand implements Callable<Integer> {
+  private final Context context;
+
+  @Mixin private ModelOptions modelOptions;
+  @Mixin private Input input;
+
+  @Option(
+      names = "--tokens",
+      paramLabel = "IDS",
+      converter = Ranges.TokenIds.class,
+      description = "Token ids, such as 1,2,3, instead of a text.")
+  private Optional<int[]> tokens = Optional.empty();
+
+  @Option(
+      names = {"-o", "--out"},
+      paramLabel = "FILE",
+      required = true,
+      description = "Where to write.")
+  private Path out;
+
+  @Option(
+      names = "--mtp",
+      description =
+          "Of the MTP layer instead: row i, from token i's state and token i+1, predicts token i+2;"
+              + " one row fewer.")
+  private boolean mtp;
+
+  LogitsCommand(Context context) {
+    this.context = context;
+  }
+
+  @Override
+  public Integer call() {
+    if (tokens.isPresent() == input.given()) {
+      throw new UsageException(
+          "expected either --tokens or a text (-p, -f), found "
+              + (input.given() ? "both" : "neither"));
+    }
+    RuntimeOptions options = modelOptions.runtimeOptions(context);
+    try (Engine engine = Loading.open(context, options)) {
+      int[] ids = tokens.orElseGet(() -> engine.tokenizer().encode(input.text(context), true));
+      int vocab = engine.config().vocabSize();
+      try (FileChannel file =
+          FileChannel.open(
+              out,
+              StandardOpenOption.CREATE,
+              StandardOpenOption.WRITE,
+              StandardOpenOption.TRUNCATE_EXISTING)) {
+        LogitsSink sink = rows(file, vocab);
+        if (mtp) {
+          engine.mtpLogits(ids, sink);
+        } else {
+          engine.logits(ids, sink);
+        }
+      } catch (IOException e) {
+        throw new FailedException("--out " + out + ": cannot be written: " + e.getMessage());
+      }
+      context
+          .err()
+          .println(
+              (mtp ? ids.length - 1 : ids.length) + " rows of " + vocab + " float32 in " + out);
+    }
+    return ExitCode.DONE;
+  }
+
+  private LogitsSink rows(WritableByteChannel file, int vocab) {
+    ByteBuffer bytes = ByteBuffer.allocateDirect(4 * vocab).order(ByteOrder.LITTLE_ENDIAN);
+    return (_, row) -> {
+      bytes.clear();
+      bytes.asFloatBuffer().put(row);
+      try {
+        while (bytes.hasRemaining()) {
+          file.write(bytes);
+        }
+      } catch (IOException e) {
+        throw new FailedException("--out " + out + ": cannot be written: " + e.getMessage());
+      }
+    };
+  }
+}

@@ -1,0 +1,24 @@
+package dev.yuzui.cli;
+
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+
+/** Where the {@code yuzui} launcher starts. */
+public final class Main {
+  private Main() {}
+
+  public static void main(String[] args) {
+    Surroundings surroundings = Surroundings.ofProcess();
+    surroundings.stderrCopy().ifPresent(StandardError::takeBack);
+    Context context =
+        new Context(
+            surroundings,
+            System.in,
+            new Out(new FileOutputStream(FileDescriptor.out)),
+            new PrintStream(
+                new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8));
+    System.exit(Cli.run(context, args));
+  }
+}

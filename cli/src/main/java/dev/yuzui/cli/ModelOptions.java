@@ -1,0 +1,95 @@
+package dev.yuzui.cli;
+
+import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.spi.Encoding;
+import java.nio.file.Path;
+import java.util.Optional;
+import picocli.CommandLine.Option;
+
+/** Which model, on which device, with how much memory: shared by the commands that run one. */
+final class ModelOptions {
+  @Option(
+      names = {"-m", "--model"},
+      paramLabel = "PATH",
+      description = "GGUF file or Hugging Face folder (default: the embedded demo model).")
+  private Optional<Path> model = Optional.empty();
+
+  @Option(
+      names = "--backend",
+      paramLabel = "NAME",
+      description = "Backend, see 'yuzui devices' (default: the best usable one).")
+  private Optional<String> backend = Optional.empty();
+
+  @Option(
+      names = "--device",
+      paramLabel = "NAME",
+      description = "Device of the backend (default: its first).")
+  private Optional<String> device = Optional.empty();
+
+  @Option(
+      names = {"-t", "--threads"},
+      paramLabel = "N",
+      converter = Ranges.Positive.class,
+      description = "Threads (default: physical cores).")
+  private Optional<Integer> threads = Optional.empty();
+
+  @Option(
+      names = {"-c", "--ctx-size"},
+      paramLabel = "N",
+      converter = Ranges.Positive.class,
+      description =
+          "Tokens of context (default: the model's, at most "
+              + RuntimeOptions.DEFAULT_CONTEXT
+              + ").")
+  private Optional<Integer> contextSize = Optional.empty();
+
+  @Option(
+      names = {"-b", "--batch-size"},
+      paramLabel = "N",
+      converter = Ranges.Positive.class,
+      description = "Prompt tokens read in one step (default: 512).")
+  private Optional<Integer> batchSize = Optional.empty();
+
+  @Option(
+      names = "--kv-cache-dtype",
+      paramLabel = "TYPE",
+      converter = Ranges.CacheEncoding.class,
+      description = "f32, f16, bf16 or q8_0 (default: f16).")
+  private Optional<Encoding> cacheEncoding = Optional.empty();
+
+  @Option(
+      names = {"-v", "--verbose"},
+      description = "Say on stderr what was chosen and why.")
+  private boolean verbose;
+
+  Path modelPath(Context context) {
+    return model.orElseGet(() -> EmbeddedModel.path(context.surroundings()));
+  }
+
+  Optional<Integer> contextSize() {
+    return contextSize;
+  }
+
+  RuntimeOptions runtimeOptions(Context context) {
+    RuntimeOptions options = RuntimeOptions.of(modelPath(context));
+    if (backend.isPresent()) {
+      options = options.withBackend(backend.get());
+    }
+    if (device.isPresent()) {
+      options = options.withDevice(device.get());
+    }
+    if (threads.isPresent()) {
+      options = options.withThreads(threads.get());
+    }
+    if (contextSize.isPresent()) {
+      options = options.withContextLength(contextSize.get());
+    }
+    if (batchSize.isPresent()) {
+      options = options.withBatchTokens(batchSize.get());
+    }
+    if (cacheEncoding.isPresent()) {
+      options = options.withCacheEncoding(cacheEncoding.get());
+    }
+    return verbose ? options.withLog(context.err()::println) : options;
+  }
+}

@@ -1,0 +1,150 @@
+package dev.yuzui.cli;
+
+import dev.yuzui.spi.Encoding;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.LongPredicate;
+import java.util.stream.Collectors;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.TypeConversionException;
+
+/** Converters that say what they expected and what they found; picocli adds the flag's name. */
+final class Ranges {
+  private Ranges() {}
+
+  private static long parse(String text, String expected, LongPredicate good) {
+    try {
+      long value = Long.parseLong(text.strip());
+      if (good.test(value)) {
+        return value;
+      }
+    } catch (NumberFormatException _) {
+      // reported below, as a number out of range is
+    }
+    throw new TypeConversionException("expected " + expected + ", found '" + text + "'");
+  }
+
+  private static int parseInt(String text, String expected, LongPredicate good) {
+    return (int) parse(text, expected, n -> n <= Integer.MAX_VALUE && good.test(n));
+  }
+
+  /** 1, 2, 3 … */
+  static final class Positive implements ITypeConverter<Integer> {
+    @Override
+    public Integer convert(String text) {
+      return parseInt(text, "a whole number, 1 or more", n -> n >= 1);
+    }
+  }
+
+  /** 0, 1, 2 … */
+  static final class Count implements ITypeConverter<Integer> {
+    @Override
+    public Integer convert(String text) {
+      return parseInt(text, "a whole number, 0 or more", n -> n >= 0);
+    }
+  }
+
+  /** 0, 1, 2 …, or −1 for no limit. */
+  static final class Limit implements ITypeConverter<Integer> {
+    @Override
+    public Integer convert(String text) {
+      return parseInt(text, "a number of tokens, or -1 for no limit", n -> n >= -1);
+    }
+  }
+
+  /** Any seed; −1 takes a random one. */
+  static final class Seed implements ITypeConverter<Long> {
+    @Override
+    public Long convert(String text) {
+      return parse(text, "a whole number, or -1 for a random seed", n -> n >= -1);
+    }
+  }
+
+  static final class Decimal implements ITypeConverter<Double> {
+    @Override
+    public Double convert(String text) {
+      try {
+        double value = Double.parseDouble(text.strip());
+        if (Double.isFinite(value)) {
+          return value;
+        }
+      } catch (NumberFormatException _) {
+        // reported below, as NaN and infinity are
+      }
+      throw new TypeConversionException("expected a number, found '" + text + "'");
+    }
+  }
+
+  /** The encodings a latent cache may have. */
+  static final class CacheEncoding implements ITypeConverter<Encoding> {
+    private static final List<String> LABELS = List.of("f32", "f16", "bf16", "q8_0");
+
+    @Override
+    public Encoding convert(String text) {
+      Optional<Encoding> encoding =
+          LABELS.contains(text.toLowerCase(java.util.Locale.ROOT))
+              ? Encoding.byLabel(text)
+              : Optional.empty();
+      return encoding.orElseThrow(
+          () ->
+              new TypeConversionException(
+                  "expected one of "
+                      + LABELS.stream().collect(Collectors.joining(", "))
+                      + ", found '"
+                      + text
+                      + "'"));
+    }
+  }
+
+  /** {@code 1,2,3}, blanks and brackets allowed. */
+  static final class TokenIds implements ITypeConverter<int[]> {
+    @Override
+    public int[] convert(String text) {
+      return parse(text)
+          .orElseThrow(
+              () ->
+                  new TypeConversionException(
+                      "expected token ids such as 1,2,3, found '" + Texts.shorten(text) + "'"));
+    }
+
+    /** Empty if {@code text} is no list of ids, or an empty one. */
+    static Optional<int[]> parse(String text) {
+      String list = text.strip();
+      if (list.startsWith("[") && list.endsWith("]")) {
+        list = list.substring(1, list.length() - 1).strip();
+      }
+      try {
+        int[] ids =
+            java.util.Arrays.stream(list.split("[,\\s]+")).mapToInt(Integer::parseInt).toArray();
+        return java.util.Arrays.stream(ids).allMatch(id -> id >= 0)
+            ? Optional.of(ids)
+            : Optional.empty();
+      } catch (NumberFormatException _) {
+        return Optional.empty();
+      }
+    }
+  }
+
+  /** {@code ID+BIAS} or {@code ID-BIAS}: {@code 15043-inf} forbids token 15043. */
+  static final class LogitBias implements ITypeConverter<LogitBias.Entry> {
+    record Entry(int id, float bias) {}
+
+    @Override
+    public Entry convert(String text) {
+      int sign = Math.max(text.indexOf('+'), text.indexOf('-'));
+      if (sign > 0) {
+        try {
+          int id = Integer.parseInt(text.substring(0, sign).strip());
+          String value = text.substring(sign).strip();
+          return new Entry(
+              id,
+              value.equalsIgnoreCase("-inf") ? Float.NEGATIVE_INFINITY : Float.parseFloat(value));
+        } catch (NumberFormatException _) {
+          // reported below
+        }
+      }
+      throw new TypeConversionException(
+          "expected ID+BIAS or ID-BIAS, such as 15043+1 or 15043-inf, found '" + text + "'");
+    }
+  }
+}

@@ -1,0 +1,98 @@
+package dev.yuzui.cli;
+
+import static dev.yuzui.cli.CommandRun.GGUF;
+import static dev.yuzui.cli.CommandRun.names;
+import static dev.yuzui.cli.CommandRun.yuzui;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class BenchCommandTest {
+  @Test
+  void jsonIsAnArrayWithLlamaBenchsFieldNames() {
+    JsonNode json =
+        bench("-o", "json", "-p", "8", "-n", "4", "-pg", "4,2", "-d", "0,16", "-r", "2").json();
+    assertEquals(6, json.size());
+    assertEquals(
+        List.of("8/0/0", "0/4/0", "4/2/0", "8/0/16", "0/4/16", "4/2/16"),
+        json.valueStream()
+            .map(r -> r.get("n_prompt") + "/" + r.get("n_gen") + "/" + r.get("n_depth"))
+            .toList());
+    JsonNode row = json.get(0);
+    assertTrue(
+        names(row)
+            .containsAll(
+                List.of(
+                    "build",
+                    "cpu_info",
+                    "backend",
+                    "model_filename",
+                    "model_type",
+                    "model_size",
+                    "model_n_params",
+                    "n_prompt",
+                    "n_gen",
+                    "n_depth",
+                    "n_batch",
+                    "n_threads",
+                    "test_time",
+                    "avg_ns",
+                    "stddev_ns",
+                    "avg_ts",
+                    "stddev_ts",
+                    "samples_ns",
+                    "samples_ts")),
+        names(row).toString());
+    assertEquals(2, row.get("samples_ts").size());
+    assertEquals("cpu", row.get("backend").asText());
+    double mean = (row.at("/samples_ts/0").asDouble() + row.at("/samples_ts/1").asDouble()) / 2;
+    assertEquals(mean, row.get("avg_ts").asDouble(), 1e-9 * mean);
+  }
+
+  @Test
+  void markdownIsATableThatSaysWhatIsNotTimed() {
+    CommandRun run = bench("-p", "4", "-n", "2", "-d", "3", "-r", "1");
+    assertTrue(run.lines().get(0).startsWith("| model | size | params |"), run.out());
+    assertTrue(run.lines().get(2).contains("| pp4 @ d3 |"), run.out());
+    assertTrue(run.lines().get(3).contains("| tg2 @ d3 |"), run.out());
+    assertTrue(run.out().contains("Not timed: loading"), run.out());
+  }
+
+  @Test
+  void csvAndJsonlHaveOneLineARow() {
+    CommandRun csv = bench("-o", "csv", "-p", "4", "-n", "2", "-r", "1");
+    assertEquals(3, csv.lines().size());
+    assertTrue(csv.lines().getFirst().startsWith("build,cpu_info,backend,"), csv.out());
+    CommandRun jsonl = bench("-o", "jsonl", "-p", "4", "-n", "2", "-r", "1");
+    assertEquals(2, jsonl.lines().size());
+    assertTrue(jsonl.lines().stream().allMatch(l -> l.startsWith("{") && l.endsWith("}")));
+  }
+
+  @Test
+  void threadsAndBatchesAreCombined() {
+    JsonNode json =
+        bench("-o", "json", "-p", "4", "-n", "0", "-r", "1", "-t", "1,2", "-b", "2,4").json();
+    assertEquals(
+        List.of("1/2", "1/4", "2/2", "2/4"),
+        json.valueStream().map(r -> r.get("n_threads") + "/" + r.get("n_batch")).toList());
+  }
+
+  @Test
+  void theDeviationIsThatOfASample() {
+    assertEquals(2, BenchRow.mean(List.of(1, 2, 3)));
+    assertEquals(1, BenchRow.stddev(List.of(1, 2, 3)));
+    assertEquals(0, BenchRow.stddev(List.of(5)));
+  }
+
+  private static CommandRun bench(String... more) {
+    List<String> args = new ArrayList<>(List.of("bench", "-m", GGUF));
+    args.addAll(List.of(more));
+    CommandRun run = yuzui(args.toArray(String[]::new));
+    assertEquals(ExitCode.DONE, run.exitCode(), run.err());
+    return run;
+  }
+}

@@ -1,0 +1,63 @@
+package dev.yuzui.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+
+/** What a command line did. */
+record CommandRun(int exitCode, String out, String err) {
+  private static final Path GOLDEN =
+      Path.of(System.getProperty("yuzui.root"), "tests/system/src/test/resources/golden");
+
+  /** A tiny random V3 model whose vocabulary is bytes, BOS 256 and EOS 257. */
+  static final String FOLDER = GOLDEN.resolve("v3-f32").toString();
+
+  static final String GGUF = GOLDEN.resolve("gguf-v3-f32").resolve("model.gguf").toString();
+
+  static CommandRun yuzui(String... args) {
+    return withInput("", args);
+  }
+
+  static CommandRun withInput(String input, String... args) {
+    var out = new ByteArrayOutputStream();
+    var err = new ByteArrayOutputStream();
+    Context context =
+        new Context(
+            new Surroundings(
+                Optional.empty(), Path.of("no-such-cache"), Set.of(), OptionalInt.empty()),
+            new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)),
+            new Out(out),
+            new PrintStream(err, true, StandardCharsets.UTF_8));
+    int code = Cli.run(context, args);
+    return new CommandRun(
+        code, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
+  }
+
+  JsonNode json() {
+    try {
+      return Json.mapper().readTree(out);
+    } catch (IOException e) {
+      throw new UncheckedIOException(out, e);
+    }
+  }
+
+  List<String> lines() {
+    return out.lines().toList();
+  }
+
+  static List<String> names(JsonNode object) {
+    List<String> names = new ArrayList<>();
+    object.fieldNames().forEachRemaining(names::add);
+    return names;
+  }
+}

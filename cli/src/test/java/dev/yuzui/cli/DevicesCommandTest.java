@@ -1,0 +1,31 @@
+package dev.yuzui.cli;
+
+import static dev.yuzui.cli.CommandRun.yuzui;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import org.junit.jupiter.api.Test;
+
+class DevicesCommandTest {
+  @Test
+  void everyBackendHasADeviceOrAReasonAndAFix() {
+    JsonNode json = yuzui("devices", "--json").json();
+    assertFalse(json.isEmpty());
+    for (JsonNode backend : json) {
+      boolean usable = backend.get("usable").asBoolean();
+      assertEquals(usable, backend.has("device") && backend.has("free_bytes"), backend.toString());
+      assertEquals(!usable, backend.has("because") && backend.has("fix"), backend.toString());
+    }
+    assertEquals("cpu", json.get(0).get("backend").asText());
+    assertTrue(json.get(0).get("usable").asBoolean());
+  }
+
+  @Test
+  void peopleGetALineEach() {
+    CommandRun run = yuzui("devices");
+    assertTrue(run.lines().getFirst().matches("cpu +.*, .* free"), run.out());
+    assertEquals(yuzui("devices", "--json").json().size(), run.lines().size());
+  }
+}

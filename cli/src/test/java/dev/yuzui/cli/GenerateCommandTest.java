@@ -1,0 +1,109 @@
+package dev.yuzui.cli;
+
+import static dev.yuzui.cli.CommandRun.FOLDER;
+import static dev.yuzui.cli.CommandRun.GGUF;
+import static dev.yuzui.cli.CommandRun.names;
+import static dev.yuzui.cli.CommandRun.withInput;
+import static dev.yuzui.cli.CommandRun.yuzui;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class GenerateCommandTest {
+  @Test
+  void jsonIsOneObjectOfTextTokensFinishReasonAndTimings() {
+    CommandRun run =
+        yuzui("generate", "-m", FOLDER, "--raw", "-p", "Hello", "-n", "5", "--seed", "1", "--json");
+    assertEquals(ExitCode.DONE, run.exitCode(), run.err());
+    JsonNode json = run.json();
+    assertEquals(List.of("text", "tokens", "finish_reason", "timings"), names(json));
+    assertEquals(5, json.get("tokens").size());
+    assertTrue(json.get("tokens").get(0).isInt());
+    assertEquals("length", json.get("finish_reason").asText());
+    JsonNode timings = json.get("timings");
+    assertEquals(
+        List.of(
+            "load_seconds",
+            "prompt_tokens",
+            "prompt_per_second",
+            "predicted_tokens",
+            "predicted_per_second"),
+        names(timings));
+    assertEquals(6, timings.get("prompt_tokens").asInt(), "BOS and five letters");
+    assertEquals(5, timings.get("predicted_tokens").asInt());
+    assertTrue(timings.get("load_seconds").asDouble() > 0);
+    assertTrue(timings.get("predicted_per_second").asDouble() > 0);
+  }
+
+  @Test
+  void textGoesToStdoutAndNothingElseDoes() {
+    String text = greedy("--json").json().get("text").asText();
+    CommandRun run = greedy("--show-timings");
+    assertEquals(text + "\n", run.out());
+    assertTrue(run.err().startsWith("load "), run.err());
+    assertEquals(1, run.err().lines().count(), run.err());
+  }
+
+  @Test
+  void theSameSeedGivesTheSameTextAndAnotherSeedAnother() {
+    List<String> texts =
+        List.of("7", "7", "8").stream()
+            .map(s -> yuzui("generate", "-m", FOLDER, "-p", "a", "-n", "12", "--seed", s).out())
+            .toList();
+    assertEquals(texts.get(0), texts.get(1));
+    assertNotEquals(texts.get(0), texts.get(2));
+  }
+
+  @Test
+  void thePromptMayComeFromStandardInputWithoutItsLastNewline() {
+    CommandRun piped =
+        withInput("Hello\n", "generate", "-m", GGUF, "-f", "-", "-n", "8", "--temp", "0");
+    assertEquals(greedy().out(), piped.out());
+  }
+
+  @Test
+  void aStopTextEndsTheGenerationAndIsLeftOut() {
+    String text = greedy("--json").json().get("text").asText();
+    int at = text.offsetByCodePoints(0, 2);
+    String stop = text.substring(at, text.offsetByCodePoints(at, 1));
+    JsonNode json = greedy("--json", "--stop", stop).json();
+    assertEquals("stop", json.get("finish_reason").asText());
+    assertEquals(text.substring(0, text.indexOf(stop)), json.get("text").asText());
+  }
+
+  @Test
+  void aForbiddenTokenIsNeverMade() {
+    int first = greedy("--json").json().get("tokens").get(0).asInt();
+    JsonNode tokens = greedy("--json", "--logit-bias", first + "-inf").json().get("tokens");
+    assertTrue(tokens.valueStream().noneMatch(t -> t.asInt() == first), tokens.toString());
+  }
+
+  @Test
+  void aPromptLongerThanTheContextIsRefusedBeforeItRuns() {
+    CommandRun run = yuzui("generate", "-m", GGUF, "-p", "x".repeat(70), "-c", "64");
+    assertEquals(ExitCode.USAGE, run.exitCode());
+    assertEquals("", run.out());
+    assertTrue(
+        run.err().contains("71") && run.err().contains("64") && run.err().contains("-c"),
+        run.err());
+  }
+
+  @Test
+  void aSystemPromptNeedsAChatTemplate() {
+    CommandRun run = yuzui("generate", "-m", GGUF, "-p", "x", "-sys", "be brief");
+    assertEquals(ExitCode.USAGE, run.exitCode());
+    assertTrue(run.err().contains("-sys") && run.err().contains("--chat-template"), run.err());
+  }
+
+  private static CommandRun greedy(String... more) {
+    List<String> args =
+        new java.util.ArrayList<>(
+            List.of("generate", "-m", GGUF, "-p", "Hello", "-n", "8", "--temp", "0"));
+    args.addAll(List.of(more));
+    return yuzui(args.toArray(String[]::new));
+  }
+}

@@ -1,0 +1,54 @@
+package dev.yuzui.cli;
+
+import static dev.yuzui.cli.CommandRun.yuzui;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class HelpTest {
+  @ParameterizedTest(name = "{0}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          generate   | -m -p -f -n -c -b -t --temp --top-k --top-p --min-p --typical-p --repeat-penalty --repeat-last-n --presence-penalty --frequency-penalty --dry-multiplier --dry-base --dry-allowed-length --dry-penalty-last-n --dry-sequence-breaker --logit-bias --seed --stop --ignore-eos --raw -sys --system-prompt --chat-template --reasoning --json --show-timings --backend --device --kv-cache-dtype -v
+          chat       | -m -n -c -b -t --temp --seed -sys --chat-template --reasoning --backend --device --kv-cache-dtype -v
+          inspect    | -m -c --tensors --json --kv-cache-dtype
+          tokenize   | -m -p -f --no-bos --decode --json
+          logits     | -m --tokens -p --out --mtp -c -b -t --backend
+          perplexity | -m -f --chunk --chunks --json -c -b -t --backend
+          devices    | --json
+          bench      | -m -p -n -pg -d -r -t -b -o --synthetic --quant --backend --device --kv-cache-dtype
+          completion | --help
+          """)
+  void everyCommandExplainsItsFlagsAndGivesAnExample(String command, String flags) {
+    CommandRun run = yuzui(command, "--help");
+    assertEquals(ExitCode.DONE, run.exitCode(), run.err());
+    for (String flag : flags.split(" ")) {
+      assertTrue(
+          run.out().matches("(?s).*[\\s,\\[]" + flag + "[\\s,=].*"),
+          flag + " is not in\n" + run.out());
+    }
+    assertTrue(run.out().contains("Example: "), run.out());
+    assertTrue(run.out().lines().allMatch(line -> line.length() <= 100), run.out());
+  }
+
+  @Test
+  void versionNamesProgramAndJdk() {
+    CommandRun run = yuzui("--version");
+    assertEquals(ExitCode.DONE, run.exitCode());
+    assertTrue(run.out().matches("(?s)yuzui \\d+\\.\\d+.*JDK \\d+.*"), run.out());
+  }
+
+  @Test
+  void completionIsAScriptThatKnowsCommandsAndFlags() {
+    CommandRun run = yuzui("completion");
+    assertEquals(ExitCode.DONE, run.exitCode());
+    assertTrue(run.out().startsWith("#!/usr/bin/env bash"), run.out());
+    assertTrue(run.out().contains("'--kv-cache-dtype'"));
+    assertTrue(run.out().contains("perplexity"));
+  }
+}

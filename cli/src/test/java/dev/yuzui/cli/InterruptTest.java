@@ -1,0 +1,40 @@
+package dev.yuzui.cli;
+
+import static dev.yuzui.cli.CommandRun.GGUF;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
+
+import java.io.InputStream;
+import java.lang.management.ManagementFactory;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+
+class InterruptTest {
+  @Test
+  void ctrlCEndsTheTextWithANewlineAndExitCode130() throws Exception {
+    assumeFalse(System.getProperty("os.name").startsWith("Windows"), "no SIGINT on Windows");
+    List<String> command = new ArrayList<>();
+    command.add(ProcessHandle.current().info().command().orElseThrow());
+    command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
+    command.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName()));
+    // the slow backend, so that there is something left to interrupt
+    command.addAll(List.of("generate", "-m", GGUF, "-p", "Hello", "--temp", "0"));
+    command.addAll(List.of("--backend", "reference", "--ignore-eos", "-n", "480"));
+    Process process =
+        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+    try (InputStream out = process.getInputStream()) {
+      assertTrue(out.read() >= 0, "the generation began");
+      new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
+      String text = new String(out.readAllBytes(), StandardCharsets.UTF_8);
+      assertTrue(process.waitFor(20, TimeUnit.SECONDS), "it ended");
+      assertEquals(ExitCode.INTERRUPTED, process.exitValue());
+      assertTrue(text.endsWith("\n"), text);
+    } finally {
+      process.destroyForcibly();
+    }
+  }
+}

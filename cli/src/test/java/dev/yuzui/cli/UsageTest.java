@@ -1,0 +1,110 @@
+package dev.yuzui.cli;
+
+import static dev.yuzui.cli.CommandRun.FOLDER;
+import static dev.yuzui.cli.CommandRun.yuzui;
+import static org.junit.jupiter.api.Assertions.assertAll;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class UsageTest {
+  @ParameterizedTest(name = "{0}")
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '"',
+      textBlock =
+          """
+          generate -p x -n -5               | --n-predict      | -1 for no limit     | '-5'
+          generate -p x -n many             | --n-predict      | a number of tokens  | 'many'
+          generate -p x -n 99999999999      | --n-predict      | a number of tokens  | '99999999999'
+          generate -p x -c 0                | --ctx-size       | 1 or more           | '0'
+          generate -p x -b 0                | --batch-size     | 1 or more           | '0'
+          generate -p x -t 0                | --threads        | 1 or more           | '0'
+          generate -p x -t 1.5              | --threads        | a whole number      | '1.5'
+          generate -p x --kv-cache-dtype q4 | --kv-cache-dtype | f32, f16, bf16, q8_0| 'q4'
+          generate -p x --temp hot          | --temp           | a number            | 'hot'
+          generate -p x --temp -1           | --temp           | 0 (greedy) or more  | -1
+          generate -p x --temp NaN          | --temp           | a number            | 'NaN'
+          generate -p x --top-p 2           | --top-p          | up to 1             | 2.0
+          generate -p x --top-k -1          | --top-k          | 0 or more           | '-1'
+          generate -p x --min-p 1.5         | --min-p          | 0 (off) to 1        | 1.5
+          generate -p x --typical-p 0       | --typical        | above 0             | 0.0
+          generate -p x --repeat-penalty 0  | --repeat-penalty | above 0             | 0.0
+          generate -p x --seed -2           | --seed           | -1 for a random     | '-2'
+          generate -p x --logit-bias 5      | --logit-bias     | ID+BIAS             | '5'
+          generate -p x --reasoning maybe   | --reasoning      | show, hide or stderr| 'maybe'
+          bench -p 1,x                      | --n-prompt       | 0 or more           | 'x'
+          bench -pg 5                       | -pg              | two counts          | '5'
+          bench -r 0                        | --repetitions    | 1 or more           | '0'
+          bench -o xml                      | --output         | md, csv, json       | 'xml'
+          bench --synthetic v9              | --synthetic      | v2-lite             | 'v9'
+          perplexity -f x --chunk 0         | --chunk          | 1 or more           | '0'
+          logits --tokens a -o x            | --tokens         | such as 1,2,3       | 'a'
+          """)
+  void aValueOutOfRangeIsRefusedNamingFlagExpectedAndFound(
+      String arguments, String flag, String expected, String found) {
+    CommandRun run = yuzui(arguments.split(" "));
+    assertAll(
+        () -> assertEquals(ExitCode.USAGE, run.exitCode()),
+        () -> assertEquals("", run.out()),
+        () -> assertTrue(run.err().contains(flag), run.err()),
+        () -> assertTrue(run.err().contains(expected), run.err()),
+        () -> assertTrue(run.err().contains("found " + found), run.err()));
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '"',
+      textBlock =
+          """
+          genrate -p x                | Did you mean generate
+          generate --tempp 1          | Did you mean --temp
+          generate -m                 | Missing required parameter for option '--model'
+          generate                    | give -p TEXT, -f FILE, or -f -
+          generate -p x -f y          | -p and -f: expected one of them
+          generate -f no-such-file    | -f: expected a file, found no-such-file
+          generate -p x --raw -sys y  | --raw
+          generate -p x -m no-such    | no-such
+          generate -p x --stop=       | --stop: expected a text
+          tokenize -p x -m no-such    | no-such
+          logits -o x                 | either --tokens or a text
+          logits --tokens 1           | --out
+          perplexity                  | --file
+          bench -m a --synthetic v3-4l| -m and --synthetic
+          bench -p 0 -n 0             | at least one test
+          """)
+  void badUsageEndsWithOneMessageAndExitCode2(String arguments, String message) {
+    CommandRun run = yuzui(arguments.split(" "));
+    assertAll(
+        () -> assertEquals(ExitCode.USAGE, run.exitCode(), run.err()),
+        () -> assertEquals("", run.out()),
+        () -> assertTrue(run.err().contains(message), run.err()),
+        () ->
+            assertEquals(
+                1, run.err().lines().filter(l -> l.startsWith("yuzui: ")).count(), run.err()));
+  }
+
+  @Test
+  void withoutACommandTheCommandsAreNamed() {
+    CommandRun run = yuzui();
+    assertEquals(ExitCode.USAGE, run.exitCode());
+    assertTrue(run.err().contains("expected a command: generate, chat"), run.err());
+  }
+
+  @Test
+  void aPromptMayBeginWithADash() {
+    CommandRun run = yuzui("tokenize", "-m", FOLDER, "-p", "-t 4", "--no-bos", "--json");
+    assertEquals("[45,116,32,52]\n", run.out());
+  }
+
+  @Test
+  void anUnknownBackendIsRefusedWithTheNamesThatExist() {
+    CommandRun run = yuzui("generate", "-m", FOLDER, "-p", "x", "--backend", "abacus");
+    assertEquals(ExitCode.USAGE, run.exitCode());
+    assertTrue(run.err().contains("cpu, reference, found 'abacus'"), run.err());
+  }
+}
