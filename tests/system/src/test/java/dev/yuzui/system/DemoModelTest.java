@@ -1,0 +1,172 @@
+package dev.yuzui.system;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.yuzui.engine.Backends;
+import dev.yuzui.engine.Engine;
+import dev.yuzui.engine.FinishReason;
+import dev.yuzui.engine.GenerateRequest;
+import dev.yuzui.engine.GenerationListener;
+import dev.yuzui.engine.GenerationResult;
+import dev.yuzui.engine.LoadProgress;
+import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.engine.Session;
+import dev.yuzui.sampling.SamplingParams;
+import dev.yuzui.spi.BackendProvider;
+import dev.yuzui.spi.BackendProvider.Probe;
+import dev.yuzui.spi.Encoding;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * The embedded model does what the float64 reference says it does: seeds/demo-expected.json,
+ * written by scripts/make-golden.
+ */
+class DemoModelTest {
+  private static final Path SEEDS = Path.of(System.getProperty("yuzui.root"), "seeds");
+
+  static Stream<String> usableBackends() {
+    return Backends.all().stream()
+        .filter(p -> p.probe() instanceof Probe.Usable)
+        .map(BackendProvider::name);
+  }
+
+  private static Engine open(String backend) {
+    return Engine.open(
+        RuntimeOptions.of(SEEDS.resolve("demo.gguf"))
+            .withBackend(backend)
+            .withThreads(2)
+            .withContextLength(256)
+            .withCacheEncoding(Encoding.F32),
+        LoadProgress.none());
+  }
+
+  private static List<Integer> ints(JsonNode array) {
+    return StreamSupport.stream(array.spliterator(), false).map(JsonNode::asInt).toList();
+  }
+
+  @ParameterizedTest
+  @MethodSource("usableBackends")
+  void continuesThePromptAsTheReferenceDoes(String backend) throws IOException {
+    JsonNode expected = new ObjectMapper().readTree(SEEDS.resolve("demo-expected.json").toFile());
+    try (Engine engine = open(backend);
+        Session session = engine.newSession()) {
+      int[] prompt = engine.tokenizer().encode(expected.get("prompt").asText(), true);
+      assertEquals(ints(expected.get("tokens")), Arrays.stream(prompt).boxed().toList());
+      List<Integer> greedy = ints(expected.get("greedy"));
+      StringBuilder streamed = new StringBuilder();
+      GenerationResult result =
+          session.generate(
+              new GenerateRequest(
+                  ints(expected.get("tokens")),
+                  SamplingParams.GREEDY,
+                  greedy.size(),
+                  List.of(),
+                  true),
+              (id, text) -> streamed.append(text));
+      assertEquals(greedy, result.tokens());
+      assertEquals(result.text(), streamed.toString());
+      assertEquals(
+          engine.tokenizer().decode(greedy.stream().mapToInt(Integer::intValue).toArray(), true),
+          result.text());
+    }
+  }
+
+  @Test
+  void theSameSeedGivesTheSameTextOnAnyThreadCount() {
+    List<String> texts = new ArrayList<>();
+    for (int threads : new int[] {1, 2, 3}) {
+      try (Engine engine =
+              Engine.open(
+                  RuntimeOptions.of(SEEDS.resolve("demo.gguf"))
+                      .withBackend("cpu")
+                      .withThreads(threads)
+                      .withContextLength(256),
+                  LoadProgress.none());
+          Session session = engine.newSession()) {
+        texts.add(session.generate(request(engine, 40, List.of(), 7), (id, text) -> {}).text());
+      }
+    }
+    assertEquals(texts.get(0), texts.get(1));
+    assertEquals(texts.get(0), texts.get(2));
+  }
+
+  @Test
+  void aSessionReadsOnlyWhatIsNew() {
+    try (Engine engine = open("cpu");
+        Session session = engine.newSession();
+        Engine other = open("cpu");
+        Session fresh = other.newSession()) {
+      GenerationResult first =
+          session.generate(request(engine, 10, List.of(), 1), (id, text) -> {});
+      List<Integer> longer = new ArrayList<>(prompt(engine));
+      longer.addAll(first.tokens());
+      longer.addAll(Arrays.stream(engine.tokenizer().encode(" And then", false)).boxed().toList());
+      GenerateRequest next =
+          new GenerateRequest(longer, SamplingParams.GREEDY, 10, List.of(), true);
+      GenerationResult reused = session.generate(next, (id, text) -> {});
+      GenerationResult anew = fresh.generate(next, (id, text) -> {});
+      assertEquals(anew.tokens(), reused.tokens());
+      assertTrue(reused.timings().cachedTokens() >= prompt(engine).size() + 9);
+      assertEquals(0, anew.timings().cachedTokens());
+    }
+  }
+
+  @Test
+  void aStopTextEndsTheAnswerBeforeItself() {
+    try (Engine engine = open("cpu");
+        Session session = engine.newSession()) {
+      String all = session.generate(request(engine, 60, List.of(), 3), (id, text) -> {}).text();
+      String stop = all.substring(20, 24);
+      GenerationResult cut =
+          session.generate(request(engine, 60, List.of(stop), 3), (id, text) -> {});
+      assertEquals(all.substring(0, all.indexOf(stop)), cut.text());
+      assertEquals(FinishReason.STOP, cut.finish());
+    }
+  }
+
+  @Test
+  void aCancelledGenerationKeepsWhatItHas() {
+    try (Engine engine = open("cpu");
+        Session session = engine.newSession()) {
+      int[] seen = new int[1];
+      GenerationResult result =
+          session.generate(
+              request(engine, 100, List.of(), 3),
+              new GenerationListener() {
+                @Override
+                public void token(int id, String text) {
+                  seen[0]++;
+                }
+
+                @Override
+                public boolean cancelled() {
+                  return seen[0] >= 5;
+                }
+              });
+      assertEquals(FinishReason.CANCELLED, result.finish());
+      assertEquals(5, result.tokens().size());
+      assertEquals(prompt(engine).size() + 4, session.length(), "entries held");
+    }
+  }
+
+  private static List<Integer> prompt(Engine engine) {
+    return Arrays.stream(engine.tokenizer().encode("There was once a king", true)).boxed().toList();
+  }
+
+  private static GenerateRequest request(Engine engine, int tokens, List<String> stop, long seed) {
+    SamplingParams params = SamplingParams.DEFAULT.withSeed(seed);
+    return new GenerateRequest(prompt(engine), params, tokens, stop, true);
+  }
+}

@@ -1,0 +1,154 @@
+package dev.yuzui.system;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.yuzui.engine.Backends;
+import dev.yuzui.engine.Engine;
+import dev.yuzui.engine.GenerateRequest;
+import dev.yuzui.engine.GenerationResult;
+import dev.yuzui.engine.LoadProgress;
+import dev.yuzui.engine.LogitsSink;
+import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.engine.Session;
+import dev.yuzui.sampling.SamplingParams;
+import dev.yuzui.spi.BackendProvider;
+import dev.yuzui.spi.BackendProvider.Probe;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.weights.Checkpoint;
+import dev.yuzui.weights.Checkpoints;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.BiConsumer;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * Whole models against the float64 reference, on every backend: relative L2 error of the logits
+ * over 48 positions.
+ */
+class GoldenLogitsTest {
+
+  static Stream<Arguments> cases() {
+    return Golden.all()
+        .flatMap(
+            g -> Backends.all().stream().map(BackendProvider::name).map(b -> Arguments.of(g, b)));
+  }
+
+  private static double tolerance(Golden golden, String backend) {
+    if (!golden.isF32()) {
+      return 1e-3;
+    }
+    return backend.equals("reference") ? 1e-5 : 1e-4;
+  }
+
+  private static Engine open(Golden golden, String backend, int batch, Encoding cache) {
+    for (BackendProvider p : Backends.all()) {
+      if (p.name().equals(backend)
+          && p.probe() instanceof Probe.Unusable(String because, String fix)) {
+        Assumptions.abort(backend + ": " + because + "; " + fix);
+      }
+    }
+    return Engine.open(
+        RuntimeOptions.of(golden.model())
+            .withBackend(backend)
+            .withThreads(2)
+            .withContextLength(128)
+            .withBatchTokens(batch)
+            .withPageTokens(8)
+            .withCacheEncoding(cache),
+        LoadProgress.none());
+  }
+
+  private static int engineEntry(Golden golden) {
+    try (Checkpoint checkpoint = Checkpoints.open(golden.model())) {
+      return checkpoint.config().cacheEntry();
+    }
+  }
+
+  private static float[] collect(
+      int rows, int vocab, BiConsumer<Engine, LogitsSink> what, Engine engine) {
+    float[] all = new float[rows * vocab];
+    what.accept(engine, (position, row) -> System.arraycopy(row, 0, all, position * vocab, vocab));
+    return all;
+  }
+
+  private static float[] logits(Engine engine, int[] tokens) {
+    return collect(
+        tokens.length, engine.config().vocabSize(), (e, sink) -> e.logits(tokens, sink), engine);
+  }
+
+  @ParameterizedTest(name = "{0} on {1}")
+  @MethodSource("cases")
+  void logitsOfAPromptReadInOneStep(Golden golden, String backend) {
+    try (Engine engine = open(golden, backend, 64, Encoding.F32)) {
+      double error = Golden.relativeError(logits(engine, golden.tokens()), golden.logits());
+      assertTrue(error <= tolerance(golden, backend), "relative error " + error);
+    }
+  }
+
+  @ParameterizedTest(name = "{0} on {1}")
+  @MethodSource("cases")
+  void logitsOfAPromptReadInChunksOfSeven(Golden golden, String backend) {
+    try (Engine engine = open(golden, backend, 7, Encoding.F32)) {
+      double error = Golden.relativeError(logits(engine, golden.tokens()), golden.logits());
+      assertTrue(error <= tolerance(golden, backend), "relative error " + error);
+    }
+  }
+
+  @ParameterizedTest(name = "{0} on {1}")
+  @MethodSource("cases")
+  void logitsOfTheMtpLayer(Golden golden, String backend) {
+    Assumptions.assumeTrue(golden.mtp().isPresent(), golden + " has no MTP layer");
+    for (int batch : new int[] {64, 5}) {
+      try (Engine engine = open(golden, backend, batch, Encoding.F32)) {
+        int vocab = engine.config().vocabSize();
+        float[] mtp =
+            collect(
+                golden.tokens().length - 1,
+                vocab,
+                (e, sink) -> e.mtpLogits(golden.tokens(), sink),
+                engine);
+        double error = Golden.relativeError(mtp, golden.mtp().orElseThrow());
+        assertTrue(error <= tolerance(golden, backend), "relative error " + error);
+      }
+    }
+  }
+
+  @ParameterizedTest(name = "{0} on {1}")
+  @MethodSource("cases")
+  void greedyContinuation(Golden golden, String backend) {
+    Assumptions.assumeTrue(golden.isF32(), "near ties may fall either way in " + golden);
+    try (Engine engine = open(golden, backend, 64, Encoding.F32);
+        Session session = engine.newSession()) {
+      List<Integer> prompt = Arrays.stream(golden.tokens()).limit(golden.prompt()).boxed().toList();
+      GenerationResult result =
+          session.generate(
+              new GenerateRequest(
+                  prompt, SamplingParams.GREEDY, golden.greedy().size(), List.of(), true),
+              (id, text) -> {});
+      assertEquals(golden.greedy(), result.tokens());
+    }
+  }
+
+  /** A half-precision or 8-bit cache costs a little accuracy, never sense. */
+  @ParameterizedTest(name = "{0} on {1}")
+  @MethodSource("cases")
+  void smallerCachesStayClose(Golden golden, String backend) {
+    var bounds =
+        new Object[][] {{Encoding.F16, 2e-3}, {Encoding.BF16, 4e-2}, {new Encoding.Q8_0(), 2e-2}};
+    for (Object[] bound : bounds) {
+      Encoding cache = (Encoding) bound[0];
+      if (engineEntry(golden) % cache.blockElements() != 0) {
+        continue; // most goldens' entries of 32 + 8 numbers are no whole Q8_0 blocks
+      }
+      try (Engine engine = open(golden, backend, 64, cache)) {
+        double error = Golden.relativeError(logits(engine, golden.tokens()), golden.logits());
+        assertTrue(error <= (double) bound[1], cache.label() + ": relative error " + error);
+      }
+    }
+  }
+}
