@@ -1,0 +1,277 @@
+"""A small DeepSeek-V3: MLA, YaRN, sigmoid-routed experts in groups, one multi-token-prediction (MTP) layer.
+
+Parameters are float32; `dtype` is what the matrix products run in (bfloat16 for training, float32 or float64 for
+evaluation). Tensors carry GGUF's names where GGUF has one; attn_kv_b is split into attn_k_b and attn_v_b on export.
+"""
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+@dataclass
+class Config:
+    vocab: int = 4096
+    hidden: int = 256
+    layers: int = 5
+    dense_layers: int = 1
+    dense_ffn: int = 768
+    expert_ffn: int = 128
+    experts: int = 16
+    experts_used: int = 4
+    groups: int = 4
+    groups_used: int = 2
+    expert_scale: float = 2.0
+    heads: int = 8
+    nope: int = 32
+    rope: int = 32
+    value: int = 32
+    q_lora: int = 128
+    kv_lora: int = 96
+    context: int = 2048
+    theta: float = 10000.0
+    yarn_factor: float = 4.0
+    yarn_original: int = 512
+    mscale_all_dim: float = 1.0
+    eps: float = 1e-6
+
+    @property
+    def softmax_scale(self):
+        mscale = 0.1 * self.mscale_all_dim * math.log(self.yarn_factor) + 1
+        return (self.nope + self.rope) ** -0.5 * mscale ** 2
+
+    def rope_frequencies(self):
+        """YaRN with beta 32 / 1: fast pairs keep their frequency, slow ones are divided by the factor."""
+        def correction(rotations):
+            return self.rope * math.log(self.yarn_original / (rotations * 2 * math.pi)) / (2 * math.log(self.theta))
+        low, high = max(math.floor(correction(32)), 0), min(math.ceil(correction(1)), self.rope - 1)
+        i = torch.arange(self.rope // 2, dtype=torch.float64)
+        ramp = ((i - low) / max(high - low, 0.001)).clamp(0, 1)
+        freq = self.theta ** (-2 * i / self.rope)
+        return freq * (1 - ramp) + freq / self.yarn_factor * ramp
+
+
+def rms_norm(x, weight, eps):
+    return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * weight
+
+
+class CausalAttention(torch.autograd.Function):
+    """softmax(q kᵀ + causal mask) v, one sequence at a time; q, k, v: [batch, heads, time, dim], q already scaled."""
+
+    @staticmethod
+    def forward(ctx, q, k, v):
+        time = q.shape[2]
+        mask = torch.full((time, time), float('-inf'), dtype=q.dtype).triu(1)
+        out, probs = torch.empty_like(v), []
+        for b in range(q.shape[0]):
+            p = torch.bmm(q[b], k[b].transpose(1, 2)).add_(mask).softmax(-1)
+            out[b] = torch.bmm(p, v[b])
+            probs.append(p)
+        ctx.save_for_backward(q, k, v, *probs)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        q, k, v, *probs = ctx.saved_tensors
+        dq, dk, dv = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
+        for b, p in enumerate(probs):
+            g = grad[b].contiguous()
+            dv[b] = torch.bmm(p.transpose(1, 2), g)
+            ds = torch._softmax_backward_data(torch.bmm(g, v[b].transpose(1, 2)), p, -1, p.dtype)
+            dq[b] = torch.bmm(ds, k[b])
+            dk[b] = torch.bmm(ds.transpose(1, 2), q[b])
+        return dq, dk, dv
+
+
+class ExpertSum(torch.autograd.Function):
+    """Σ weight · expert(x) over each token's chosen experts; the (token, slot) pairs are sorted by expert so that every
+    expert is three matrix products."""
+
+    @staticmethod
+    def forward(ctx, x, weight, chosen, gate, up, down):
+        slots = chosen.shape[1]
+        flat = chosen.flatten()
+        order = flat.argsort(stable=True)
+        inverse = torch.empty_like(order)
+        inverse[order] = torch.arange(len(order))
+        counts = flat.bincount(minlength=gate.shape[0]).tolist()
+        xs = x.index_select(0, order // slots)
+        ws = weight.flatten().index_select(0, order).unsqueeze(1).to(x.dtype)
+        a, b = xs.new_empty(len(xs), gate.shape[1]), xs.new_empty(len(xs), gate.shape[1])
+        at = 0
+        for e, n in enumerate(counts):
+            torch.mm(xs[at:at + n], gate[e].t(), out=a[at:at + n])
+            torch.mm(xs[at:at + n], up[e].t(), out=b[at:at + n])
+            at += n
+        s = F.silu(a)
+        h = s * b
+        hw = h * ws
+        y, at = torch.empty_like(xs), 0
+        for e, n in enumerate(counts):
+            torch.mm(hw[at:at + n], down[e].t(), out=y[at:at + n])
+            at += n
+        ctx.counts, ctx.slots = counts, slots
+        ctx.save_for_backward(order, inverse, xs, ws, a, b, s, h, hw, gate, up, down)
+        return y.index_select(0, inverse).view(len(x), slots, -1).sum(1)
+
+    @staticmethod
+    def backward(ctx, grad):
+        order, inverse, xs, ws, a, b, s, h, hw, gate, up, down = ctx.saved_tensors
+        dy = grad.contiguous().index_select(0, order // ctx.slots)
+        dgate, dup, ddown = torch.zeros_like(gate), torch.zeros_like(up), torch.zeros_like(down)
+        dhw, at = torch.empty_like(h), 0
+        for e, n in enumerate(ctx.counts):
+            if n:
+                part = slice(at, at + n)
+                torch.mm(dy[part], down[e], out=dhw[part])
+                ddown[e] = dy[part].t() @ hw[part]
+            at += n
+        dweight = (dhw * h).float().sum(1).index_select(0, inverse).view(-1, ctx.slots)
+        dh = dhw * ws
+        db = dh * s
+        sig = torch.sigmoid(a)
+        da = dh * b * (sig + s * (1 - sig))
+        dxs, at = torch.empty_like(xs), 0
+        for e, n in enumerate(ctx.counts):
+            if n:
+                part = slice(at, at + n)
+                dxs[part] = torch.addmm(da[part] @ gate[e], db[part], up[e])
+                dgate[e] = da[part].t() @ xs[part]
+                dup[e] = db[part].t() @ xs[part]
+            at += n
+        dx = dxs.index_select(0, inverse).view(grad.shape[0], ctx.slots, -1).sum(1)
+        return dx, dweight, None, dgate, dup, ddown
+
+
+def matrix(*shape, std=0.02):
+    return nn.Parameter(torch.randn(*shape) * std)
+
+
+class Block(nn.Module):
+    def __init__(self, c, dense, mtp=False):
+        super().__init__()
+        self.c, self.dense, self.mtp = c, dense, mtp
+        d, out_std = c.hidden, 0.02 / math.sqrt(2 * c.layers)
+        self.attn_norm, self.ffn_norm = nn.Parameter(torch.ones(d)), nn.Parameter(torch.ones(d))
+        self.attn_q_a = matrix(c.q_lora, d)
+        self.attn_q_a_norm = nn.Parameter(torch.ones(c.q_lora))
+        self.attn_q_b = matrix(c.heads * (c.nope + c.rope), c.q_lora)
+        self.attn_kv_a_mqa = matrix(c.kv_lora + c.rope, d)
+        self.attn_kv_a_norm = nn.Parameter(torch.ones(c.kv_lora))
+        self.attn_kv_b = matrix(c.heads * (c.nope + c.value), c.kv_lora)
+        self.attn_output = matrix(d, c.heads * c.value, std=out_std)
+        if dense:
+            self.ffn_gate, self.ffn_up = matrix(c.dense_ffn, d), matrix(c.dense_ffn, d)
+            self.ffn_down = matrix(d, c.dense_ffn, std=out_std)
+        else:
+            m, e = c.expert_ffn, c.experts
+            self.ffn_gate_inp = matrix(e, d)
+            self.register_buffer('exp_probs_b', torch.zeros(e))
+            self.ffn_gate_exps, self.ffn_up_exps = matrix(e, m, d), matrix(e, m, d)
+            self.ffn_down_exps = matrix(e, d, m, std=out_std)
+            self.ffn_gate_shexp, self.ffn_up_shexp = matrix(m, d), matrix(m, d)
+            self.ffn_down_shexp = matrix(d, m, std=out_std)
+            self.load = None                                # tokens per expert in the last pass
+        if mtp:
+            self.eh_proj = matrix(d, 2 * d)
+            self.enorm, self.hnorm = nn.Parameter(torch.ones(d)), nn.Parameter(torch.ones(d))
+            self.shared_head_norm = nn.Parameter(torch.ones(d))
+
+    def attention(self, x, rope, dtype, cache):
+        c, (batch, time, _) = self.c, x.shape
+        def linear(v, w):
+            return F.linear(v.to(dtype), w.to(dtype))
+        def rotate(v):                                      # [batch, heads, time, rope], pairs (2i, 2i + 1)
+            cos, sin = rope
+            even, odd = v[..., 0::2], v[..., 1::2]
+            return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
+        wide = torch.promote_types(dtype, torch.float32)
+        q = rms_norm(linear(x, self.attn_q_a).to(wide), self.attn_q_a_norm, c.eps)
+        q = linear(q, self.attn_q_b).view(batch, time, c.heads, -1).transpose(1, 2)
+        kv = linear(x, self.attn_kv_a_mqa).to(wide)
+        latent = rms_norm(kv[..., :c.kv_lora], self.attn_kv_a_norm, c.eps)
+        k_rope = rotate(kv[:, None, :, c.kv_lora:]).to(dtype)
+        kv = linear(latent, self.attn_kv_b).view(batch, time, c.heads, -1).transpose(1, 2)
+        q = (torch.cat((q[..., :c.nope], rotate(q[..., c.nope:].to(wide)).to(dtype)), -1) * c.softmax_scale)
+        k = torch.cat((kv[..., :c.nope], k_rope.expand(-1, c.heads, -1, -1)), -1)
+        v = kv[..., c.nope:].contiguous()
+        if cache is None:
+            out = CausalAttention.apply(q, k, v)
+        else:                                               # one new token per sequence
+            if id(self) in cache:
+                k, v = (torch.cat((old, new), 2) for old, new in zip(cache[id(self)], (k, v)))
+            cache[id(self)] = k, v
+            scores = q @ k.transpose(2, 3)
+            if time > 1:
+                scores = scores + torch.full((time, time), float('-inf'), dtype=dtype).triu(1)
+            out = scores.softmax(-1) @ v
+        return linear(out.transpose(1, 2).reshape(batch, time, -1), self.attn_output).to(wide)
+
+    def route(self, x):
+        """Chosen experts and their weights. The bias steers the choice and never enters the weights."""
+        c = self.c
+        scores = torch.sigmoid(x @ self.ffn_gate_inp.t())
+        with torch.no_grad():
+            choice = (scores + self.exp_probs_b).view(-1, c.groups, c.experts // c.groups)
+            group = choice.topk(2, -1).values.sum(-1).topk(c.groups_used, -1).indices
+            keep = torch.zeros(len(x), c.groups, dtype=torch.bool).scatter_(1, group, True)
+            choice = choice.masked_fill(~keep.unsqueeze(-1), float('-inf')).view(len(x), -1)
+            chosen = choice.topk(c.experts_used, -1).indices
+            self.load = chosen.flatten().bincount(minlength=c.experts)
+        weight = scores.gather(1, chosen)
+        return chosen, weight / (weight.sum(-1, keepdim=True) + 1e-20) * c.expert_scale
+
+    def ffn(self, x, dtype):
+        def swiglu(v, gate, up, down):
+            return F.linear(F.silu(F.linear(v, gate.to(dtype))) * F.linear(v, up.to(dtype)), down.to(dtype))
+        flat = x.reshape(-1, x.shape[-1])
+        low = flat.to(dtype)
+        if self.dense:
+            y = swiglu(low, self.ffn_gate, self.ffn_up, self.ffn_down)
+        else:
+            chosen, weight = self.route(flat)
+            y = swiglu(low, self.ffn_gate_shexp, self.ffn_up_shexp, self.ffn_down_shexp) + ExpertSum.apply(
+                low, weight, chosen, self.ffn_gate_exps.to(dtype), self.ffn_up_exps.to(dtype), self.ffn_down_exps.to(dtype))
+        return y.to(x.dtype).view_as(x)
+
+    def forward(self, x, rope, dtype, cache=None):
+        x = x + self.attention(rms_norm(x, self.attn_norm, self.c.eps), rope, dtype, cache)
+        return x + self.ffn(rms_norm(x, self.ffn_norm, self.c.eps), dtype)
+
+
+class Model(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.c = c
+        self.token_embd = matrix(c.vocab, c.hidden, std=1.0)
+        self.blocks = nn.ModuleList([Block(c, i < c.dense_layers) for i in range(c.layers)] + [Block(c, False, mtp=True)])
+        self.output_norm = nn.Parameter(torch.ones(c.hidden))
+        self.output = matrix(c.vocab, c.hidden)
+        angle = torch.arange(c.context + 1, dtype=torch.float64)[:, None] * c.rope_frequencies()
+        self.cos, self.sin = angle.cos(), angle.sin()
+
+    def rope(self, start, time):
+        t = self.token_embd.dtype
+        return self.cos[start:start + time].to(t), self.sin[start:start + time].to(t)
+
+    def hidden(self, tokens, dtype=torch.float32, start=0, cache=None):
+        """Hidden states behind the final norm, [batch, time, hidden]."""
+        x = F.embedding(tokens, self.token_embd)
+        rope = self.rope(start, tokens.shape[1])
+        for block in self.blocks[:self.c.layers]:
+            x = block(x, rope, dtype, cache)
+        return rms_norm(x, self.output_norm, self.c.eps)
+
+    def mtp_hidden(self, hidden, following, dtype=torch.float32, start=0, cache=None):
+        """The MTP layer at positions start, …: hidden[i] and token i + 1 in, what predicts token i + 2 out."""
+        b = self.blocks[self.c.layers]
+        x = torch.cat((rms_norm(F.embedding(following, self.token_embd), b.enorm, self.c.eps),
+                       rms_norm(hidden, b.hnorm, self.c.eps)), -1)
+        x = F.linear(x.to(dtype), b.eh_proj.to(dtype)).to(x.dtype)
+        x = b(x, self.rope(start + 1, x.shape[1]), dtype, cache)
+        return rms_norm(x, b.shared_head_norm, self.c.eps)
+
+    def logits(self, hidden, dtype=torch.float32):
+        return F.linear(hidden.to(dtype), self.output.to(dtype)).to(torch.promote_types(dtype, torch.float32))
