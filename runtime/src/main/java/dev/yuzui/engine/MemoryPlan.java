@@ -11,7 +11,8 @@ import dev.yuzui.weights.DeepseekConfig;
  * @param weightBytes of the checkpoint's tensors
  * @param cacheBytesPerToken of one sequence, over all layers
  * @param cacheBytes for every sequence at full context
- * @param scratchBytes activations, logits and tables of the largest step, estimated from above
+ * @param scratchBytes activations, logits and tables of the largest step, estimated from above, and
+ *     weights made from the stored ones at load
  * @param availableBytes free on the device
  */
 public record MemoryPlan(
@@ -33,7 +34,7 @@ public record MemoryPlan(
         checkpoint.byteSize(),
         perToken,
         Math.multiplyExact(perToken, entries),
-        scratch(c, options.batchTokens(), contextLength),
+        scratch(c, options.batchTokens(), contextLength) + checkpoint.derivedBytes(),
         availableBytes);
   }
 

@@ -39,13 +39,7 @@ public final class Session implements AutoCloseable {
 
   /** Appends tokens without asking for logits. */
   public void prefill(int[] tokens) {
-    append(
-        tokens,
-        Outputs.NONE,
-        new GenerationListener() {
-          @Override
-          public void token(int id, String text) {}
-        });
+    append(tokens, Outputs.NONE, (id, text) -> {});
   }
 
   /** Appends one token and gives the greedy successor. */
