@@ -12,9 +12,6 @@ import java.util.Optional;
  * <p>All methods throw {@link IllegalArgumentException}.
  */
 public final class OpChecks {
-  private static final List<Encoding> CACHES =
-      List.of(Encoding.F32, Encoding.F16, Encoding.BF16, new Encoding.Q8_0());
-
   private OpChecks() {}
 
   public static void embed(Tensor table, Tensor row, Tensor out) {
@@ -295,7 +292,11 @@ public final class OpChecks {
 
   private static void cache(String op, LatentCache cache) {
     Tensor entries = cache.entries();
-    check(CACHES.contains(entries.encoding()), op, "a cache is F32, F16, BF16 or Q8_0", entries);
+    check(
+        Encoding.caches().contains(entries.encoding()),
+        op,
+        "a cache is one of " + Encoding.caches().stream().map(Encoding::label).toList(),
+        entries);
     check(
         cache.pageTokens() > 0 && entries.rows() % cache.pageTokens() == 0,
         op,

@@ -83,6 +83,10 @@ final class VectorKernels implements CpuKernels {
       PlainDecode.fp8(at, w.scaleRow(row, tile), tile, from, count, out);
       return;
     }
+    if (w.encoding().equals(Encoding.E4M3)) { // of a cache, never of a weight
+      PlainDecode.e4m3(at, count, out);
+      return;
+    }
     try {
       long bytes = w.encoding().rowBytes(count);
       kernels.get(w.encoding()).decode(at, bytes, count, temporary, out);
