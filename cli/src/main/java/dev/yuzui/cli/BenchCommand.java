@@ -114,7 +114,7 @@ final class BenchCommand implements Callable<Integer> {
       paramLabel = "TYPE",
       converter = Ranges.CacheEncoding.class,
       defaultValue = "f16",
-      description = "f32, f16, bf16 or q8_0 (default: ${DEFAULT-VALUE}).")
+      description = "f32, f16, bf16, fp8 or q8_0 (default: ${DEFAULT-VALUE}).")
   private Encoding cacheEncoding;
 
   @Option(

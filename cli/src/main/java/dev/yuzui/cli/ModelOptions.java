@@ -54,7 +54,7 @@ final class ModelOptions {
       names = "--kv-cache-dtype",
       paramLabel = "TYPE",
       converter = Ranges.CacheEncoding.class,
-      description = "f32, f16, bf16 or q8_0 (default: f16).")
+      description = "f32, f16, bf16, fp8 or q8_0 (default: f16).")
   private Optional<Encoding> cacheEncoding = Optional.empty();
 
   @Option(

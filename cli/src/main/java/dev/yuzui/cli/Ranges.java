@@ -1,10 +1,11 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.spi.Encoding;
-import java.util.List;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.LongPredicate;
-import java.util.stream.Collectors;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
@@ -77,22 +78,26 @@ final class Ranges {
 
   /** The encodings a latent cache may have. */
   static final class CacheEncoding implements ITypeConverter<Encoding> {
-    private static final List<String> LABELS = List.of("f32", "f16", "bf16", "q8_0");
+    private static final Map<String, Encoding> BY_NAME = byName();
+
+    private static Map<String, Encoding> byName() {
+      Map<String, Encoding> names = new LinkedHashMap<>();
+      Encoding.caches().forEach(e -> names.put(e.label().toLowerCase(Locale.ROOT), e));
+      names.put("fp8", Encoding.E4M3);
+      return names;
+    }
 
     @Override
     public Encoding convert(String text) {
-      Optional<Encoding> encoding =
-          LABELS.contains(text.toLowerCase(java.util.Locale.ROOT))
-              ? Encoding.byLabel(text)
-              : Optional.empty();
-      return encoding.orElseThrow(
-          () ->
-              new TypeConversionException(
-                  "expected one of "
-                      + LABELS.stream().collect(Collectors.joining(", "))
-                      + ", found '"
-                      + text
-                      + "'"));
+      return Optional.ofNullable(BY_NAME.get(text.toLowerCase(Locale.ROOT)))
+          .orElseThrow(
+              () ->
+                  new TypeConversionException(
+                      "expected one of "
+                          + String.join(", ", BY_NAME.keySet())
+                          + ", found '"
+                          + text
+                          + "'"));
     }
   }
 

@@ -24,7 +24,7 @@ class UsageTest {
           generate -p x -b 0                | --batch-size     | 1 or more           | '0'
           generate -p x -t 0                | --threads        | 1 or more           | '0'
           generate -p x -t 1.5              | --threads        | a whole number      | '1.5'
-          generate -p x --kv-cache-dtype q4 | --kv-cache-dtype | f32, f16, bf16, q8_0| 'q4'
+          generate -p x --kv-cache-dtype q4 | --kv-cache-dtype | f32, f16, bf16, e4m3, q8_0, fp8| 'q4'
           generate -p x --temp hot          | --temp           | a number            | 'hot'
           generate -p x --temp -1           | --temp           | 0 (greedy) or more  | -1
           generate -p x --temp NaN          | --temp           | a number            | 'NaN'

@@ -15,7 +15,7 @@ import java.util.function.Consumer;
  * @param contextLength tokens of one sequence at most; 0 means the model's, at most {@value
  *     #DEFAULT_CONTEXT}
  * @param batchTokens tokens of one step at most; prompts are read in chunks of it
- * @param cacheEncoding F32, F16, BF16 or Q8_0
+ * @param cacheEncoding one of {@link Encoding#caches}
  * @param maxSequences sequences that hold cache at the same time
  * @param pageTokens cache entries of a page
  * @param log what was chosen and why, a line each

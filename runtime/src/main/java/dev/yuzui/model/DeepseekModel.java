@@ -56,10 +56,11 @@ public final class DeepseekModel {
     try (Scratch.Frame _ = s.scratch().frame()) {
       Tensor x = s.rows("residual", config.hiddenSize());
       s.ops().embed(embedding, s.batch().token(), x);
+      Residual residual = new Residual(s, x);
       for (TransformerBlock block : blocks) {
-        block.forward(s, x);
+        block.forward(s, residual);
       }
-      s.ops().rmsNorm(x, finalNorm.weight(), finalNorm.eps(), hidden);
+      residual.norm(s, finalNorm, hidden);
       project(s, hidden, head, logits);
     }
   }

@@ -19,16 +19,14 @@ record DeepseekMoe(
   record Experts(ExpertWeights gate, ExpertWeights up, ExpertWeights down) {}
 
   @Override
-  public Tensor forward(Step s, Tensor x) {
+  public void forward(Step s, Tensor x, Tensor out) {
     MoeGate.Routing r = gate.forward(s, x);
     ExpertExchange.Handle here = exchange.dispatch(s.ops(), x, r.ids(), r.weights());
     Tensor y = s.scratch().f32("expert_out", here.dispatch().slots(), x.cols()); // [T·K, H]
     s.ops()
         .expertFfn(
             here.x(), gateUpDown.gate(), gateUpDown.up(), gateUpDown.down(), here.dispatch(), y);
-    Tensor out = s.rows("moe_out", x.cols());
-    exchange.combine(s.ops(), y, here, out);
-    shared.ifPresent(mlp -> s.ops().add(out, mlp.forward(s, x), out));
-    return out;
+    shared.ifPresent(mlp -> mlp.forward(s, x, out));
+    exchange.combine(s.ops(), y, here, shared.map(_ -> out), out);
   }
 }

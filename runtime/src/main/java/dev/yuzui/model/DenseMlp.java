@@ -11,9 +11,9 @@ import dev.yuzui.spi.Tensor;
  */
 record DenseMlp(Tensor gate, Tensor up, Tensor down) implements FeedForward {
   @Override
-  public Tensor forward(Step s, Tensor x) {
+  public void forward(Step s, Tensor x, Tensor out) {
     Tensor h = s.rows("mlp_hidden", gate.rows());
     s.ops().gatedMlp(x, gate, up, h);
-    return s.matmul(h, down);
+    s.ops().matmul(h, down, out);
   }
 }

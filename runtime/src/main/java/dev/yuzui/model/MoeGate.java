@@ -19,10 +19,9 @@ record MoeGate(Tensor weight, Optional<Tensor> bias, GateRule rule) {
   record Routing(Tensor ids, Tensor weights) {}
 
   Routing forward(Step s, Tensor x) {
-    Tensor logits = s.matmul(x, weight); // [T, E]
     Tensor ids = s.scratch().i32("expert_ids", s.tokens(), rule.used());
     Tensor weights = s.rows("expert_weights", rule.used());
-    s.ops().route(logits, bias, rule, s.batch(), ids, weights);
+    s.ops().gate(x, weight, bias, rule, s.batch(), ids, weights);
     return new Routing(ids, weights);
   }
 }

@@ -33,8 +33,8 @@ record MultiHeadLatentAttention(
     record LowRank(Tensor a, Norm norm, Tensor b) implements Query {}
   }
 
-  /** x [T, H], already normalised; gives [T, H]. */
-  Tensor forward(Step s, Tensor x) {
+  /** x [T, H], already normalised; y [T, H]. */
+  void forward(Step s, Tensor x, Tensor y) {
     Ops ops = s.ops();
     LatentCache cache = s.cache().layer(layer);
     Tensor q = // [T, N·(P+R)]
@@ -43,14 +43,22 @@ record MultiHeadLatentAttention(
           case Query.LowRank(Tensor a, Norm norm, Tensor b) ->
               s.matmul(s.norm(norm, s.matmul(x, a)), b);
         };
-    ops.rope(q, shape.nope(), shape.heads(), s.ropeTable(), s.batch(), q, shape.nope());
     Tensor kv = s.matmul(x, kvA); // [T, Lkv+R]
-    ops.appendLatent(kv, kvNorm.weight(), kvNorm.eps(), s.ropeTable(), cache, s.batch());
+    ops.ropeAppend(
+        q,
+        shape.nope(),
+        shape.heads(),
+        kv,
+        kvNorm.weight(),
+        kvNorm.eps(),
+        s.ropeTable(),
+        cache,
+        s.batch());
     Tensor o = s.rows("attn_heads", (long) shape.heads() * shape.value()); // [T, N·V]
     switch (s.form()) {
       case ABSORBED -> ops.mlaAbsorbed(q, cache, keyUp, valueUp, shape, s.batch(), o);
       case PREFILL -> ops.mlaPrefill(q, cache, keyUp, valueUp, shape, s.batch(), o);
     }
-    return s.matmul(o, out);
+    ops.matmul(o, out, y);
   }
 }

@@ -34,9 +34,9 @@ record MultiTokenPredictor(
       s.ops().embed(embedding, s.batch().token(), e);
       Tensor both = s.rows("mtp_both", 2 * hidden.cols());
       s.ops().concat(s.norm(embeddingNorm, e), s.norm(hiddenNorm, hidden), both);
-      Tensor x = s.matmul(both, projection);
+      Residual x = new Residual(s, s.matmul(both, projection));
       block.forward(s, x);
-      s.ops().rmsNorm(x, norm.weight(), norm.eps(), state);
+      x.norm(s, norm, state);
     }
   }
 }

@@ -1,19 +1,17 @@
 package dev.yuzui.model;
 
 import dev.yuzui.spi.Scratch;
-import dev.yuzui.spi.Tensor;
 
 /** x += attention(norm(x)); x += ffn(norm(x)). */
 record TransformerBlock(
     Norm attnNorm, MultiHeadLatentAttention attention, Norm ffnNorm, FeedForward ffn) {
 
-  /** In place on x [T, H]. */
-  void forward(Step s, Tensor x) {
+  void forward(Step s, Residual x) {
     try (Scratch.Frame _ = s.scratch().frame()) {
-      s.ops().add(x, attention.forward(s, s.norm(attnNorm, x)), x);
+      attention.forward(s, x.norm(s, attnNorm), x.update());
     }
     try (Scratch.Frame _ = s.scratch().frame()) {
-      s.ops().add(x, ffn.forward(s, s.norm(ffnNorm, x)), x);
+      ffn.forward(s, x.norm(s, ffnNorm), x.update());
     }
   }
 }

@@ -3,6 +3,7 @@ package dev.yuzui.parallel;
 import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Tensor;
+import java.util.Optional;
 
 /**
  * The object between the gate and the expert FFN. With one rank it is a permutation; with several
@@ -26,8 +27,11 @@ public interface ExpertExchange {
    */
   Handle dispatch(Ops ops, Tensor x, Tensor ids, Tensor weights);
 
-  /** out[t] = Σk weights[t,k] · y[row of (t,k)]. y [T·K, H], out [T, H]. */
-  void combine(Ops ops, Tensor y, Handle handle, Tensor out);
+  /**
+   * out[t] = base[t] + Σk weights[t,k] · y[row of (t,k)]. y [T·K, H]; base, which may be out, and
+   * out [T, H].
+   */
+  void combine(Ops ops, Tensor y, Handle handle, Optional<Tensor> base, Tensor out);
 
   /** All experts on one device. */
   static ExpertExchange local(int experts) {

@@ -4,6 +4,7 @@ import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.Tensor;
+import java.util.Optional;
 
 /** One rank: nothing moves, rows are found through the sorted slots. */
 record LocalExchange(int experts) implements ExpertExchange {
@@ -23,7 +24,7 @@ record LocalExchange(int experts) implements ExpertExchange {
   }
 
   @Override
-  public void combine(Ops ops, Tensor y, Handle handle, Tensor out) {
-    ops.combine(y, handle.dispatch(), handle.weights(), out);
+  public void combine(Ops ops, Tensor y, Handle handle, Optional<Tensor> base, Tensor out) {
+    ops.combine(y, handle.dispatch(), handle.weights(), base, out);
   }
 }

@@ -105,6 +105,7 @@ public final class Dequantizer {
       case F32 -> src.get(FLOAT, b);
       case F16 -> half(src, b);
       case BF16 -> Float.intBitsToFloat(src.get(SHORT, b) << 16);
+      case E4M3 -> e4m3(src.get(ValueLayout.JAVA_BYTE, b));
       case I32 -> src.get(INT, b);
     };
   }

@@ -2,6 +2,7 @@ package dev.yuzui.spi;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * How the numbers of a tensor lie in memory: layout facts only, no arithmetic ({@link Dequantizer}
@@ -15,6 +16,9 @@ public sealed interface Encoding {
   Encoding BF16 = new Plain(Scalar.BF16);
   Encoding I32 = new Plain(Scalar.I32);
   Encoding FP8 = new Fp8Tiled(128);
+
+  /** float8_e4m3fn without a scale: what a latent cache may be kept in. */
+  Encoding E4M3 = new Plain(Scalar.E4M3);
 
   /** Elements of one block along a row; a row's length is a multiple of it. */
   int blockElements();
@@ -257,8 +261,15 @@ public sealed interface Encoding {
         new IQ4_XS());
   }
 
-  /** The encoding called {@code label}, in any case. */
+  /** Every encoding a latent cache may have. */
+  static List<Encoding> caches() {
+    return List.of(F32, F16, BF16, E4M3, new Q8_0());
+  }
+
+  /** The encoding of a tensor or a cache that is called {@code label}, in any case. */
   static Optional<Encoding> byLabel(String label) {
-    return all().stream().filter(e -> e.label().equalsIgnoreCase(label)).findFirst();
+    return Stream.concat(all().stream(), caches().stream())
+        .filter(e -> e.label().equalsIgnoreCase(label))
+        .findFirst();
   }
 }

@@ -12,9 +12,6 @@ import java.util.Optional;
  * <p>All methods throw {@link IllegalArgumentException}.
  */
 public final class OpChecks {
-  private static final List<Encoding> CACHES =
-      List.of(Encoding.F32, Encoding.F16, Encoding.BF16, new Encoding.Q8_0());
-
   private OpChecks() {}
 
   public static void embed(Tensor table, Tensor row, Tensor out) {
@@ -40,6 +37,16 @@ public final class OpChecks {
     sameShape("add", a, out);
     apartOrSame("add", out, a);
     apartOrSame("add", out, b);
+  }
+
+  public static void addRmsNorm(Tensor x, Tensor y, Tensor weight, Tensor out) {
+    String op = "addRmsNorm";
+    encoding(op, Encoding.F32, x, y, weight, out);
+    sameShape(op, x, y);
+    sameShape(op, x, out);
+    check(weight.rows() == 1 && weight.cols() == x.cols(), op, "not [1, H]", weight, x);
+    apart(op, out, x, y, weight);
+    apart(op, x, y, weight);
   }
 
   public static void concat(Tensor a, Tensor b, Tensor out) {
@@ -86,22 +93,52 @@ public final class OpChecks {
 
   public static void rope(
       Tensor x, int xOffset, int heads, Tensor table, StepBatch batch, Tensor out, int outOffset) {
-    encoding("rope", Encoding.F32, x, table, out);
-    batch("rope", batch, x, out);
-    check(table.cols() % 2 == 0, "rope", "pairs need an even number of columns", table);
-    perHead("rope", x, xOffset, table.cols(), heads);
-    perHead("rope", out, outOffset, table.cols(), heads);
+    rope("rope", x, xOffset, heads, table, batch, out, outOffset);
+  }
+
+  private static void rope(
+      String op,
+      Tensor x,
+      int xOffset,
+      int heads,
+      Tensor table,
+      StepBatch batch,
+      Tensor out,
+      int outOffset) {
+    encoding(op, Encoding.F32, x, table, out);
+    batch(op, batch, x, out);
+    check(table.cols() % 2 == 0, op, "pairs need an even number of columns", table);
+    perHead(op, x, xOffset, table.cols(), heads);
+    perHead(op, out, outOffset, table.cols(), heads);
     if (xOffset == outOffset) {
-      apartOrSame("rope", out, x);
+      apartOrSame(op, out, x);
     } else {
-      apart("rope", out, x);
+      apart(op, out, x);
     }
-    apart("rope", out, table);
+    apart(op, out, table);
+  }
+
+  public static void ropeAppend(
+      Tensor q,
+      int qOffset,
+      int heads,
+      Tensor kv,
+      Tensor norm,
+      Tensor table,
+      LatentCache cache,
+      StepBatch batch) {
+    rope("ropeAppend", q, qOffset, heads, table, batch, q, qOffset);
+    appendLatent("ropeAppend", kv, norm, table, cache, batch);
+    apart("ropeAppend", q, kv, norm, cache.entries());
   }
 
   public static void appendLatent(
       Tensor kv, Tensor norm, Tensor table, LatentCache cache, StepBatch batch) {
-    String op = "appendLatent";
+    appendLatent("appendLatent", kv, norm, table, cache, batch);
+  }
+
+  private static void appendLatent(
+      String op, Tensor kv, Tensor norm, Tensor table, LatentCache cache, StepBatch batch) {
     encoding(op, Encoding.F32, kv, norm, table);
     cache(op, cache);
     batch(op, batch, kv);
@@ -153,16 +190,47 @@ public final class OpChecks {
       StepBatch batch,
       Tensor ids,
       Tensor weights) {
-    encoding("route", Encoding.F32, logits, weights);
-    encoding("route", Encoding.I32, ids);
-    batch("route", batch, logits, ids, weights);
+    encoding("route", Encoding.F32, logits);
+    batch("route", batch, logits);
     width("route", "E", rule.experts(), logits);
-    width("route", "K", rule.used(), ids);
-    width("route", "K", rule.used(), weights);
+    choice("route", bias, rule, batch, ids, weights);
+    apart("route", ids, logits);
+    apart("route", weights, logits);
+  }
+
+  public static void gate(
+      Tensor x,
+      Tensor w,
+      Optional<Tensor> bias,
+      GateRule rule,
+      StepBatch batch,
+      Tensor ids,
+      Tensor weights) {
+    encoding("gate", Encoding.F32, x);
+    weight("gate", w);
+    batch("gate", batch, x);
+    shape("gate", "[E, H]", rule.experts(), x.cols(), w);
+    choice("gate", bias, rule, batch, ids, weights);
+    apart("gate", ids, x, w);
+    apart("gate", weights, x, w);
+  }
+
+  private static void choice(
+      String op,
+      Optional<Tensor> bias,
+      GateRule rule,
+      StepBatch batch,
+      Tensor ids,
+      Tensor weights) {
+    encoding(op, Encoding.F32, weights);
+    encoding(op, Encoding.I32, ids);
+    batch(op, batch, ids, weights);
+    width(op, "K", rule.used(), ids);
+    width(op, "K", rule.used(), weights);
     bias.ifPresent(
         b -> {
-          encoding("route", Encoding.F32, b);
-          shape("route", "[1, E]", 1, rule.experts(), b);
+          encoding(op, Encoding.F32, b);
+          shape(op, "[1, E]", 1, rule.experts(), b);
         });
     if (rule.groups() < 1
         || rule.experts() % rule.groups() != 0
@@ -171,11 +239,10 @@ public final class OpChecks {
         || rule.used() < 1
         || rule.used() > rule.experts() / rule.groups() * rule.groupsUsed()) {
       throw new IllegalArgumentException(
-          "route: %d experts in %d groups cannot give %d experts of %d groups"
-              .formatted(rule.experts(), rule.groups(), rule.used(), rule.groupsUsed()));
+          "%s: %d experts in %d groups cannot give %d experts of %d groups"
+              .formatted(op, rule.experts(), rule.groups(), rule.used(), rule.groupsUsed()));
     }
-    apart("route", ids, logits);
-    apart("route", weights, logits);
+    apart(op, ids, weights);
   }
 
   public static void permute(Tensor ids, Dispatch out) {
@@ -197,7 +264,8 @@ public final class OpChecks {
     apart(op, out, x);
   }
 
-  public static void combine(Tensor y, Dispatch dispatch, Tensor weights, Tensor out) {
+  public static void combine(
+      Tensor y, Dispatch dispatch, Tensor weights, Optional<Tensor> base, Tensor out) {
     encoding("combine", Encoding.F32, y, weights, out);
     dispatch("combine", dispatch);
     check(y.rows() == dispatch.slots(), "combine", "y needs T·K rows", y, dispatch.slot());
@@ -205,6 +273,28 @@ public final class OpChecks {
     shape("combine", "[T, K]", tokens(dispatch), dispatch.used(), weights);
     check(out.rows() == weights.rows(), "combine", "rows differ", weights, out);
     apart("combine", out, y, weights);
+    base.ifPresent(
+        b -> {
+          encoding("combine", Encoding.F32, b);
+          sameShape("combine", b, out);
+          apartOrSame("combine", out, b);
+        });
+  }
+
+  public static void topK(Tensor logits, Tensor ids, Tensor values) {
+    encoding("topK", Encoding.F32, logits, values);
+    encoding("topK", Encoding.I32, ids);
+    sameShape("topK", ids, values);
+    check(ids.rows() == logits.rows(), "topK", "rows differ", logits, ids);
+    long most = Math.min(Ops.MAX_TOP_K, logits.cols());
+    check(
+        ids.cols() >= 1 && ids.cols() <= most,
+        "topK",
+        "k must be 1 to %d, is %d".formatted(most, ids.cols()),
+        logits,
+        ids);
+    apart("topK", ids, logits, values);
+    apart("topK", values, logits);
   }
 
   public static void expertFfn(
@@ -295,7 +385,11 @@ public final class OpChecks {
 
   private static void cache(String op, LatentCache cache) {
     Tensor entries = cache.entries();
-    check(CACHES.contains(entries.encoding()), op, "a cache is F32, F16, BF16 or Q8_0", entries);
+    check(
+        Encoding.caches().contains(entries.encoding()),
+        op,
+        "a cache is one of " + Encoding.caches().stream().map(Encoding::label).toList(),
+        entries);
     check(
         cache.pageTokens() > 0 && entries.rows() % cache.pageTokens() == 0,
         op,

@@ -27,6 +27,13 @@ public interface Ops {
   /** out = a + b, element by element; {@code out} may be {@code a} or {@code b}. */
   void add(Tensor a, Tensor b, Tensor out);
 
+  /** x = x + y, then out = rmsNorm(x). x, y, out [T, H], all apart; weight F32 [1, H]. */
+  default void addRmsNorm(Tensor x, Tensor y, Tensor weight, float eps, Tensor out) {
+    OpChecks.addRmsNorm(x, y, weight, out);
+    add(x, y, x);
+    rmsNorm(x, weight, eps, out);
+  }
+
   /** out[t] = [a[t]; b[t]]. a [T, A], b [T, B], out [T, A+B]. */
   void concat(Tensor a, Tensor b, Tensor out);
 
@@ -64,6 +71,25 @@ public interface Ops {
    */
   void appendLatent(
       Tensor kv, Tensor norm, float eps, Tensor table, LatentCache cache, StepBatch batch);
+
+  /**
+   * {@link #rope} of q in place, from {@code qOffset} of each head on, and {@link #appendLatent} of
+   * kv.
+   */
+  default void ropeAppend(
+      Tensor q,
+      int qOffset,
+      int heads,
+      Tensor kv,
+      Tensor norm,
+      float eps,
+      Tensor table,
+      LatentCache cache,
+      StepBatch batch) {
+    OpChecks.ropeAppend(q, qOffset, heads, kv, norm, table, cache, batch);
+    rope(q, qOffset, heads, table, batch, q, qOffset);
+    appendLatent(kv, norm, eps, table, cache, batch);
+  }
 
   /**
    * Absorbed attention: out[t,n] = softmax(q[t,n]·[c;k]ᵀ·scale)·c over the first kvLength[t]
@@ -133,6 +159,23 @@ public interface Ops {
       Tensor ids,
       Tensor weights);
 
+  /** {@link #route} of the logits x·wᵀ. x [T, H], w [E, H]. */
+  default void gate(
+      Tensor x,
+      Tensor w,
+      Optional<Tensor> bias,
+      GateRule rule,
+      StepBatch batch,
+      Tensor ids,
+      Tensor weights) {
+    OpChecks.gate(x, w, bias, rule, batch, ids, weights);
+    try (var frame = scratch().frame()) {
+      Tensor logits = scratch().f32("router_logits", x.rows(), w.rows());
+      matmul(x, w, logits);
+      route(logits, bias, rule, batch, ids, weights);
+    }
+  }
+
   /** Sorts the slots of {@code ids} (I32 [T, K]) by expert into {@code out}. */
   void permute(Tensor ids, Dispatch out);
 
@@ -151,10 +194,10 @@ public interface Ops {
   void groupedMatmul(Tensor x, Gather gather, ExpertWeights w, Dispatch dispatch, Tensor out);
 
   /**
-   * out[t] = Σk weights[t,k] · y[place[t·K+k]], summed in order of k; a padding row gives zeros. y
-   * [T·K, H].
+   * out[t] = base[t] + Σk weights[t,k] · y[place[t·K+k]], summed in order of k; without a base, 0
+   * stands for it. y [T·K, H]; base [T, H] may be {@code out}.
    */
-  void combine(Tensor y, Dispatch dispatch, Tensor weights, Tensor out);
+  void combine(Tensor y, Dispatch dispatch, Tensor weights, Optional<Tensor> base, Tensor out);
 
   /** out[i] = down(silu(gate x)·(up x)) for each sorted place. x [T, H], out [T·K, H]. */
   default void expertFfn(
@@ -173,6 +216,21 @@ public interface Ops {
       groupedMatmul(g, Gather.IN_PLACE, down, dispatch, out);
     }
   }
+
+  // ---- sampling ---------------------------------------------------------------------------------
+
+  /** Most of a row that {@link #topK} picks. */
+  int MAX_TOP_K = 128;
+
+  /**
+   * The k largest numbers of each row, largest first, ties to the lower column; NaN counts and
+   * comes back as −∞.
+   *
+   * @param logits [M, V]
+   * @param ids I32 [M, k], their columns; 1 ≤ k ≤ min(V, {@value #MAX_TOP_K})
+   * @param values [M, k]
+   */
+  void topK(Tensor logits, Tensor ids, Tensor values);
 
   // ---- fused forms ------------------------------------------------------------------------------
 

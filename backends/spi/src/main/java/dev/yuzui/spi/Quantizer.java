@@ -11,11 +11,11 @@ public final class Quantizer {
   private Quantizer() {}
 
   /**
-   * Encodes {@code count} numbers, whole blocks, at byte {@code at} of {@code dst}. F16 and BF16
-   * round to nearest even; Q8_0 has d = max|x|/127 as F16 and q = round(x/d) with ties away from
-   * zero, as ggml.
+   * Encodes {@code count} numbers, whole blocks, at byte {@code at} of {@code dst}. F16, BF16 and
+   * E4M3 round to nearest even; Q8_0 has d = max|x|/127 as F16 and q = round(x/d) with ties away
+   * from zero, as ggml.
    *
-   * @throws IllegalArgumentException for encodings other than F32, F16, BF16 and Q8_0
+   * @throws IllegalArgumentException for encodings other than F32, F16, BF16, E4M3 and Q8_0
    */
   public static void encode(
       Encoding encoding, float[] x, int xOffset, int count, MemorySegment dst, long at) {
@@ -27,6 +27,7 @@ public final class Quantizer {
             case F32 -> dst.set(Dequantizer.FLOAT, at + 4L * i, v);
             case F16 -> dst.set(Dequantizer.SHORT, at + 2L * i, Float.floatToFloat16(v));
             case BF16 -> dst.set(Dequantizer.SHORT, at + 2L * i, bf16(v));
+            case E4M3 -> dst.set(ValueLayout.JAVA_BYTE, at + i, e4m3(v));
             case I32 -> throw new IllegalArgumentException("numbers are not stored as I32");
           }
         }
@@ -47,6 +48,19 @@ public final class Quantizer {
       return (short) (bits >>> 16 | 0x40);
     }
     return (short) (bits + 0x7fff + (bits >>> 16 & 1) >>> 16);
+  }
+
+  /** The float8_e4m3fn code nearest to {@code v}, ties to even, beyond ±448 that; NaN stays NaN. */
+  public static byte e4m3(float v) {
+    int sign = Float.floatToRawIntBits(v) >>> 24 & 0x80;
+    if (Float.isNaN(v)) {
+      return (byte) (sign | 0x7f);
+    }
+    float size = Math.min(Math.abs(v), 448);
+    // numbers below 2^−6 share its steps of 2^−9; a carry into the exponent is what rounding up is
+    int exponent = Math.max(Math.getExponent(size), -6);
+    int steps = (int) Math.rint(Math.scalb((double) size, 3 - exponent));
+    return (byte) (sign | (exponent + 6 << 3) + steps);
   }
 
   private static void q8Block(float[] x, int o, MemorySegment dst, long at) {

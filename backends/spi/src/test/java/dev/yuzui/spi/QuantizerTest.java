@@ -47,6 +47,26 @@ class QuantizerTest {
     assertTrue(Float.isNaN(nan));
   }
 
+  @Test
+  void e4m3IsTheNearestCode() {
+    for (int code = 0; code < 0xff; code++) { // but for the second NaN
+      float v = Dequantizer.e4m3((byte) code);
+      assertEquals((byte) code, Quantizer.e4m3(v), () -> "of its own value " + v);
+    }
+    for (int code = 0; code < 0x7e; code++) {
+      float low = Dequantizer.e4m3((byte) code);
+      float high = Dequantizer.e4m3((byte) (code + 1));
+      float middle = (low + high) / 2;
+      assertEquals((byte) (code + (code & 1)), Quantizer.e4m3(middle), "tie to even");
+      assertEquals((byte) code, Quantizer.e4m3(Math.nextDown(middle)));
+      assertEquals((byte) (code + 1), Quantizer.e4m3(Math.nextUp(middle)));
+      assertEquals((byte) (code + 1 | 0x80), Quantizer.e4m3(-Math.nextUp(middle)));
+    }
+    assertEquals((byte) 0x7e, Quantizer.e4m3(1e9f), "at most 448");
+    assertEquals((byte) 0xfe, Quantizer.e4m3(Float.NEGATIVE_INFINITY), "at least -448");
+    assertEquals((byte) 0, Quantizer.e4m3(Float.MIN_VALUE));
+  }
+
   @Provide
   Arbitrary<float[]> block() {
     return Arbitraries.floats().between(-1000, 1000).array(float[].class).ofSize(32);

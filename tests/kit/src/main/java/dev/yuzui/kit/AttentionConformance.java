@@ -74,7 +74,8 @@ public abstract class AttentionConformance extends Conformance {
     return steps()
         .flatMap(
             a ->
-                Stream.of("F32", "F16", "BF16", "Q8_0")
+                Encoding.caches().stream()
+                    .map(Encoding::label)
                     .map(
                         e ->
                             Arguments.of(
@@ -114,7 +115,7 @@ public abstract class AttentionConformance extends Conformance {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"F32", "F16", "BF16", "Q8_0"})
+  @ValueSource(strings = {"F32", "F16", "BF16", "E4M3", "Q8_0"})
   void manyHeads(String encoding) {
     decode(
         paged(
@@ -144,7 +145,7 @@ public abstract class AttentionConformance extends Conformance {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"F32", "Q8_0"})
+  @ValueSource(strings = {"F32", "E4M3", "Q8_0"})
   void atTheSizeOfV2Lite(String encoding) {
     LatentCase c =
         paged(
@@ -225,7 +226,7 @@ public abstract class AttentionConformance extends Conformance {
 
   /** Drafts are appended, refused, and overwritten: nothing of them may be seen. */
   @ParameterizedTest
-  @CsvSource({"F32, 2e-5", "F16, 2e-3", "BF16, 2e-2", "Q8_0, 2e-2"})
+  @CsvSource({"F32, 2e-5", "F16, 2e-3", "BF16, 2e-2", "E4M3, 2e-1", "Q8_0, 2e-2"})
   void rollbackIsAShorterLength(String encoding, double epsilon) {
     int page = 4;
     int[][] pages = {{2, 0, 1}, {5, 3, 4}};
@@ -245,7 +246,7 @@ public abstract class AttentionConformance extends Conformance {
           StepBatch second = b.step(Steps.of(page, accepted));
           LatentCache cache =
               b.cache(
-                  Encoding.byLabel(encoding).orElseThrow(),
+                  cacheEncoding(encoding),
                   Values.normal(6 * page, SMALL.entry(), 17),
                   page,
                   Tolerance.ofRow(encoding.equals("F32") ? 1e-6 : 1e-2));
@@ -291,7 +292,7 @@ public abstract class AttentionConformance extends Conformance {
     int pool = first.size() * Math.max(1, Math.ceilDiv(longest, page));
     Steps.Step a = Steps.step(tokens, page, pool, 1, first);
     Steps.Step c = Steps.step(tokens, page, pool, 2, second);
-    Encoding e = Encoding.byLabel(encoding).orElseThrow();
+    Encoding e = cacheEncoding(encoding);
     return new LatentCase(rig.arena(), shape, e, Steps.of(page, a, c), a, c, pool);
   }
 

@@ -1,6 +1,8 @@
 package dev.yuzui.kit;
 
 import dev.yuzui.spi.BackendProvider;
+import dev.yuzui.spi.Encoding;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.AfterParameterizedClassInvocation;
 import org.junit.jupiter.params.BeforeParameterizedClassInvocation;
@@ -20,6 +22,15 @@ public abstract class Conformance {
   @BeforeParameterizedClassInvocation
   void openRig() {
     rig = Rig.open(provider);
+  }
+
+  /** The encoding called {@code label}; aborts the test where the backend keeps no such cache. */
+  Encoding cacheEncoding(String label) {
+    Encoding encoding = Encoding.byLabel(label).orElseThrow();
+    Assumptions.assumeTrue(
+        rig.backend().capabilities().caches().contains(encoding),
+        () -> provider.name() + " keeps no cache in " + label);
+    return encoding;
   }
 
   @AfterParameterizedClassInvocation

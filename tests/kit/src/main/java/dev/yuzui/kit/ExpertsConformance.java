@@ -223,9 +223,33 @@ public abstract class ExpertsConformance extends Conformance {
           Tensor out = b.output("out", 3, 1, near(wanted, relative(1e-6)));
           return ops -> {
             ops.permute(ids, dispatch);
-            ops.combine(y, dispatch, weights, out);
+            ops.combine(y, dispatch, weights, Optional.empty(), out);
           };
         });
+  }
+
+  @ParameterizedTest
+  @MethodSource("choices")
+  void combineOnABase(int tokens, int experts, int used, int padding, String shape) {
+    Values chosen = ids(tokens, experts, used, padding, shape);
+    Values bases = Values.normal(tokens, 37, 9);
+    for (boolean inPlace : new boolean[] {false, true}) {
+      rig.compare(
+          b -> {
+            Tensor ids = b.integers("ids", chosen);
+            Dispatch dispatch = b.dispatch(experts, tokens, used);
+            Tensor y = b.input("y", Values.normal(tokens * used, 37, 5));
+            Tensor weights = b.input("weights", Values.normal(tokens, used, 6));
+            Tolerance tolerance = ofRow(1e-6 * (used + 1));
+            Tensor out =
+                inPlace ? b.inOut("out", bases, tolerance) : b.output("out", tokens, 37, tolerance);
+            Tensor base = inPlace ? out : b.input("base", bases);
+            return ops -> {
+              ops.permute(ids, dispatch);
+              ops.combine(y, dispatch, weights, Optional.of(base), out);
+            };
+          });
+    }
   }
 
   @ParameterizedTest
@@ -241,7 +265,7 @@ public abstract class ExpertsConformance extends Conformance {
           Tensor out = b.output("out", tokens, 37, ofRow(1e-6 * used));
           return ops -> {
             ops.permute(ids, dispatch);
-            ops.combine(y, dispatch, weights, out);
+            ops.combine(y, dispatch, weights, Optional.empty(), out);
           };
         });
   }
@@ -326,7 +350,7 @@ public abstract class ExpertsConformance extends Conformance {
               ops.route(logits, Optional.empty(), rule, batch, ids, weights);
               ops.permute(ids, dispatch);
               ops.expertFfn(x, g, u, d, dispatch, y);
-              ops.combine(y, dispatch, weights, out);
+              ops.combine(y, dispatch, weights, Optional.empty(), out);
             }
           };
         });

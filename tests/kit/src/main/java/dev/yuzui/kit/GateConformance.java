@@ -3,6 +3,7 @@ package dev.yuzui.kit;
 import static dev.yuzui.kit.Tolerance.near;
 import static dev.yuzui.kit.Tolerance.relative;
 
+import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.GateRule.GroupScore;
 import dev.yuzui.spi.GateRule.Scoring;
@@ -83,12 +84,17 @@ public abstract class GateConformance extends Conformance {
         });
   }
 
-  private void routes(GateRule rule, boolean biased, int tokens, int padding, Values logits) {
-    // a bias that reorders experts, yet never by as little as a rounding
-    float[] bias = new float[rule.experts()];
-    for (int e = 0; e < bias.length; e++) {
+  /** Reorders experts, yet never by as little as a rounding. */
+  private static float[] bias(int experts) {
+    float[] bias = new float[experts];
+    for (int e = 0; e < experts; e++) {
       bias[e] = 0.037f * (e * 7 % 11 - 5);
     }
+    return bias;
+  }
+
+  private void routes(GateRule rule, boolean biased, int tokens, int padding, Values logits) {
+    float[] bias = bias(rule.experts());
     rig.compare(
         b -> {
           Tensor in = b.input("logits", logits);
@@ -98,6 +104,66 @@ public abstract class GateConformance extends Conformance {
           Tensor ids = b.integerOutput("ids", tokens, rule.used());
           Tensor weights = b.output("weights", tokens, rule.used(), relative(1e-5));
           return ops -> ops.route(in, extra, rule, batch, ids, weights);
+        });
+  }
+
+  /** The router's product is the identity's, so that the logits are exactly what was drawn. */
+  @ParameterizedTest
+  @CsvSource({
+    // T, padding, E, K, groups, groups used, biased
+    "1, 0, 64, 6, 1, 1, false",
+    "1, 0, 256, 8, 8, 4, true",
+    "5, 2, 12, 4, 3, 2, true",
+    "8, 0, 64, 6, 1, 1, true",
+    "19, 3, 160, 6, 8, 3, false"
+  })
+  void gateIsTheProductAndTheChoice(
+      int tokens, int padding, int experts, int used, int groups, int kept, boolean biased) {
+    for (Scoring scoring : Scoring.values()) {
+      GateRule rule =
+          new GateRule(
+              scoring, experts, used, groups, kept, GroupScore.TOP2_SUM, biased, biased ? 2.5f : 1);
+      float[] identity = new float[experts * experts];
+      for (int e = 0; e < experts; e++) {
+        identity[e * experts + e] = 1;
+      }
+      float[] bias = bias(experts);
+      rig.compare(
+          b -> {
+            Tensor x = b.input("x", distinct(tokens, experts));
+            Tensor w =
+                b.weight(
+                    Weights.of(rig.arena(), "router", Encoding.F32, experts, experts, identity));
+            Optional<Tensor> extra =
+                biased ? Optional.of(b.vector(rig.arena(), "bias", bias)) : Optional.empty();
+            StepBatch batch = b.step(Steps.plain(tokens, padding));
+            Tensor ids = b.integerOutput("ids", tokens, used);
+            Tensor weights = b.output("weights", tokens, used, relative(1e-5));
+            return ops -> ops.gate(x, w, extra, rule, batch, ids, weights);
+          });
+    }
+  }
+
+  /** With a router of random numbers the weights follow the product; all experts are picked. */
+  @ParameterizedTest
+  @CsvSource({"1, 0, 2048, 6, F32", "8, 1, 333, 5, F32", "9, 0, 64, 7, BF16", "3, 0, 7168, 8, F32"})
+  void gateOfEveryWidth(int tokens, int padding, int h, int experts, String encoding) {
+    GateRule rule = new GateRule(Scoring.SIGMOID, experts, experts, 1, 1, GroupScore.MAX, true, 1);
+    // a bias far apart fixes the order, whatever the logits
+    float[] bias = new float[experts];
+    for (int e = 0; e < experts; e++) {
+      bias[e] = 2 * (e * 3 % experts);
+    }
+    var router = rig.weight(Encoding.byLabel(encoding).orElseThrow(), experts, h, 5);
+    rig.compare(
+        b -> {
+          Tensor x = b.input("x", Values.normal(tokens, h, 3, 0, 0.05));
+          Tensor w = b.weight(router);
+          Tensor extra = b.vector(rig.arena(), "bias", bias);
+          StepBatch batch = b.step(Steps.plain(tokens, padding));
+          Tensor ids = b.integerOutput("ids", tokens, experts);
+          Tensor weights = b.output("weights", tokens, experts, relative(1e-4));
+          return ops -> ops.gate(x, w, Optional.of(extra), rule, batch, ids, weights);
         });
   }
 

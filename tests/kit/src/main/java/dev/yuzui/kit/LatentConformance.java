@@ -136,10 +136,11 @@ public abstract class LatentConformance extends Conformance {
     "F32, 5, 2, 1", "F32, 48, 16, 16", "F32, 512, 64, 64",
     "F16, 5, 2, 3", "F16, 48, 16, 16", "F16, 512, 64, 64",
     "BF16, 5, 2, 1", "BF16, 48, 16, 16", "BF16, 512, 64, 64",
+    "E4M3, 5, 2, 3", "E4M3, 48, 16, 16", "E4M3, 512, 64, 64",
     "Q8_0, 24, 8, 1", "Q8_0, 48, 16, 16", "Q8_0, 512, 64, 64"
   })
   void appendReachesEachEntryAcrossPages(String label, int kvLora, int rope, int page) {
-    Encoding encoding = Encoding.byLabel(label).orElseThrow();
+    Encoding encoding = cacheEncoding(label);
     HostTensor table = table(200, rope, 0.7);
     HostTensor norm = rig.weight(Encoding.F32, 1, kvLora, 3);
     int longest = 140;
@@ -159,6 +160,40 @@ public abstract class LatentConformance extends Conformance {
           LatentCache cache =
               b.cache(encoding, before, page, Tolerance.stored(encoding, 12 * (kvLora + rope)));
           return ops -> ops.appendLatent(kv, weight, 1e-6f, angles, cache, batch);
+        });
+  }
+
+  /** The two halves of {@code ropeAppend} at once; drafts, a second sequence and padding. */
+  @ParameterizedTest
+  @CsvSource({
+    // encoding, heads, nope, Lkv, R, page
+    "F32, 3, 5, 5, 2, 1", "F32, 16, 128, 512, 64, 64", "F16, 16, 128, 512, 64, 64",
+    "BF16, 2, 0, 48, 16, 16", "E4M3, 4, 128, 512, 64, 64", "Q8_0, 4, 8, 48, 16, 16"
+  })
+  void ropeAppendTurnsQueriesAndStoresEntries(
+      String label, int heads, int nope, int kvLora, int rope, int page) {
+    Encoding encoding = cacheEncoding(label);
+    HostTensor table = table(200, rope, 0.7);
+    HostTensor norm = rig.weight(Encoding.F32, 1, kvLora, 3);
+    int pool = 2 * Math.ceilDiv(140, page) + 2;
+    Steps steps =
+        Steps.of(
+            page,
+            Steps.step(9, page, pool, 5, List.of(span(0, 5), span(130, 3))),
+            Steps.step(9, page, pool, 6, List.of(span(61, 4), span(0, 1))));
+    Values before = Values.normal(pool * page, kvLora + rope, 7);
+    rig.compare(
+        b -> {
+          // padding rows of q may hold anything: five rows are real in both variants
+          Tensor q =
+              b.inOut("q", Values.normal(9, heads * (nope + rope), 4), 5, Tolerance.absolute(4e-6));
+          Tensor kv = b.input("kv", Values.normal(9, kvLora + rope, 8, 0.3, 2));
+          Tensor weight = b.weight(norm);
+          Tensor angles = b.weight(table);
+          StepBatch batch = b.step(steps);
+          LatentCache cache =
+              b.cache(encoding, before, page, Tolerance.stored(encoding, 9 * (kvLora + rope)));
+          return ops -> ops.ropeAppend(q, nope, heads, kv, weight, 1e-6f, angles, cache, batch);
         });
   }
 

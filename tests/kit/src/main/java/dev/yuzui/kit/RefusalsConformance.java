@@ -210,7 +210,68 @@ public abstract class RefusalsConformance extends Conformance {
                     s.f32("y", 6, 5),
                     s.dispatch(4, 6),
                     s.f32("weights", 3, 2),
+                    Optional.empty(),
                     s.f32("out", 3, 4))),
+        call(
+            "combine | base F32 [3, 4] | out F32 [3, 5]",
+            (o, s) ->
+                o.combine(
+                    s.f32("y", 6, 5),
+                    s.dispatch(4, 6),
+                    s.f32("weights", 3, 2),
+                    Optional.of(s.f32("base", 3, 4)),
+                    s.f32("out", 3, 5))),
+        call(
+            "addRmsNorm | overlaps | out F32 [3, 4] | x F32 [3, 4]",
+            (o, s) -> {
+              Tensor x = s.f32("x", 3, 4);
+              Tensor out = new Tensor("out", x.buffer(), x.byteOffset(), Encoding.F32, 3, 4);
+              o.addRmsNorm(x, s.f32("y", 3, 4), s.f32("weight", 1, 4), 0, out);
+            }),
+        call(
+            "ropeAppend | kv F32 [3, 8] | cache F32 [8, 9]",
+            (o, s) ->
+                o.ropeAppend(
+                    s.f32("q", 3, 12),
+                    4,
+                    2,
+                    s.f32("kv", 3, 8),
+                    s.f32("norm", 1, 6),
+                    0,
+                    s.f32("table", 9, 2),
+                    s.cache(9),
+                    s.batch)),
+        call(
+            "ropeAppend | elements 5 to 7 of a head of 6 | q F32 [3, 12]",
+            (o, s) ->
+                o.ropeAppend(
+                    s.f32("q", 3, 12),
+                    5,
+                    2,
+                    s.f32("kv", 3, 8),
+                    s.f32("norm", 1, 6),
+                    0,
+                    s.f32("table", 9, 2),
+                    s.cache(8),
+                    s.batch)),
+        call(
+            "gate | [8, 5] | router F32 [8, 4]",
+            (o, s) ->
+                o.gate(
+                    s.f32("x", 3, 5),
+                    s.f32("router", 8, 4),
+                    Optional.empty(),
+                    RULE,
+                    s.batch,
+                    s.i32("ids", 3, 2),
+                    s.f32("weights", 3, 2))),
+        call(
+            "topK | 1 to 7, is 8 | logits F32 [3, 7]",
+            (o, s) -> o.topK(s.f32("logits", 3, 7), s.i32("ids", 3, 8), s.f32("values", 3, 8))),
+        call(
+            "topK | 1 to 128, is 129 | logits F32 [3, 300]",
+            (o, s) ->
+                o.topK(s.f32("logits", 3, 300), s.i32("ids", 3, 129), s.f32("values", 3, 129))),
         call(
             "expertFfn | w F32 [5, 6] | w F32 [7, 5]",
             (o, s) ->

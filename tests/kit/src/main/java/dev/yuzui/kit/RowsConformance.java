@@ -96,6 +96,36 @@ public abstract class RowsConformance extends Conformance {
   }
 
   @Test
+  void addRmsNormOfKnownNumbers() {
+    // x + y = (3, 4): mean of squares 12.5; with eps 12.5 the root is 5
+    rig.compare(
+        b -> {
+          Tensor x =
+              b.inOut("x", Values.literal(1, 2, 1, 6), near(Values.literal(1, 2, 3, 4), exact()));
+          Tensor y = b.input("y", Values.literal(1, 2, 2, -2));
+          Tensor w = b.vector(rig.arena(), "w", 2, -1);
+          Values wanted = Values.literal(1, 2, 3 / 5.0 * 2, 4 / 5.0 * -1);
+          Tensor out = b.output("out", 1, 2, near(wanted, relative(1e-6)));
+          return ops -> ops.addRmsNorm(x, y, w, 12.5f, out);
+        });
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, 1", "1, 2048", "3, 100", "5, 31", "17, 7168", "2, 1023", "33, 512", "130, 40"})
+  void addRmsNorm(int tokens, int h) {
+    var weight = rig.weight(Encoding.F32, 1, h, 43);
+    rig.compare(
+        b -> {
+          Tensor x = b.inOut("x", Values.normal(tokens, h, 42), exact());
+          Tensor y = b.input("y", Values.normal(tokens, h, 44));
+          Tensor w = b.weight(weight);
+          // where the sum is near zero its rounding counts
+          Tensor out = b.output("out", tokens, h, ofRow(4e-7 * Math.sqrt(h)));
+          return ops -> ops.addRmsNorm(x, y, w, 1e-6f, out);
+        });
+  }
+
+  @Test
   void addConcatAndCopyOfKnownNumbers() {
     rig.compare(
         b -> {

@@ -2,6 +2,7 @@ package dev.yuzui.kit;
 
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
+import dev.yuzui.spi.Scalar;
 import org.junit.jupiter.api.Assertions;
 
 /** How far a result may lie from the wanted one. */
@@ -128,7 +129,12 @@ public interface Tolerance {
       return ofRow(1e-6);
     }
     double step =
-        encoding.equals(Encoding.F16) ? 0x1p-10 : encoding.equals(Encoding.BF16) ? 0x1p-7 : 0.0085;
+        switch (encoding) {
+          case Encoding.Plain(Scalar scalar) when scalar == Scalar.F16 -> 0x1p-10;
+          case Encoding.Plain(Scalar scalar) when scalar == Scalar.BF16 -> 0x1p-7;
+          case Encoding.Plain(Scalar scalar) when scalar == Scalar.E4M3 -> 0x1p-3;
+          default -> 0.0085;
+        };
     return (name, variant, cols, want, got) -> {
       ofRow(step).check(name, variant, cols, want, got);
       int other = 0;

@@ -45,7 +45,7 @@ final class CpuBackend implements Backend {
   public Capabilities capabilities() {
     return new Capabilities(
         Set.copyOf(Encoding.all()),
-        Set.of(Encoding.F32, Encoding.F16, Encoding.BF16, new Encoding.Q8_0()),
+        Set.copyOf(Encoding.caches()),
         EXACT_TOKENS,
         TOKEN_BUCKET,
         MAX_TOKENS,

@@ -65,6 +65,18 @@ final class CpuOps implements Ops {
   }
 
   @Override
+  public void addRmsNorm(Tensor x, Tensor y, Tensor weight, float eps, Tensor out) {
+    OpChecks.addRmsNorm(x, y, weight, out);
+    submit(Rows.addRmsNorm(kernels, x, y, weight, eps, out));
+  }
+
+  @Override
+  public void topK(Tensor logits, Tensor ids, Tensor values) {
+    OpChecks.topK(logits, ids, values);
+    submit(TopK.of(logits, ids, values));
+  }
+
+  @Override
   public void concat(Tensor a, Tensor b, Tensor out) {
     OpChecks.concat(a, b, out);
     submit(Rows.concat(a, b, out));
@@ -245,9 +257,10 @@ final class CpuOps implements Ops {
   }
 
   @Override
-  public void combine(Tensor y, Dispatch dispatch, Tensor weights, Tensor out) {
-    OpChecks.combine(y, dispatch, weights, out);
-    submit(Experts.combine(kernels, y, dispatch, weights, out));
+  public void combine(
+      Tensor y, Dispatch dispatch, Tensor weights, Optional<Tensor> base, Tensor out) {
+    OpChecks.combine(y, dispatch, weights, base, out);
+    submit(Experts.combine(kernels, y, dispatch, weights, base, out));
   }
 
   @Override

@@ -25,6 +25,11 @@ final class EntryEncoder {
           Memory.i16(out + 2L * i, Quantizer.bf16(Memory.f32(x + 4L * i)));
         }
       }
+      case Encoding.Plain(Scalar scalar) when scalar == Scalar.E4M3 -> {
+        for (int i = 0; i < count; i++) {
+          Memory.i8(out + i, Quantizer.e4m3(Memory.f32(x + 4L * i)));
+        }
+      }
       case Encoding.Q8_0 _ -> {
         for (int b = 0; b < count / 32; b++) {
           q8(x + 128L * b, out + 34L * b);

@@ -183,18 +183,29 @@ final class Experts {
   }
 
   /** {@link dev.yuzui.spi.Ops#combine}. */
-  static Op combine(CpuKernels kernels, Tensor y, Dispatch dispatch, Tensor weights, Tensor out) {
+  static Op combine(
+      CpuKernels kernels,
+      Tensor y,
+      Dispatch dispatch,
+      Tensor weights,
+      Optional<Tensor> base,
+      Tensor out) {
     long in = HostBuffer.address(y);
     long place = HostBuffer.address(dispatch.place());
     long weight = HostBuffer.address(weights);
     long to = HostBuffer.address(out);
+    long baseAt = base.map(HostBuffer::address).orElse(0L);
     int cols = Math.toIntExact(out.cols());
     int used = dispatch.used();
     return new RowOp(out.rows(), 4L * cols * (used + 1)) {
       @Override
       void row(int t, Lane lane) {
         long row = to + 4L * t * cols;
-        kernels.zero(row, cols);
+        if (baseAt == 0) {
+          kernels.zero(row, cols);
+        } else if (baseAt != to) {
+          Memory.copy(baseAt + 4L * t * cols, row, 4L * cols);
+        }
         for (int s = t * used; s < (t + 1) * used; s++) {
           int at = Memory.i32(place + 4L * s);
           if (at >= 0) {

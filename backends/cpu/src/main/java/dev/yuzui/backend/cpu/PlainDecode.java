@@ -30,6 +30,16 @@ final class PlainDecode {
     }
   }
 
+  static void e4m3(long w, int count, long out) {
+    int c = 0;
+    for (; c + L <= count; c += L) {
+      Lanes.store(Lanes.e4m3(w + c), out + 4L * c);
+    }
+    for (; c < count; c++) {
+      Memory.f32(out + 4L * c, Memory.e4m3(w + c));
+    }
+  }
+
   /** {@code scales} is the row of column 0, {@code w} the code of column {@code from}. */
   static void fp8(long w, long scales, int tile, int from, int count, long out) {
     int c = 0;

@@ -56,6 +56,23 @@ final class Rows {
     };
   }
 
+  static Op addRmsNorm(
+      CpuKernels kernels, Tensor x, Tensor y, Tensor weight, float eps, Tensor out) {
+    long sum = HostBuffer.address(x);
+    long more = HostBuffer.address(y);
+    long by = HostBuffer.address(weight);
+    long to = HostBuffer.address(out);
+    int cols = Math.toIntExact(x.cols());
+    return new RowOp(x.rows(), 20L * cols) {
+      @Override
+      void row(int t, Lane lane) {
+        long at = 4L * t * cols;
+        kernels.add(sum + at, more + at, sum + at, cols);
+        kernels.rmsNorm(sum + at, by, eps, cols, to + at);
+      }
+    };
+  }
+
   static Op siluMul(CpuKernels kernels, Tensor gate, Tensor up, Tensor out) {
     long left = HostBuffer.address(gate);
     long right = HostBuffer.address(up);

@@ -18,6 +18,7 @@ final class VectorKernels implements CpuKernels {
 
   private final Map<Encoding, RowKernel> kernels = RowKernel.all();
   private final VectorProducts products = new VectorProducts();
+  private final MethodHandle e4m3 = Opaque.method(PlainDecode.class, "e4m3");
   private final MethodHandle sumRows = Opaque.method(VectorRows.class, "sumRows");
   private final MethodHandle rmsNorm = Opaque.method(VectorRows.class, "rmsNorm");
   private final MethodHandle siluMul = Opaque.method(VectorRows.class, "siluMul");
@@ -84,6 +85,10 @@ final class VectorKernels implements CpuKernels {
       return;
     }
     try {
+      if (w.encoding().equals(Encoding.E4M3)) { // of a cache, never of a weight
+        e4m3.invokeExact(at, count, out);
+        return;
+      }
       long bytes = w.encoding().rowBytes(count);
       kernels.get(w.encoding()).decode(at, bytes, count, temporary, out);
     } catch (Throwable t) {

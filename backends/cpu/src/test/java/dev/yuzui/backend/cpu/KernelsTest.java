@@ -221,7 +221,7 @@ class KernelsTest {
   @Test
   void encodesCacheEntriesLikeItsTwin() {
     MemorySegment x = Native.floats(arena, Native.normal(random, 576));
-    for (Encoding e : List.of(Encoding.F32, Encoding.F16, Encoding.BF16, new Encoding.Q8_0())) {
+    for (Encoding e : Encoding.caches()) {
       MemorySegment a = arena.allocate(e.rowBytes(576), 64);
       MemorySegment b = arena.allocate(e.rowBytes(576), 64);
       scalar.encode(e, x.address(), 576, a.address());

@@ -3,6 +3,7 @@ package dev.yuzui.backend.cpu;
 import dev.yuzui.spi.Dequantizer;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
+import dev.yuzui.spi.Quantizer;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -46,6 +47,7 @@ final class Native {
                 case F32 -> Float.floatToRawIntBits(v);
                 case F16 -> Float.floatToFloat16(b % 7 == 0 ? v * 1e-6f : v);
                 case BF16 -> Float.floatToRawIntBits(v) >>> 16;
+                case E4M3 -> Quantizer.e4m3(v);
                 case I32 -> random.nextInt();
               };
           for (int i = 0; i < block; i++) {

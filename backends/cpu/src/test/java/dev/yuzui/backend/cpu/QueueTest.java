@@ -157,7 +157,7 @@ class QueueTest {
       ops.route(logits, Optional.empty(), rule, batch, ids, weights);
       ops.permute(ids, dispatch);
       ops.expertFfn(out, up, up, down, dispatch, y);
-      ops.combine(y, dispatch, weights, moe);
+      ops.combine(y, dispatch, weights, Optional.empty(), moe);
     };
   }
 

@@ -85,7 +85,7 @@ final class Experts {
   }
 
   /** Indices of the {@code count} largest values, best first, ties to the lower index. */
-  private static int[] best(double[] values, int count) {
+  static int[] best(double[] values, int count) {
     int[] best = new int[count];
     boolean[] taken = new boolean[values.length];
     for (int k = 0; k < count; k++) {
@@ -156,21 +156,25 @@ final class Experts {
     }
   }
 
-  /** out[t] = Σk weights[t, k]·y[place[t·K + k]] */
-  static void combine(Tensor y, Dispatch dispatch, Tensor weights, Tensor out) {
-    Matrix from = Matrix.of(y);
+  /** out[t] = base[t] + Σk weights[t, k]·y[place[t·K + k]] */
+  static void combine(
+      Tensor y, Dispatch dispatch, Tensor weights, Optional<Tensor> base, Tensor out) {
+    Matrix expert = Matrix.of(y);
     Matrix place = Matrix.of(dispatch.place());
     Matrix weight = Matrix.of(weights);
     Matrix to = Matrix.of(out);
     for (int t = 0; t < to.rows(); t++) {
-      double[] sum = new double[to.cols()];
+      int row = t;
+      double[] sum =
+          base.map(b -> ReferenceOps.doubles(Matrix.of(b).row(row)))
+              .orElseGet(() -> new double[to.cols()]);
       float[] w = weight.row(t);
       for (int k = 0; k < w.length; k++) {
         int p = place.integer(0, t * dispatch.used() + k);
         if (p >= 0) {
-          float[] row = from.row(p);
+          float[] from = expert.row(p);
           for (int i = 0; i < sum.length; i++) {
-            sum[i] += (double) w[k] * row[i];
+            sum[i] += (double) w[k] * from[i];
           }
         }
       }

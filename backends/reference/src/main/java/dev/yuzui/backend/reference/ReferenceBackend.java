@@ -32,7 +32,7 @@ final class ReferenceBackend implements Backend {
   public Capabilities capabilities() {
     return new Capabilities(
         Set.copyOf(Encoding.all()),
-        Set.of(Encoding.F32, Encoding.F16, Encoding.BF16, new Encoding.Q8_0()),
+        Set.copyOf(Encoding.caches()),
         MAX_TOKENS,
         MAX_TOKENS,
         MAX_TOKENS,

@@ -10,6 +10,7 @@ import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
+import java.util.Arrays;
 import java.util.Optional;
 import java.util.function.Consumer;
 
@@ -253,9 +254,30 @@ final class ReferenceOps implements Ops {
   }
 
   @Override
-  public void combine(Tensor y, Dispatch dispatch, Tensor weights, Tensor out) {
-    OpChecks.combine(y, dispatch, weights, out);
-    queue.accept(() -> Experts.combine(y, dispatch, weights, out));
+  public void combine(
+      Tensor y, Dispatch dispatch, Tensor weights, Optional<Tensor> base, Tensor out) {
+    OpChecks.combine(y, dispatch, weights, base, out);
+    queue.accept(() -> Experts.combine(y, dispatch, weights, base, out));
+  }
+
+  @Override
+  public void topK(Tensor logits, Tensor ids, Tensor values) {
+    OpChecks.topK(logits, ids, values);
+    queue.accept(
+        () -> {
+          Matrix from = Matrix.of(logits);
+          Matrix columns = Matrix.of(ids);
+          Matrix to = Matrix.of(values);
+          for (int t = 0; t < from.rows(); t++) {
+            double[] row = doubles(from.row(t));
+            Arrays.setAll(row, i -> Double.isNaN(row[i]) ? Double.NEGATIVE_INFINITY : row[i]);
+            int[] best = Experts.best(row, columns.cols());
+            for (int k = 0; k < best.length; k++) {
+              columns.setInteger(t, k, best[k]);
+            }
+            to.set(t, Arrays.stream(best).mapToDouble(i -> row[i]).toArray());
+          }
+        });
   }
 
   @Override

@@ -1,0 +1,5 @@
+package dev.yuzui.conformance;
+
+import dev.yuzui.kit.SamplingConformance;
+
+class SamplingTest extends SamplingConformance {}
