@@ -60,14 +60,14 @@ __device__ __forceinline__ void normalise(const float* x, const float* y, float*
   for (int c = first; c < cols; c += step) out[c] = from[c] * scale * weight[c];
 }
 
-// out = norm(x) · weight; out may be x. Grid T, block 512 (any whole warps; 128 is enough for 512 columns), no dynamic
-// shared memory.
+// out = norm(x) · weight; out may be x. Grid T; block 128 up to 1024 columns, 256 up to 4096, else 512 (any whole warps are
+// right, these keep most loads under way); no dynamic shared memory.
 KERNEL_BOUNDED(rms_norm, 512, 2, (const float* x, const float* weight, float eps, float* out, int cols)) {
   const long long row = (long long)blockIdx.x * cols;
   normalise<false>(x + row, nullptr, nullptr, weight, eps, out + row, cols);
 }
 
-// x += y, out = norm(x) · weight; out may be y. Grid T, block 512 as above, no dynamic shared memory.
+// x += y, out = norm(x) · weight; out may be y. Grid T, block as rms_norm, no dynamic shared memory.
 KERNEL_BOUNDED(add_rms_norm, 512, 2, (float* x, const float* y, const float* weight, float eps, float* out, int cols)) {
   const long long row = (long long)blockIdx.x * cols;
   normalise<true>(x + row, y + row, x + row, weight, eps, out + row, cols);
