@@ -1,0 +1,292 @@
+// Norms, sums, rotations and the latent cache's entries: kernels that pass over rows once.
+#include "e4m3.cuh"
+#include "rows.cuh"
+
+namespace yuzui {
+
+// ---- norms ----------------------------------------------------------------------------------------------------------
+
+// Groups of four columns that a thread holds in registers between the sum and the product.
+constexpr int HELD = 4;
+
+// v = x + y if ADD, else x, then stored at `sum` if ADD; out = v / √(mean(v²) + eps) · weight. One row.
+template <bool ADD>
+__device__ __forceinline__ void normalise(const float* x, const float* y, float* sum, const float* weight, float eps,
+                                          float* out, int cols) {
+  __shared__ float sums[32];
+  const int first = threadIdx.x;
+  const int step = blockDim.x;
+  float squares = 0;
+  const bool wide = cols % 4 == 0 && cols <= 4 * HELD * step && aligned16(x) && aligned16(weight) && aligned16(out) &&
+                    (!ADD || aligned16(y));
+  if (wide) {
+    const int n = cols / 4;
+    const float4 zero = make_float4(0, 0, 0, 0);
+    float4 v[HELD], w[HELD], more[HELD];
+#pragma unroll
+    for (int i = 0; i < HELD; i++) {  // everything is under way before the first sum waits
+      const int u = first + i * step;
+      v[i] = u < n ? load4(x + 4 * u) : zero;
+      if (ADD) more[i] = u < n ? load4(y + 4 * u) : zero;
+      w[i] = u < n ? load4(weight + 4 * u) : zero;
+    }
+#pragma unroll
+    for (int i = 0; i < HELD; i++) {
+      const int u = first + i * step;
+      if (ADD) {
+        v[i] = add4(v[i], more[i]);
+        if (u < n) store4(sum + 4 * u, v[i]);
+      }
+      squares += dot4(v[i], v[i]);
+    }
+    const float scale = 1.0f / sqrtf(block_sum(squares, sums) / cols + eps);
+#pragma unroll
+    for (int i = 0; i < HELD; i++) {
+      const int u = first + i * step;
+      if (u < n) store4(out + 4 * u, scaled4(v[i], scale, w[i]));
+    }
+    return;
+  }
+  for (int c = first; c < cols; c += step) {
+    float v = x[c];
+    if (ADD) {
+      v += y[c];
+      sum[c] = v;
+    }
+    squares += v * v;
+  }
+  const float scale = 1.0f / sqrtf(block_sum(squares, sums) / cols + eps);
+  const float* from = ADD ? sum : x;
+  for (int c = first; c < cols; c += step) out[c] = from[c] * scale * weight[c];
+}
+
+// out = norm(x) · weight; out may be x. Grid T; block 128 up to 1024 columns, 256 up to 4096, else 512 (any whole warps are
+// right, these keep most loads under way); no dynamic shared memory.
+KERNEL_BOUNDED(rms_norm, 512, 2, (const float* x, const float* weight, float eps, float* out, int cols)) {
+  const long long row = (long long)blockIdx.x * cols;
+  normalise<false>(x + row, nullptr, nullptr, weight, eps, out + row, cols);
+}
+
+// x += y, out = norm(x) · weight; out may be y. Grid T, block as rms_norm, no dynamic shared memory.
+KERNEL_BOUNDED(add_rms_norm, 512, 2, (float* x, const float* y, const float* weight, float eps, float* out, int cols)) {
+  const long long row = (long long)blockIdx.x * cols;
+  normalise<true>(x + row, y + row, x + row, weight, eps, out + row, cols);
+}
+
+// ---- element by element ---------------------------------------------------------------------------------------------
+
+struct Add {
+  static __device__ __forceinline__ float of(float a, float b) { return a + b; }
+};
+struct SiluMul {
+  static __device__ __forceinline__ float of(float gate, float up) { return gate / (1.0f + expf(-gate)) * up; }
+};
+
+template <class Op>
+__device__ __forceinline__ void elements(const float* a, const float* b, float* out, long long n) {
+  const long long first = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+  const long long step = (long long)gridDim.x * blockDim.x;
+  const long long wide = aligned16(a) && aligned16(b) && aligned16(out) ? n / 4 : 0;
+  for (long long u = first; u < wide; u += step) {
+    const float4 p = load4(a + 4 * u), q = load4(b + 4 * u);
+    store4(out + 4 * u, make_float4(Op::of(p.x, q.x), Op::of(p.y, q.y), Op::of(p.z, q.z), Op::of(p.w, q.w)));
+  }
+  for (long long i = 4 * wide + first; i < n; i += step) out[i] = Op::of(a[i], b[i]);
+}
+
+// out = a + b; out may be a or b. Grid ceil(n / 1024), fewer are right too; block 256, no dynamic shared memory.
+KERNEL(add, (const float* a, const float* b, float* out, long long n)) { elements<Add>(a, b, out, n); }
+
+// out = gate / (1 + e^−gate) · up; out may be gate. Grid, block and shared memory as add.
+KERNEL(silu_mul, (const float* gate, const float* up, float* out, long long n)) { elements<SiluMul>(gate, up, out, n); }
+
+// `heads` runs of `count` floats, xHeadStride and outHeadStride apart; thread `first` of `step`.
+__device__ __forceinline__ void copy_runs(const float* x, int xHeadStride, int count, int heads, float* out,
+                                          int outHeadStride, int first, int step) {
+  if (count % 4 == 0 && xHeadStride % 4 == 0 && outHeadStride % 4 == 0 && aligned16(x) && aligned16(out)) {
+    const int n = count / 4;
+    for (int u = first; u < heads * n; u += step) {
+      const int h = u / n, i = 4 * (u - h * n);
+      store4(out + (long long)h * outHeadStride + i, load4(x + (long long)h * xHeadStride + i));
+    }
+  } else {
+    for (int u = first; u < heads * count; u += step) {
+      const int h = u / count, i = u - h * count;
+      out[(long long)h * outHeadStride + i] = x[(long long)h * xHeadStride + i];
+    }
+  }
+}
+
+// out[t] = [a[t]; b[t]]. Grid (T, ceil((A + B) / 1024)), fewer in y are right too; block 256, no dynamic shared memory.
+KERNEL(concat, (const float* a, const float* b, float* out, int A, int B)) {
+  const long long t = blockIdx.x;
+  const int first = blockIdx.y * blockDim.x + threadIdx.x;
+  const int step = gridDim.y * blockDim.x;
+  float* row = out + t * (A + B);
+  copy_runs(a + t * A, A, A, 1, row, A, first, step);
+  copy_runs(b + t * B, B, B, 1, row + A, B, first, step);
+}
+
+// out[t, h, outOffset + i] = x[t, h, xOffset + i] for i < count; strides in floats. Grid (T, ceil(heads·count / 1024)),
+// fewer in y are right too; block 256, no dynamic shared memory.
+KERNEL(copy_per_head, (const float* x, int xStride, int xHeadStride, int xOffset, int count, int heads, float* out,
+                       int outStride, int outHeadStride, int outOffset)) {
+  const long long t = blockIdx.x;
+  copy_runs(x + t * xStride + xOffset, xHeadStride, count, heads, out + t * outStride + outOffset, outHeadStride,
+            blockIdx.y * blockDim.x + threadIdx.x, gridDim.y * blockDim.x);
+}
+
+// ---- rotations ------------------------------------------------------------------------------------------------------
+
+// Two pairs turned: (a, b) → (a·cos − b·sin, a·sin + b·cos).
+__device__ __forceinline__ float4 turned4(float4 v, float4 angle) {
+  return make_float4(v.x * angle.x - v.y * angle.y, v.x * angle.y + v.y * angle.x,  //
+                     v.z * angle.z - v.w * angle.w, v.z * angle.w + v.w * angle.z);
+}
+
+// Turns R floats of each head; thread `first` of `step`. `angle` is the table's row.
+__device__ __forceinline__ void turn(const float* x, int xHeadStride, int heads, const float* angle, int R, float* out,
+                                     int outHeadStride, int first, int step) {
+  if (R % 4 == 0 && xHeadStride % 4 == 0 && outHeadStride % 4 == 0 && aligned16(x) && aligned16(out) &&
+      aligned16(angle)) {
+    const int n = R / 4;
+    for (int u = first; u < heads * n; u += step) {
+      const int h = u / n, i = 4 * (u - h * n);
+      store4(out + (long long)h * outHeadStride + i,
+             turned4(load4(x + (long long)h * xHeadStride + i), load4(angle + i)));
+    }
+  } else {
+    const int n = R / 2;
+    for (int u = first; u < heads * n; u += step) {
+      const int h = u / n, i = 2 * (u - h * n);
+      const float* from = x + (long long)h * xHeadStride + i;
+      float* to = out + (long long)h * outHeadStride + i;
+      const float a = from[0], b = from[1], c = angle[i], s = angle[i + 1];
+      to[0] = a * c - b * s;
+      to[1] = a * s + b * c;
+    }
+  }
+}
+
+// out[t, h, outOffset…] = x[t, h, xOffset…] turned by table[position[t]]; x and out may be one tensor with equal strides
+// and offsets. table [positions, R]: cos and sin of pair i at columns 2i and 2i+1. Grid (T, ceil(heads·R / 1024)), fewer in
+// y are right too; block 256, no dynamic shared memory.
+KERNEL(rope, (const float* x, int xStride, int xHeadStride, int xOffset, int heads, const float* table, int R,
+              const int* position, float* out, int outStride, int outHeadStride, int outOffset)) {
+  const long long t = blockIdx.x;
+  turn(x + t * xStride + xOffset, xHeadStride, heads, table + (long long)position[t] * R, R,
+       out + t * outStride + outOffset, outHeadStride, blockIdx.y * blockDim.x + threadIdx.x, gridDim.y * blockDim.x);
+}
+
+// ---- the latent cache -----------------------------------------------------------------------------------------------
+
+// How a cache keeps its numbers: element i of `entries`, or elements i to i + 3 with i a multiple of 4.
+struct CacheF32 {
+  static __device__ __forceinline__ void put(void* entries, long long i, float v) {
+    static_cast<float*>(entries)[i] = v;
+  }
+  static __device__ __forceinline__ void put4(void* entries, long long i, float4 v) {
+    store4(static_cast<float*>(entries) + i, v);
+  }
+};
+struct CacheF16 {
+  static __device__ __forceinline__ void put(void* entries, long long i, float v) {
+    static_cast<uint16_t*>(entries)[i] = float_half(v);
+  }
+  static __device__ __forceinline__ void put4(void* entries, long long i, float4 v) {
+    static_cast<uint2*>(entries)[i / 4] = make_uint2(pack_half2(v.x, v.y), pack_half2(v.z, v.w));
+  }
+};
+struct CacheBf16 {
+  static __device__ __forceinline__ void put(void* entries, long long i, float v) {
+    static_cast<uint16_t*>(entries)[i] = float_bf16(v);
+  }
+  static __device__ __forceinline__ void put4(void* entries, long long i, float4 v) {
+    static_cast<uint2*>(entries)[i / 4] = make_uint2(pack_bf162(v.x, v.y), pack_bf162(v.z, v.w));
+  }
+};
+struct CacheE4m3 {
+  static __device__ __forceinline__ void put(void* entries, long long i, float v) {
+    static_cast<uint8_t*>(entries)[i] = (uint8_t)e4m3_encode(v);
+  }
+  static __device__ __forceinline__ void put4(void* entries, long long i, float4 v) {
+    static_cast<unsigned*>(entries)[i / 4] =
+        e4m3_encode(v.x) | e4m3_encode(v.y) << 8 | e4m3_encode(v.z) << 16 | e4m3_encode(v.w) << 24;
+  }
+};
+
+// [norm(latent); turned key] of one row at element `at` of the cache, by the whole block.
+template <class Cache>
+__device__ __forceinline__ void append(const float* kv, const float* norm, float eps, const float* angle, int Lkv,
+                                       int R, void* entries, long long at) {
+  __shared__ float sums[32];
+  const int first = threadIdx.x;
+  const int step = blockDim.x;
+  float squares = 0;
+  if (Lkv % 4 == 0 && R % 4 == 0 && aligned16(kv) && aligned16(norm) && aligned16(angle) && aligned16(entries)) {
+    const int latent = Lkv / 4, units = latent + R / 4;
+    float4 v = make_float4(0, 0, 0, 0), w = v;
+    if (first < units) {  // a thread's first four are loaded before the sum; most shapes have no more
+      v = load4(kv + 4 * first);
+      w = load4(first < latent ? norm + 4 * first : angle + 4 * (first - latent));
+    }
+    if (first < latent) squares = dot4(v, v);
+    for (int u = first + step; u < latent; u += step) squares += dot4(load4(kv + 4 * u), load4(kv + 4 * u));
+    const float scale = 1.0f / sqrtf(block_sum(squares, sums) / Lkv + eps);
+    for (int u = first; u < units; u += step) {
+      if (u != first) {
+        v = load4(kv + 4 * u);
+        w = load4(u < latent ? norm + 4 * u : angle + 4 * (u - latent));
+      }
+      Cache::put4(entries, at + 4 * u, u < latent ? scaled4(v, scale, w) : turned4(v, w));
+    }
+    return;
+  }
+  for (int l = first; l < Lkv; l += step) squares += kv[l] * kv[l];
+  const float scale = 1.0f / sqrtf(block_sum(squares, sums) / Lkv + eps);
+  for (int l = first; l < Lkv; l += step) Cache::put(entries, at + l, kv[l] * scale * norm[l]);
+  for (int i = 2 * first; i < R; i += 2 * step) {
+    const float a = kv[Lkv + i], b = kv[Lkv + i + 1], c = angle[i], s = angle[i + 1];
+    Cache::put(entries, at + Lkv + i, a * c - b * s);
+    Cache::put(entries, at + Lkv + i + 1, a * s + b * c);
+  }
+}
+
+template <class Cache>
+__device__ __forceinline__ void rope_append(float* q, int qStride, int qHeadStride, int qOffset, int heads,
+                                            const float* kv, const float* norm, float eps, const float* table, int Lkv,
+                                            int R, void* entries, int pageTokens, const int* position,
+                                            const int* sequence, const int* pages, int pagesPerSequence) {
+  const long long t = blockIdx.x;
+  const int p = position[t];
+  const float* angle = table + (long long)p * R;
+  if (blockIdx.y > 0) {
+    float* row = q + t * qStride + qOffset;
+    turn(row, qHeadStride, heads, angle, R, row, qHeadStride, (blockIdx.y - 1) * blockDim.x + threadIdx.x,
+         (gridDim.y - 1) * blockDim.x);
+    return;
+  }
+  const int s = sequence[t];
+  if (s < 0) return;
+  const int page = pages[(long long)s * pagesPerSequence + p / pageTokens];
+  const long long entry = (long long)page * pageTokens + p % pageTokens;
+  append<Cache>(kv + t * (Lkv + R), norm, eps, angle, Lkv, R, entries, entry * (Lkv + R));
+}
+
+// rope_append_<f32|f16|bf16|e4m3>: stores [norm(latent) · norm; turned key] of each row whose sequence is not −1, and turns
+// R floats of each head of q in place if q is not null. kv [T, Lkv + R]. Grid (T, 1) without q, (T, 1 + ceil(heads·R /
+// 1024)) with it, where 2 in y are right too; block 256, no dynamic shared memory.
+#define ROPE_APPEND(type, Cache)                                                                                    \
+  KERNEL(rope_append_##type,                                                                                        \
+         (float* q, int qStride, int qHeadStride, int qOffset, int heads, const float* kv, const float* norm,       \
+          float eps, const float* table, int Lkv, int R, void* entries, int pageTokens, const int* position,        \
+          const int* sequence, const int* pages, int pagesPerSequence)) {                                           \
+    rope_append<Cache>(q, qStride, qHeadStride, qOffset, heads, kv, norm, eps, table, Lkv, R, entries, pageTokens, \
+                       position, sequence, pages, pagesPerSequence);                                                \
+  }
+ROPE_APPEND(f32, CacheF32)
+ROPE_APPEND(f16, CacheF16)
+ROPE_APPEND(bf16, CacheBf16)
+ROPE_APPEND(e4m3, CacheE4m3)
+
+}  // namespace yuzui
