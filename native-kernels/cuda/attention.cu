@@ -33,17 +33,15 @@ __device__ __forceinline__ Cut cut(int length, int splits) {
   return {each, (all + each - 1) / each};
 }
 
-// Arithmetic of the tile in shared memory: the scores' queries and the weights p are two parts, high and low, where one has
-// too few bits.
+// Arithmetic of the tile in shared memory. Entries are taken as they are; what meets them, queries and weights p, is two
+// parts, high and low, so that the result is as exact as in F32 but for some bits. Memory is what this kernel waits for.
 struct HalfTile {
-  static constexpr bool LOW_P = false;  // p has 11 bits; the sum l is of the rounded p, so that the rounding averages out
   __device__ static unsigned pack(float a, float b) { return pack_half2(a, b); }
   __device__ static uint16_t round(float v) { return float_half(v); }
   __device__ static float value(uint16_t v) { return half_float(v); }
   __device__ static void mma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) { mma_f16(d, a, b0, b1); }
 };
 struct Bf16Tile {
-  static constexpr bool LOW_P = true;
   __device__ static unsigned pack(float a, float b) { return pack_bf162(a, b); }
   __device__ static uint16_t round(float v) { return float_bf16(v); }
   __device__ static float value(uint16_t v) { return bf16_float(v); }
@@ -245,14 +243,9 @@ __device__ __forceinline__ void decode(unsigned char* shared, const float* __res
       const float less = exp2f(m[r] - greatest);
       m[r] = greatest;
       const uint16_t ph = M::round(p);
-      float kept = M::value(ph);
       weights[row * P_STRIDE + inTile] = ph;
-      if (M::LOW_P) {
-        const uint16_t pl = M::round(p - kept);
-        weights[(HEADS + row) * P_STRIDE + inTile] = pl;
-        kept += M::value(pl);
-      }
-      l[r] = l[r] * less + warp_sum(kept);
+      weights[(HEADS + row) * P_STRIDE + inTile] = M::round(p - M::value(ph));
+      l[r] = l[r] * less + warp_sum(p);
       if (lane() == 0) shrink[row] = less;
     }
     __syncthreads();
@@ -266,7 +259,7 @@ __device__ __forceinline__ void decode(unsigned char* shared, const float* __res
       for (int i = 0; i < 4; i++) {
         const int where = (g + (i & 1) * 8) * P_STRIDE + k * 16 + (i >> 1) * 8 + 2 * c;
         p[k][i] = *reinterpret_cast<const unsigned*>(weights + where);
-        if (M::LOW_P) pLow[k][i] = *reinterpret_cast<const unsigned*>(weights + HEADS * P_STRIDE + where);
+        pLow[k][i] = *reinterpret_cast<const unsigned*>(weights + HEADS * P_STRIDE + where);
       }
     }
 #pragma unroll
@@ -281,10 +274,8 @@ __device__ __forceinline__ void decode(unsigned char* shared, const float* __res
         o[j][3] *= less1;
         M::mma(o[j], p[0], v[0], v[1]);
         M::mma(o[j], p[1], v[2], v[3]);
-        if (M::LOW_P) {
-          M::mma(o[j], pLow[0], v[0], v[1]);
-          M::mma(o[j], pLow[1], v[2], v[3]);
-        }
+        M::mma(o[j], pLow[0], v[0], v[1]);
+        M::mma(o[j], pLow[1], v[2], v[3]);
       }
     }
   }

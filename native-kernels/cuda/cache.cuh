@@ -9,9 +9,6 @@ namespace yuzui {
 
 constexpr float LOG2E = 1.4426950408889634f;
 constexpr float LN2 = 0.6931471805599453f;
-#ifndef INFINITY
-#define INFINITY bits_float(0x7f800000u)
-#endif
 
 // Four e4m3 codes as four halves: a code's bits, moved to where F16 has them, read 2^-8 of its value, subnormals too. Exact.
 // The code of NaN reads 480.
