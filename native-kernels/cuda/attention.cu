@@ -2,7 +2,7 @@
 // row t's sequence (DeepSeek-V2 report §2.1). q [T, N·(Lkv+R)], out [T, N·Lkv], pages [S, pagesPerSequence]; a row of kvLength 0
 // or sequence −1 gives zeros. stat, if not null, [T, N, 2]: the greatest scaled score m (natural units; −∞ if there is no
 // entry) and l = Σ e^(score − m). Every kernel here does nothing if `unless` is not null and *unless is 0. A row's result
-// depends on that row and on `splits` alone.
+// depends on that row and on how it is cut (splits, leastTiles) alone.
 //
 //   mla_decode_<f16|bf16|e4m3>   Lkv % 16 == 0, R % 16 == 0, Lkv <= 512, R <= 64, any N; 512/64 compiled for itself
 //   mla_combine                  after mla_decode when splits > 1
@@ -20,16 +20,15 @@ constexpr int TILE = 32;        // entries of a tile
 constexpr int HEADS = 16;       // heads of a block: the rows of an mma
 constexpr int WARPS = 8;
 constexpr int P_STRIDE = 40;    // halves between rows of P, so that fragments load without bank conflicts
-constexpr int MIN_TILES = 2;    // tiles of a split: below that a partial result costs more than it saves
 
-// How the first `length` entries are cut: `tiles` tiles for each of `active` splits, the last may have fewer.
+// How the first `length` entries are cut: `tiles` tiles, at least leastTiles, for each of `active` splits; the last may have
+// fewer.
 struct Cut {
   int tiles, active;
 };
-__device__ __forceinline__ Cut cut(int length, int splits) {
+__device__ __forceinline__ Cut cut(int length, int splits, int leastTiles) {
   const int all = (length + TILE - 1) / TILE;
-  int each = (all + splits - 1) / splits;
-  if (each < MIN_TILES) each = MIN_TILES;
+  const int each = max(leastTiles, (all + splits - 1) / splits);
   return {each, (all + each - 1) / each};
 }
 
@@ -64,7 +63,7 @@ __device__ __forceinline__ void decode(unsigned char* shared, const float* __res
                                        int pageTokens, const int* __restrict__ pages, int pagesPerSequence,
                                        const int* __restrict__ sequence, const int* __restrict__ kvLength, int N, int lkv,
                                        int rope, float scale, float* __restrict__ out, float* __restrict__ stat,
-                                       float* __restrict__ partial, int splits, int stages) {
+                                       float* __restrict__ partial, int splits, int leastTiles, int stages) {
   constexpr bool WIDEN = C::BYTES == 1;
   constexpr int STEPS = LKV > 0 ? ((LKV + ROPE) / 16 + WARPS - 1) / WARPS : 5;  // inner steps of 16 a warp may have
   constexpr int COLUMNS = LKV > 0 ? (LKV / 8 + WARPS - 1) / WARPS : 8;          // tiles of 8 columns a warp may have
@@ -104,7 +103,7 @@ __device__ __forceinline__ void decode(unsigned char* shared, const float* __res
     }
     return;
   }
-  const Cut work = cut(length, splits);
+  const Cut work = cut(length, splits, leastTiles);
   if (split >= work.active) return;
   const int begin = split * work.tiles * TILE;
   const int end = min(length, begin + work.tiles * TILE);
@@ -165,7 +164,8 @@ __device__ __forceinline__ void decode(unsigned char* shared, const float* __res
   float o[COLUMNS][4];
 #pragma unroll
   for (int j = 0; j < COLUMNS; j++) o[j][0] = o[j][1] = o[j][2] = o[j][3] = 0;
-  float m[2] = {-INFINITY, -INFINITY}, l[2] = {0, 0};  // of heads 2w and 2w+1, the same in all lanes
+  float m[2] = {-INFINITY, -INFINITY};  // of heads 2w and 2w+1, the same in all lanes
+  float l[2] = {0, 0};                  // of this lane's entries
 
   for (int tile = 0; tile < tiles; tile++) {
     if (ahead == 0) {
@@ -245,7 +245,7 @@ __device__ __forceinline__ void decode(unsigned char* shared, const float* __res
       const uint16_t ph = M::round(p);
       weights[row * P_STRIDE + inTile] = ph;
       weights[(HEADS + row) * P_STRIDE + inTile] = M::round(p - M::value(ph));
-      l[r] = l[r] * less + warp_sum(p);
+      l[r] = l[r] * less + p;
       if (lane() == 0) shrink[row] = less;
     }
     __syncthreads();
@@ -281,10 +281,12 @@ __device__ __forceinline__ void decode(unsigned char* shared, const float* __res
   }
   copy_wait<0>();
 
-  if (lane() == 0) {
-    for (int r = 0; r < 2; r++) {
+#pragma unroll
+  for (int r = 0; r < 2; r++) {
+    const float sum = warp_sum(l[r]);
+    if (lane() == 0) {
       result[(2 * w + r) * 2] = m[r];
-      result[(2 * w + r) * 2 + 1] = l[r];
+      result[(2 * w + r) * 2 + 1] = sum;
     }
   }
   __syncthreads();
@@ -376,23 +378,25 @@ __device__ __forceinline__ void plain(unsigned char* shared, const float* q, con
 //   bytes with 1 stage, 94144 with 2; e4m3 75200 (1), 93632 (2), 112064 (3).
 // stages: 1 to 5 tiles on chip. Take 2 (e4m3 on sm_90: 3): two blocks then share an SM of sm_90, and one computes while the
 //   other waits; sm_86 and sm_89 hold one block; sm_75 has room for 1 stage (e4m3 of 512/64 for none: use mla_plain).
-// splits: blocks one row's entries are cut between, at least two tiles of 32 each, decided here by kvLength; those without work
-//   leave at once. About 2·SMs / (T·ceil(N/16)), at most the tiles of the longest sequence / 2; 1 for prefill. With splits > 1
+// splits: blocks that one row's entries may be cut between, leastTiles: tiles of 32 that each takes at least; the cut follows
+//   from kvLength here, and blocks without work leave at once. One row a step: splits 2·SMs, leastTiles 2. Many rows:
+//   splits max(16, 2·SMs / (T·ceil(N/16))) so that one long sequence among short ones finds help, leastTiles 8 so that partial
+//   results (as large as 28 entries for 512/64 in F16) stay few beside what is read. Prefill: splits 1. With splits > 1
 //   mla_combine follows.
 // partial: T·N·splits·(Lkv+2) floats, not used if splits == 1.
 #define DECODE(NAME, CACHE, MATH)                                                                                             \
   KERNEL_BOUNDED(NAME, 256, 2,                                                                                                \
                  (const float* q, const void* entries, int pageTokens, const int* pages, int pagesPerSequence,                \
                   const int* sequence, const int* kvLength, int N, int Lkv, int R, float scale, float* out, float* stat,      \
-                  float* partial, int splits, int stages, const int* unless)) {                                               \
+                  float* partial, int splits, int leastTiles, int stages, const int* unless)) {                               \
     DYNAMIC_SHARED(shared);                                                                                                   \
     if (unless != nullptr && *unless == 0) return;                                                                            \
     if (Lkv == 512 && R == 64) {                                                                                              \
       decode<CACHE, MATH, 512, 64>(shared, q, entries, pageTokens, pages, pagesPerSequence, sequence, kvLength, N, Lkv, R,    \
-                                   scale, out, stat, partial, splits, stages);                                                \
+                                   scale, out, stat, partial, splits, leastTiles, stages);                                    \
     } else {                                                                                                                  \
       decode<CACHE, MATH, 0, 0>(shared, q, entries, pageTokens, pages, pagesPerSequence, sequence, kvLength, N, Lkv, R,       \
-                                scale, out, stat, partial, splits, stages);                                                   \
+                                scale, out, stat, partial, splits, leastTiles, stages);                                       \
     }                                                                                                                         \
   }
 DECODE(mla_decode_f16, F16Cache, HalfTile)
@@ -400,19 +404,18 @@ DECODE(mla_decode_bf16, Bf16Cache, Bf16Tile)
 DECODE(mla_decode_e4m3, E4m3Cache, HalfTile)
 #undef DECODE
 
-// The rows that mla_decode cut into more than one split, summed in a fixed order; kvLength, sequence, splits and partial as
-// given there. A kernel of its own, as one block a row would take longer to read the parts than all blocks to read the entries.
+// The rows that mla_decode cut into more than one split, summed in a fixed order; arguments as given there. A kernel of its own, as one block a row would take longer to read the parts than all blocks to read the entries.
 // grid (N, T, ceil(Lkv/128)), block 256, shared static.
 KERNEL_BOUNDED(mla_combine, 256, 2,
-               (const float* partial, const int* sequence, const int* kvLength, int N, int Lkv, int splits, float* out,
-                float* stat, const int* unless)) {
+               (const float* partial, const int* sequence, const int* kvLength, int N, int Lkv, int splits,
+                int leastTiles, float* out, float* stat, const int* unless)) {
   __shared__ float sums[WARPS][128];
   __shared__ float lengths[WARPS];
   if (unless != nullptr && *unless == 0) return;
   const int t = blockIdx.y;
   const int length = sequence[t] < 0 ? 0 : kvLength[t];
   if (length <= 0) return;
-  const int active = cut(length, splits).active;
+  const int active = cut(length, splits, leastTiles).active;
   if (active == 1) return;
   const long long head = (long long)t * N + blockIdx.x;
   const float* part = partial + head * splits * Lkv;
