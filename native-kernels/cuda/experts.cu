@@ -48,8 +48,8 @@ __device__ __forceinline__ void keep_groups(const Rule& rule, float* selection, 
   __syncwarp();
 }
 
-// A token's experts, by a warp: ids and weights [K]. `selection` is choice_floats of shared memory. At most 1024 experts
-// and K of 32; lane l looks after the experts l, l + 32, ….
+// A token's experts, by a warp: ids and weights [K]. `selection` is choice_floats of shared memory. At most 1024
+// experts and K of 32; lane l looks after the experts l, l + 32, ….
 __device__ __forceinline__ void choose(const float* logits, const float* bias, const Rule& rule, bool padding,
                                        float* selection, int* ids, float* weights) {
   const int E = rule.experts;
@@ -80,6 +80,30 @@ __device__ __forceinline__ void choose(const float* logits, const float* bias, c
   __syncwarp();
   if (rule.groups > 1) keep_groups(rule, selection, selection + E);
 
+  auto weight = [&](float s, float sum) {
+    return (rule.normalise ? s / (sum + 1e-20f) : s) * rule.scale;
+  };
+  if (E <= 64) {  // every expert counts those before it, which is sooner done than K rounds of picking
+    float s[2], mine[2];
+    int rank[2] = {0, 0};
+    for (int i = 0; i < 2; i++) {
+      const int e = lane() + 32 * i;
+      s[i] = e < E ? score(logits[e]) : 0.0f;
+      mine[i] = e < E ? selection[e] : -INFINITY;  // past the last expert, so behind all
+    }
+    for (int j = 0; j < E; j++) {
+      const float v = selection[j];
+      for (int i = 0; i < 2; i++) rank[i] += v > mine[i] || (v == mine[i] && j < lane() + 32 * i);
+    }
+    const float sum = warp_sum((rank[0] < rule.used ? s[0] : 0.0f) + (rank[1] < rule.used ? s[1] : 0.0f));
+    for (int i = 0; i < 2; i++) {
+      if (rank[i] >= rule.used) continue;
+      ids[rank[i]] = lane() + 32 * i;
+      weights[rank[i]] = weight(s[i], sum);
+    }
+    return;
+  }
+
   unsigned taken = 0;  // bit i: expert lane + 32i
   auto best_left = [&] {
     unsigned long long key = 0;
@@ -104,12 +128,12 @@ __device__ __forceinline__ void choose(const float* logits, const float* bias, c
   const float sum = warp_sum(s);
   if (lane() < rule.used) {
     ids[lane()] = chosen;
-    weights[lane()] = (rule.normalise ? s / (sum + 1e-20f) : s) * rule.scale;
+    weights[lane()] = weight(s, sum);
   }
 }
 
-// Chooses for each row of logits [T, E]; bias [E] or null. K and E at most 32 and 1024. Grid T, block 32, dynamic shared
-// memory 4·(E + groups).
+// Chooses for each row of logits [T, E]; bias [E] or null. K and E at most 32 and 1024. Grid T, block 32, dynamic
+// shared memory 4·(E + groups).
 KERNEL(route, (const float* logits, const float* bias, int E, int K, int groups, int groupsUsed, int scoring,
                int groupScore, int normalise, float scale, const int* sequence, int* ids, float* weights)) {
   DYNAMIC_SHARED(shared);
@@ -196,8 +220,8 @@ KERNEL_BOUNDED(gate_f32, 256, 2,
 
 // ---- the sum --------------------------------------------------------------------------------------------------------
 
-// out[t] = base[t] + Σk weights[t, k]·y[place[t·K + k]], summed in order of k, places of −1 left out; base may be null, and
-// may be out. y [T·K, H]. Grid (T, ceil(H / 1024)), fewer in y are right too; block 256, no dynamic shared memory.
+// out[t] = base[t] + Σk weights[t, k]·y[place[t·K + k]], summed in order of k, places of −1 left out; base may be null,
+// and may be out. y [T·K, H]. Grid (T, ceil(H / 1024)), fewer in y are right too; block 256, no dynamic shared memory.
 KERNEL(combine, (const float* y, const int* place, const float* weights, const float* base, float* out, int K, int H)) {
   const long long t = blockIdx.x;
   const int* places = place + t * K;

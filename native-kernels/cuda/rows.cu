@@ -60,8 +60,8 @@ __device__ __forceinline__ void normalise(const float* x, const float* y, float*
   for (int c = first; c < cols; c += step) out[c] = from[c] * scale * weight[c];
 }
 
-// out = norm(x) · weight; out may be x. Grid T; block 128 up to 1024 columns, 256 up to 4096, else 512 (any whole warps are
-// right, these keep most loads under way); no dynamic shared memory.
+// out = norm(x) · weight; out may be x. Grid T; block 128 up to 1024 columns, 256 up to 4096, else 512 (any whole warps
+// are right, these keep most loads under way); no dynamic shared memory.
 KERNEL_BOUNDED(rms_norm, 512, 2, (const float* x, const float* weight, float eps, float* out, int cols)) {
   const long long row = (long long)blockIdx.x * cols;
   normalise<false>(x + row, nullptr, nullptr, weight, eps, out + row, cols);
@@ -168,9 +168,9 @@ __device__ __forceinline__ void turn(const float* x, int xHeadStride, int heads,
   }
 }
 
-// out[t, h, outOffset…] = x[t, h, xOffset…] turned by table[position[t]]; x and out may be one tensor with equal strides
-// and offsets. table [positions, R]: cos and sin of pair i at columns 2i and 2i+1. Grid (T, ceil(heads·R / 1024)), fewer in
-// y are right too; block 256, no dynamic shared memory.
+// out[t, h, outOffset…] = x[t, h, xOffset…] turned by table[position[t]]; x and out may be one tensor with equal
+// strides and offsets. table [positions, R]: cos and sin of pair i at columns 2i and 2i+1. Grid (T, ceil(heads·R /
+// 1024)), fewer in y are right too; block 256, no dynamic shared memory.
 KERNEL(rope, (const float* x, int xStride, int xHeadStride, int xOffset, int heads, const float* table, int R,
               const int* position, float* out, int outStride, int outHeadStride, int outOffset)) {
   const long long t = blockIdx.x;
@@ -273,9 +273,9 @@ __device__ __forceinline__ void rope_append(float* q, int qStride, int qHeadStri
   append<Cache>(kv + t * (Lkv + R), norm, eps, angle, Lkv, R, entries, entry * (Lkv + R));
 }
 
-// rope_append_<f32|f16|bf16|e4m3>: stores [norm(latent) · norm; turned key] of each row whose sequence is not −1, and turns
-// R floats of each head of q in place if q is not null. kv [T, Lkv + R]. Grid (T, 1) without q, (T, 1 + ceil(heads·R /
-// 1024)) with it, where 2 in y are right too; block 256, no dynamic shared memory.
+// rope_append_<f32|f16|bf16|e4m3>: stores [norm(latent) · norm; turned key] of each row whose sequence is not −1, and
+// turns R floats of each head of q in place if q is not null. kv [T, Lkv + R]. Grid (T, 1) without q, (T, 1 +
+// ceil(heads·R / 1024)) with it, where 2 in y are right too; block 256, no dynamic shared memory.
 #define ROPE_APPEND(type, Cache)                                                                                    \
   KERNEL(rope_append_##type,                                                                                        \
          (float* q, int qStride, int qHeadStride, int qOffset, int heads, const float* kv, const float* norm,       \

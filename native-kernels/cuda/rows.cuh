@@ -18,7 +18,8 @@ __device__ __forceinline__ float4 scaled4(float4 v, float scale, float4 w) {
 }
 __device__ __forceinline__ float dot4(float4 a, float4 b) { return (a.x * b.x + a.y * b.y) + (a.z * b.z + a.w * b.w); }
 
-// Sum over a block of whole warps; every thread gets it. `shared` is 32 floats, free again after the next __syncthreads.
+// Sum over a block of whole warps; every thread gets it. `shared` is 32 floats, free again after the next
+// __syncthreads.
 __device__ __forceinline__ float block_sum(float v, float* shared) {
   v = warp_sum(v);
   if (lane() == 0) shared[warp()] = v;
@@ -26,8 +27,8 @@ __device__ __forceinline__ float block_sum(float v, float* shared) {
   return warp_sum(lane() < (int)(blockDim.x >> 5) ? shared[lane()] : 0.0f);
 }
 
-// A number and its place as one key: the greater number has the greater key, of equal numbers the one of the lower index.
-// NaN counts as −∞, −0 as 0. No key is 0.
+// A number and its place as one key: the greater number has the greater key, of equal numbers the one of the lower
+// index. NaN counts as −∞, −0 as 0. No key is 0.
 __device__ __forceinline__ unsigned long long order_key(float v, int index) {
   const unsigned bits = v != v ? 0xff800000u : v == 0.0f ? 0u : float_bits(v);
   const unsigned ordered = bits & 0x80000000u ? ~bits : bits | 0x80000000u;

@@ -9,11 +9,11 @@ typedef unsigned long long Key;  // order_key: value and index, greater is bette
 constexpr int KEYS = 16;
 constexpr int MOST_K = 128;
 
-// The k ≤ 128 best of the block's keys, KEYS a thread, best first: put(r, key) for r < k, with key 0 past the last. Threads
-// at least k, at most 512.
+// The k ≤ 128 best of the block's keys, KEYS a thread, best first: put(r, key) for r < k, with key 0 past the last.
+// Threads at least k, at most 512.
 //
-// The k-th best of the threads' best keys is a floor: k threads reach it, so no chosen key lies below it, and only those k
-// threads have any above, k·KEYS at most. The few that pass the floor find their rank by counting.
+// The k-th best of the threads' best keys is a floor: k threads reach it, so no chosen key lies below it, and only
+// those k threads have any above, k·KEYS at most. The few that pass the floor find their rank by counting.
 template <class Put>
 __device__ __forceinline__ void select(const Key (&keys)[KEYS], int k, Put put) {
   __shared__ __align__(16) Key passed[MOST_K * KEYS];  // first the threads' best
@@ -76,8 +76,8 @@ __device__ __forceinline__ void load_keys(const float* row, int from, int n, Key
 }
 
 // First of two launches: the k best of every 4096 logits of a row. logits [M, V], k <= 128; best is scratch, [M, k, B]
-// unsigned long long with B = ceil(V / 4096), and k·B must not pass 8192 (V <= 262144 for any k). Grid (B, M), block 256,
-// no dynamic shared memory.
+// unsigned long long with B = ceil(V / 4096), and k·B must not pass 8192 (V <= 262144 for any k). Grid (B, M), block
+// 256, no dynamic shared memory.
 KERNEL_BOUNDED(top_k_part, 256, 2, (const float* logits, int V, int k, unsigned long long* best)) {
   Key keys[KEYS];
   load_keys(logits + (long long)blockIdx.y * V, blockIdx.x * KEYS * blockDim.x, V, keys);
@@ -112,8 +112,8 @@ __device__ __forceinline__ Key block_max_key(Key key, Key* shared) {
   return warp_max_key(lane() < (int)(blockDim.x >> 5) ? shared[lane()] : 0);
 }
 
-// top_k for k = 1 in one launch: ids and values [M]. best is scratch, [M, B] unsigned long long with B = ceil(V / 4096);
-// counters M ints, zero between launches. Grid (B, M), block 256, no dynamic shared memory.
+// top_k for k = 1 in one launch: ids and values [M]. best is scratch, [M, B] unsigned long long with B = ceil(V /
+// 4096); counters M ints, zero between launches. Grid (B, M), block 256, no dynamic shared memory.
 KERNEL_BOUNDED(argmax, 256, 2, (const float* logits, int V, int* ids, float* values, unsigned long long* best,
                                 int* counters)) {
   __shared__ Key shared[32];
