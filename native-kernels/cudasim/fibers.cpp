@@ -112,6 +112,8 @@ Warp warps[MAX_THREADS / 32];
 Block block;
 Context scheduler;
 const Launch* current;
+// Where kernels may read them.
+uint64_t parameters[64];
 int error;
 unsigned char* sharedBase;
 
@@ -174,7 +176,7 @@ void release_block() {
 }
 
 void enter() {
-  current->kernel->call(current->values.data());
+  current->kernel->call(parameters);
   stop_running(State::DONE);
   block.live--;
   if (block.waiting > 0 && block.waiting == block.live) release_block();
@@ -277,6 +279,7 @@ const Kernel* find_kernel(const char* name) {
 int run(const Launch& launch, Counters& counters) {
   if (fibers == nullptr) make_stacks();
   current = &launch;
+  std::copy(launch.values.begin(), launch.values.end(), parameters);
   error = 0;
   gridDim = launch.grid;
   blockDim = launch.block;

@@ -82,6 +82,7 @@ struct Entry<F> {
   static void unpack(const uint64_t* values, std::index_sequence<I...>) { F(parameter<A>(values[I])...); }
   static void call(const uint64_t* values) { unpack(values, std::index_sequence_for<A...>()); }
   static Kernel describe(const char* name, int maxThreads) {
+    static_assert(sizeof...(A) <= 64);
     return {name, maxThreads, (int)sizeof...(A), sizes, &call};
   }
 };
