@@ -83,6 +83,7 @@ __device__ __forceinline__ void decode(unsigned char* shared, const Step& step, 
   constexpr int STEPS = LKV > 0 ? ((LKV + ROPE) / 16 + WARPS - 1) / WARPS : 5;  // inner steps of 16 a warp may have
   constexpr int COLUMNS = LKV > 0 ? (LKV / 8 + WARPS - 1) / WARPS : 8;          // tiles of 8 columns a warp may have
   const int N = step.N;
+  constexpr int AT_ONCE = WIDEN ? 2 : 4;  // columns of 8 whose products take turns, so that no mma waits for the last
   const int L = LKV > 0 ? LKV : step.Lkv;
   const int E = LKV > 0 ? LKV + ROPE : step.Lkv + step.R;
   const int stride = (E + 8) * 2;                       // bytes between rows of the tile the products read
@@ -227,13 +228,16 @@ __device__ __forceinline__ void decode(unsigned char* shared, const Step& step, 
     for (int j = 0; j < STEPS; j++) {
       const int inner = (w + WARPS * j) * 16;
       if (inner < E) {
+        uint2 b[TILE / 8];
 #pragma unroll
         for (int i = 0; i < TILE / 8; i++) {
           const unsigned char* key = entry + (i * 8 + key_of_column(g)) * stride + inner * 2 + c * 8;
-          const uint2 b = *reinterpret_cast<const uint2*>(key);
-          M::mma(share[i], high[j], b.x, b.y);
-          M::mma(share[i], low[j], b.x, b.y);
+          b[i] = *reinterpret_cast<const uint2*>(key);
         }
+#pragma unroll
+        for (int i = 0; i < TILE / 8; i++) M::mma(share[i], high[j], b[i].x, b[i].y);
+#pragma unroll
+        for (int i = 0; i < TILE / 8; i++) M::mma(share[i], low[j], b[i].x, b[i].y);
       }
     }
 #pragma unroll
@@ -280,19 +284,24 @@ __device__ __forceinline__ void decode(unsigned char* shared, const Step& step, 
       }
     }
 #pragma unroll
-    for (int j = 0; j < COLUMNS; j++) {
-      const int column = (w + WARPS * j) * 8;
-      if (column < L) {
-        unsigned v[4];
-        load_matrix_transposed(v, entry + lane() * stride + column * 2);
-        o[j][0] *= less0;
-        o[j][1] *= less0;
-        o[j][2] *= less1;
-        o[j][3] *= less1;
-        M::mma(o[j], p[0], v[0], v[1]);
-        M::mma(o[j], p[1], v[2], v[3]);
-        M::mma(o[j], pLow[0], v[0], v[1]);
-        M::mma(o[j], pLow[1], v[2], v[3]);
+    for (int j = 0; j < COLUMNS; j += AT_ONCE) {
+      unsigned v[AT_ONCE][4];
+#pragma unroll
+      for (int i = 0; i < AT_ONCE; i++) {
+        const int column = (w + WARPS * (j + i)) * 8;
+        if (column < L) load_matrix_transposed(v[i], entry + lane() * stride + column * 2);
+        o[j + i][0] *= less0;
+        o[j + i][1] *= less0;
+        o[j + i][2] *= less1;
+        o[j + i][3] *= less1;
+      }
+#pragma unroll
+      for (int part = 0; part < 4; part++) {
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+          const int k = part & 1;
+          if ((w + WARPS * (j + i)) * 8 < L) M::mma(o[j + i], part < 2 ? p[k] : pLow[k], v[i][2 * k], v[i][2 * k + 1]);
+        }
       }
     }
   }

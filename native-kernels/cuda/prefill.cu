@@ -70,6 +70,7 @@ __device__ __forceinline__ void flash(unsigned char* shared, const float* __rest
                                       float* __restrict__ out, float* __restrict__ stat, int stages) {
   constexpr int STEPS = MAX_INNER / 16;
   constexpr int COLUMNS = MAX_V / 8;
+  constexpr int AT_ONCE = 2;  // columns of 8 whose products take turns, so that no mma waits for the one before it
   const int P = P_ > 0 ? P_ : p, R = P_ > 0 ? R_ : r, V = P_ > 0 ? V_ : v;
   const int inner = P + R;
   const int keyStride = (inner + 8) * 2, valueStride = (V + 8) * 2;  // odd counts of 16-byte pieces
@@ -231,12 +232,19 @@ __device__ __forceinline__ void flash(unsigned char* shared, const float* __rest
         a[i][3] = pack_half2(score[s + 1][2], score[s + 1][3]);
       }
 #pragma unroll
-      for (int j = 0; j < COLUMNS; j++) {
-        if (j * 8 < V) {
-          unsigned b[4];
-          load_matrix_transposed(b, valueRow + k * 32 * valueStride + j * 16);
-          mma_f16(o[j], a[0], b[0], b[1]);
-          mma_f16(o[j], a[1], b[2], b[3]);
+      for (int j = 0; j < COLUMNS; j += AT_ONCE) {
+        unsigned b[AT_ONCE][4];
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+          if ((j + i) * 8 < V) load_matrix_transposed(b[i], valueRow + k * 32 * valueStride + (j + i) * 16);
+        }
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+          if ((j + i) * 8 < V) mma_f16(o[j + i], a[0], b[i][0], b[i][1]);
+        }
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+          if ((j + i) * 8 < V) mma_f16(o[j + i], a[1], b[i][2], b[i][3]);
         }
       }
     }
