@@ -1,16 +1,16 @@
-// Absorbed latent attention of decode steps: out[t, n] = softmax(q[t, n]·[c; k]ᵀ·scale)·c over the first kvLength[t] entries of
-// row t's sequence (DeepSeek-V2 report §2.1). q [T, N·(Lkv+R)], out [T, N·Lkv], pages [S, pagesPerSequence]; a row of kvLength 0
-// or sequence −1 gives zeros. stat, if not null, [T, N, 2]: the greatest scaled score m (natural units; −∞ if there is no
-// entry) and l = Σ e^(score − m). Every kernel here does nothing if `unless` is not null and *unless is 0. A row's result
-// depends on that row and on how it is cut (splits, leastTiles) alone.
+// Absorbed latent attention of decode steps: out[t, n] = softmax(q[t, n]·[c; k]ᵀ·scale)·c over the first kvLength[t]
+// entries of row t's sequence (DeepSeek-V2 report §2.1). q [T, N·(Lkv+R)], out [T, N·Lkv], pages [S, pagesPerSequence];
+// a row of kvLength 0 or sequence −1 gives zeros. stat, if not null, [T, N, 2]: the greatest scaled score m (natural
+// units; −∞ if there is no entry) and l = Σ e^(score − m). Every kernel here does nothing if `unless` is not null and
+// *unless is 0. A row's result depends on that row and on how it is cut (splits, leastTiles) alone.
 //
 //   mla_decode_<f16|bf16|e4m3>   Lkv % 16 == 0, R % 16 == 0, Lkv <= 512, R <= 64, any N; 512/64 compiled for itself
 //   mla_combine                  after mla_decode when splits > 1
 //   mla_plain_<f32|f16|bf16|e4m3>  any shape, F32 arithmetic
 //
-// Blocks take 16 heads each: with 16 heads (V2-Lite, or 128 heads over eight devices) an entry is read once in all. 128 heads
-// on one device are eight blocks side by side in the grid, that meet in L2: 64 heads a block would keep 128 registers of sums
-// a thread and leave no room for the queries, and 128 heads are bound by arithmetic before memory.
+// Blocks take 16 heads each: with 16 heads (V2-Lite, or 128 heads over eight devices) an entry is read once in all. 128
+// heads on one device are eight blocks side by side in the grid, that meet in L2: 64 heads a block would keep 128
+// registers of sums a thread and leave no room for the queries, and 128 heads are bound by arithmetic before memory.
 #include "cache.cuh"
 
 namespace yuzui {
@@ -21,8 +21,8 @@ constexpr int HEADS = 16;       // heads of a block: the rows of an mma
 constexpr int WARPS = 8;
 constexpr int P_STRIDE = 40;    // halves between rows of P, so that fragments load without bank conflicts
 
-// How the first `length` entries are cut: `tiles` tiles, at least leastTiles, for each of `active` splits; the last may have
-// fewer.
+// How the first `length` entries are cut: `tiles` tiles, at least leastTiles, for each of `active` splits; the last may
+// have fewer.
 struct Cut {
   int tiles, active;
 };
@@ -32,8 +32,9 @@ __device__ __forceinline__ Cut cut(int length, int splits, int leastTiles) {
   return {each, (all + each - 1) / each};
 }
 
-// Arithmetic of the tile in shared memory. Entries are taken as they are; what meets them, queries and weights p, is two
-// parts, high and low, so that the result is as exact as in F32 but for some bits. Memory is what this kernel waits for.
+// Arithmetic of the tile in shared memory. Entries are taken as they are; what meets them, queries and weights p, is
+// two parts, high and low, so that the result is as exact as in F32 but for some bits. Memory is what this kernel waits
+// for.
 struct HalfTile {
   __device__ static unsigned pack(float a, float b) { return pack_half2(a, b); }
   __device__ static uint16_t round(float v) { return float_half(v); }
@@ -44,7 +45,9 @@ struct Bf16Tile {
   __device__ static unsigned pack(float a, float b) { return pack_bf162(a, b); }
   __device__ static uint16_t round(float v) { return float_bf16(v); }
   __device__ static float value(uint16_t v) { return bf16_float(v); }
-  __device__ static void mma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) { mma_bf16(d, a, b0, b1); }
+  __device__ static void mma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+    mma_bf16(d, a, b0, b1);
+  }
 };
 
 // a and b as a high part and what it leaves.
@@ -54,21 +57,35 @@ __device__ __forceinline__ void two_parts(float a, float b, unsigned& high, unsi
   low = M::pack(a - M::value((uint16_t)(high & 0xffffu)), b - M::value((uint16_t)(high >> 16)));
 }
 
-// Scores cross the warps through shared memory: [WARPS][HEADS][TILE], columns moved by the row so that stores of fragments fall
-// into different banks.
+// Scores cross the warps through shared memory: [WARPS][HEADS][TILE], columns moved by the row so that stores of
+// fragments fall into different banks.
 __device__ __forceinline__ int score_at(int row, int column) { return row * TILE + (column ^ ((row & 3) << 3)); }
 
+// What a step's attention reads and writes; names as at the top.
+struct Step {
+  const float* __restrict__ q;
+  const void* __restrict__ entries;
+  int pageTokens;
+  const int* __restrict__ pages;
+  int pagesPerSequence;
+  const int* __restrict__ sequence;
+  const int* __restrict__ kvLength;
+  int N, Lkv, R;
+  float scale;
+  float* __restrict__ out;
+  float* __restrict__ stat;
+};
+
 template <class C, class M, int LKV, int ROPE>
-__device__ __forceinline__ void decode(unsigned char* shared, const float* __restrict__ q, const void* __restrict__ entries,
-                                       int pageTokens, const int* __restrict__ pages, int pagesPerSequence,
-                                       const int* __restrict__ sequence, const int* __restrict__ kvLength, int N, int lkv,
-                                       int rope, float scale, float* __restrict__ out, float* __restrict__ stat,
-                                       float* __restrict__ partial, int splits, int leastTiles, int stages) {
+__device__ __forceinline__ void decode(unsigned char* shared, const Step& step, float* __restrict__ partial, int splits,
+                                       int leastTiles, int stages) {
   constexpr bool WIDEN = C::BYTES == 1;
   constexpr int STEPS = LKV > 0 ? ((LKV + ROPE) / 16 + WARPS - 1) / WARPS : 5;  // inner steps of 16 a warp may have
   constexpr int COLUMNS = LKV > 0 ? (LKV / 8 + WARPS - 1) / WARPS : 8;          // tiles of 8 columns a warp may have
-  const int L = LKV > 0 ? LKV : lkv;
-  const int E = LKV > 0 ? LKV + ROPE : lkv + rope;
+  const int N = step.N;
+  constexpr int AT_ONCE = WIDEN ? 2 : 4;  // columns of 8 whose products take turns, so that no mma waits for the last
+  const int L = LKV > 0 ? LKV : step.Lkv;
+  const int E = LKV > 0 ? LKV + ROPE : step.Lkv + step.R;
   const int stride = (E + 8) * 2;                       // bytes between rows of the tile the products read
   const int arrivalStride = WIDEN ? E : stride;         // and of the tile as it arrives
   const int stageBytes = TILE * arrivalStride;
@@ -77,7 +94,8 @@ __device__ __forceinline__ void decode(unsigned char* shared, const float* __res
   unsigned char* widened = at;
   if (WIDEN) at += TILE * stride;
   float* scores = reinterpret_cast<float*>(at);
-  uint16_t* weights = reinterpret_cast<uint16_t*>(scores + WARPS * HEADS * TILE);  // [HEADS][P_STRIDE], then the low parts
+  // [HEADS][P_STRIDE], then the low parts.
+  uint16_t* weights = reinterpret_cast<uint16_t*>(scores + WARPS * HEADS * TILE);
   float* shrink = reinterpret_cast<float*>(weights + 2 * HEADS * P_STRIDE);         // [HEADS]
   float* result = shrink + HEADS;                                                    // [HEADS][2]: m, l
   int* rows = reinterpret_cast<int*>(result + 2 * HEADS);                            // [2][TILE] rows of entries, or −1
@@ -88,16 +106,16 @@ __device__ __forceinline__ void decode(unsigned char* shared, const float* __res
   const int w = warp(), g = lane() >> 2, c = lane() & 3;
   const int tid = threadIdx.x;
 
-  const int s = sequence[t];
-  const int length = s < 0 ? 0 : kvLength[t];
+  const int s = step.sequence[t];
+  const int length = s < 0 ? 0 : step.kvLength[t];
   if (length <= 0) {
     if (split > 0) return;
     for (int i = tid; i < HEADS * L; i += WARPS * 32) {
       const int n = head0 + i / L;
-      if (n < N) out[((long long)t * N + n) * L + i % L] = 0;
+      if (n < N) step.out[((long long)t * N + n) * L + i % L] = 0;
     }
-    if (stat != nullptr && tid < HEADS && head0 + tid < N) {
-      float* st = stat + ((long long)t * N + head0 + tid) * 2;
+    if (step.stat != nullptr && tid < HEADS && head0 + tid < N) {
+      float* st = step.stat + ((long long)t * N + head0 + tid) * 2;
       st[0] = -INFINITY;
       st[1] = 0;
     }
@@ -108,12 +126,12 @@ __device__ __forceinline__ void decode(unsigned char* shared, const float* __res
   const int begin = split * work.tiles * TILE;
   const int end = min(length, begin + work.tiles * TILE);
   const int tiles = (end - begin + TILE - 1) / TILE;
-  const int* table = pages + (long long)s * pagesPerSequence;
+  const int* table = step.pages + (long long)s * step.pagesPerSequence;
 
   // Row of this lane's entry of a tile; warp 0 looks a tile up one step before its copies begin.
   auto lookup = [&](int tile) {
     const int i = begin + tile * TILE + lane();
-    return i < end ? entry_row(table, pageTokens, i) : -1;
+    return i < end ? entry_row(table, step.pageTokens, i) : -1;
   };
   const int pieces = E * C::BYTES / 16;  // of an entry, 16 bytes each
   const int pieceStep = WARPS * 32 % pieces, entryStep = WARPS * 32 / pieces;
@@ -123,7 +141,7 @@ __device__ __forceinline__ void decode(unsigned char* shared, const float* __res
     int entry = tid / pieces, piece = tid % pieces;
     while (entry < TILE) {
       const int row = from[entry];
-      const unsigned char* source = static_cast<const unsigned char*>(entries);
+      const unsigned char* source = static_cast<const unsigned char*>(step.entries);
       if (row >= 0) source += ((long long)row * pieces + piece) * 16;
       copy_async(to + entry * arrivalStride + piece * 16, source, row >= 0);
       entry += entryStep;
@@ -144,8 +162,8 @@ __device__ __forceinline__ void decode(unsigned char* shared, const float* __res
   }
   if (w == 0) rows[(ahead & 1) * TILE + lane()] = lookup(ahead);
 
-  // Queries in units where e^score is 2^x, as fragments of A. Column 2c of an mma's sixteen inner columns is element 4c of the
-  // sixteen here, 2c+8 is 4c+2: the same order for the entries lets a lane load four neighbours at once.
+  // Queries in units where e^score is 2^x, as fragments of A. Column 2c of an mma's sixteen inner columns is element 4c
+  // of the sixteen here, 2c+8 is 4c+2: the same order for the entries lets a lane load four neighbours at once.
   unsigned high[STEPS][4], low[STEPS][4];
 #pragma unroll
   for (int j = 0; j < STEPS; j++) {
@@ -154,8 +172,8 @@ __device__ __forceinline__ void decode(unsigned char* shared, const float* __res
     for (int half = 0; half < 2; half++) {
       const int n = head0 + g + 8 * half;
       float4 v = make_float4(0, 0, 0, 0);
-      if (n < N && column < E) v = *reinterpret_cast<const float4*>(q + ((long long)t * N + n) * E + column);
-      const float unit = scale * LOG2E;
+      if (n < N && column < E) v = *reinterpret_cast<const float4*>(step.q + ((long long)t * N + n) * E + column);
+      const float unit = step.scale * LOG2E;
       two_parts<M>(v.x * unit, v.y * unit, high[j][half], low[j][half]);
       two_parts<M>(v.z * unit, v.w * unit, high[j][half + 2], low[j][half + 2]);
     }
@@ -208,15 +226,18 @@ __device__ __forceinline__ void decode(unsigned char* shared, const float* __res
     for (int i = 0; i < TILE / 8; i++) share[i][0] = share[i][1] = share[i][2] = share[i][3] = 0;
 #pragma unroll
     for (int j = 0; j < STEPS; j++) {
-      const int step = w + WARPS * j;
-      if (step * 16 < E) {
+      const int inner = (w + WARPS * j) * 16;
+      if (inner < E) {
+        uint2 b[TILE / 8];
 #pragma unroll
         for (int i = 0; i < TILE / 8; i++) {
-          const unsigned char* key = entry + (i * 8 + key_of_column(g)) * stride + step * 32 + c * 8;
-          const uint2 b = *reinterpret_cast<const uint2*>(key);
-          M::mma(share[i], high[j], b.x, b.y);
-          M::mma(share[i], low[j], b.x, b.y);
+          const unsigned char* key = entry + (i * 8 + key_of_column(g)) * stride + inner * 2 + c * 8;
+          b[i] = *reinterpret_cast<const uint2*>(key);
         }
+#pragma unroll
+        for (int i = 0; i < TILE / 8; i++) M::mma(share[i], high[j], b[i].x, b[i].y);
+#pragma unroll
+        for (int i = 0; i < TILE / 8; i++) M::mma(share[i], low[j], b[i].x, b[i].y);
       }
     }
 #pragma unroll
@@ -263,19 +284,24 @@ __device__ __forceinline__ void decode(unsigned char* shared, const float* __res
       }
     }
 #pragma unroll
-    for (int j = 0; j < COLUMNS; j++) {
-      const int column = (w + WARPS * j) * 8;
-      if (column < L) {
-        unsigned v[4];
-        load_matrix_transposed(v, entry + lane() * stride + column * 2);
-        o[j][0] *= less0;
-        o[j][1] *= less0;
-        o[j][2] *= less1;
-        o[j][3] *= less1;
-        M::mma(o[j], p[0], v[0], v[1]);
-        M::mma(o[j], p[1], v[2], v[3]);
-        M::mma(o[j], pLow[0], v[0], v[1]);
-        M::mma(o[j], pLow[1], v[2], v[3]);
+    for (int j = 0; j < COLUMNS; j += AT_ONCE) {
+      unsigned v[AT_ONCE][4];
+#pragma unroll
+      for (int i = 0; i < AT_ONCE; i++) {
+        const int column = (w + WARPS * (j + i)) * 8;
+        if (column < L) load_matrix_transposed(v[i], entry + lane() * stride + column * 2);
+        o[j + i][0] *= less0;
+        o[j + i][1] *= less0;
+        o[j + i][2] *= less1;
+        o[j + i][3] *= less1;
+      }
+#pragma unroll
+      for (int part = 0; part < 4; part++) {
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+          const int k = part & 1;
+          if ((w + WARPS * (j + i)) * 8 < L) M::mma(o[j + i], part < 2 ? p[k] : pLow[k], v[i][2 * k], v[i][2 * k + 1]);
+        }
       }
     }
   }
@@ -298,7 +324,7 @@ __device__ __forceinline__ void decode(unsigned char* shared, const float* __res
     if (n >= N) continue;
     const long long head = (long long)t * N + n;
     const float factor = whole ? 1 / result[row * 2 + 1] : 1;
-    float* to = whole ? out + head * L : partial + (head * splits + split) * L;
+    float* to = whole ? step.out + head * L : partial + (head * splits + split) * L;
 #pragma unroll
     for (int j = 0; j < COLUMNS; j++) {
       const int column = (w + WARPS * j) * 8 + 2 * c;
@@ -314,37 +340,35 @@ __device__ __forceinline__ void decode(unsigned char* shared, const float* __res
       float* to = partial + (long long)gridDim.z * N * splits * L + (head * splits + split) * 2;
       to[0] = greatest;
       to[1] = sum;
-    } else if (stat != nullptr) {
-      stat[head * 2] = greatest * LN2;
-      stat[head * 2 + 1] = sum;
+    } else if (step.stat != nullptr) {
+      step.stat[head * 2] = greatest * LN2;
+      step.stat[head * 2 + 1] = sum;
     }
   }
 }
 
 template <class C>
-__device__ __forceinline__ void plain(unsigned char* shared, const float* q, const void* entries, int pageTokens,
-                                      const int* pages, int pagesPerSequence, const int* sequence, const int* kvLength, int N,
-                                      int L, int R, float scale, float* out, float* stat) {
+__device__ __forceinline__ void plain(unsigned char* shared, const Step& step) {
   constexpr int BATCH = 32;  // entries between two steps of the running softmax
   const int n = blockIdx.x, t = blockIdx.y;
-  const int E = L + R;
+  const int N = step.N, L = step.Lkv, E = L + step.R;
   float* query = reinterpret_cast<float*>(shared);  // [E]
   float* o = query + E;                             // [L]
   float* score = o + L;                             // [BATCH]
-  const int s = sequence[t];
-  const int length = s < 0 ? 0 : kvLength[t];
-  const int* table = pages + (long long)(s < 0 ? 0 : s) * pagesPerSequence;
+  const int s = step.sequence[t];
+  const int length = s < 0 ? 0 : step.kvLength[t];
+  const int* table = step.pages + (long long)(s < 0 ? 0 : s) * step.pagesPerSequence;
   const int threads = blockDim.x;
-  for (int i = threadIdx.x; i < E; i += threads) query[i] = q[((long long)t * N + n) * E + i] * scale;
+  for (int i = threadIdx.x; i < E; i += threads) query[i] = step.q[((long long)t * N + n) * E + i] * step.scale;
   for (int i = threadIdx.x; i < L; i += threads) o[i] = 0;
   float m = -INFINITY, l = 0;  // the same in all threads
   for (int begin = 0; begin < length; begin += BATCH) {
     const int count = min(BATCH, length - begin);
     __syncthreads();
     for (int i = warp(); i < count; i += threads / 32) {
-      const long long row = (long long)entry_row(table, pageTokens, begin + i) * E;
+      const long long row = (long long)entry_row(table, step.pageTokens, begin + i) * E;
       float sum = 0;
-      for (int e = lane(); e < E; e += 32) sum += query[e] * C::load(entries, row + e);
+      for (int e = lane(); e < E; e += 32) sum += query[e] * C::load(step.entries, row + e);
       sum = warp_sum(sum);
       if (lane() == 0) score[i] = sum;
     }
@@ -354,57 +378,62 @@ __device__ __forceinline__ void plain(unsigned char* shared, const float* q, con
     const float less = expf(m - greatest);
     m = greatest;
     l *= less;
-    for (int i = 0; i < count; i++) l += expf(score[i] - m);
+    __syncthreads();
+    if ((int)threadIdx.x < count) score[threadIdx.x] = expf(score[threadIdx.x] - m);
+    __syncthreads();
+    for (int i = 0; i < count; i++) l += score[i];
     for (int e = threadIdx.x; e < L; e += threads) {
       float sum = o[e] * less;
       for (int i = 0; i < count; i++) {
-        sum += expf(score[i] - m) * C::load(entries, (long long)entry_row(table, pageTokens, begin + i) * E + e);
+        const long long row = (long long)entry_row(table, step.pageTokens, begin + i) * E;
+        sum += score[i] * C::load(step.entries, row + e);
       }
       o[e] = sum;
     }
   }
   const float factor = l > 0 ? 1 / l : 0;
-  for (int e = threadIdx.x; e < L; e += threads) out[((long long)t * N + n) * L + e] = o[e] * factor;
-  if (stat != nullptr && threadIdx.x == 0) {
-    stat[((long long)t * N + n) * 2] = m;
-    stat[((long long)t * N + n) * 2 + 1] = l;
+  for (int e = threadIdx.x; e < L; e += threads) step.out[((long long)t * N + n) * L + e] = o[e] * factor;
+  if (step.stat != nullptr && threadIdx.x == 0) {
+    step.stat[((long long)t * N + n) * 2] = m;
+    step.stat[((long long)t * N + n) * 2 + 1] = l;
   }
 }
 
 }  // namespace
 
 // mla_decode: grid (ceil(N/16), splits, T), block 256.
-// shared = stages·32·(f16, bf16: 2·(Lkv+R+8); e4m3: Lkv+R) + (e4m3: 64·(Lkv+R+8)) + 19392 bytes. For 512/64: f16 and bf16 56768
-//   bytes with 1 stage, 94144 with 2; e4m3 75200 (1), 93632 (2), 112064 (3).
-// stages: 1 to 5 tiles on chip. Take 2 (e4m3 on sm_90: 3): two blocks then share an SM of sm_90, and one computes while the
-//   other waits; sm_86 and sm_89 hold one block; sm_75 has room for 1 stage (e4m3 of 512/64 for none: use mla_plain).
-// splits: blocks that one row's entries may be cut between, leastTiles: tiles of 32 that each takes at least; the cut follows
-//   from kvLength here, and blocks without work leave at once. One row a step: splits 2·SMs, leastTiles 2. Many rows:
-//   splits max(16, 2·SMs / (T·ceil(N/16))) so that one long sequence among short ones finds help, leastTiles 8 so that partial
-//   results (as large as 28 entries for 512/64 in F16) stay few beside what is read. Prefill: splits 1. With splits > 1
-//   mla_combine follows.
+// shared = stages·32·(f16, bf16: 2·(Lkv+R+8); e4m3: Lkv+R) + (e4m3: 64·(Lkv+R+8)) + 19392 bytes. For 512/64: f16, bf16
+//   56768 with 1 stage, 94144 with 2; e4m3 75200 with 1, 93632 with 2, 112064 with 3.
+// stages: 1 to 5 tiles on chip. Take 2 (e4m3 on sm_90: 3): two blocks then share an SM of sm_90, and one computes while
+//   the other waits; sm_86 and sm_89 hold one block; sm_75 has room for 1 stage (e4m3 of 512/64: none; use mla_plain).
+// splits: blocks that one row's entries may be cut between; leastTiles: tiles of 32 that each takes at least. The cut
+//   follows from kvLength here, and blocks without work leave at once. One row a step: splits 2·SMs, leastTiles 2. Many
+//   rows: splits max(16, 2·SMs / (T·ceil(N/16))) so that one long sequence among short ones finds help, leastTiles 8 so
+//   that partial results (as large as 28 entries for 512/64 in F16) stay few beside what is read. Prefill: splits 1.
+//   With splits > 1 mla_combine follows.
 // partial: T·N·splits·(Lkv+2) floats, not used if splits == 1.
-#define DECODE(NAME, CACHE, MATH)                                                                                             \
-  KERNEL_BOUNDED(NAME, 256, 2,                                                                                                \
-                 (const float* q, const void* entries, int pageTokens, const int* pages, int pagesPerSequence,                \
-                  const int* sequence, const int* kvLength, int N, int Lkv, int R, float scale, float* out, float* stat,      \
-                  float* partial, int splits, int leastTiles, int stages, const int* unless)) {                               \
-    DYNAMIC_SHARED(shared);                                                                                                   \
-    if (unless != nullptr && *unless == 0) return;                                                                            \
-    if (Lkv == 512 && R == 64) {                                                                                              \
-      decode<CACHE, MATH, 512, 64>(shared, q, entries, pageTokens, pages, pagesPerSequence, sequence, kvLength, N, Lkv, R,    \
-                                   scale, out, stat, partial, splits, leastTiles, stages);                                    \
-    } else {                                                                                                                  \
-      decode<CACHE, MATH, 0, 0>(shared, q, entries, pageTokens, pages, pagesPerSequence, sequence, kvLength, N, Lkv, R,       \
-                                scale, out, stat, partial, splits, leastTiles, stages);                                       \
-    }                                                                                                                         \
+#define DECODE(NAME, CACHE, MATH)                                                                                      \
+  KERNEL_BOUNDED(NAME, 256, 2,                                                                                         \
+                 (const float* q, const void* entries, int pageTokens, const int* pages, int pagesPerSequence,         \
+                  const int* sequence, const int* kvLength, int N, int Lkv, int R, float scale, float* out,            \
+                  float* stat, float* partial, int splits, int leastTiles, int stages, const int* unless)) {           \
+    DYNAMIC_SHARED(shared);                                                                                            \
+    if (unless != nullptr && *unless == 0) return;                                                                     \
+    const Step step = {q, entries, pageTokens, pages, pagesPerSequence, sequence, kvLength, N, Lkv, R,                 \
+                       scale, out, stat};                                                                              \
+    if (Lkv == 512 && R == 64) {                                                                                       \
+      decode<CACHE, MATH, 512, 64>(shared, step, partial, splits, leastTiles, stages);                                 \
+    } else {                                                                                                           \
+      decode<CACHE, MATH, 0, 0>(shared, step, partial, splits, leastTiles, stages);                                    \
+    }                                                                                                                  \
   }
 DECODE(mla_decode_f16, F16Cache, HalfTile)
 DECODE(mla_decode_bf16, Bf16Cache, Bf16Tile)
 DECODE(mla_decode_e4m3, E4m3Cache, HalfTile)
 #undef DECODE
 
-// The rows that mla_decode cut into more than one split, summed in a fixed order; arguments as given there. A kernel of its own, as one block a row would take longer to read the parts than all blocks to read the entries.
+// The rows that mla_decode cut into more than one split, summed in a fixed order; arguments as given there. A kernel of
+// its own, as one block a row would take longer to read the parts than all blocks to read the entries.
 // grid (N, T, ceil(Lkv/128)), block 256, shared static.
 KERNEL_BOUNDED(mla_combine, 256, 2,
                (const float* partial, const int* sequence, const int* kvLength, int N, int Lkv, int splits,
@@ -456,13 +485,15 @@ KERNEL_BOUNDED(mla_combine, 256, 2,
 }
 
 // mla_plain: grid (N, T), block 128, shared = (2·Lkv + R + 32)·4 bytes.
-#define PLAIN(NAME, CACHE)                                                                                                    \
-  KERNEL(NAME, (const float* q, const void* entries, int pageTokens, const int* pages, int pagesPerSequence,                  \
-                const int* sequence, const int* kvLength, int N, int Lkv, int R, float scale, float* out, float* stat,        \
-                const int* unless)) {                                                                                         \
-    DYNAMIC_SHARED(shared);                                                                                                   \
-    if (unless != nullptr && *unless == 0) return;                                                                            \
-    plain<CACHE>(shared, q, entries, pageTokens, pages, pagesPerSequence, sequence, kvLength, N, Lkv, R, scale, out, stat);   \
+#define PLAIN(NAME, CACHE)                                                                                             \
+  KERNEL(NAME, (const float* q, const void* entries, int pageTokens, const int* pages, int pagesPerSequence,           \
+                const int* sequence, const int* kvLength, int N, int Lkv, int R, float scale, float* out, float* stat, \
+                const int* unless)) {                                                                                  \
+    DYNAMIC_SHARED(shared);                                                                                            \
+    if (unless != nullptr && *unless == 0) return;                                                                     \
+    const Step step = {q, entries, pageTokens, pages, pagesPerSequence, sequence, kvLength, N, Lkv, R,                 \
+                       scale, out, stat};                                                                              \
+    plain<CACHE>(shared, step);                                                                                        \
   }
 PLAIN(mla_plain_f32, F32Cache)
 PLAIN(mla_plain_f16, F16Cache)

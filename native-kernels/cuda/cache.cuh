@@ -1,6 +1,6 @@
-// The latent cache as kernels read it: entries [pages · pageTokens, Lkv + R] of one scalar type, found through a page table.
-// Also what the attention kernels share: the order of keys within a tile, and waiting for a number of copies known at run
-// time.
+// The latent cache as kernels read it: entries [pages · pageTokens, Lkv + R] of one scalar type, found through a page
+// table. Also what the attention kernels share: the order of keys within a tile, and waiting for a number of copies
+// known at run time.
 #pragma once
 
 #include "device.cuh"
@@ -10,8 +10,8 @@ namespace yuzui {
 constexpr float LOG2E = 1.4426950408889634f;
 constexpr float LN2 = 0.6931471805599453f;
 
-// Four e4m3 codes as four halves: a code's bits, moved to where F16 has them, read 2^-8 of its value, subnormals too. Exact.
-// The code of NaN reads 480.
+// Four e4m3 codes as four halves: a code's bits, moved to where F16 has them, read 2^-8 of its value, subnormals too.
+// Exact. The code of NaN reads 480.
 __device__ __forceinline__ void e4m3_halves(unsigned codes, unsigned& low, unsigned& high) {
   const unsigned a = byte_perm(codes, 0, 0x1404);  // code << 8 in each half
   const unsigned b = byte_perm(codes, 0, 0x3424);
@@ -50,9 +50,9 @@ __device__ __forceinline__ int entry_row(const int* pages, int pageTokens, int i
   return pages[i / pageTokens] * pageTokens + i % pageTokens;
 }
 
-// The key, of eight neighbours, that column g of a score tile stands for. Rows of a tile in shared memory are an odd number of
-// 16-byte pieces apart; with this order the 8-byte loads of half a warp (four columns, 32 bytes each) fall into different
-// banks.
+// The key, of eight neighbours, that column g of a score tile stands for. Rows of a tile in shared memory are an odd
+// number of 16-byte pieces apart; with this order the 8-byte loads of half a warp (four columns, 32 bytes each) fall
+// into different banks.
 __device__ __forceinline__ int key_of_column(int g) { return 2 * (g & 3) + (g >> 2); }
 
 // copy_wait for a pipeline of `stages` tiles (2 to 5), one group a tile: the oldest group has arrived.

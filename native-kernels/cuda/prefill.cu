@@ -1,16 +1,15 @@
-// Expanded latent attention of steps with many rows: keys and values of the step's own tokens are rebuilt per head, what the
-// cache held before is attended to in absorbed form, and the two are merged. Correct for any step, as rows whose tokens it
-// cannot find among the step's own count as history.
+// Expanded latent attention of steps with many rows: keys and values of the step's own tokens are rebuilt per head,
+// what the cache held before is attended to in absorbed form, and the two are merged. Correct for any step, as rows
+// whose tokens it cannot find among the step's own count as history.
 //
-// For T rows, N heads and shape (P nope, R rope, V value, Lkv), after the entries have been appended, the host enqueues:
+// For T rows, N heads and shape (P nope, R rope, V value, Lkv), once the entries have been appended, the host enqueues:
 //   1  prefill_rows           → first, own, history (int [T] each), anyHistory (int)
 //   2  gather_latent_<cache>  → xh (half [T, ceil32(Lkv)]), xScale (float [T]), keys (half [T, R])
-//   3  K = gemm(xh, W_UK as tiles of [N·P, Lkv]) (half [T, N·P]), Vs = gemm(xh, W_UV) (half [T, N·V])
+//   3  K = gemm(xh, W_UK as tiles of [N·P, Lkv]) (half [T, N·P]); Vs = gemm(xh, W_UV) (half [T, N·V])
 //   4  mla_flash              → out [T, N·V], stat (float [T, N, 2])
-//   5  with `unless` = anyHistory: qa [T, N·(Lkv+R)] = q carried into the latent space; mla_decode(qa, kvLength = history,
-//      splits 1, stat = statHistory) → oa [T, N·Lkv]; gemm per head with W_UV → outHistory [T, N·V]; mla_merge
-// Scratch: 12·T + 4 bytes; 2·T·(ceil32(Lkv) + R) + 4·T; 2·T·N·(P + V); 16·T·N (both stats); and for 5
-//   4·T·N·(2·Lkv + R + V).
+//   5  with `unless` = anyHistory: qa [T, N·(Lkv+R)] = q carried into the latent space; mla_decode(qa, kvLength =
+//      history, splits 1, stat = statHistory) → oa [T, N·Lkv]; gemm per head with W_UV → outHistory [T, N·V]; mla_merge
+// Scratch bytes: 12·T + 4; 2·T·(ceil32(Lkv) + R) + 4·T; 2·T·N·(P + V); 16·T·N (both stats); and 4·T·N·(2·Lkv + R + V).
 #include "activations.cuh"
 #include "cache.cuh"
 
@@ -37,8 +36,8 @@ __device__ __forceinline__ int scan_greatest(int v, int* totals) {
 
 template <class C>
 __device__ __forceinline__ void gather(const void* entries, int pageTokens, const int* pages, int pagesPerSequence,
-                                       const int* position, const int* sequence, int Lkv, int R, uint16_t* xh, float* xScale,
-                                       uint16_t* keys) {
+                                       const int* position, const int* sequence, int Lkv, int R, uint16_t* xh,
+                                       float* xScale, uint16_t* keys) {
   __shared__ float warpLargest[WARPS];
   const int t = blockIdx.x;
   const int s = sequence[t];
@@ -64,12 +63,14 @@ __device__ __forceinline__ void gather(const void* entries, int pageTokens, cons
 
 // Sixteen query rows a warp; KEYS keys a tile. P, R, V as constants, or 0: then up to MAX_INNER = P + R and MAX_V.
 template <int P_, int R_, int V_, int MAX_INNER, int MAX_V, int KEYS>
-__device__ __forceinline__ void flash(unsigned char* shared, const float* __restrict__ q, const uint16_t* __restrict__ K,
-                                      const uint16_t* __restrict__ keys, const uint16_t* __restrict__ Vs,
-                                      const int* __restrict__ first, const int* __restrict__ own, int T, int N, int p, int r,
-                                      int v, float scale, float* __restrict__ out, float* __restrict__ stat, int stages) {
+__device__ __forceinline__ void flash(unsigned char* shared, const float* __restrict__ q,
+                                      const uint16_t* __restrict__ K, const uint16_t* __restrict__ keys,
+                                      const uint16_t* __restrict__ Vs, const int* __restrict__ first,
+                                      const int* __restrict__ own, int T, int N, int p, int r, int v, float scale,
+                                      float* __restrict__ out, float* __restrict__ stat, int stages) {
   constexpr int STEPS = MAX_INNER / 16;
   constexpr int COLUMNS = MAX_V / 8;
+  constexpr int AT_ONCE = 2;  // columns of 8 whose products take turns, so that no mma waits for the one before it
   const int P = P_ > 0 ? P_ : p, R = P_ > 0 ? R_ : r, V = P_ > 0 ? V_ : v;
   const int inner = P + R;
   const int keyStride = (inner + 8) * 2, valueStride = (V + 8) * 2;  // odd counts of 16-byte pieces
@@ -101,13 +102,15 @@ __device__ __forceinline__ void flash(unsigned char* shared, const float* __rest
   }
   const int tiles = end > begin ? (end - begin + KEYS - 1) / KEYS : 0;
 
-  auto copy_part = [&](unsigned char* part, int stride, const uint16_t* source, long long sourceStride, int width, int row) {
+  auto copy_part = [&](unsigned char* part, int stride, const uint16_t* source, long long sourceStride, int width,
+                       int row) {
     const int pieces = width / 8;
 #pragma unroll 2
     for (int i = threadIdx.x; i < KEYS * pieces; i += WARPS * 32) {
       const int key = i / pieces, piece = i % pieces;
       const bool valid = row + key < end;
-      copy_async(part + key * stride + piece * 16, source + (valid ? (row + key) * sourceStride + piece * 8 : 0), valid);
+      const uint16_t* from = valid ? source + (row + key) * sourceStride + piece * 8 : source;
+      copy_async(part + key * stride + piece * 16, from, valid);
     }
   };
   auto copy_tile = [&](int tile) {
@@ -172,7 +175,8 @@ __device__ __forceinline__ void flash(unsigned char* shared, const float* __rest
       if (j * 16 < inner) {
 #pragma unroll
         for (int i = 0; i < KEYS / 8; i++) {
-          const uint2 b = *reinterpret_cast<const uint2*>(key + (i * 8 + key_of_column(g)) * keyStride + j * 32 + c * 8);
+          const unsigned char* at = key + (i * 8 + key_of_column(g)) * keyStride + j * 32 + c * 8;
+          const uint2 b = *reinterpret_cast<const uint2*>(at);
           mma_f16(score[i], query[j], b.x, b.y);
         }
       }
@@ -228,12 +232,19 @@ __device__ __forceinline__ void flash(unsigned char* shared, const float* __rest
         a[i][3] = pack_half2(score[s + 1][2], score[s + 1][3]);
       }
 #pragma unroll
-      for (int j = 0; j < COLUMNS; j++) {
-        if (j * 8 < V) {
-          unsigned b[4];
-          load_matrix_transposed(b, valueRow + k * 32 * valueStride + j * 16);
-          mma_f16(o[j], a[0], b[0], b[1]);
-          mma_f16(o[j], a[1], b[2], b[3]);
+      for (int j = 0; j < COLUMNS; j += AT_ONCE) {
+        unsigned b[AT_ONCE][4];
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+          if ((j + i) * 8 < V) load_matrix_transposed(b[i], valueRow + k * 32 * valueStride + (j + i) * 16);
+        }
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+          if ((j + i) * 8 < V) mma_f16(o[j + i], a[0], b[i][0], b[i][1]);
+        }
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+          if ((j + i) * 8 < V) mma_f16(o[j + i], a[1], b[i][2], b[i][3]);
         }
       }
     }
@@ -251,7 +262,8 @@ __device__ __forceinline__ void flash(unsigned char* shared, const float* __rest
 #pragma unroll
     for (int j = 0; j < COLUMNS; j++) {
       if (j * 8 < V) {
-        *reinterpret_cast<float2*>(to + j * 8 + 2 * c) = make_float2(o[j][2 * half] * factor, o[j][2 * half + 1] * factor);
+        const float2 pair = make_float2(o[j][2 * half] * factor, o[j][2 * half + 1] * factor);
+        *reinterpret_cast<float2*>(to + j * 8 + 2 * c) = pair;
       }
     }
     if (c == 0) {
@@ -263,18 +275,19 @@ __device__ __forceinline__ void flash(unsigned char* shared, const float* __rest
 
 }  // namespace
 
-// What each row sees of the step's own rows and of the cache before them. Rows [first, first + own) of the step hold the
-// entries [position[first], position[first] + own) of its sequence, and history = kvLength − own entries come before; own is 0
-// where the rows do not hold the last entries the row may see. anyHistory: 1 if some history is not 0.
+// What each row sees of the step's own rows and of the cache before them. Rows [first, first + own) of the step hold
+// the entries [position[first], position[first] + own) of its sequence, and history = kvLength − own entries come
+// before; own is 0 where the rows do not hold the last entries the row may see. anyHistory: 1 if some history is not 0.
 // grid 1, block 1024, shared static.
 KERNEL_BOUNDED(prefill_rows, 1024, 1,
-               (const int* position, const int* sequence, const int* kvLength, int T, int* first, int* own, int* history,
-                int* anyHistory)) {
+               (const int* position, const int* sequence, const int* kvLength, int T, int* first, int* own,
+                int* history, int* anyHistory)) {
   __shared__ int totals[32];
   const int each = (T + 1023) / 1024;
   const int begin = min(T, (int)threadIdx.x * each), end = min(T, begin + each);
 
-  // Where the neighbours of one sequence begin, and where those of consecutive positions do (kept in `history` for a while).
+  // Where the neighbours of one sequence begin, and where those of consecutive positions do (kept in `history` for a
+  // while).
   auto starts = [&](int t) { return t == 0 || sequence[t] != sequence[t - 1]; };
   auto breaks = [&](int t) { return starts(t) || position[t] != position[t - 1] + 1; };
   int start = 0, run = 0;
@@ -321,13 +334,14 @@ KERNEL_BOUNDED(prefill_rows, 1024, 1,
   if (threadIdx.x == 1023) *anyHistory = earlier > 0;
 }
 
-// The cache's entry at position[t] of each row (zeros in padding rows) as gemm wants its tokens: xh [T, ceil32(Lkv)], element
-// 16j + 4c + i of 32 at 8c + 4j + i, times xScale[t], a power of two; and the rotated key, keys [T, R]. grid T, block 256.
-#define GATHER(NAME, CACHE)                                                                                                   \
-  KERNEL_BOUNDED(NAME, 256, 4,                                                                                                \
-                 (const void* entries, int pageTokens, const int* pages, int pagesPerSequence, const int* position,           \
-                  const int* sequence, int Lkv, int R, unsigned short* xh, float* xScale, unsigned short* keys)) {            \
-    gather<CACHE>(entries, pageTokens, pages, pagesPerSequence, position, sequence, Lkv, R, xh, xScale, keys);                \
+// The cache's entry at position[t] of each row (zeros in padding rows) as gemm wants its tokens: xh [T, ceil32(Lkv)],
+// element 16j + 4c + i of 32 at 8c + 4j + i, times xScale[t], a power of two; and the rotated key, keys [T, R]. grid T,
+// block 256.
+#define GATHER(NAME, CACHE)                                                                                            \
+  KERNEL_BOUNDED(NAME, 256, 4,                                                                                         \
+                 (const void* entries, int pageTokens, const int* pages, int pagesPerSequence, const int* position,    \
+                  const int* sequence, int Lkv, int R, unsigned short* xh, float* xScale, unsigned short* keys)) {     \
+    gather<CACHE>(entries, pageTokens, pages, pagesPerSequence, position, sequence, Lkv, R, xh, xScale, keys);         \
   }
 GATHER(gather_latent_f32, F32Cache)
 GATHER(gather_latent_f16, F16Cache)
@@ -335,18 +349,20 @@ GATHER(gather_latent_bf16, Bf16Cache)
 GATHER(gather_latent_e4m3, E4m3Cache)
 #undef GATHER
 
-// out[t, n] = softmax(q[t, n]·[K[s, n]; keys[s]]ᵀ·scale)·Vs[s, n] over rows s in [first[t], first[t] + own[t]); zeros if own is
-// 0. q [T, N·(P+R)], K [T, N·P], keys [T, R], Vs [T, N·V] (halves), out [T, N·V], stat [T, N, 2]: m and l as mla_decode's.
-// P, R, V % 16 == 0. mla_flash: P 128, R 64, V 128. mla_flash_small: P + R <= 192, V <= 128. mla_flash_large: P + R <= 256,
-// V <= 256. grid (ceil(T/128), N), block 256, shared = stages·KEYS·2·(P + R + V + 16) with KEYS 64 (mla_flash_large: 32).
-// stages: 2 (128/64/128: 86016 bytes; 192/64/256: 67584), on sm_75 1 (43008; 33792).
-#define FLASH(NAME, P_, R_, V_, MAX_INNER, MAX_V, KEYS)                                                                       \
-  KERNEL_BOUNDED(NAME, 256, 1,                                                                                                \
-                 (const float* q, const unsigned short* K, const unsigned short* keys, const unsigned short* Vs,              \
-                  const int* first, const int* own, int T, int N, int P, int R, int V, float scale, float* out, float* stat,  \
-                  int stages)) {                                                                                              \
-    DYNAMIC_SHARED(shared);                                                                                                   \
-    flash<P_, R_, V_, MAX_INNER, MAX_V, KEYS>(shared, q, K, keys, Vs, first, own, T, N, P, R, V, scale, out, stat, stages);   \
+// out[t, n] = softmax(q[t, n]·[K[s, n]; keys[s]]ᵀ·scale)·Vs[s, n] over rows s in [first[t], first[t] + own[t]); zeros
+// if own is 0. q [T, N·(P+R)], K [T, N·P], keys [T, R], Vs [T, N·V] (halves), out [T, N·V], stat [T, N, 2]: m and l as
+// mla_decode's. P, R, V % 16 == 0. mla_flash: P 128, R 64, V 128. mla_flash_small: P + R <= 192, V <= 128.
+// mla_flash_large: P + R <= 256, V <= 256. grid (ceil(T/128), N), block 256, shared = stages·KEYS·2·(P + R + V + 16)
+// with KEYS 64 (mla_flash_large: 32). stages: 2 (128/64/128: 86016 bytes; 192/64/256: 67584), on sm_75 1 (43008;
+// 33792).
+#define FLASH(NAME, P_, R_, V_, MAX_INNER, MAX_V, KEYS)                                                                \
+  KERNEL_BOUNDED(NAME, 256, 1,                                                                                         \
+                 (const float* q, const unsigned short* K, const unsigned short* keys, const unsigned short* Vs,       \
+                  const int* first, const int* own, int T, int N, int P, int R, int V, float scale, float* out,        \
+                  float* stat, int stages)) {                                                                          \
+    DYNAMIC_SHARED(shared);                                                                                            \
+    flash<P_, R_, V_, MAX_INNER, MAX_V, KEYS>(shared, q, K, keys, Vs, first, own, T, N, P, R, V, scale, out, stat,     \
+                                              stages);                                                                 \
   }
 FLASH(mla_flash, 128, 64, 128, 192, 128, 64)
 FLASH(mla_flash_small, 0, 0, 0, 192, 128, 64)
@@ -354,8 +370,8 @@ FLASH(mla_flash_large, 0, 0, 0, 256, 256, 32)
 #undef FLASH
 
 // out = the attention over both parts, from each part's result and stat; out and stat: mla_flash's. grid T, block 256.
-KERNEL(mla_merge, (float* out, const float* stat, const float* outHistory, const float* statHistory, int N, int V, int T,
-                   const int* unless)) {
+KERNEL(mla_merge, (float* out, const float* stat, const float* outHistory, const float* statHistory, int N, int V,
+                   int T, const int* unless)) {
   if (unless != nullptr && *unless == 0) return;
   const int t = blockIdx.x;
   for (int i = threadIdx.x; i < N * V; i += blockDim.x) {
