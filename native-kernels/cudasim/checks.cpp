@@ -11,7 +11,7 @@
 
 #include "machine.h"
 
-#define HOOK extern "C" __attribute__((visibility("default"), noinline))
+#define HOOK extern "C" __attribute__((visibility("hidden"), noinline))
 
 namespace yuzui_sim {
 

@@ -2,6 +2,10 @@
 
 #include <cstring>
 
+#ifdef __F16C__
+#include <immintrin.h>
+#endif
+
 #include "machine.h"
 
 namespace yuzui_sim {
@@ -43,41 +47,60 @@ void reduce(void** all, Op op) {
 
 using Vector = float __attribute__((vector_size(32)));
 
+// Eight numbers of 16 bits as floats.
 template <bool BF16>
-float number(unsigned bits) {
+Vector widen(const uint16_t* bits) {
+  Vector v;
   if constexpr (BF16) {
-    return yuzui::bf16_float((uint16_t)bits);
+    for (int i = 0; i < 8; i++) v[i] = yuzui::bf16_float(bits[i]);
   } else {
-    return half_float((uint16_t)bits);
+#ifdef __F16C__
+    v = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bits)));
+#else
+    for (int i = 0; i < 8; i++) v[i] = half_float(bits[i]);
+#endif
   }
+  return v;
 }
 
 // The 16×8×16 product of all lanes' fragments.
 template <bool BF16>
 void multiply(void** all) {
-  float a[16][16];
-  Vector b[16], d[16];
+  alignas(32) uint16_t ah[16][16], bh[16][8];
+  alignas(32) float a[16][16];
+  alignas(32) float d[16][8];
   for (int lane = 0; lane < 32; lane++) {
     const Mma& m = *static_cast<Mma*>(all[lane]);
     int g = lane / 4, c = lane % 4;
-    for (int i = 0; i < 4; i++) {
-      int row = g + (i & 1) * 8, column = 2 * c + (i >> 1) * 8;
-      a[row][column] = number<BF16>(m.a[i]);
-      a[row][column + 1] = number<BF16>(m.a[i] >> 16);
-      d[g + (i >> 1) * 8][2 * c + (i & 1)] = m.d[i];
-    }
-    b[2 * c][g] = number<BF16>(m.b0);
-    b[2 * c + 1][g] = number<BF16>(m.b0 >> 16);
-    b[2 * c + 8][g] = number<BF16>(m.b1);
-    b[2 * c + 9][g] = number<BF16>(m.b1 >> 16);
+    for (int i = 0; i < 4; i++) std::memcpy(&ah[g + (i & 1) * 8][2 * c + (i >> 1) * 8], &m.a[i], 4);
+    std::memcpy(&d[g][2 * c], m.d, 8);
+    std::memcpy(&d[g + 8][2 * c], m.d + 2, 8);
+    bh[2 * c][g] = (uint16_t)m.b0;
+    bh[2 * c + 1][g] = (uint16_t)(m.b0 >> 16);
+    bh[2 * c + 8][g] = (uint16_t)m.b1;
+    bh[2 * c + 9][g] = (uint16_t)(m.b1 >> 16);
   }
+  Vector b[16];
+  for (int k = 0; k < 16; k++) b[k] = widen<BF16>(bh[k]);
   for (int row = 0; row < 16; row++) {
-    for (int k = 0; k < 16; k++) d[row] += a[row][k] * b[k];
+    Vector lo = widen<BF16>(ah[row]), hi = widen<BF16>(ah[row] + 8);
+    std::memcpy(a[row], &lo, 32);
+    std::memcpy(a[row] + 8, &hi, 32);
+  }
+  // Four rows at a time: one sum alone would wait for itself.
+  for (int row = 0; row < 16; row += 4) {
+    Vector sum[4];
+    std::memcpy(sum, d[row], sizeof sum);
+    for (int k = 0; k < 16; k++) {
+      for (int r = 0; r < 4; r++) sum[r] += a[row + r][k] * b[k];
+    }
+    std::memcpy(d[row], sum, sizeof sum);
   }
   for (int lane = 0; lane < 32; lane++) {
     const Mma& m = *static_cast<Mma*>(all[lane]);
     int g = lane / 4, c = lane % 4;
-    for (int i = 0; i < 4; i++) m.d[i] = d[g + (i >> 1) * 8][2 * c + (i & 1)];
+    std::memcpy(m.d, &d[g][2 * c], 8);
+    std::memcpy(m.d + 2, &d[g + 8][2 * c], 8);
   }
 }
 

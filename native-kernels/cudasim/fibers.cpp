@@ -78,21 +78,17 @@ constexpr size_t STACK = 64 * 1024;
 constexpr size_t GUARD = 4096;
 constexpr size_t STRIDE = STACK + GUARD;
 
-enum class State { RUNNABLE, WARP, BLOCK, DONE };
-
 struct Fiber {
   Context context;
   unsigned char* stack;
   uint3 thread;
-  State state;
-  int line;  // of the __syncthreads it waits at
   AsyncCopies copies;
 };
 
+// A lane's bit is set in exactly one of the masks: it can run, has met other lanes and waits for the rest of them, waits at
+// __syncthreads, or has ended.
 struct Warp {
-  uint32_t runnable;
-  uint32_t met;
-  int lanes;
+  uint32_t runnable, met, waiting, ended;
   void* passed[32];
   void (*combine)(void**);
   const char* what;
@@ -160,24 +156,25 @@ void resume_another() {
   switch_context(self->context, scheduler);
 }
 
-void stop_running(State state) {
-  self->state = state;
-  warps[selfIndex / 32].runnable &= ~(1u << (selfIndex % 32));
+// Takes the thread in progress out of those that can run, into another mask of its warp.
+void stop_running(uint32_t Warp::*mask) {
+  uint32_t bit = 1u << (selfIndex % 32);
+  Warp& warp = warps[selfIndex / 32];
+  warp.runnable &= ~bit;
+  warp.*mask |= bit;
 }
 
 void release_block() {
   block.waiting = 0;
-  for (int i = 0; i < block.threads; i++) {
-    if (fibers[i].state == State::BLOCK) {
-      fibers[i].state = State::RUNNABLE;
-      warps[i / 32].runnable |= 1u << (i % 32);
-    }
+  for (int w = 0; w < block.warps; w++) {
+    warps[w].runnable |= warps[w].waiting;
+    warps[w].waiting = 0;
   }
 }
 
 void enter() {
   current->kernel->call(parameters);
-  stop_running(State::DONE);
+  stop_running(&Warp::ended);
   block.live--;
   if (block.waiting > 0 && block.waiting == block.live) release_block();
   resume_another();
@@ -186,19 +183,15 @@ void enter() {
 
 // All threads that live wait for something that never comes.
 void report_deadlock() {
-  for (int i = 0; i < block.threads; i++) {
-    if (fibers[i].state != State::WARP) continue;
-    const Warp& warp = warps[i / 32];
-    for (int lane = 0; lane < 32; lane++) {
-      if (warp.met & (1u << lane)) continue;
-      char text[200];
-      int other = i / 32 * 32 + lane;
-      const char* why = lane >= warp.lanes                           ? "does not exist"
-                        : fibers[other].state == State::DONE         ? "has ended"
-                                                                     : "waits at __syncthreads";
-      std::snprintf(text, sizeof text, "waits at %s, which lane %d of the warp never reaches (it %s)", warp.what, lane, why);
-      return report(i, text);
-    }
+  for (int w = 0; w < block.warps; w++) {
+    const Warp& warp = warps[w];
+    if (warp.met == 0) continue;
+    int lane = __builtin_ctz(~warp.met);
+    const char* why = w * 32 + lane >= block.threads ? "does not exist"
+                      : warp.ended >> lane & 1       ? "has ended"
+                                                     : "waits at __syncthreads";
+    return report(w * 32 + __builtin_ctz(warp.met), std::string("waits at ") + warp.what + ", which lane " +
+                                                        std::to_string(lane) + " of the warp never reaches (it " + why + ")");
   }
   report(0, "all threads wait");
 }
@@ -213,7 +206,6 @@ int run_block(const Launch& launch) {
       for (unsigned x = 0; x < blockDim.x; x++, index++) {
         Fiber& f = fibers[index];
         f.thread = {x, y, z};
-        f.state = State::RUNNABLE;
         f.copies.queue.clear();
         f.copies.group = 0;
         // Not all stacks begin at the same line of the caches.
@@ -223,9 +215,8 @@ int run_block(const Launch& launch) {
   }
   for (int w = 0; w < block.warps; w++) {
     int lanes = std::min(32, block.threads - w * 32);
-    warps[w].lanes = lanes;
     warps[w].runnable = lanes == 32 ? ~0u : (1u << lanes) - 1;
-    warps[w].met = 0;
+    warps[w].met = warps[w].waiting = warps[w].ended = 0;
   }
   selfIndex = block.descending ? block.threads - 1 : 0;
   self = &fibers[selfIndex];
@@ -322,8 +313,7 @@ void barrier(int line) {
   }
   block.line = line;
   if (++block.waiting == block.live) return release_block();
-  stop_running(State::BLOCK);
-  self->line = line;
+  stop_running(&Warp::waiting);
   resume_another();
 }
 
@@ -342,10 +332,9 @@ void meet(void* mine, void (*combine)(void**), const char* what) {
     combine(warp.passed);
     warp.met = 0;
     warp.runnable = ~0u;
-    for (int i = 0; i < 32; i++) fibers[selfIndex - lane + i].state = State::RUNNABLE;
     return;
   }
-  stop_running(State::WARP);
+  warp.runnable &= ~(1u << lane);
   resume_another();
 }
 
