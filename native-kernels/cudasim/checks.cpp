@@ -24,6 +24,27 @@ struct Window {
 };
 Window window;
 bool active = false;
+
+// A static variable of a kernel's source, as g++ passes it: those that are not constant are shared memory. Redzones follow it.
+struct Global {
+  uintptr_t address;
+  size_t bytes, bytesWithRedzone;
+  const char* name;
+  const char* module;
+  uintptr_t dynamic, location, indicator;
+};
+struct Shared {
+  uintptr_t address;
+  size_t bytes;
+};
+// Called before any constructor has run.
+std::vector<Global>& globals() {
+  static auto* all = new std::vector<Global>;
+  return *all;
+}
+std::vector<Shared> sharedVariables;
+// For each 8 bytes of the library whether they are a redzone.
+std::vector<bool> redzones;
 uint64_t readBytes, writtenBytes;
 uintptr_t libraryBase, libraryBytes;
 
@@ -55,6 +76,41 @@ void find_library() {
       nullptr);
 }
 
+// Sections that the program may write.
+bool is_writable(uintptr_t address) {
+  struct Query {
+    uintptr_t address;
+    bool writable;
+  } query{address, false};
+  dl_iterate_phdr(
+      [](dl_phdr_info* info, size_t, void* data) {
+        Query& q = *static_cast<Query*>(data);
+        for (int i = 0; i < info->dlpi_phnum; i++) {
+          const auto& h = info->dlpi_phdr[i];
+          uintptr_t low = info->dlpi_addr + h.p_vaddr;
+          if (h.p_type == PT_LOAD && q.address - low < h.p_memsz) q.writable = h.p_flags & PF_W;
+        }
+        // Constants with addresses in them lie in a part that is read-only once the library is loaded.
+        for (int i = 0; i < info->dlpi_phnum; i++) {
+          const auto& h = info->dlpi_phdr[i];
+          if (h.p_type == PT_GNU_RELRO && q.address - (info->dlpi_addr + h.p_vaddr) < h.p_memsz) q.writable = false;
+        }
+        return 0;
+      },
+      &query);
+  return query.writable;
+}
+
+void find_globals() {
+  redzones.assign(libraryBytes / 8 + 8, false);
+  for (const Global& g : globals()) {
+    uintptr_t end = g.address + g.bytesWithRedzone;
+    for (uintptr_t at = (g.address + g.bytes + 7) / 8 * 8; at < end; at += 8) redzones[(at - libraryBase) / 8] = true;
+    bool registration = std::strncmp(g.name, "registered_", 11) == 0;
+    if (!registration && g.name[0] != '*' && g.name[0] != '.' && is_writable(g.address)) sharedVariables.push_back({g.address, g.bytes});
+  }
+}
+
 // Where in the sources, if addr2line can tell.
 std::string source(void* pc) {
   Dl_info info;
@@ -84,7 +140,8 @@ __attribute__((noinline)) void refuse(uintptr_t address, size_t bytes, bool writ
     if (memory.valid(address, bytes)) where += ", to which peer access is not enabled";
   }
   if (where.empty()) {
-    where = address - local.shared < MAX_SHARED
+    where = address - libraryBase < libraryBytes ? "outside a variable of shared memory or a table of constants"
+            : address - local.shared < MAX_SHARED
                 ? "shared memory: " + std::to_string(local.sharedBytes) + " bytes were launched"
                 : "host memory, or no memory";
   }
@@ -149,7 +206,8 @@ inline __attribute__((always_inline)) void check(uintptr_t address, size_t bytes
     }
   } else if (inside(address - local.stack, bytes, local.stackBytes) ||
              inside(address - local.shared, bytes, local.sharedBytes) ||
-             inside(address - libraryBase, bytes, libraryBytes)) {
+             (inside(address - libraryBase, bytes, libraryBytes) && !redzones[(address - libraryBase) / 8] &&
+              !redzones[(address - libraryBase + bytes - 1) / 8])) {
     return;
   }
   check_rare(address, bytes, write, pc);
@@ -158,7 +216,10 @@ inline __attribute__((always_inline)) void check(uintptr_t address, size_t bytes
 }  // namespace
 
 void begin_checks(int device) {
-  if (libraryBytes == 0) find_library();
+  if (libraryBytes == 0) {
+    find_library();
+    find_globals();
+  }
   const DeviceMemory& memory = *machine().memory[device];
   window = {memory.base(), memory.space(), memory.shadow()};
   readBytes = writtenBytes = 0;
@@ -182,6 +243,10 @@ void end_checks(Counters& counters) {
   }
 }
 
+void spoil_shared_variables() {
+  for (const Shared& s : sharedVariables) std::memset(reinterpret_cast<void*>(s.address), 0xff, s.bytes);
+}
+
 void check_access(const void* address, size_t bytes, bool write) {
   check(reinterpret_cast<uintptr_t>(address), bytes, write, __builtin_return_address(0));
 }
@@ -200,6 +265,10 @@ HOOKS(8)
 HOOKS(16)
 HOOK void __asan_loadN_noabort(uintptr_t a, size_t n) { check(a, n, false, __builtin_return_address(0)); }
 HOOK void __asan_storeN_noabort(uintptr_t a, size_t n) { check(a, n, true, __builtin_return_address(0)); }
+HOOK void __asan_register_globals(const yuzui_sim::Global* first, size_t count) {
+  yuzui_sim::globals().insert(yuzui_sim::globals().end(), first, first + count);
+}
+HOOK void __asan_unregister_globals(const void*, size_t) {}
 HOOK void __asan_handle_no_return() {}
 HOOK void __asan_before_dynamic_init(const void*) {}
 HOOK void __asan_after_dynamic_init() {}

@@ -15,7 +15,6 @@
 #include <ucontext.h>
 #endif
 
-uint3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace yuzui_sim {
 
@@ -198,6 +197,7 @@ void report_deadlock() {
 
 int run_block(const Launch& launch) {
   std::memset(sharedBase, 0xff, launch.shared);
+  spoil_shared_variables();
   block.live = block.threads;
   block.waiting = 0;
   int index = 0;

@@ -83,6 +83,8 @@ AsyncCopies& async_copies();
 // checks.cpp
 void begin_checks(int device);
 void end_checks(Counters& counters);
+// Fills the kernels' static shared variables with garbage.
+void spoil_shared_variables();
 // The check of an access that compiled code makes, for accesses made on its behalf.
 void check_access(const void* address, size_t bytes, bool write);
 

@@ -67,7 +67,9 @@ void report_at_exit() {
   size_t peak = 0;
   for (auto& [name, counters] : d.counters) launches += counters.launches;
   for (const DeviceMemory* memory : machine().memory) peak = std::max(peak, memory->peak());
-  for (auto& leak : leaks) std::fprintf(stderr, "cudasim: leak: %s\n", leak.c_str());
+  constexpr size_t TOLD = 50;
+  for (size_t i = 0; i < leaks.size() && i < TOLD; i++) std::fprintf(stderr, "cudasim: leak: %s\n", leaks[i].c_str());
+  if (leaks.size() > TOLD) std::fprintf(stderr, "cudasim: leak: and %zu more\n", leaks.size() - TOLD);
   if (!leaks.empty()) {
     std::fprintf(stderr, "cudasim: %zu leaks, %zu launches, at most %zu bytes of a device used\n", leaks.size(),
                  (size_t)launches, peak);

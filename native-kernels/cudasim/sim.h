@@ -50,7 +50,7 @@ inline ushort4 make_ushort4(unsigned short x, unsigned short y, unsigned short z
 inline uchar4 make_uchar4(unsigned char x, unsigned char y, unsigned char z, unsigned char w) { return {x, y, z, w}; }
 
 // Written by the fibers' scheduler before a thread goes on.
-extern __attribute__((visibility("hidden"))) uint3 threadIdx, blockIdx, blockDim, gridDim;
+inline __attribute__((visibility("hidden"))) uint3 threadIdx, blockIdx, blockDim, gridDim;
 constexpr int warpSize = 32;
 
 namespace yuzui_sim {

@@ -137,6 +137,23 @@ KERNEL(shared_at, (float* out, int at)) {
   out[0] = shared[at];
 }
 
+namespace {
+template <class T>
+__device__ __forceinline__ T variable_at(int at, bool write) {
+  __shared__ T values[16];
+  if (write) values[at] = 1;
+  return values[at];
+}
+__constant__ float TABLE[4] = {1, 2, 3, 4};
+}  // namespace
+
+KERNEL(shared_variable_at, (float* out, int at, int write)) {
+  float v = variable_at<float>(at, write != 0);
+  if (threadIdx.x == 0) *out = v;
+}
+
+KERNEL(table_at, (float* out, int at)) { *out = TABLE[at]; }
+
 // The sum of all values, by the last block that comes.
 KERNEL_BOUNDED(last, 64, 1, (int* partial, int* counter, int* out)) {
   __shared__ int flag;

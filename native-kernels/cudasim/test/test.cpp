@@ -339,6 +339,20 @@ void shared_memory_is_bounded() {
   fails_with(ILLEGAL_ADDRESS, "shared memory: 400 bytes were launched", past);
 }
 
+void shared_variables_and_tables_are_bounded() {
+  fails_with(ILLEGAL_ADDRESS, "outside a variable of shared memory or a table of constants",
+             [](Device& d) { return d.launch("shared_variable_at", 1, 32, 0, nullptr, d.bytes(4), 16, 1); });
+  fails_with(ILLEGAL_ADDRESS, "outside a variable of shared memory or a table of constants",
+             [](Device& d) { return d.launch("table_at", 1, 32, 0, nullptr, d.bytes(4), 4); });
+  // What an earlier block left there is not seen.
+  Device d;
+  auto out = d.bytes(4);
+  OK(d.launch("shared_variable_at", 1, 32, 0, nullptr, out, 3, 1));
+  CHECK(d.download<float>(out, 1)[0] == 1);
+  OK(d.launch("shared_variable_at", 1, 32, 0, nullptr, out, 3, 0));
+  CHECK(std::isnan(d.download<float>(out, 1)[0]));
+}
+
 void memory_holds_garbage() {
   Device d;
   auto p = d.bytes(1000);
@@ -633,7 +647,7 @@ const Case CASES[] = {CASE(devices), CASE(launches), CASE(block_sums), CASE(last
                       CASE(transposed), CASE(async_copies_arrive_when_waited_for), CASE(half_conversions),
                       CASE(half_products_round_once), CASE(reads_outside_are_refused), CASE(writes_outside_are_refused),
                       CASE(freed_memory_is_refused), CASE(misaligned_vectors_are_refused), CASE(shared_memory_is_bounded),
-                      CASE(memory_holds_garbage), CASE(other_devices_need_peer_access), CASE(missing_barriers_show),
+                      CASE(shared_variables_and_tables_are_bounded), CASE(memory_holds_garbage), CASE(other_devices_need_peer_access), CASE(missing_barriers_show),
                       CASE(divergent_barriers_are_told), CASE(work_waits_for_synchronisation),
                       CASE(the_legacy_stream_waits_for_blocking_ones), CASE(events_order_streams),
                       CASE(host_functions_run_in_order), CASE(graphs_replay), CASE(captures_refuse_what_synchronises),
