@@ -12,6 +12,12 @@ namespace yuzui_sim {
 
 namespace {
 
+#ifdef __aarch64__
+using Half = __fp16;
+#else
+using Half = _Float16;
+#endif
+
 struct Shuffle {
   unsigned value;
   int from;
@@ -225,14 +231,14 @@ void copy_wait(int groups) {
 }
 
 float half_float(uint16_t h) {
-  _Float16 v;
+  Half v;
   std::memcpy(&v, &h, 2);
   return (float)v;
 }
 
 uint16_t float_half(float v) {
   if (v != v) return 0x7fff;
-  _Float16 h = (_Float16)v;
+  Half h = (Half)v;
   uint16_t bits;
   std::memcpy(&bits, &h, 2);
   return bits;

@@ -1,6 +1,7 @@
 // The driver's objects, and how work waits in streams. One lock guards all of it.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -128,7 +129,7 @@ struct Options {
 
 struct Driver {
   std::mutex lock;
-  bool initialised = false;
+  std::atomic<bool> initialised = false;
   Options options;
   std::map<uint64_t, std::shared_ptr<Object>> objects;
   uint64_t lastHandle = 0x10000;
@@ -158,12 +159,13 @@ Driver& driver();
 std::vector<uint64_t>& context_stack();
 
 // Begins a call of the driver: takes the lock and, if the call needs one, the current context. `error` is what to return at
-// once if not 0.
+// once if not 0. A call that releases something (RELEASE) does so even when the context has failed, then returns `failed`.
 struct Call {
-  enum Need { NOTHING, INITIALISED, CONTEXT };
+  enum Need { INITIALISED, RELEASE, CONTEXT };
   explicit Call(Need need);
   std::unique_lock<std::mutex> held;
   int error = 0;
+  int failed = 0;
   std::shared_ptr<Context> context;
 };
 

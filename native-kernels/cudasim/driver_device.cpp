@@ -26,7 +26,6 @@ Call::Call(Need need) {
     return;
   }
   held = std::unique_lock<std::mutex>(driver().lock);
-  if (need == NOTHING) return;
   if (!driver().initialised) {
     error = ERROR_NOT_INITIALIZED;
     return;
@@ -37,7 +36,8 @@ Call::Call(Need need) {
   if (!context) {
     error = stack.empty() ? ERROR_INVALID_CONTEXT : ERROR_CONTEXT_IS_DESTROYED;
   } else {
-    error = driver().lost[context->device] ? (int)ERROR_DEVICE_UNAVAILABLE : context->error;
+    failed = driver().lost[context->device] ? (int)ERROR_DEVICE_UNAVAILABLE : context->error;
+    if (need == CONTEXT) error = failed;
   }
 }
 
@@ -432,14 +432,14 @@ API cuModuleLoad(void** handle, const char* path) {
 }
 
 API cuModuleUnload(void* handle) {
-  Call call(Call::CONTEXT);
+  Call call(Call::RELEASE);
   if (call.error) return call.error;
   auto module = driver().find<Module>(handle);
   if (!module) return ERROR_INVALID_HANDLE;
   drain_context(module->context);
   for (auto& [name, function] : module->functions) driver().objects.erase(function);
   driver().objects.erase(module->handle);
-  return SUCCESS;
+  return call.failed;
 }
 
 API cuModuleGetFunction(void** handle, void* moduleHandle, const char* name) {

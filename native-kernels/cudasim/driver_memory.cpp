@@ -110,7 +110,7 @@ API cuMemAlloc_v2(Address* address, size_t bytes) {
 }
 
 API cuMemFree_v2(Address address) {
-  Call call(Call::CONTEXT);
+  Call call(Call::RELEASE);
   if (call.error) return call.error;
   if (address == 0) return SUCCESS;
   if (int refused = refuse_in_capture(call.context)) return refused;
@@ -120,7 +120,7 @@ API cuMemFree_v2(Address address) {
   auto context = driver().find<Context>(reinterpret_cast<void*>(memory->live().at(address).context));
   int error = context ? drain_context(context) : SUCCESS;
   memory->release(address);
-  return error;
+  return call.failed ? call.failed : error;
 }
 
 API cuMemGetAddressRange_v2(Address* base, size_t* bytes, Address address) {

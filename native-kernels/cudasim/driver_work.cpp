@@ -87,7 +87,7 @@ API cuStreamCreateWithPriority(void** handle, unsigned flags, int priority) {
 API cuStreamCreate(void** handle, unsigned flags) { return cuStreamCreateWithPriority(handle, flags, 0); }
 
 API cuStreamDestroy_v2(void* handle) {
-  Call call(Call::CONTEXT);
+  Call call(Call::RELEASE);
   if (call.error) return call.error;
   auto stream = driver().find<Stream>(handle);
   if (!stream) return ERROR_INVALID_HANDLE;
@@ -101,7 +101,7 @@ API cuStreamDestroy_v2(void* handle) {
   streams.erase(std::remove_if(streams.begin(), streams.end(), [&](auto& weak) { return weak.lock() == stream; }),
                 streams.end());
   driver().objects.erase(stream->handle);
-  return error;
+  return call.failed ? call.failed : error;
 }
 API cuStreamDestroy(void* handle) { return cuStreamDestroy_v2(handle); }
 
@@ -202,12 +202,12 @@ API cuEventCreate(void** handle, unsigned flags) {
 }
 
 API cuEventDestroy_v2(void* handle) {
-  Call call(Call::CONTEXT);
+  Call call(Call::RELEASE);
   if (call.error) return call.error;
   auto event = driver().find<Event>(handle);
   if (!event) return ERROR_INVALID_HANDLE;
   driver().objects.erase(event->handle);
-  return SUCCESS;
+  return call.failed;
 }
 API cuEventDestroy(void* handle) { return cuEventDestroy_v2(handle); }
 

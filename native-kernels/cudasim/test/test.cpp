@@ -172,8 +172,14 @@ void shuffles() {
   }
 }
 
+#ifdef __aarch64__
+using Half = __fp16;
+#else
+using Half = _Float16;
+#endif
+
 uint16_t half(float v) {
-  _Float16 h = (_Float16)v;
+  Half h = (Half)v;
   uint16_t bits;
   std::memcpy(&bits, &h, 2);
   return bits;
@@ -256,7 +262,7 @@ void half_products_round_once() {
   };
   auto real = [](uint32_t bits) {
     uint16_t h = (uint16_t)bits;
-    _Float16 v;
+    Half v;
     std::memcpy(&v, &h, 2);
     return (long double)v;
   };
@@ -293,6 +299,8 @@ void fails_with(int error, const std::string& part, const std::function<int(Devi
   // The context is lost: everything fails with the same.
   size_t a, b;
   IS(error, cuMemGetInfo_v2(&a, &b));
+  // Modules and the like are released all the same.
+  IS(error, cuModuleUnload(d.module));
 }
 
 void reads_outside_are_refused() {
