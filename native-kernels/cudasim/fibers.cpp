@@ -278,16 +278,15 @@ int run(const Launch& launch, Counters& counters) {
   block.warps = (block.threads + 31) / 32;
   local = {0, STACK, reinterpret_cast<uintptr_t>(sharedBase), launch.shared};
   begin_checks(launch.device);
-  unsigned count = 0;
-  for (unsigned z = 0; z < gridDim.z && error == 0; z++) {
-    for (unsigned y = 0; y < gridDim.y && error == 0; y++) {
-      for (unsigned x = 0; x < gridDim.x && error == 0; x++) {
-        blockIdx = {x, y, z};
-        // The order in which threads go on alternates, so that neither order hides a missing barrier.
-        block.descending = count++ & 1;
-        run_block(launch);
-      }
-    }
+  uint64_t count = (uint64_t)gridDim.x * gridDim.y * gridDim.z;
+  // The order of the blocks turns round from launch to launch, that of the threads from block to block, so that neither
+  // order hides that something is missing.
+  bool backwards = counters.launches & 1;
+  for (uint64_t i = 0; i < count && error == 0; i++) {
+    uint64_t at = backwards ? count - 1 - i : i;
+    blockIdx = {(unsigned)(at % gridDim.x), (unsigned)(at / gridDim.x % gridDim.y), (unsigned)(at / gridDim.x / gridDim.y)};
+    block.descending = at & 1;
+    run_block(launch);
   }
   counters.launches++;
   end_checks(counters);

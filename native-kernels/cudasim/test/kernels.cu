@@ -154,6 +154,11 @@ KERNEL(shared_variable_at, (float* out, int at, int write)) {
 
 KERNEL(table_at, (float* out, int at)) { *out = TABLE[at]; }
 
+// Reads what the block before wrote, if it came before.
+KERNEL(block_before, (int* out)) {
+  out[blockIdx.x] = blockIdx.x == 0 ? 1 : out[blockIdx.x - 1] + 1;
+}
+
 // The sum of all values, by the last block that comes.
 KERNEL_BOUNDED(last, 64, 1, (int* partial, int* counter, int* out)) {
   __shared__ int flag;

@@ -408,6 +408,17 @@ void missing_barriers_show() {
   CHECK(y[0] == -1 && y[32] == 0 && y[64] == 32 && y[96] == -1);
 }
 
+void blocks_have_no_order() {
+  Device d;
+  std::vector<std::vector<int>> seen;
+  for (int i = 0; i < 2; i++) {
+    auto out = d.upload(std::vector<int>(4, 0));
+    OK(d.launch("block_before", 4, 1, 0, nullptr, out));
+    seen.push_back(d.download<int>(out, 4));
+  }
+  CHECK(seen[0][3] == 4 && seen[1][3] == 1);
+}
+
 void divergent_barriers_are_told() {
   fails_with(LAUNCH_FAILED, "is at __syncthreads of line", [](Device& d) { return d.launch("half_barrier", 1, 64, 0, nullptr, d.bytes(256)); });
   fails_with(LAUNCH_FAILED, "waits at a shuffle, which lane 16 of the warp never reaches (it has ended)",
@@ -655,7 +666,7 @@ const Case CASES[] = {CASE(devices), CASE(launches), CASE(block_sums), CASE(last
                       CASE(transposed), CASE(async_copies_arrive_when_waited_for), CASE(half_conversions),
                       CASE(half_products_round_once), CASE(reads_outside_are_refused), CASE(writes_outside_are_refused),
                       CASE(freed_memory_is_refused), CASE(misaligned_vectors_are_refused), CASE(shared_memory_is_bounded),
-                      CASE(shared_variables_and_tables_are_bounded), CASE(memory_holds_garbage), CASE(other_devices_need_peer_access), CASE(missing_barriers_show),
+                      CASE(shared_variables_and_tables_are_bounded), CASE(memory_holds_garbage), CASE(other_devices_need_peer_access), CASE(missing_barriers_show), CASE(blocks_have_no_order),
                       CASE(divergent_barriers_are_told), CASE(work_waits_for_synchronisation),
                       CASE(the_legacy_stream_waits_for_blocking_ones), CASE(events_order_streams),
                       CASE(host_functions_run_in_order), CASE(graphs_replay), CASE(captures_refuse_what_synchronises),
