@@ -1,5 +1,5 @@
-// Checks of every access that kernels make: g++'s -fsanitize=kernel-address turns each into a call of the functions below,
-// and -fsanitize=alignment calls the handler at the end for one that is not aligned.
+// Checks of every access that kernels make: g++'s -fsanitize=kernel-address turns each into a call of the functions
+// below, and -fsanitize=alignment calls the handler at the end for one that is not aligned.
 
 #include <dlfcn.h>
 #include <link.h>
@@ -25,7 +25,8 @@ struct Window {
 Window window;
 bool active = false;
 
-// A static variable of a kernel's source, as g++ passes it: those that are not constant are shared memory. Redzones follow it.
+// A static variable of a kernel's source, as g++ passes it: those that are not constant are shared memory. Redzones
+// follow it.
 struct Global {
   uintptr_t address;
   size_t bytes, bytesWithRedzone;
@@ -107,7 +108,8 @@ void find_globals() {
     uintptr_t end = g.address + g.bytesWithRedzone;
     for (uintptr_t at = (g.address + g.bytes + 7) / 8 * 8; at < end; at += 8) redzones[(at - libraryBase) / 8] = true;
     bool registration = std::strncmp(g.name, "registered_", 11) == 0;
-    if (!registration && g.name[0] != '*' && g.name[0] != '.' && is_writable(g.address)) sharedVariables.push_back({g.address, g.bytes});
+    bool compilers = g.name[0] == '*' || g.name[0] == '.';
+    if (!registration && !compilers && is_writable(g.address)) sharedVariables.push_back({g.address, g.bytes});
   }
 }
 

@@ -110,7 +110,8 @@ void multiply(void** all) {
   }
 }
 
-// Rounded to 24 bits with the last bit set when bits were lost, so that a second rounding, to 11 bits, is as if at once.
+// Rounded to 24 bits with the last bit set when bits were lost, so that a second rounding, to 11 bits, is as if at
+// once.
 float add_to_odd(float a, float b) {
   volatile float s = a + b;
   volatile float t = s - a;

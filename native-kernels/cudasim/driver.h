@@ -158,8 +158,9 @@ struct Driver {
 Driver& driver();
 std::vector<uint64_t>& context_stack();
 
-// Begins a call of the driver: takes the lock and, if the call needs one, the current context. `error` is what to return at
-// once if not 0. A call that releases something (RELEASE) does so even when the context has failed, then returns `failed`.
+// Begins a call of the driver: takes the lock and, if the call needs one, the current context. `error` is what to
+// return at once if not 0. A call that releases something (RELEASE) does so even when the context has failed, then
+// returns `failed`.
 struct Call {
   enum Need { INITIALISED, RELEASE, CONTEXT };
   explicit Call(Need need);
@@ -174,7 +175,8 @@ T* as_handle(const Object& object) {
   return reinterpret_cast<T*>(object.handle);
 }
 
-// streams.cpp. A stream's handle: 0 and 1 are the legacy stream of the context; null when there is none such.
+// streams.cpp and driver_graph.cpp. A stream's handle: 0 and 1 are the legacy stream of the context; null when there is
+// none such.
 std::shared_ptr<Stream> find_stream(const void* handle, const std::shared_ptr<Context>& context);
 // Puts work on a stream, or into the graph that the stream captures.
 int enqueue(const std::shared_ptr<Stream>& stream, Command command);
@@ -185,6 +187,8 @@ int drain_context(const std::shared_ptr<Context>& context);
 bool pending(const Context& context);
 // The error of a call that must not be made while a stream captures, or 0; such a call ends the capture.
 int refuse_in_capture(const std::shared_ptr<Context>& context);
+// Takes the streams out of a capture that has ended or failed.
+void end_capture(const std::shared_ptr<Capture>& capture);
 std::shared_ptr<Stream> make_stream(const std::shared_ptr<Context>& context, unsigned flags, int priority);
 int run_launch(const Launch& launch, const Context& context);
 // Runs a function on the simulator's own thread and waits for it.

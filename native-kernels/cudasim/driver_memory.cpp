@@ -41,7 +41,8 @@ uintptr_t number(const void* p) { return reinterpret_cast<uintptr_t>(p); }
 // Memory may have been freed between a graph's capture and its launch.
 Command copy_command(uintptr_t to, uintptr_t from, size_t bytes, bool toDevice, bool fromDevice) {
   return {Node::MEMCPY, [=] {
-            if ((toDevice && !on_device(to, bytes)) || (fromDevice && !on_device(from, bytes))) return ERROR_ILLEGAL_ADDRESS;
+            if (toDevice && !on_device(to, bytes)) return ERROR_ILLEGAL_ADDRESS;
+            if (fromDevice && !on_device(from, bytes)) return ERROR_ILLEGAL_ADDRESS;
             std::memmove(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes);
             return SUCCESS;
           }};

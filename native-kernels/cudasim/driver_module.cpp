@@ -19,7 +19,9 @@ API cuModuleLoadData(void** handle, const void* image) {
   *handle = as_handle<void>(*module);
   return SUCCESS;
 }
-API cuModuleLoadDataEx(void** handle, const void* image, unsigned, int*, void**) { return cuModuleLoadData(handle, image); }
+API cuModuleLoadDataEx(void** handle, const void* image, unsigned, int*, void**) {
+  return cuModuleLoadData(handle, image);
+}
 API cuModuleLoadFatBinary(void** handle, const void* image) { return cuModuleLoadData(handle, image); }
 
 API cuModuleLoad(void** handle, const char* path) {
@@ -112,6 +114,7 @@ API cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void* handle, int t
   *blocks = threads > function->kernel->maxThreads ? 0 : std::min(32, std::min(byThreads, byShared));
   return SUCCESS;
 }
-API cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, void* handle, int threads, size_t shared, unsigned) {
+API cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, void* handle, int threads, size_t shared,
+    unsigned) {
   return cuOccupancyMaxActiveBlocksPerMultiprocessor(blocks, handle, threads, shared);
 }

@@ -1,5 +1,5 @@
-// Threads of a block as fibers: a stack each, switched by hand in a few instructions. All of this runs on one thread, the
-// simulator's worker, so plain globals do.
+// Threads of a block as fibers: a stack each, switched by hand in a few instructions. All of this runs on one thread,
+// the simulator's worker, so plain globals do.
 
 #include <sys/mman.h>
 
@@ -84,8 +84,8 @@ struct Fiber {
   AsyncCopies copies;
 };
 
-// A lane's bit is set in exactly one of the masks: it can run, has met other lanes and waits for the rest of them, waits at
-// __syncthreads, or has ended.
+// A lane's bit is set in exactly one of the masks: it can run, has met other lanes and waits for the rest of them,
+// waits at __syncthreads, or has ended.
 struct Warp {
   uint32_t runnable, met, waiting, ended;
   void* passed[32];
@@ -121,8 +121,8 @@ void report(int thread, const std::string& message) {
   char where[200];
   uint3 t = fibers[thread].thread;
   std::snprintf(where, sizeof where, "kernel %s, block (%u,%u,%u) of (%u,%u,%u), thread (%u,%u,%u) of (%u,%u,%u)",
-                current->kernel->name, blockIdx.x, blockIdx.y, blockIdx.z, gridDim.x, gridDim.y, gridDim.z, t.x, t.y, t.z,
-                blockDim.x, blockDim.y, blockDim.z);
+                current->kernel->name, blockIdx.x, blockIdx.y, blockIdx.z, gridDim.x, gridDim.y, gridDim.z,
+                t.x, t.y, t.z, blockDim.x, blockDim.y, blockDim.z);
   std::fprintf(stderr, "cudasim: device %d, %s: %s\n", current->device, where, message.c_str());
 }
 
@@ -189,8 +189,8 @@ void report_deadlock() {
     const char* why = w * 32 + lane >= block.threads ? "does not exist"
                       : warp.ended >> lane & 1       ? "has ended"
                                                      : "waits at __syncthreads";
-    return report(w * 32 + __builtin_ctz(warp.met), std::string("waits at ") + warp.what + ", which lane " +
-                                                        std::to_string(lane) + " of the warp never reaches (it " + why + ")");
+    std::string message = std::string("waits at ") + warp.what + ", which lane " + std::to_string(lane);
+    return report(w * 32 + __builtin_ctz(warp.met), message + " of the warp never reaches (it " + why + ")");
   }
   report(0, "all threads wait");
 }
@@ -284,7 +284,8 @@ int run(const Launch& launch, Counters& counters) {
   bool backwards = counters.launches & 1;
   for (uint64_t i = 0; i < count && error == 0; i++) {
     uint64_t at = backwards ? count - 1 - i : i;
-    blockIdx = {(unsigned)(at % gridDim.x), (unsigned)(at / gridDim.x % gridDim.y), (unsigned)(at / gridDim.x / gridDim.y)};
+    blockIdx = {(unsigned)(at % gridDim.x), (unsigned)(at / gridDim.x % gridDim.y),
+        (unsigned)(at / gridDim.x / gridDim.y)};
     block.descending = at & 1;
     run_block(launch);
   }
@@ -307,8 +308,8 @@ AsyncCopies& async_copies() { return self->copies; }
 
 void barrier(int line) {
   if (block.waiting > 0 && block.line != line) {
-    fail(ERROR_LAUNCH_FAILED, "is at __syncthreads of line " + std::to_string(line) + " while other threads of its block wait at that of line " +
-                                  std::to_string(block.line));
+    fail(ERROR_LAUNCH_FAILED, "is at __syncthreads of line " + std::to_string(line) +
+                                  " while other threads of its block wait at that of line " + std::to_string(block.line));
   }
   block.line = line;
   if (++block.waiting == block.live) return release_block();

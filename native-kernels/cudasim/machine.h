@@ -15,8 +15,8 @@ constexpr int MAX_DEVICES = 16;
 constexpr size_t MAX_SHARED = 227 * 1024;
 constexpr int MAX_THREADS = 1024;
 
-// What the launches of a kernel did. Bytes are those of every access of every thread; `distinct` counts each 32 bytes that
-// a launch touched once, so it is what a cache without limits would move.
+// What the launches of a kernel did. Bytes are those of every access of every thread; `distinct` counts each 32 bytes
+// that a launch touched once, so it is what a cache without limits would move.
 struct Counters {
   uint64_t launches = 0;
   uint64_t read = 0;
@@ -51,7 +51,8 @@ Machine& machine();
 
 const Kernel* find_kernel(const char* name);
 
-// Runs all blocks, on the calling thread: 0, or the CUDA error of the first thing that went wrong, which is told on stderr.
+// Runs all blocks, on the calling thread: 0, or the CUDA error of the first thing that went wrong, which is told on
+// stderr.
 int run(const Launch& launch, Counters& counters);
 
 // Ends the block in progress with this error; called on a fiber. The message follows the kernel, block and thread.

@@ -43,7 +43,8 @@ int garbage_file() {
   return file;
 }
 
-// Fills a range with 0xff. Large ranges become private mappings of one file, so that they take memory only once written.
+// Fills a range with 0xff. Large ranges become private mappings of one file, so that they take memory only once
+// written.
 void fill_garbage(uintptr_t address, size_t bytes) {
   uintptr_t end = address + bytes;
   if (bytes >= 2 * CHUNK && garbage_file() >= 0) {
@@ -136,7 +137,8 @@ std::string DeviceMemory::nearest(uintptr_t address) const {
   if (freed != freed_.begin()) {
     auto f = std::prev(freed);
     if (address - f->first < f->second) {
-      std::snprintf(text, sizeof text, "%zu bytes into %zu bytes at 0x%zx that were freed", address - f->first, f->second,
+      std::snprintf(text, sizeof text, "%zu bytes into %zu bytes at 0x%zx that were freed", address - f->first,
+          f->second,
                     f->first);
       return text;
     }
@@ -147,7 +149,8 @@ std::string DeviceMemory::nearest(uintptr_t address) const {
     auto at = std::prev(after);
     size_t past = address - at->first;
     if (past < at->second.bytes) {
-      std::snprintf(text, sizeof text, "%zu bytes into an allocation of %zu bytes at 0x%zx", past, at->second.bytes, at->first);
+      std::snprintf(text, sizeof text, "%zu bytes into an allocation of %zu bytes at 0x%zx", past, at->second.bytes,
+          at->first);
       return text;
     }
     if (after == live_.end() || past - at->second.bytes < after->first - address) {

@@ -13,7 +13,8 @@ struct Allocation {
   uint64_t context;
 };
 
-// A device's memory: a range of addresses of its own. What is not (or no longer) written holds 0xff bytes, NaN as a float.
+// A device's memory: a range of addresses of its own. What is not (or no longer) written holds 0xff bytes, NaN as a
+// float.
 class DeviceMemory {
  public:
   // Every 256 bytes have one entry in the shadow: how many of them, from the first, are allocated.

@@ -16,7 +16,8 @@ uint64_t number(const char* name, uint64_t otherwise, uint64_t least, uint64_t m
   char* end;
   uint64_t value = std::strtoull(text, &end, 10);
   if (*end != 0 || value < least || value > most) {
-    std::fprintf(stderr, "cudasim: %s is \"%s\"; expected a number from %zu to %zu; using %zu\n", name, text, (size_t)least,
+    std::fprintf(stderr, "cudasim: %s is \"%s\"; expected a number from %zu to %zu; using %zu\n", name, text,
+                 (size_t)least,
                  (size_t)most, (size_t)otherwise);
     return otherwise;
   }
@@ -83,7 +84,8 @@ void report_at_exit() {
   // One line each, fields between tabs.
   for (auto& leak : leaks) std::fprintf(file, "leak\t%s\n", leak.c_str());
   for (size_t i = 0; i < machine().memory.size(); i++) {
-    std::fprintf(file, "device\t%zu\tlaunches\t%zu\tpeakBytes\t%zu\n", i, (size_t)d.launches[i], machine().memory[i]->peak());
+    std::fprintf(file, "device\t%zu\tlaunches\t%zu\tpeakBytes\t%zu\n", i, (size_t)d.launches[i],
+        machine().memory[i]->peak());
   }
   for (auto& [name, c] : d.counters) {
     std::fprintf(file, "kernel\t%s\tlaunches\t%zu\tread\t%zu\twritten\t%zu\tdistinctRead\t%zu\tdistinctWritten\t%zu\n",

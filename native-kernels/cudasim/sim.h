@@ -1,6 +1,6 @@
-// The simulator's half of ../cuda/device.cuh: the same names for g++, so that the kernels run on the CPU unchanged. Every
-// thread of a block is a fiber, and blocks run one after another; what takes a whole warp or block is a rendezvous of fibers
-// (fibers.cpp). Nothing here is part of the simulated driver.
+// The simulator's half of ../cuda/device.cuh: the same names for g++, so that the kernels run on the CPU unchanged.
+// Every thread of a block is a fiber, and blocks run one after another; what takes a whole warp or block is a
+// rendezvous of fibers (fibers.cpp). Nothing here is part of the simulated driver.
 #pragma once
 
 #include <climits>
@@ -46,7 +46,9 @@ inline int4 make_int4(int x, int y, int z, int w) { return {x, y, z, w}; }
 inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
 inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 inline ushort2 make_ushort2(unsigned short x, unsigned short y) { return {x, y}; }
-inline ushort4 make_ushort4(unsigned short x, unsigned short y, unsigned short z, unsigned short w) { return {x, y, z, w}; }
+inline ushort4 make_ushort4(unsigned short x, unsigned short y, unsigned short z, unsigned short w) {
+  return {x, y, z, w};
+}
 inline uchar4 make_uchar4(unsigned char x, unsigned char y, unsigned char z, unsigned char w) { return {x, y, z, w}; }
 
 // Written by the fibers' scheduler before a thread goes on.

@@ -1,7 +1,6 @@
 // Work waits in its stream until something synchronises with it; then it runs, after what it depends on, on one thread.
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 
 #include "driver.h"

@@ -242,7 +242,8 @@ void async_copies_arrive_when_waited_for() {
 void half_conversions() {
   Device d;
   // Ties to even, the largest, overflow, subnormals, below half the least, NaN.
-  std::vector<float> x = {1.0f + 0x1p-11f, 1.0f + 3 * 0x1p-11f, 65504, 65519.9f, 65520, 0x1p-24f, 0x1p-25f, 0x1.8p-25f, -0.0f, NAN};
+  std::vector<float> x = {1.0f + 0x1p-11f, 1.0f + 3 * 0x1p-11f, 65504, 65519.9f, 65520, 0x1p-24f, 0x1p-25f,
+      0x1.8p-25f, -0.0f, NAN};
   std::vector<uint16_t> expected = {0x3c00, 0x3c02, 0x7bff, 0x7bff, 0x7c00, 1, 0, 1, 0x8000, 0x7fff};
   std::vector<uint16_t> bfloats = {0x3f80, 0x3f80, 0x4780, 0x4780, 0x4780, 0x3380, 0x3300, 0x3340, 0x8000, 0x7fff};
   auto h = d.bytes(20), b = d.bytes(20);
@@ -267,7 +268,9 @@ void half_products_round_once() {
     return (long double)v;
   };
   for (int round = 0; round < 50; round++) {
-    for (size_t i = 0; i < 32; i++) a[i] = next() | next() << 16, b[i] = next() | next() << 16, c[i] = next() | next() << 16;
+    for (auto* v : {&a, &b, &c}) {
+      for (uint32_t& pair : *v) pair = next() | next() << 16;
+    }
     auto out = d.bytes(128);
     OK(d.launch("half_products", 1, 32, 0, nullptr, d.upload(a), d.upload(b), d.upload(c), out));
     auto y = d.download<uint32_t>(out, 32);
@@ -312,7 +315,8 @@ void reads_outside_are_refused() {
     OK(d.launch("read_at", 1, 32, 0, nullptr, d.bytes(400), 99LL, d.bytes(4)));
     OK(cuCtxSynchronize());
   }
-  fails_with(ILLEGAL_ADDRESS, "kernel read_at, block (0,0,0) of (1,1,1), thread (0,0,0) of (32,1,1): read of 4 bytes", read(100));
+  fails_with(ILLEGAL_ADDRESS, "kernel read_at, block (0,0,0) of (1,1,1), thread (0,0,0) of (32,1,1): read of 4 bytes",
+      read(100));
   fails_with(ILLEGAL_ADDRESS, "0 bytes past the end of an allocation of 400 bytes", read(100));
   fails_with(ILLEGAL_ADDRESS, "4 bytes before an allocation of 400 bytes", read(-1));
   fails_with(ILLEGAL_ADDRESS, "host memory, or no memory", [](Device& d) {
@@ -420,7 +424,8 @@ void blocks_have_no_order() {
 }
 
 void divergent_barriers_are_told() {
-  fails_with(LAUNCH_FAILED, "is at __syncthreads of line", [](Device& d) { return d.launch("half_barrier", 1, 64, 0, nullptr, d.bytes(256)); });
+  fails_with(LAUNCH_FAILED, "is at __syncthreads of line",
+             [](Device& d) { return d.launch("half_barrier", 1, 64, 0, nullptr, d.bytes(256)); });
   fails_with(LAUNCH_FAILED, "waits at a shuffle, which lane 16 of the warp never reaches (it has ended)",
              [](Device& d) { return d.launch("half_shuffle", 1, 32, 0, nullptr, d.bytes(256)); });
   fails_with(LAUNCH_FAILED, "(it does not exist)",
@@ -662,11 +667,14 @@ struct Case {
   bool alone;
 };
 #define CASE(name) {#name, name, false}
-const Case CASES[] = {CASE(devices), CASE(launches), CASE(block_sums), CASE(last_blocks), CASE(shuffles), CASE(products),
+const Case CASES[] = {CASE(devices), CASE(launches), CASE(block_sums), CASE(last_blocks), CASE(shuffles),
+    CASE(products),
                       CASE(transposed), CASE(async_copies_arrive_when_waited_for), CASE(half_conversions),
                       CASE(half_products_round_once), CASE(reads_outside_are_refused), CASE(writes_outside_are_refused),
-                      CASE(freed_memory_is_refused), CASE(misaligned_vectors_are_refused), CASE(shared_memory_is_bounded),
-                      CASE(shared_variables_and_tables_are_bounded), CASE(memory_holds_garbage), CASE(other_devices_need_peer_access), CASE(missing_barriers_show), CASE(blocks_have_no_order),
+                      CASE(freed_memory_is_refused), CASE(misaligned_vectors_are_refused),
+                          CASE(shared_memory_is_bounded),
+                      CASE(shared_variables_and_tables_are_bounded), CASE(memory_holds_garbage),
+                          CASE(other_devices_need_peer_access), CASE(missing_barriers_show), CASE(blocks_have_no_order),
                       CASE(divergent_barriers_are_told), CASE(work_waits_for_synchronisation),
                       CASE(the_legacy_stream_waits_for_blocking_ones), CASE(events_order_streams),
                       CASE(host_functions_run_in_order), CASE(graphs_replay), CASE(captures_refuse_what_synchronises),
