@@ -1,5 +1,6 @@
-// The attention kernels through the driver, against sums in double precision: every cache type, odd lengths and page sizes,
-// several sequences, padding, numbers of heads that fill no block, one split and many. Runs on the simulator.
+// The attention kernels through the driver, against sums in double precision: every cache type, odd lengths and page
+// sizes, several sequences, padding, numbers of heads that fill no block, one split and many. Runs on the simulator.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -239,7 +240,11 @@ struct OnDevice {
   Device<uint8_t> entries;
   Device<int> pages, position, sequence, length;
   OnDevice(const Step& step, const Cache& cache)
-      : entries(cache.bytes), pages(step.pages), position(step.position), sequence(step.sequence), length(step.length) {}
+      : entries(cache.bytes),
+        pages(step.pages),
+        position(step.position),
+        sequence(step.sequence),
+        length(step.length) {}
 };
 
 void run_decode(const std::string& type, const Shape& shape, const Step& step, const OnDevice& device, CUdeviceptr q,
@@ -253,8 +258,8 @@ void run_decode(const std::string& type, const Shape& shape, const Step& step, c
          step.pageTokens, device.pages.at, step.perSequence, device.sequence.at, kvLength, N, L, R, scale, out, stat,
          splits > 1 ? partial.at : NONE, splits, leastTiles, stages, unless);
   if (splits > 1) {
-    launch("mla_combine", {(unsigned)N, (unsigned)T, blocks(L, 128)}, 256, 0, partial.at, device.sequence.at, kvLength, N,
-           L, splits, leastTiles, out, stat, unless);
+    launch("mla_combine", {(unsigned)N, (unsigned)T, blocks(L, 128)}, 256, 0, partial.at, device.sequence.at, kvLength,
+           N, L, splits, leastTiles, out, stat, unless);
   }
 }
 
@@ -266,7 +271,8 @@ void run_plain(const std::string& type, const Shape& shape, const Step& step, co
          scale, out, stat, unless);
 }
 
-void decode(const std::string& kernel, const std::string& type, Shape shape, Step step, int splits = 1, int stages = 2) {
+void decode(const std::string& kernel, const std::string& type, Shape shape, Step step, int splits = 1,
+            int stages = 2) {
   const int rows = step.place_pages();
   const Cache cache(type, rows, shape.entry());
   const OnDevice device(step, cache);
@@ -307,7 +313,8 @@ std::vector<double> product(const std::vector<double>& x, const std::vector<floa
   return y;
 }
 
-// The steps of prefill.cu; products in double precision stand for the gemms. ownRows: rows that see some of the step's own.
+// The sequence of prefill.cu, with products in double precision for its gemms. ownRows: rows that see some of the
+// step's own.
 void prefill(const std::string& type, Shape shape, Step step, int ownRows, int stages = 2) {
   const int N = shape.heads, P = shape.nope, R = shape.rope, V = shape.value, L = shape.lora, E = L + R;
   const int T = step.rows(), width = (L + 31) / 32 * 32, inner = P + R;
