@@ -107,7 +107,7 @@ __device__ __forceinline__ void flash(unsigned char* shared, const float* __rest
   auto copy_part = [&](unsigned char* part, int stride, const uint16_t* source, long long sourceStride, int width,
                        int row) {
     const int pieces = width / 8;
-#pragma unroll 2
+#pragma unroll 1
     for (int i = threadIdx.x; i < KEYS * pieces; i += WARPS * 32) {
       const int key = i / pieces, piece = i % pieces;
       const bool valid = row + key < end;
