@@ -407,10 +407,10 @@ __device__ __forceinline__ void plain(unsigned char* shared, const Step& step) {
 // stages: 1 to 5 tiles on chip. Take 2 (e4m3 on sm_90: 3): two blocks then share an SM of sm_90, and one computes while
 //   the other waits; sm_86 and sm_89 hold one block; sm_75 has room for 1 stage (e4m3 of 512/64: none; use mla_plain).
 // splits: blocks that one row's entries may be cut between; leastTiles: tiles of 32 that each takes at least. The cut
-//   follows from kvLength here, and blocks without work leave at once. One row a step: splits 2·SMs, leastTiles 2. Many
-//   rows: splits max(16, 2·SMs / (T·ceil(N/16))) so that one long sequence among short ones finds help, leastTiles 8 so
-//   that partial results (as large as 28 entries for 512/64 in F16) stay few beside what is read. Prefill: splits 1.
-//   With splits > 1 mla_combine follows.
+//   follows from kvLength here, and blocks without work leave at once. With B = T·ceil(N/16): splits 2·SMs / B, but at
+//   least 16 in decode steps of several rows so that one long sequence among short ones finds help; leastTiles 2 for
+//   B <= 8, 4 for B <= 32, else 8, so that partial results (as large as 28 entries for 512/64 in F16) stay few beside
+//   what is read where there are blocks enough without them. With splits > 1 mla_combine follows.
 // partial: T·N·splits·(Lkv+2) floats, not used if splits == 1.
 #define DECODE(NAME, CACHE, MATH)                                                                                      \
   KERNEL_BOUNDED(NAME, 256, 2,                                                                                         \

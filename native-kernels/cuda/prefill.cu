@@ -8,7 +8,7 @@
 //   3  K = gemm(xh, W_UK as tiles of [N·P, Lkv]) (half [T, N·P]); Vs = gemm(xh, W_UV) (half [T, N·V])
 //   4  mla_flash              → out [T, N·V], stat (float [T, N, 2])
 //   5  with `unless` = anyHistory: qa [T, N·(Lkv+R)] = q carried into the latent space; mla_decode(qa, kvLength =
-//      history, splits 1, stat = statHistory) → oa [T, N·Lkv]; gemm per head with W_UV → outHistory [T, N·V]; mla_merge
+//      history, stat = statHistory) → oa [T, N·Lkv]; gemm per head with W_UV → outHistory [T, N·V]; mla_merge
 // Scratch bytes: 12·T + 4; 2·T·(ceil32(Lkv) + R) + 4·T; 2·T·N·(P + V); 16·T·N (both stats); and 4·T·N·(2·Lkv + R + V).
 #include "activations.cuh"
 #include "cache.cuh"
@@ -75,8 +75,10 @@ __device__ __forceinline__ void flash(unsigned char* shared, const float* __rest
   const int inner = P + R;
   const int keyStride = (inner + 8) * 2, valueStride = (V + 8) * 2;  // odd counts of 16-byte pieces
   const int stageBytes = KEYS * (keyStride + valueStride);
-  const int n = blockIdx.y;
-  const int row0 = (gridDim.x - 1 - blockIdx.x) * QUERIES;  // the rows with most to see begin first
+  // Blocks begin in the order of `block`: those of all heads whose rows see most come first, or they would end last.
+  const int block = blockIdx.y * gridDim.x + blockIdx.x;
+  const int n = block % N;
+  const int row0 = (gridDim.x - 1 - block / N) * QUERIES;
   const int w = warp(), g = lane() >> 2, c = lane() & 3;
 
   // What each row sees: rows [from, to) of the step.
@@ -105,7 +107,7 @@ __device__ __forceinline__ void flash(unsigned char* shared, const float* __rest
   auto copy_part = [&](unsigned char* part, int stride, const uint16_t* source, long long sourceStride, int width,
                        int row) {
     const int pieces = width / 8;
-#pragma unroll 2
+#pragma unroll 1
     for (int i = threadIdx.x; i < KEYS * pieces; i += WARPS * 32) {
       const int key = i / pieces, piece = i % pieces;
       const bool valid = row + key < end;
