@@ -4,6 +4,7 @@ import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.StepRunner.Chunk;
 import dev.yuzui.engine.StepRunner.Outputs;
 import dev.yuzui.sampling.Sampler;
+import dev.yuzui.spi.Ops;
 import dev.yuzui.text.StopStrings;
 import dev.yuzui.text.TextStream;
 import dev.yuzui.text.Tokenizer;
@@ -39,21 +40,14 @@ public final class Session implements AutoCloseable {
 
   /** Appends tokens without asking for logits. */
   public void prefill(int[] tokens) {
-    append(tokens, Outputs.NONE, (id, text) -> {});
+    append(tokens, Outputs.NONE, 0, (id, text) -> {});
   }
 
   /** Appends one token and gives the greedy successor. */
   public int decodeStep(int token) {
     engine.requireRoom(sequence.length(), 1);
-    run(new int[] {token}, Outputs.LAST);
-    engine.runner().logits(0, logits);
-    int best = 0;
-    for (int i = 1; i < logits.length; i++) {
-      if (logits[i] > logits[best]) {
-        best = i;
-      }
-    }
-    return best;
+    run(new int[] {token}, Outputs.LAST, 1);
+    return engine.runner().best(0).ids()[0];
   }
 
   /**
@@ -67,9 +61,12 @@ public final class Session implements AutoCloseable {
     int cached = Math.min(commonPrefix(prompt), prompt.length - 1);
     sequence.truncate(cached);
 
+    int wanted = request.sampling().candidates();
+    int candidates = wanted <= Ops.MAX_TOP_K ? wanted : 0;
     long start = System.nanoTime();
     boolean complete =
-        append(Arrays.copyOfRange(prompt, cached, prompt.length), Outputs.LAST, listener);
+        append(
+            Arrays.copyOfRange(prompt, cached, prompt.length), Outputs.LAST, candidates, listener);
     double promptSeconds = seconds(start);
     int read = sequence.length() - cached;
     if (!complete) {
@@ -93,10 +90,9 @@ public final class Session implements AutoCloseable {
         break;
       }
       if (!tokens.isEmpty()) {
-        run(new int[] {tokens.getLast()}, Outputs.LAST);
+        run(new int[] {tokens.getLast()}, Outputs.LAST, candidates);
       }
-      engine.runner().logits(0, logits);
-      int token = sampler.sample(logits);
+      int token = draw(sampler, candidates);
       sampler.accept(token);
       tokens.add(token);
       if (!request.ignoreEos() && engine.isEnd(token)) {
@@ -126,13 +122,25 @@ public final class Session implements AutoCloseable {
         timings(cached, read, promptSeconds, Math.max(0, tokens.size() - 1), seconds(generating)));
   }
 
+  /** By the row's candidates, if it has any; a row without is one to complain about as a whole. */
+  private int draw(Sampler sampler, int candidates) {
+    if (candidates > 0) {
+      StepRunner.Best best = engine.runner().best(0);
+      if (best.logits()[0] > Float.NEGATIVE_INFINITY) {
+        return sampler.sample(best.ids(), best.logits());
+      }
+    }
+    engine.runner().logits(0, logits);
+    return sampler.sample(logits);
+  }
+
   private static GenerationResult.Timings timings(
       int cached, int read, double promptSeconds, int predicted, double predictedSeconds) {
     return new GenerationResult.Timings(cached, read, promptSeconds, predicted, predictedSeconds);
   }
 
   /** Appends in chunks; false if the listener cancelled between two. */
-  private boolean append(int[] tokens, Outputs last, GenerationListener listener) {
+  private boolean append(int[] tokens, Outputs last, int candidates, GenerationListener listener) {
     engine.requireRoom(sequence.length(), tokens.length);
     int chunk = engine.runner().maxTokens();
     for (int from = 0; from < tokens.length; from += chunk) {
@@ -140,15 +148,18 @@ public final class Session implements AutoCloseable {
         return false;
       }
       int to = Math.min(tokens.length, from + chunk);
-      run(Arrays.copyOfRange(tokens, from, to), to == tokens.length ? last : Outputs.NONE);
+      run(
+          Arrays.copyOfRange(tokens, from, to),
+          to == tokens.length ? last : Outputs.NONE,
+          candidates);
       listener.prompt(to, tokens.length);
     }
     return true;
   }
 
-  private void run(int[] tokens, Outputs outputs) {
+  private void run(int[] tokens, Outputs outputs, int candidates) {
     int at = sequence.length();
-    engine.runner().run(List.of(new Chunk(sequence, tokens, outputs)));
+    engine.runner().run(List.of(new Chunk(sequence, tokens, outputs)), candidates);
     if (at + tokens.length > held.length) {
       held = Arrays.copyOf(held, Math.max(at + tokens.length, 2 * held.length));
     }

@@ -9,6 +9,7 @@ import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.DeviceBuffer;
 import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
@@ -27,6 +28,9 @@ import java.util.Map;
 final class StepRunner implements AutoCloseable {
   /** Rows of logits of one step at most: they are wide. */
   static final int MAX_OUTPUTS = 64;
+
+  /** So many of a row's logits are picked at least, when it is more than one: few recordings. */
+  private static final int BEST = 64;
 
   /** From this many tokens of one sequence on, a step counts as reading a prompt. */
   private static final int PREFILL_TOKENS = 16;
@@ -51,8 +55,19 @@ final class StepRunner implements AutoCloseable {
     }
   }
 
-  /** What a recording depends on. */
-  private record Shape(boolean mtp, int tokens, int outputs, AttentionForm form) {}
+  /**
+   * The best logits of a row, best first, ties to the lower token. NaN is given as −∞.
+   *
+   * @param ids their tokens
+   */
+  record Best(int[] ids, float[] logits) {}
+
+  /**
+   * What a recording depends on.
+   *
+   * @param best of each row of logits that are picked; 0 picks none
+   */
+  private record Shape(boolean mtp, int tokens, int outputs, AttentionForm form, int best) {}
 
   private final Backend backend;
   private final DeviceQueue queue;
@@ -73,6 +88,10 @@ final class StepRunner implements AutoCloseable {
   private final Tensor mtpHidden;
   private final Tensor logits;
   private final MemorySegment logitsRow;
+  private final Tensor best;
+  private final MemorySegment bestStaging;
+  private int bestOfLast;
+  private int outputsOfLast;
 
   StepRunner(Backend backend, DeepseekModel model, LatentCacheStore cache, int batchTokens) {
     this.backend = backend;
@@ -94,6 +113,8 @@ final class StepRunner implements AutoCloseable {
             : hidden;
     logits = allocate("logits", Encoding.F32, MAX_OUTPUTS, vocab);
     logitsRow = arena.allocate(4L * vocab, 64);
+    best = allocate("best_logits", Encoding.I32, 2L * MAX_OUTPUTS, Math.min(Ops.MAX_TOP_K, vocab));
+    bestStaging = arena.allocate(best.byteSize(), 64);
   }
 
   private Tensor allocate(String name, Encoding encoding, long rows, long cols) {
@@ -112,10 +133,20 @@ final class StepRunner implements AutoCloseable {
    * in order.
    */
   void run(List<Chunk> chunks) {
+    run(chunks, 0);
+  }
+
+  /**
+   * {@link #run(List)}, with the {@code candidates} best logits of each wanted row at {@link #best}
+   * besides: a few numbers to read back, where a row of logits is wide.
+   *
+   * @param candidates at most {@link Ops#MAX_TOP_K}; 0 picks none
+   */
+  void run(List<Chunk> chunks, int candidates) {
     for (Chunk chunk : chunks) {
       chunk.sequence().reserve(chunk.tokens().length);
     }
-    replay(false, chunks, 0);
+    replay(false, chunks, 0, candidates);
     for (Chunk chunk : chunks) {
       chunk.sequence().advance(chunk.tokens().length);
     }
@@ -127,13 +158,13 @@ final class StepRunner implements AutoCloseable {
    * whose last state is then left out.
    */
   void runMtp(Sequence sequence, int start, int[] next) {
-    replay(true, List.of(new Chunk(sequence, next, Outputs.ALL)), start - sequence.length());
+    replay(true, List.of(new Chunk(sequence, next, Outputs.ALL)), start - sequence.length(), 0);
   }
 
   /**
    * @param positionShift added to the sequences' lengths to give the first position
    */
-  private void replay(boolean mtp, List<Chunk> chunks, int positionShift) {
+  private void replay(boolean mtp, List<Chunk> chunks, int positionShift, int candidates) {
     int tokens = chunks.stream().mapToInt(c -> c.tokens().length).sum();
     int outputs = chunks.stream().mapToInt(Chunk::outputCount).sum();
     if (tokens > maxTokens || outputs > MAX_OUTPUTS) {
@@ -152,7 +183,9 @@ final class StepRunner implements AutoCloseable {
             ? AttentionForm.PREFILL
             : AttentionForm.ABSORBED;
     fill(chunks, positionShift, rows);
-    Shape shape = new Shape(mtp, rows, outputs, form);
+    bestOfLast = outputs == 0 ? 0 : bucket(candidates);
+    outputsOfLast = outputs;
+    Shape shape = new Shape(mtp, rows, outputs, form, bestOfLast);
     DeviceQueue.Recording recording = recordings.get(shape);
     if (recording == null) {
       recording = queue.record(() -> enqueue(shape));
@@ -165,6 +198,11 @@ final class StepRunner implements AutoCloseable {
     }
     recording.replay();
     queue.synchronize();
+  }
+
+  private int bucket(int candidates) {
+    int picked = candidates <= 1 ? candidates : candidates <= BEST ? BEST : Ops.MAX_TOP_K;
+    return Math.min(picked, vocab);
   }
 
   private void enqueue(Shape shape) {
@@ -184,6 +222,24 @@ final class StepRunner implements AutoCloseable {
     } else {
       model.forward(step, h, out);
     }
+    if (shape.best() > 0) {
+      queue.ops().topK(out, bestIds(shape), bestLogits(shape));
+    }
+  }
+
+  private Tensor bestIds(Shape shape) {
+    return new Tensor("best_ids", best.buffer(), 0, Encoding.I32, shape.outputs(), shape.best());
+  }
+
+  /** Behind the ids, so that both are read at once. */
+  private Tensor bestLogits(Shape shape) {
+    return new Tensor(
+        "best_logits",
+        best.buffer(),
+        bestIds(shape).byteSize(),
+        Encoding.F32,
+        shape.outputs(),
+        shape.best());
   }
 
   private static Tensor view(Tensor row, int cols) {
@@ -243,6 +299,24 @@ final class StepRunner implements AutoCloseable {
   void logits(int index, float[] out) {
     backend.read(logits.slice("logits", index, 1), logitsRow);
     MemorySegment.copy(logitsRow, ValueLayout.JAVA_FLOAT, 0, out, 0, vocab);
+  }
+
+  /** The best logits of row {@code index}, as many as the last step was asked for or more. */
+  Best best(int index) {
+    long bytes = 8L * outputsOfLast * bestOfLast;
+    backend.read(view(best, 2 * outputsOfLast * bestOfLast), bestStaging.asSlice(0, bytes));
+    int[] ids = new int[bestOfLast];
+    float[] values = new float[bestOfLast];
+    MemorySegment.copy(
+        bestStaging, ValueLayout.JAVA_INT, 4L * index * bestOfLast, ids, 0, bestOfLast);
+    MemorySegment.copy(
+        bestStaging,
+        ValueLayout.JAVA_FLOAT,
+        4L * (outputsOfLast + index) * bestOfLast,
+        values,
+        0,
+        bestOfLast);
+    return new Best(ids, values);
   }
 
   @Override

@@ -39,6 +39,18 @@ final class Candidates {
     checkDrawable(max);
   }
 
+  /** Takes the first k of {@code ids} but those of −∞; they are a row's best, best first. */
+  void take(int[] ids, float[] logits, int k) {
+    size = 0;
+    sorted = true;
+    max = logits[0];
+    while (size < k && logits[size] > Float.NEGATIVE_INFINITY) {
+      keys[size] = key(logits[size], ids[size]);
+      size++;
+    }
+    checkDrawable(max);
+  }
+
   static SamplingException notANumber(int id) {
     return new SamplingException(
         "the logit of token " + id + " is not a number: the model's computation overflowed");

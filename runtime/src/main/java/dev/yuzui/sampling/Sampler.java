@@ -77,6 +77,28 @@ public final class Sampler {
     return choose();
   }
 
+  /**
+   * {@link #sample(float[])} of a row by its best logits, which is the same where {@link
+   * SamplingParams#candidates} is not 0.
+   *
+   * @param ids of at least that many tokens, or of the whole vocabulary, best first
+   * @param values their logits
+   */
+  public int sample(int[] ids, float[] values) {
+    int wanted = Math.min(params.candidates(), vocabulary);
+    if (wanted == 0 || ids.length < wanted || values.length != ids.length) {
+      throw new IllegalArgumentException(
+          (wanted == 0 ? "all logits decide this draw" : wanted + " candidates decide this draw")
+              + ", found "
+              + ids.length
+              + " ids and "
+              + values.length
+              + " logits");
+    }
+    candidates.take(ids, values, wanted);
+    return params.temperature() == 0 ? candidates.id(0) : draw();
+  }
+
   /** Adds a token to the history: one that was drawn, or one that was given. */
   public void accept(int token) {
     if (length == history.length) {
@@ -106,6 +128,11 @@ public final class Sampler {
     if (params.topK() > 0) {
       candidates.topK(params.topK());
     }
+    return draw();
+  }
+
+  /** What follows top-k: it looks at the candidates alone. */
+  private int draw() {
     if (params.typicalP() < 1) {
       candidates.typical(params.typicalP());
     }

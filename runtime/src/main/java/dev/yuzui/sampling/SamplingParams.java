@@ -114,6 +114,17 @@ public record SamplingParams(
         && (repeatPenalty != 1 || presencePenalty != 0 || frequencyPenalty != 0);
   }
 
+  /**
+   * How many of a row's best logits decide the draw, ties to the lower id; 0 where all of them may.
+   * Top-k comes before every filter that looks at probabilities.
+   */
+  public int candidates() {
+    if (penalises() || dry.multiplier() > 0 || !logitBias.isEmpty()) {
+      return 0;
+    }
+    return temperature == 0 ? 1 : topK;
+  }
+
   public SamplingParams withTemperature(double value) {
     return new SamplingParams(
         value,

@@ -1,7 +1,9 @@
 package dev.yuzui.engine;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.yuzui.backend.reference.ReferenceProvider;
 import dev.yuzui.cache.LatentCacheStore;
@@ -16,7 +18,9 @@ import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoints;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -127,6 +131,34 @@ class StepRunnerTest {
                 new Chunk(fork, Arrays.copyOfRange(other, 10, 12), Outputs.LAST)));
         assertClose(wantA, row(0));
         assertClose(wantOther, row(1));
+      }
+    }
+  }
+
+  @Test
+  void theBestOfEachRowArePickedOnTheDevice() {
+    for (int wanted : new int[] {1, 2, 64, 100, 128}) {
+      try (Sequence a = cache.openSequence();
+          Sequence b = cache.openSequence()) {
+        runner.run(
+            List.of(new Chunk(a, A, Outputs.LAST), new Chunk(b, new int[] {256, 7}, Outputs.LAST)),
+            wanted);
+        for (int i = 0; i < 2; i++) {
+          StepRunner.Best best = runner.best(i);
+          assertTrue(best.ids().length >= wanted);
+          float[] row = row(i);
+          int[] ranked =
+              IntStream.range(0, vocab)
+                  .boxed()
+                  .sorted(Comparator.comparing((Integer id) -> -row[id]))
+                  .limit(best.ids().length)
+                  .mapToInt(Integer::intValue)
+                  .toArray();
+          assertArrayEquals(ranked, best.ids());
+          for (int j = 0; j < ranked.length; j++) {
+            assertEquals(row[ranked[j]], best.logits()[j]);
+          }
+        }
       }
     }
   }

@@ -11,6 +11,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.SplittableRandom;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -195,6 +196,92 @@ class SamplerTest {
     Sampler biased = new Sampler(SamplingParams.GREEDY.withLogitBias(Map.of(1, NO)), 3, new int[0]);
     assertEquals(2, biased.sample(logits));
     assertArrayEquals(new float[] {1, 9, 5}, logits);
+  }
+
+  static Stream<SamplingParams> decidedByCandidates() {
+    return Stream.of(
+        SamplingParams.GREEDY,
+        SamplingParams.DEFAULT,
+        PLAIN.withTopK(1),
+        PLAIN.withTopK(64),
+        PLAIN.withTopK(128),
+        PLAIN.withTopK(20).withTemperature(3),
+        PLAIN.withTopK(50).withTopP(0.7),
+        PLAIN.withTopK(50).withMinP(0.2),
+        PLAIN.withTopK(50).withTypicalP(0.6).withTopP(0.9).withMinP(0.01));
+  }
+
+  @ParameterizedTest
+  @MethodSource("decidedByCandidates")
+  void theBestLogitsDrawWhatTheWholeRowDraws(SamplingParams params) {
+    SplittableRandom random = new SplittableRandom(1);
+    for (int vocabulary : new int[] {5, 300, 1000}) {
+      Sampler whole = new Sampler(params.withSeed(9), vocabulary, new int[0]);
+      Sampler best = new Sampler(params.withSeed(9), vocabulary, new int[0]);
+      for (int i = 0; i < 200; i++) {
+        float[] row = row(random, vocabulary);
+        // more than are wanted, as a step picks them
+        int k = Math.min(128, vocabulary);
+        int[] ids =
+            IntStream.range(0, vocabulary)
+                .boxed()
+                .sorted((a, b) -> row[a] == row[b] ? a - b : row[a] > row[b] ? -1 : 1)
+                .limit(k)
+                .mapToInt(Integer::intValue)
+                .toArray();
+        float[] values = new float[k];
+        for (int j = 0; j < k; j++) {
+          values[j] = row[ids[j]];
+        }
+        assertEquals(whole.sample(row), best.sample(ids, values), "draw " + i);
+      }
+    }
+  }
+
+  /** Ties, zeros of both signs and tokens that are out of the question among them. */
+  private static float[] row(SplittableRandom random, int n) {
+    float[] row = new float[n];
+    for (int i = 0; i < n; i++) {
+      row[i] =
+          switch (random.nextInt(8)) {
+            case 0 -> NO;
+            case 1 -> 1;
+            case 2 -> random.nextBoolean() ? 0f : -0f;
+            default -> (float) random.nextGaussian(0, 3);
+          };
+    }
+    row[random.nextInt(n)] = 2;
+    return row;
+  }
+
+  @Test
+  void whateverLooksAtAllLogitsHasNoCandidates() {
+    assertEquals(1, SamplingParams.GREEDY.withTopK(40).candidates());
+    assertEquals(40, SamplingParams.DEFAULT.candidates());
+    SamplingParams penalised = SamplingParams.GREEDY.withPenalties(1.1, 64, 0, 0);
+    for (SamplingParams params :
+        new SamplingParams[] {
+          PLAIN,
+          penalised,
+          SamplingParams.GREEDY.withDry(new Dry(1, 2, 2, -1, Set.of())),
+          SamplingParams.GREEDY.withLogitBias(Map.of(1, 1f))
+        }) {
+      assertEquals(0, params.candidates());
+    }
+    assertEquals(1, penalised.withPenalties(1.1, 0, 1, 1).candidates(), "no window");
+    Sampler sampler = new Sampler(penalised, 3, new int[0]);
+    assertThrows(
+        IllegalArgumentException.class, () -> sampler.sample(new int[] {1}, new float[] {9}));
+  }
+
+  @Test
+  void tooFewCandidatesAreRefused() {
+    Sampler sampler = new Sampler(PLAIN.withTopK(3), 8, new int[0]);
+    var e =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> sampler.sample(new int[] {1, 2}, new float[] {9, 8}));
+    assertTrue(e.getMessage().contains("3 candidates"), e.getMessage());
   }
 
   @Test

@@ -23,6 +23,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.Test;
@@ -100,6 +101,36 @@ class DemoModelTest {
     }
     assertEquals(texts.get(0), texts.get(1));
     assertEquals(texts.get(0), texts.get(2));
+  }
+
+  /** A bias of nothing makes the sampler look at whole rows. */
+  @ParameterizedTest
+  @MethodSource("usableBackends")
+  void candidatesPickedOnTheDeviceGiveTheTokensOfWholeRows(String backend) {
+    try (Engine engine = open(backend);
+        Session session = engine.newSession()) {
+      for (SamplingParams params :
+          List.of(
+              SamplingParams.GREEDY,
+              SamplingParams.DEFAULT,
+              SamplingParams.DEFAULT.withTopK(100).withMinP(0).withTypicalP(0.9),
+              SamplingParams.DEFAULT.withTemperature(2).withTopP(1))) {
+        for (int seed = 0; seed < 4; seed++) {
+          SamplingParams candidates = params.withSeed(seed);
+          SamplingParams rows = candidates.withLogitBias(Map.of(0, 0f));
+          assertTrue(candidates.candidates() > 0 && rows.candidates() == 0);
+          assertEquals(
+              tokens(engine, session, rows), tokens(engine, session, candidates), () -> "" + rows);
+        }
+      }
+    }
+  }
+
+  private static List<Integer> tokens(Engine engine, Session session, SamplingParams params) {
+    return session
+        .generate(
+            new GenerateRequest(prompt(engine), params, 12, List.of(), true), (id, text) -> {})
+        .tokens();
   }
 
   @Test
