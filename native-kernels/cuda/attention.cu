@@ -412,20 +412,21 @@ __device__ __forceinline__ void plain(unsigned char* shared, const Step& step) {
 //   B <= 8, 4 for B <= 32, else 8, so that partial results (as large as 28 entries for 512/64 in F16) stay few beside
 //   what is read where there are blocks enough without them. With splits > 1 mla_combine follows.
 // partial: T·N·splits·(Lkv+2) floats, not used if splits == 1.
-#define DECODE(NAME, CACHE, MATH)                                                                                      \
-  KERNEL_BOUNDED(NAME, 256, 2,                                                                                         \
-                 (const float* q, const void* entries, int pageTokens, const int* pages, int pagesPerSequence,         \
-                  const int* sequence, const int* kvLength, int N, int Lkv, int R, float scale, float* out,            \
-                  float* stat, float* partial, int splits, int leastTiles, int stages, const int* unless)) {           \
-    DYNAMIC_SHARED(shared);                                                                                            \
-    if (unless != nullptr && *unless == 0) return;                                                                     \
-    const Step step = {q, entries, pageTokens, pages, pagesPerSequence, sequence, kvLength, N, Lkv, R,                 \
-                       scale, out, stat};                                                                              \
-    if (Lkv == 512 && R == 64) {                                                                                       \
-      decode<CACHE, MATH, 512, 64>(shared, step, partial, splits, leastTiles, stages);                                 \
-    } else {                                                                                                           \
-      decode<CACHE, MATH, 0, 0>(shared, step, partial, splits, leastTiles, stages);                                    \
-    }                                                                                                                  \
+#define DECODE(NAME, CACHE, MATH)                                                                              \
+  KERNEL_BOUNDED(NAME, 256, 2,                                                                                 \
+                 (const float* q, const void* entries, int pageTokens, const int* pages, int pagesPerSequence, \
+                  const int* sequence, const int* kvLength, int N, int Lkv, int R, float scale, float* out,    \
+                  float* stat, float* partial, int splits, int leastTiles, int stages, const int* unless)) {   \
+    begin_kernel();                                                                                            \
+    DYNAMIC_SHARED(shared);                                                                                    \
+    if (unless != nullptr && *unless == 0) return;                                                             \
+    const Step step = {q, entries, pageTokens, pages, pagesPerSequence, sequence, kvLength, N, Lkv, R,         \
+                       scale, out, stat};                                                                      \
+    if (Lkv == 512 && R == 64) {                                                                               \
+      decode<CACHE, MATH, 512, 64>(shared, step, partial, splits, leastTiles, stages);                         \
+    } else {                                                                                                   \
+      decode<CACHE, MATH, 0, 0>(shared, step, partial, splits, leastTiles, stages);                            \
+    }                                                                                                          \
   }
 DECODE(mla_decode_f16, F16Cache, HalfTile)
 DECODE(mla_decode_bf16, Bf16Cache, Bf16Tile)
@@ -438,6 +439,7 @@ DECODE(mla_decode_e4m3, E4m3Cache, HalfTile)
 KERNEL_BOUNDED(mla_combine, 256, 2,
                (const float* partial, const int* sequence, const int* kvLength, int N, int Lkv, int splits,
                 int leastTiles, float* out, float* stat, const int* unless)) {
+  begin_kernel();
   __shared__ float sums[WARPS][128];
   __shared__ float lengths[WARPS];
   if (unless != nullptr && *unless == 0) return;
@@ -489,6 +491,7 @@ KERNEL_BOUNDED(mla_combine, 256, 2,
   KERNEL(NAME, (const float* q, const void* entries, int pageTokens, const int* pages, int pagesPerSequence,           \
                 const int* sequence, const int* kvLength, int N, int Lkv, int R, float scale, float* out, float* stat, \
                 const int* unless)) {                                                                                  \
+    begin_kernel();                                                                                                    \
     DYNAMIC_SHARED(shared);                                                                                            \
     if (unless != nullptr && *unless == 0) return;                                                                     \
     const Step step = {q, entries, pageTokens, pages, pagesPerSequence, sequence, kvLength, N, Lkv, R,                 \

@@ -142,6 +142,20 @@ __device__ __forceinline__ void copy_wait() {
 template <class T>
 __device__ __forceinline__ T load_once(const T* p) { return __ldcs(p); }
 
+// On sm_90 and later a kernel may begin while the one before it in the stream still runs, if the host launches it so
+// (programmatic dependent launch). Every thread calls next_may_begin() first and previous_done() before it reads what earlier
+// kernels of the step wrote, writes anything, or ends: from there on all of that is complete. Weights may be read before.
+__device__ __forceinline__ void next_may_begin() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+__device__ __forceinline__ void previous_done() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
 // What other blocks wrote before their atomic is seen after ours.
 __device__ __forceinline__ void fence() { __threadfence(); }
 __device__ __forceinline__ int atomic_add(int* p, int v) { return atomicAdd(p, v); }
@@ -150,6 +164,12 @@ __device__ __forceinline__ int atomic_add(int* p, int v) { return atomicAdd(p, v
 #endif
 
 namespace yuzui {
+
+// For kernels that read nothing before.
+__device__ __forceinline__ void begin_kernel() {
+  next_may_begin();
+  previous_done();
+}
 
 // True, for all threads of the block alike, in the block that comes last of `count`; sets the counter back to 0 for the next
 // launch. What the other blocks wrote before is then visible. `shared` is one int of shared memory.

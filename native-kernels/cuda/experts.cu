@@ -136,6 +136,7 @@ __device__ __forceinline__ void choose(const float* logits, const float* bias, c
 // shared memory 4·(E + groups).
 KERNEL(route, (const float* logits, const float* bias, int E, int K, int groups, int groupsUsed, int scoring,
                int groupScore, int normalise, float scale, const int* sequence, int* ids, float* weights)) {
+  begin_kernel();
   DYNAMIC_SHARED(shared);
   const Rule rule = {E, K, groups, groupsUsed, scoring, groupScore, normalise, scale};
   const long long t = blockIdx.x;
@@ -198,6 +199,7 @@ KERNEL_BOUNDED(gate_f32, 256, 2,
                (const float* x, const float* w, const float* bias, int H, int E, int K, int groups, int groupsUsed,
                 int scoring, int groupScore, int normalise, float scale, const int* sequence, int* ids, float* weights,
                 float* logits, int* counter, int T)) {
+  begin_kernel();
   DYNAMIC_SHARED(shared);
   __shared__ float sums[32 * 16];
   __shared__ int last;
@@ -223,6 +225,7 @@ KERNEL_BOUNDED(gate_f32, 256, 2,
 // out[t] = base[t] + Σk weights[t, k]·y[place[t·K + k]], summed in order of k, places of −1 left out; base may be null,
 // and may be out. y [T·K, H]. Grid (T, ceil(H / 1024)), fewer in y are right too; block 256, no dynamic shared memory.
 KERNEL(combine, (const float* y, const int* place, const float* weights, const float* base, float* out, int K, int H)) {
+  begin_kernel();
   const long long t = blockIdx.x;
   const int* places = place + t * K;
   const float* weight = weights + t * K;

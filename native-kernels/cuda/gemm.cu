@@ -384,6 +384,7 @@ using Small = Gemm<Q, 1, 8, 4, 1, true>;
 // in xScale [heads][T]. grid (T, heads), block 256.
 KERNEL_BOUNDED(to_half, 256, 4,
                (const float* x, int xStride, int xHeadStride, int xOffset, int k, int heads, int T, u16* xh, float* xScale)) {
+  begin_kernel();
   __shared__ float largest_of[8];
   const int t = blockIdx.x, head = blockIdx.y;
   const float* from = x + (int64_t)t * xStride + head * xHeadStride + xOffset;
@@ -418,6 +419,7 @@ KERNEL_BOUNDED(to_half, 256, 4,
                   int outStride, int outHeadStride, int outOffset, int T, int n, int k, int heads, const int* offset,          \
                   const int* slot, int used, int gather, int experts, const int* unless, float* partial, int* counters,        \
                   int splits)) {                                                                                               \
+    begin_kernel();                                                                                                            \
     Form<Q>::run(w, table, xh, xScale, xRows, out, outHalf, outStride, outHeadStride, outOffset, T, n, k, heads, offset, slot, \
                  used, gather, experts, unless, partial, counters, splits);                                                    \
   }

@@ -51,6 +51,7 @@ __device__ void matmul(const u8* w, const u64* table, const float* x, int xStrid
                  (const u8* w, const u64* table, const float* x, int xStride, int xHeadStride, int xOffset, float* out, \
                   int outStride, int outHeadStride, int outOffset, int T, int n, int k, int heads, const int* offset,   \
                   const int* slot, int used, int gather, int experts)) {                                                \
+    begin_kernel();                                                                                                     \
     matmul<Q>(w, table, x, xStride, xHeadStride, xOffset, out, outStride, outHeadStride, outOffset, T, n, k, heads,     \
               offset, slot, used, gather, experts);                                                                     \
   }

@@ -205,7 +205,9 @@ __device__ void matvec(const u8* w, const u8* w2, const u64* table, const u64* t
                        int splits, int strips) {
   DYNAMIC_SHARED(shared);
   __shared__ int last;
+  next_may_begin();
   const bool grouped = offset != nullptr;
+  if (grouped) previous_done();
   const Group group = grouped ? grouped_rows(blockIdx.z, offset, experts) : dense_rows(blockIdx.z, T);
   if (group.count <= 0) return;
   const int passes = w2 != nullptr || table2 != nullptr ? 2 : 1;
@@ -248,6 +250,7 @@ __device__ void matvec(const u8* w, const u8* w2, const u64* table, const u64* t
     scales.load(tile, unit, units, strip_scales);
   };
   if (per_pass > 0) load(0);
+  if (!grouped) previous_done();  // weights may come before
 
   stage(s, x + head * xHeadStride + xOffset, xStride, T, group, slot, used, gather, chunk0 * Q::CHUNK * UNIT, k);
   __syncthreads();

@@ -128,6 +128,7 @@ __device__ __forceinline__ void place_slots(const int* ids, int slots, int E, co
 // Dispatch. One block of 256 threads if T·K <= 1024, else of 1024; dynamic shared memory 4·E + 2·E·threads/32, which
 // passes 48 KB from 700 experts on with 1024 threads.
 KERNEL_BOUNDED(permute, 1024, 1, (const int* ids, int T, int K, int E, int* offset, int* slot, int* place)) {
+  begin_kernel();
   DYNAMIC_SHARED(shared);
   place_slots(ids, T * K, E, nullptr, offset, slot, place, shared);
 }
@@ -135,6 +136,7 @@ KERNEL_BOUNDED(permute, 1024, 1, (const int* ids, int T, int K, int E, int* offs
 // The same for any number of slots, in two launches: blockCounts is scratch, [ceil(T·K / 1024), E] ints. Both with grid
 // ceil(T·K / 1024), block 256 and dynamic shared memory 20·E.
 KERNEL_BOUNDED(permute_count, 256, 2, (const int* ids, int T, int K, int E, int* blockCounts)) {
+  begin_kernel();
   DYNAMIC_SHARED(shared);
   uint16_t* count = reinterpret_cast<uint16_t*>(shared);
   int expert[SLOTS], rank[SLOTS];
@@ -145,6 +147,7 @@ KERNEL_BOUNDED(permute_count, 256, 2, (const int* ids, int T, int K, int E, int*
 }
 KERNEL_BOUNDED(permute_place, 256, 2, (const int* ids, int T, int K, int E, const int* blockCounts, int* offset,
                                        int* slot, int* place)) {
+  begin_kernel();
   DYNAMIC_SHARED(shared);
   place_slots(ids, T * K, E, blockCounts, offset, slot, place, shared);
 }

@@ -284,6 +284,7 @@ __device__ __forceinline__ void flash(unsigned char* shared, const float* __rest
 KERNEL_BOUNDED(prefill_rows, 1024, 1,
                (const int* position, const int* sequence, const int* kvLength, int T, int* first, int* own,
                 int* history, int* anyHistory)) {
+  begin_kernel();
   __shared__ int totals[32];
   const int each = (T + 1023) / 1024;
   const int begin = min(T, (int)threadIdx.x * each), end = min(T, begin + each);
@@ -339,11 +340,12 @@ KERNEL_BOUNDED(prefill_rows, 1024, 1,
 // The cache's entry at position[t] of each row (zeros in padding rows) as gemm wants its tokens: xh [T, ceil32(Lkv)],
 // element 16j + 4c + i of 32 at 8c + 4j + i, times xScale[t], a power of two; and the rotated key, keys [T, R]. grid T,
 // block 256.
-#define GATHER(NAME, CACHE)                                                                                            \
-  KERNEL_BOUNDED(NAME, 256, 4,                                                                                         \
-                 (const void* entries, int pageTokens, const int* pages, int pagesPerSequence, const int* position,    \
-                  const int* sequence, int Lkv, int R, unsigned short* xh, float* xScale, unsigned short* keys)) {     \
-    gather<CACHE>(entries, pageTokens, pages, pagesPerSequence, position, sequence, Lkv, R, xh, xScale, keys);         \
+#define GATHER(NAME, CACHE)                                                                                         \
+  KERNEL_BOUNDED(NAME, 256, 4,                                                                                      \
+                 (const void* entries, int pageTokens, const int* pages, int pagesPerSequence, const int* position, \
+                  const int* sequence, int Lkv, int R, unsigned short* xh, float* xScale, unsigned short* keys)) {  \
+    begin_kernel();                                                                                                 \
+    gather<CACHE>(entries, pageTokens, pages, pagesPerSequence, position, sequence, Lkv, R, xh, xScale, keys);      \
   }
 GATHER(gather_latent_f32, F32Cache)
 GATHER(gather_latent_f16, F16Cache)
@@ -357,14 +359,15 @@ GATHER(gather_latent_e4m3, E4m3Cache)
 // mla_flash_large: P + R <= 256, V <= 256. grid (ceil(T/128), N), block 256, shared = stages·KEYS·2·(P + R + V + 16)
 // with KEYS 64 (mla_flash_large: 32). stages: 2 (128/64/128: 86016 bytes; 192/64/256: 67584), on sm_75 1 (43008;
 // 33792).
-#define FLASH(NAME, P_, R_, V_, MAX_INNER, MAX_V, KEYS)                                                                \
-  KERNEL_BOUNDED(NAME, 256, 1,                                                                                         \
-                 (const float* q, const unsigned short* K, const unsigned short* keys, const unsigned short* Vs,       \
-                  const int* first, const int* own, int T, int N, int P, int R, int V, float scale, float* out,        \
-                  float* stat, int stages)) {                                                                          \
-    DYNAMIC_SHARED(shared);                                                                                            \
-    flash<P_, R_, V_, MAX_INNER, MAX_V, KEYS>(shared, q, K, keys, Vs, first, own, T, N, P, R, V, scale, out, stat,     \
-                                              stages);                                                                 \
+#define FLASH(NAME, P_, R_, V_, MAX_INNER, MAX_V, KEYS)                                                            \
+  KERNEL_BOUNDED(NAME, 256, 1,                                                                                     \
+                 (const float* q, const unsigned short* K, const unsigned short* keys, const unsigned short* Vs,   \
+                  const int* first, const int* own, int T, int N, int P, int R, int V, float scale, float* out,    \
+                  float* stat, int stages)) {                                                                      \
+    begin_kernel();                                                                                                \
+    DYNAMIC_SHARED(shared);                                                                                        \
+    flash<P_, R_, V_, MAX_INNER, MAX_V, KEYS>(shared, q, K, keys, Vs, first, own, T, N, P, R, V, scale, out, stat, \
+                                              stages);                                                             \
   }
 FLASH(mla_flash, 128, 64, 128, 192, 128, 64)
 FLASH(mla_flash_small, 0, 0, 0, 192, 128, 64)
@@ -374,6 +377,7 @@ FLASH(mla_flash_large, 0, 0, 0, 256, 256, 32)
 // out = the attention over both parts, from each part's result and stat; out and stat: mla_flash's. grid T, block 256.
 KERNEL(mla_merge, (float* out, const float* stat, const float* outHistory, const float* statHistory, int N, int V,
                    int T, const int* unless)) {
+  begin_kernel();
   if (unless != nullptr && *unless == 0) return;
   const int t = blockIdx.x;
   for (int i = threadIdx.x; i < N * V; i += blockDim.x) {

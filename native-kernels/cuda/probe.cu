@@ -5,6 +5,7 @@ namespace yuzui {
 
 // to[i] = from[i]: reads and writes 16·n bytes. grid any, block 256.
 KERNEL(probe_copy, (const uint4* from, uint4* to, long long n)) {
+  begin_kernel();
   const long long step = (long long)gridDim.x * blockDim.x;
   long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
   for (; i + 3 * step < n; i += 4 * step) {
@@ -21,6 +22,7 @@ KERNEL(probe_copy, (const uint4* from, uint4* to, long long n)) {
 // Independent BF16 matrix products with F32 sums, nothing else. `flop[0]` is given the operations of a block.
 // grid any, block 256 (two warpgroups), shared 49152 bytes.
 KERNEL_BOUNDED(probe_bf16, 256, 1, (float* out, long long* flop, int rounds)) {
+  begin_kernel();
   DYNAMIC_SHARED(shared);
   // random-looking numbers of modest size: the clock falls with the bits that toggle
   for (int i = threadIdx.x; i < 49152 / 4; i += 256) {

@@ -75,20 +75,24 @@ __device__ void transpose_heads(const u8* from, u8* to, int heads, int lkv, int 
 // embed_<type>: out[t] = row row[t] of [n, k]. grid T, block 256.
 // transpose_heads_<type>: [heads·lkv, p] to F16 tiles of [heads·p, lkv], p a multiple of 16. grid (⌈lkv/32⌉, heads·⌈p/16⌉),
 // block 32.
-#define ENTRIES(name, Q)                                                                                     \
-  KERNEL(repack_##name, (const u8* rows, u8* tiles, int n, int k)) { repack<Q>(rows, tiles, n, k); }         \
-  KERNEL(embed_##name, (const u8* table, const int* row, float* out, int n, int k)) {                        \
-    embed<Q>(table, row, out, n, k);                                                                         \
-  }                                                                                                          \
-  KERNEL(transpose_heads_##name, (const u8* from, u8* to, int heads, int lkv, int p)) {                      \
-    transpose_heads<Q>(from, to, heads, lkv, p);                                                             \
+#define ENTRIES(name, Q)                                                                                             \
+  KERNEL(repack_##name, (const u8* rows, u8* tiles, int n, int k)) { begin_kernel(); repack<Q>(rows, tiles, n, k); } \
+  KERNEL(embed_##name, (const u8* table, const int* row, float* out, int n, int k)) {                                \
+    begin_kernel();                                                                                                  \
+    embed<Q>(table, row, out, n, k);                                                                                 \
+  }                                                                                                                  \
+  KERNEL(transpose_heads_##name, (const u8* from, u8* to, int heads, int lkv, int p)) {                              \
+    begin_kernel();                                                                                                  \
+    transpose_heads<Q>(from, to, heads, lkv, p);                                                                     \
   }
 TYPES(ENTRIES)
 
 KERNEL(embed_f32, (const u8* table, const int* row, float* out, int n, int k)) {
+  begin_kernel();
   embed<float>(table, row, out, n, k);
 }
 KERNEL(transpose_heads_f32, (const u8* from, u8* to, int heads, int lkv, int p)) {
+  begin_kernel();
   transpose_heads<float>(from, to, heads, lkv, p);
 }
 

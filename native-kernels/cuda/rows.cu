@@ -63,12 +63,14 @@ __device__ __forceinline__ void normalise(const float* x, const float* y, float*
 // out = norm(x) · weight; out may be x. Grid T; block 128 up to 1024 columns, 256 up to 4096, else 512 (any whole warps
 // are right, these keep most loads under way); no dynamic shared memory.
 KERNEL_BOUNDED(rms_norm, 512, 2, (const float* x, const float* weight, float eps, float* out, int cols)) {
+  begin_kernel();
   const long long row = (long long)blockIdx.x * cols;
   normalise<false>(x + row, nullptr, nullptr, weight, eps, out + row, cols);
 }
 
 // x += y, out = norm(x) · weight; out may be y. Grid T, block as rms_norm, no dynamic shared memory.
 KERNEL_BOUNDED(add_rms_norm, 512, 2, (float* x, const float* y, const float* weight, float eps, float* out, int cols)) {
+  begin_kernel();
   const long long row = (long long)blockIdx.x * cols;
   normalise<true>(x + row, y + row, x + row, weight, eps, out + row, cols);
 }
@@ -95,10 +97,10 @@ __device__ __forceinline__ void elements(const float* a, const float* b, float* 
 }
 
 // out = a + b; out may be a or b. Grid ceil(n / 1024), fewer are right too; block 256, no dynamic shared memory.
-KERNEL(add, (const float* a, const float* b, float* out, long long n)) { elements<Add>(a, b, out, n); }
+KERNEL(add, (const float* a, const float* b, float* out, long long n)) { begin_kernel(); elements<Add>(a, b, out, n); }
 
 // out = gate / (1 + e^−gate) · up; out may be gate. Grid, block and shared memory as add.
-KERNEL(silu_mul, (const float* gate, const float* up, float* out, long long n)) { elements<SiluMul>(gate, up, out, n); }
+KERNEL(silu_mul, (const float* gate, const float* up, float* out, long long n)) { begin_kernel(); elements<SiluMul>(gate, up, out, n); }
 
 // `heads` runs of `count` floats, xHeadStride and outHeadStride apart; thread `first` of `step`.
 __device__ __forceinline__ void copy_runs(const float* x, int xHeadStride, int count, int heads, float* out,
@@ -119,6 +121,7 @@ __device__ __forceinline__ void copy_runs(const float* x, int xHeadStride, int c
 
 // out[t] = [a[t]; b[t]]. Grid (T, ceil((A + B) / 1024)), fewer in y are right too; block 256, no dynamic shared memory.
 KERNEL(concat, (const float* a, const float* b, float* out, int A, int B)) {
+  begin_kernel();
   const long long t = blockIdx.x;
   const int first = blockIdx.y * blockDim.x + threadIdx.x;
   const int step = gridDim.y * blockDim.x;
@@ -131,6 +134,7 @@ KERNEL(concat, (const float* a, const float* b, float* out, int A, int B)) {
 // fewer in y are right too; block 256, no dynamic shared memory.
 KERNEL(copy_per_head, (const float* x, int xStride, int xHeadStride, int xOffset, int count, int heads, float* out,
                        int outStride, int outHeadStride, int outOffset)) {
+  begin_kernel();
   const long long t = blockIdx.x;
   copy_runs(x + t * xStride + xOffset, xHeadStride, count, heads, out + t * outStride + outOffset, outHeadStride,
             blockIdx.y * blockDim.x + threadIdx.x, gridDim.y * blockDim.x);
@@ -173,6 +177,7 @@ __device__ __forceinline__ void turn(const float* x, int xHeadStride, int heads,
 // 1024)), fewer in y are right too; block 256, no dynamic shared memory.
 KERNEL(rope, (const float* x, int xStride, int xHeadStride, int xOffset, int heads, const float* table, int R,
               const int* position, float* out, int outStride, int outHeadStride, int outOffset)) {
+  begin_kernel();
   const long long t = blockIdx.x;
   turn(x + t * xStride + xOffset, xHeadStride, heads, table + (long long)position[t] * R, R,
        out + t * outStride + outOffset, outHeadStride, blockIdx.y * blockDim.x + threadIdx.x, gridDim.y * blockDim.x);
@@ -276,13 +281,14 @@ __device__ __forceinline__ void rope_append(float* q, int qStride, int qHeadStri
 // rope_append_<f32|f16|bf16|e4m3>: stores [norm(latent) · norm; turned key] of each row whose sequence is not −1, and
 // turns R floats of each head of q in place if q is not null. kv [T, Lkv + R]. Grid (T, 1) without q, (T, 1 +
 // ceil(heads·R / 1024)) with it, where 2 in y are right too; block 256, no dynamic shared memory.
-#define ROPE_APPEND(type, Cache)                                                                                    \
-  KERNEL(rope_append_##type,                                                                                        \
-         (float* q, int qStride, int qHeadStride, int qOffset, int heads, const float* kv, const float* norm,       \
-          float eps, const float* table, int Lkv, int R, void* entries, int pageTokens, const int* position,        \
-          const int* sequence, const int* pages, int pagesPerSequence)) {                                           \
+#define ROPE_APPEND(type, Cache)                                                                                   \
+  KERNEL(rope_append_##type,                                                                                       \
+         (float* q, int qStride, int qHeadStride, int qOffset, int heads, const float* kv, const float* norm,      \
+          float eps, const float* table, int Lkv, int R, void* entries, int pageTokens, const int* position,       \
+          const int* sequence, const int* pages, int pagesPerSequence)) {                                          \
+    begin_kernel();                                                                                                \
     rope_append<Cache>(q, qStride, qHeadStride, qOffset, heads, kv, norm, eps, table, Lkv, R, entries, pageTokens, \
-                       position, sequence, pages, pagesPerSequence);                                                \
+                       position, sequence, pages, pagesPerSequence);                                               \
   }
 ROPE_APPEND(f32, CacheF32)
 ROPE_APPEND(f16, CacheF16)

@@ -79,6 +79,7 @@ __device__ __forceinline__ void load_keys(const float* row, int from, int n, Key
 // unsigned long long with B = ceil(V / 4096), and k·B must not pass 8192 (V <= 262144 for any k). Grid (B, M), block
 // 256, no dynamic shared memory.
 KERNEL_BOUNDED(top_k_part, 256, 2, (const float* logits, int V, int k, unsigned long long* best)) {
+  begin_kernel();
   Key keys[KEYS];
   load_keys(logits + (long long)blockIdx.y * V, blockIdx.x * KEYS * blockDim.x, V, keys);
   // Ranks before blocks: the next launch's threads then each see good and bad ones, and its floor is high.
@@ -90,6 +91,7 @@ KERNEL_BOUNDED(top_k_part, 256, 2, (const float* logits, int V, int k, unsigned 
 // The second: ids and values [M, k], best first, ties to the lower id; k <= V. NaN counts, and is given, as −∞. Grid M,
 // block the least of 128, 256 and 512 with 16·block >= k·B; no dynamic shared memory.
 KERNEL_BOUNDED(top_k_merge, 512, 1, (const unsigned long long* best, int B, int k, int* ids, float* values)) {
+  begin_kernel();
   const Key* from = best + (long long)blockIdx.x * k * B;
   Key keys[KEYS];
 #pragma unroll
@@ -116,6 +118,7 @@ __device__ __forceinline__ Key block_max_key(Key key, Key* shared) {
 // 4096); counters M ints, zero between launches. Grid (B, M), block 256, no dynamic shared memory.
 KERNEL_BOUNDED(argmax, 256, 2, (const float* logits, int V, int* ids, float* values, unsigned long long* best,
                                 int* counters)) {
+  begin_kernel();
   __shared__ Key shared[32];
   __shared__ int last;
   const int m = blockIdx.y, blocks = gridDim.x;

@@ -203,6 +203,9 @@ inline __attribute__((always_inline)) void check(uintptr_t address, size_t bytes
   if (offset < window.space) {
     if (__builtin_expect(offset % DeviceMemory::GRANULE + bytes <= window.shadow[offset / DeviceMemory::GRANULE], 1)) {
       (write ? writtenBytes : readBytes) += bytes;
+      if (__builtin_expect(write && local.early, 0)) {
+        fail(ERROR_LAUNCH_FAILED, "writes before previous_done(), and was launched programmatically" + source(pc));
+      }
       if (__builtin_expect(counting, 0)) count_sectors(offset, bytes, write);
       return;
     }

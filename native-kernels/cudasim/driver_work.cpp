@@ -262,8 +262,9 @@ API cuEventElapsedTime_v2(float* milliseconds, void* from, void* to) {
   return cuEventElapsedTime(milliseconds, from, to);
 }
 
-API cuLaunchKernel(void* handle, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY,
-                   unsigned blockZ, unsigned shared, void* streamHandle, void** parameters, void** extra) {
+static int launch_kernel(void* handle, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY,
+                         unsigned blockZ, unsigned shared, void* streamHandle, void** parameters, void** extra,
+                         bool programmatic) {
   Call call(Call::CONTEXT);
   if (call.error) return call.error;
   auto function = driver().find<Function>(handle);
@@ -290,13 +291,47 @@ API cuLaunchKernel(void* handle, unsigned gridX, unsigned gridY, unsigned gridZ,
                          std::to_string(shared) + " bytes of shared memory; the function's limit is " +
                              std::to_string(function->maxDynamicShared) + ", cuFuncSetAttribute raises it");
   }
-  Launch launch{kernel, {gridX, gridY, gridZ}, {blockX, blockY, blockZ}, shared, {}, call.context->device};
+  Launch launch{kernel, {gridX, gridY, gridZ}, {blockX, blockY, blockZ}, shared, {}, call.context->device,
+                programmatic};
   if (!read_parameters(*kernel, parameters, extra, launch.values)) {
     return refuse_launch(kernel, ERROR_INVALID_VALUE,
                          "fewer parameters than the " + std::to_string(kernel->parameters) + " that it has");
   }
   auto context = call.context;
   return enqueue(stream, {Node::KERNEL, [launch, context] { return run_launch(launch, *context); }});
+}
+
+API cuLaunchKernel(void* handle, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY,
+                   unsigned blockZ, unsigned shared, void* stream, void** parameters, void** extra) {
+  return launch_kernel(handle, gridX, gridY, gridZ, blockX, blockY, blockZ, shared, stream, parameters, extra, false);
+}
+
+// CUlaunchConfig and CUlaunchAttribute of cuda.h.
+struct LaunchAttribute {
+  unsigned id;
+  char pad[4];
+  union {
+    char bytes[64];
+    int value;
+  };
+};
+struct LaunchConfig {
+  unsigned gridX, gridY, gridZ, blockX, blockY, blockZ, shared;
+  void* stream;
+  const LaunchAttribute* attributes;
+  unsigned count;
+};
+static_assert(sizeof(LaunchAttribute) == 72 && sizeof(LaunchConfig) == 56, "as in cuda.h");
+
+API cuLaunchKernelEx(const LaunchConfig* config, void* handle, void** parameters, void** extra) {
+  bool programmatic = false;
+  for (unsigned i = 0; i < config->count; i++) {
+    constexpr unsigned PROGRAMMATIC_STREAM_SERIALIZATION = 6;
+    if (config->attributes[i].id != PROGRAMMATIC_STREAM_SERIALIZATION) return ERROR_NOT_SUPPORTED;
+    programmatic = config->attributes[i].value != 0;
+  }
+  return launch_kernel(handle, config->gridX, config->gridY, config->gridZ, config->blockX, config->blockY, config->blockZ,
+                       config->shared, config->stream, parameters, extra, programmatic);
 }
 
 API cuLaunchHostFunc(void* handle, void (*function)(void*), void* data) {

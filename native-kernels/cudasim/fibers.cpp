@@ -82,6 +82,7 @@ struct Fiber {
   unsigned char* stack;
   uint3 thread;
   AsyncCopies copies;
+  bool early;
 };
 
 // A lane's bit is set in exactly one of the masks: it can run, has met other lanes and waits for the rest of them,
@@ -141,6 +142,7 @@ void resume(int index) {
   selfIndex = index;
   threadIdx = self->thread;
   local.stack = reinterpret_cast<uintptr_t>(self->stack);
+  local.early = self->early;
   switch_context(from->context, self->context);
 }
 
@@ -173,6 +175,7 @@ void release_block() {
 
 void enter() {
   current->kernel->call(parameters);
+  if (local.early) fail(ERROR_LAUNCH_FAILED, "ends without previous_done(), and was launched programmatically");
   stop_running(&Warp::ended);
   block.live--;
   if (block.waiting > 0 && block.waiting == block.live) release_block();
@@ -208,6 +211,7 @@ int run_block(const Launch& launch) {
         f.thread = {x, y, z};
         f.copies.queue.clear();
         f.copies.group = 0;
+        f.early = launch.programmatic;
         // Not all stacks begin at the same line of the caches.
         prepare(f.context, f.stack, STACK - size_t(index * 5 % 64) * 64, enter);
       }
@@ -222,6 +226,7 @@ int run_block(const Launch& launch) {
   self = &fibers[selfIndex];
   threadIdx = self->thread;
   local.stack = reinterpret_cast<uintptr_t>(self->stack);
+  local.early = self->early;
   switch_context(scheduler, self->context);
   if (error == 0 && block.live > 0) {
     error = ERROR_LAUNCH_FAILED;
@@ -262,6 +267,8 @@ bool add_kernel(const Kernel& kernel) {
   return true;
 }
 
+void previous_done() { self->early = local.early = false; }
+
 const Kernel* find_kernel(const char* name) {
   auto found = registry().find(name);
   return found == registry().end() ? nullptr : &found->second;
@@ -276,7 +283,7 @@ int run(const Launch& launch, Counters& counters) {
   blockDim = launch.block;
   block.threads = (int)(launch.block.x * launch.block.y * launch.block.z);
   block.warps = (block.threads + 31) / 32;
-  local = {0, STACK, reinterpret_cast<uintptr_t>(sharedBase), launch.shared};
+  local = {0, STACK, reinterpret_cast<uintptr_t>(sharedBase), launch.shared, false};
   begin_checks(launch.device);
   uint64_t count = (uint64_t)gridDim.x * gridDim.y * gridDim.z;
   // The order of the blocks turns round from launch to launch, that of the threads from block to block, so that neither

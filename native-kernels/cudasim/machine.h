@@ -36,6 +36,7 @@ struct Launch {
   size_t shared;
   std::vector<uint64_t> values;
   int device;
+  bool programmatic = false;  // may begin before the kernel before it ends
 };
 
 // The memories of all devices and what the launch in progress may touch of them.
@@ -63,6 +64,7 @@ struct Local {
   size_t stackBytes;
   uintptr_t shared;
   size_t sharedBytes;
+  bool early;  // launched programmatically, and previous_done() is still to come
 };
 extern Local local;
 

@@ -91,6 +91,7 @@ struct Entry<F> {
 
 // fibers.cpp and collectives.cpp.
 unsigned char* dynamic_shared();
+void previous_done();
 void barrier(int line);
 void warp_barrier();
 unsigned shuffle_word(unsigned value, int from);
@@ -232,6 +233,9 @@ inline void copy_wait() { yuzui_sim::copy_wait(GROUPS); }
 
 template <class T>
 inline T load_once(const T* p) { return *p; }
+inline void next_may_begin() {}
+inline void previous_done() { yuzui_sim::previous_done(); }
+
 inline void fence() { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
 inline int atomic_add(int* p, int v) { int before = *p; *p = before + v; return before; }
 
