@@ -6,10 +6,11 @@ import dev.yuzui.engine.MemoryPlan;
 import dev.yuzui.engine.RuntimeOptions;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoints;
+import java.io.PrintStream;
 import java.util.Optional;
-import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBarStyle;
 
 /**
@@ -21,11 +22,13 @@ final class Loading implements LoadProgress, AutoCloseable {
   private static final int WIDTH = 80;
 
   private final Context context;
+  private final long quietNanos;
   private final long start = System.nanoTime();
   private Optional<ProgressBar> bar = Optional.empty();
 
-  private Loading(Context context) {
+  Loading(Context context, long quietNanos) {
     this.context = context;
+    this.quietNanos = quietNanos;
   }
 
   static Engine open(Context context, RuntimeOptions options) {
@@ -35,7 +38,7 @@ final class Loading implements LoadProgress, AutoCloseable {
   /** Closes the checkpoint with the engine, or when it cannot be opened. */
   static Engine open(Context context, Checkpoint checkpoint, RuntimeOptions options) {
     Engine engine;
-    try (Loading loading = new Loading(context)) {
+    try (Loading loading = new Loading(context, QUIET_NANOS)) {
       engine = Engine.open(checkpoint, options, loading);
     }
     if (options.fit()) {
@@ -56,12 +59,29 @@ final class Loading implements LoadProgress, AutoCloseable {
         + " free";
   }
 
+  /** The line the bar is drawn on. The library's own ends the line, which leaves a blank one. */
+  private record Line(PrintStream out) implements ProgressBarConsumer {
+    @Override
+    public int getMaxRenderedLength() {
+      return WIDTH - 1;
+    }
+
+    @Override
+    public void accept(String bar) {
+      out.print("\r" + bar);
+      out.flush();
+    }
+
+    @Override
+    public void close() {}
+  }
+
   @Override
   public void loaded(long bytesDone, long bytesTotal) {
     if (bar.isEmpty()
         && context.surroundings().errIsTerminal()
         && bytesDone < bytesTotal
-        && System.nanoTime() - start > QUIET_NANOS) {
+        && System.nanoTime() - start > quietNanos) {
       bar =
           Optional.of(
               new ProgressBarBuilder()
@@ -70,15 +90,21 @@ final class Loading implements LoadProgress, AutoCloseable {
                   .setUnit(" MiB", 1 << 20)
                   .setStyle(ProgressBarStyle.ASCII)
                   .setUpdateIntervalMillis(100)
-                  .setConsumer(new ConsoleProgressBarConsumer(context.err(), WIDTH))
-                  .clearDisplayOnFinish()
+                  .setConsumer(new Line(context.err()))
                   .build());
     }
     bar.ifPresent(b -> b.stepTo(bytesDone));
   }
 
+  /** What is said next begins where the bar was; the library clears no bar it drew only once. */
   @Override
   public void close() {
-    bar.ifPresent(ProgressBar::close);
+    bar.ifPresent(
+        b -> {
+          b.close();
+          Line line = new Line(context.err());
+          line.clear();
+          line.accept("");
+        });
   }
 }
