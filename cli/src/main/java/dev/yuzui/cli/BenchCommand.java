@@ -110,6 +110,13 @@ final class BenchCommand implements Callable<Integer> {
   private List<Integer> batches;
 
   @Option(
+      names = "--fit",
+      description =
+          "Leave out the tests whose context does not fit into the device's free memory, and say"
+              + " so.")
+  private boolean fit;
+
+  @Option(
       names = "--kv-cache-dtype",
       paramLabel = "TYPE",
       converter = Ranges.CacheEncoding.class,
@@ -208,6 +215,12 @@ final class BenchCommand implements Callable<Integer> {
             RuntimeOptions options = options(checkpoint, backend, count, batch, tests);
             try (Engine engine = Loading.open(context, checkpoint, options)) {
               for (BenchTest test : tests) {
+                if (test.length() > engine.contextLength()) {
+                  context
+                      .err()
+                      .println("--fit: leaving out a test of " + test.length() + " tokens");
+                  continue;
+                }
                 format.row(context.out(), test.measure(engine, repetitions, !noWarmup), first);
                 first = false;
               }
@@ -273,6 +286,9 @@ final class BenchCommand implements Callable<Integer> {
     }
     if (device.isPresent()) {
       options = options.withDevice(device.get());
+    }
+    if (fit) {
+      options = options.withFit();
     }
     return verbose ? options.withLog(context.err()::println) : options;
   }

@@ -3,8 +3,6 @@ package dev.yuzui.cli;
 import dev.yuzui.engine.Backends;
 import dev.yuzui.engine.MemoryPlan;
 import dev.yuzui.engine.RuntimeOptions;
-import dev.yuzui.spi.BackendProvider;
-import dev.yuzui.spi.BackendProvider.Probe;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoint.StoredTensor;
 import dev.yuzui.weights.Checkpoints;
@@ -46,11 +44,15 @@ final class InspectCommand implements Callable<Integer> {
       int contextLength,
       String kvCacheDtype,
       long weightBytes,
+      long deviceWeightBytes,
       long cacheBytesPerToken,
       long cacheBytes,
       long scratchBytes,
       long availableBytes,
-      boolean fits) {}
+      boolean fits,
+      long missingBytes,
+      int largestContext,
+      List<String> advice) {}
 
   record Report(
       String path,
@@ -111,24 +113,22 @@ final class InspectCommand implements Callable<Integer> {
     return List.copyOf(sums.values());
   }
 
-  private Memory memory(Checkpoint checkpoint, RuntimeOptions options) {
-    BackendProvider backend = options.backend().map(Backends::named).orElseGet(Backends::best);
-    long free = backend.probe() instanceof Probe.Usable(_, long bytes) ? bytes : 0;
-    int length =
-        modelOptions
-            .contextSize()
-            .orElse(Math.min(checkpoint.config().contextLength(), RuntimeOptions.DEFAULT_CONTEXT));
-    MemoryPlan plan = MemoryPlan.of(checkpoint, options, length, free);
+  private static Memory memory(Checkpoint checkpoint, RuntimeOptions options) {
+    MemoryPlan plan = MemoryPlan.of(checkpoint, Backends.of(options), options);
     return new Memory(
-        backend.name(),
-        length,
+        plan.backend(),
+        plan.contextLength(),
         options.cacheEncoding().label(),
         plan.weightBytes(),
+        plan.deviceWeightBytes(),
         plan.cacheBytesPerToken(),
         plan.cacheBytes(),
         plan.scratchBytes(),
         plan.availableBytes(),
-        plan.fits());
+        plan.fits(),
+        plan.missingBytes(),
+        plan.largestContext(),
+        plan.advice());
   }
 
   private void print(Checkpoint checkpoint, Report report) {
@@ -171,7 +171,13 @@ final class InspectCommand implements Callable<Integer> {
 
   private void print(Memory m, int modelContext) {
     Out out = context.out();
-    out.println("weights       " + Texts.bytes(m.weightBytes()));
+    boolean mapped = m.deviceWeightBytes() == 0;
+    out.println(
+        "weights       "
+            + Texts.bytes(m.weightBytes())
+            + (mapped
+                ? ", used where the file is mapped"
+                : ", " + Texts.bytes(m.deviceWeightBytes()) + " on " + m.backend()));
     out.println(
         String.format(
             Locale.ROOT,
@@ -186,6 +192,11 @@ final class InspectCommand implements Callable<Integer> {
         (m.fits() ? "fits          into " : "does not fit  into ")
             + Texts.bytes(m.availableBytes())
             + " free on "
-            + m.backend());
+            + m.backend()
+            + (m.fits() ? "" : ": " + Texts.bytes(m.missingBytes()) + " are missing; use"));
+    m.advice().forEach(line -> out.println("              " + line));
+    if (mapped && m.weightBytes() > m.availableBytes()) {
+      out.println("              but not with the file: tokens will wait for the disk");
+    }
   }
 }

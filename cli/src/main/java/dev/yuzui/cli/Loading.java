@@ -2,8 +2,10 @@ package dev.yuzui.cli;
 
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.LoadProgress;
+import dev.yuzui.engine.MemoryPlan;
 import dev.yuzui.engine.RuntimeOptions;
 import dev.yuzui.weights.Checkpoint;
+import dev.yuzui.weights.Checkpoints;
 import java.util.Optional;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
@@ -27,15 +29,31 @@ final class Loading implements LoadProgress, AutoCloseable {
   }
 
   static Engine open(Context context, RuntimeOptions options) {
-    try (Loading loading = new Loading(context)) {
-      return Engine.open(options, loading);
-    }
+    return open(context, Checkpoints.open(options.model()), options);
   }
 
+  /** Closes the checkpoint with the engine, or when it cannot be opened. */
   static Engine open(Context context, Checkpoint checkpoint, RuntimeOptions options) {
+    Engine engine;
     try (Loading loading = new Loading(context)) {
-      return Engine.open(checkpoint, options, loading);
+      engine = Engine.open(checkpoint, options, loading);
     }
+    if (options.fit()) {
+      context.err().println(fitted(engine.memoryPlan(), engine.config().contextLength()));
+    }
+    return engine;
+  }
+
+  private static String fitted(MemoryPlan plan, int modelContext) {
+    return "--fit: a context of "
+        + plan.contextLength()
+        + " tokens, of "
+        + modelContext
+        + "; "
+        + Texts.bytes(plan.totalBytes())
+        + " of "
+        + Texts.bytes(plan.availableBytes())
+        + " free";
   }
 
   @Override

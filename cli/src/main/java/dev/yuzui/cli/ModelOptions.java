@@ -44,6 +44,13 @@ final class ModelOptions {
   private Optional<Integer> contextSize = Optional.empty();
 
   @Option(
+      names = "--fit",
+      description =
+          "Take the largest context that fits into the device's free memory, up to -c or the"
+              + " model's, and say which.")
+  private boolean fit;
+
+  @Option(
       names = {"-b", "--batch-size"},
       paramLabel = "N",
       converter = Ranges.Positive.class,
@@ -83,6 +90,9 @@ final class ModelOptions {
     }
     if (contextSize.isPresent()) {
       options = options.withContextLength(contextSize.get());
+    }
+    if (fit) {
+      options = options.withFit();
     }
     if (batchSize.isPresent()) {
       options = options.withBatchTokens(batchSize.get());

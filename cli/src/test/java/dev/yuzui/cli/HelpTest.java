@@ -14,14 +14,14 @@ class HelpTest {
       delimiter = '|',
       textBlock =
           """
-          generate   | -m -p -f -n -c -b -t --temp --top-k --top-p --min-p --typical-p --repeat-penalty --repeat-last-n --presence-penalty --frequency-penalty --dry-multiplier --dry-base --dry-allowed-length --dry-penalty-last-n --dry-sequence-breaker --logit-bias --seed --stop --ignore-eos --raw -sys --system-prompt --chat-template --reasoning --json --show-timings --backend --device --kv-cache-dtype -v
-          chat       | -m -n -c -b -t --temp --seed -sys --chat-template --reasoning --backend --device --kv-cache-dtype -v
-          inspect    | -m -c --tensors --json --kv-cache-dtype
+          generate   | -m -p -f -n -c -b -t --temp --top-k --top-p --min-p --typical-p --repeat-penalty --repeat-last-n --presence-penalty --frequency-penalty --dry-multiplier --dry-base --dry-allowed-length --dry-penalty-last-n --dry-sequence-breaker --logit-bias --seed --stop --ignore-eos --raw -sys --system-prompt --chat-template --reasoning --json --show-timings --backend --device --fit --kv-cache-dtype -v
+          chat       | -m -n -c -b -t --temp --seed -sys --chat-template --reasoning --backend --device --fit --kv-cache-dtype -v
+          inspect    | -m -c --tensors --json --fit --kv-cache-dtype
           tokenize   | -m -p -f --no-bos --decode --json
           logits     | -m --tokens -p --out --mtp -c -b -t --backend
           perplexity | -m -f --chunk --chunks --json -c -b -t --backend
           devices    | --json
-          bench      | -m -p -n -pg -d -r -t -b -o --synthetic --quant --backend --device --kv-cache-dtype
+          bench      | -m -p -n -pg -d -r -t -b -o --synthetic --quant --backend --device --fit --kv-cache-dtype
           completion | --help
           """)
   void everyCommandExplainsItsFlagsAndGivesAnExample(String command, String flags) {

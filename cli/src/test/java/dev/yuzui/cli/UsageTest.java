@@ -105,6 +105,6 @@ class UsageTest {
   void anUnknownBackendIsRefusedWithTheNamesThatExist() {
     CommandRun run = yuzui("generate", "-m", FOLDER, "-p", "x", "--backend", "abacus");
     assertEquals(ExitCode.USAGE, run.exitCode());
-    assertTrue(run.err().contains("cpu, reference, found 'abacus'"), run.err());
+    assertTrue(run.err().contains("cpu, reference, small, found 'abacus'"), run.err());
   }
 }

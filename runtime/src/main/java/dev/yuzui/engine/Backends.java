@@ -38,6 +38,11 @@ public final class Backends {
     return provider;
   }
 
+  /** The backend the options name, else the best. */
+  public static BackendProvider of(RuntimeOptions options) {
+    return options.backend().map(Backends::named).orElseGet(Backends::best);
+  }
+
   /** The usable backend of highest preference. */
   public static BackendProvider best() {
     return all().stream()

@@ -8,7 +8,6 @@ import dev.yuzui.model.ModelLoader;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
-import dev.yuzui.spi.BackendProvider.Probe;
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.Tokenizer;
 import dev.yuzui.weights.Checkpoint;
@@ -36,16 +35,20 @@ public final class Engine implements AutoCloseable {
   private final double loadSeconds;
   private boolean closed;
 
-  private Engine(Checkpoint checkpoint, RuntimeOptions options, LoadProgress progress) {
+  Engine(
+      Checkpoint checkpoint,
+      BackendProvider provider,
+      RuntimeOptions options,
+      LoadProgress progress) {
     long start = System.nanoTime();
     this.checkpoint = checkpoint;
     this.options = options;
     DeepseekConfig config = checkpoint.config();
-    this.contextLength = contextLength(config, options);
-    BackendProvider provider = options.backend().map(Backends::named).orElseGet(Backends::best);
-    long free = provider.probe() instanceof Probe.Usable(_, long bytes) ? bytes : 0;
-    this.memoryPlan = MemoryPlan.of(checkpoint, options, contextLength, free);
-    requireCacheFits(config);
+    this.memoryPlan = MemoryPlan.of(checkpoint, provider, options);
+    this.contextLength = memoryPlan.contextLength();
+    if (!memoryPlan.fits()) {
+      throw new EngineException(memoryPlan.complaint());
+    }
     Unwind unwind = new Unwind();
     try {
       backend =
@@ -100,38 +103,10 @@ public final class Engine implements AutoCloseable {
    */
   public static Engine open(Checkpoint checkpoint, RuntimeOptions options, LoadProgress progress) {
     try {
-      return new Engine(checkpoint, options, progress);
+      return new Engine(checkpoint, Backends.of(options), options, progress);
     } catch (Throwable e) {
       checkpoint.close();
       throw e;
-    }
-  }
-
-  private static int contextLength(DeepseekConfig config, RuntimeOptions options) {
-    if (options.contextLength() > config.contextLength()) {
-      throw new EngineException(
-          "-c: expected at most the model's context of "
-              + config.contextLength()
-              + " tokens, found "
-              + options.contextLength());
-    }
-    return options.contextLength() > 0
-        ? options.contextLength()
-        : Math.min(config.contextLength(), RuntimeOptions.DEFAULT_CONTEXT);
-  }
-
-  private void requireCacheFits(DeepseekConfig config) {
-    if (memoryPlan.cacheBytes() > memoryPlan.availableBytes()) {
-      long fits =
-          memoryPlan.availableBytes() / memoryPlan.cacheBytesPerToken() / options.maxSequences();
-      throw new EngineException(
-          String.format(
-              "-c %d: the latent cache of %s needs %.1f GiB and %.1f GiB are free; use -c %d or less, or --kv-cache-dtype q8_0",
-              contextLength,
-              config.name(),
-              memoryPlan.cacheBytes() / 0x1p30,
-              memoryPlan.availableBytes() / 0x1p30,
-              fits));
     }
   }
 

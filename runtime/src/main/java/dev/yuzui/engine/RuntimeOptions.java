@@ -14,6 +14,8 @@ import java.util.function.Consumer;
  * @param threads of the host; 0 means physical cores
  * @param contextLength tokens of one sequence at most; 0 means the model's, at most {@value
  *     #DEFAULT_CONTEXT}
+ * @param fit take the largest context that fits into the device's free memory, at most
+ *     contextLength, or the model's where that is 0
  * @param batchTokens tokens of one step at most; prompts are read in chunks of it
  * @param cacheEncoding one of {@link Encoding#caches}
  * @param maxSequences sequences that hold cache at the same time
@@ -26,6 +28,7 @@ public record RuntimeOptions(
     Optional<String> device,
     int threads,
     int contextLength,
+    boolean fit,
     int batchTokens,
     Encoding cacheEncoding,
     int maxSequences,
@@ -36,7 +39,17 @@ public record RuntimeOptions(
 
   public static RuntimeOptions of(Path model) {
     return new RuntimeOptions(
-        model, Optional.empty(), Optional.empty(), 0, 0, 512, Encoding.F16, 1, 64, line -> {});
+        model,
+        Optional.empty(),
+        Optional.empty(),
+        0,
+        0,
+        false,
+        512,
+        Encoding.F16,
+        1,
+        64,
+        line -> {});
   }
 
   public RuntimeOptions withBackend(String name) {
@@ -46,6 +59,7 @@ public record RuntimeOptions(
         device,
         threads,
         contextLength,
+        fit,
         batchTokens,
         cacheEncoding,
         maxSequences,
@@ -60,6 +74,7 @@ public record RuntimeOptions(
         Optional.of(name),
         threads,
         contextLength,
+        fit,
         batchTokens,
         cacheEncoding,
         maxSequences,
@@ -74,6 +89,7 @@ public record RuntimeOptions(
         device,
         count,
         contextLength,
+        fit,
         batchTokens,
         cacheEncoding,
         maxSequences,
@@ -88,6 +104,22 @@ public record RuntimeOptions(
         device,
         threads,
         tokens,
+        fit,
+        batchTokens,
+        cacheEncoding,
+        maxSequences,
+        pageTokens,
+        log);
+  }
+
+  public RuntimeOptions withFit() {
+    return new RuntimeOptions(
+        model,
+        backend,
+        device,
+        threads,
+        contextLength,
+        true,
         batchTokens,
         cacheEncoding,
         maxSequences,
@@ -102,6 +134,7 @@ public record RuntimeOptions(
         device,
         threads,
         contextLength,
+        fit,
         tokens,
         cacheEncoding,
         maxSequences,
@@ -116,6 +149,7 @@ public record RuntimeOptions(
         device,
         threads,
         contextLength,
+        fit,
         batchTokens,
         encoding,
         maxSequences,
@@ -130,6 +164,7 @@ public record RuntimeOptions(
         device,
         threads,
         contextLength,
+        fit,
         batchTokens,
         cacheEncoding,
         count,
@@ -144,6 +179,7 @@ public record RuntimeOptions(
         device,
         threads,
         contextLength,
+        fit,
         batchTokens,
         cacheEncoding,
         maxSequences,
@@ -158,6 +194,7 @@ public record RuntimeOptions(
         device,
         threads,
         contextLength,
+        fit,
         batchTokens,
         cacheEncoding,
         maxSequences,

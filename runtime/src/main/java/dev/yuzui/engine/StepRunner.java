@@ -100,21 +100,27 @@ final class StepRunner implements AutoCloseable {
     this.maxTokens = backend.capabilities().bucket(batchTokens);
     this.vocab = model.config().vocabSize();
     this.queue = backend.openQueue();
-    for (int i = 0; i < fields.length; i++) {
-      fields[i] = allocate("step." + i, Encoding.I32, 1, maxTokens);
-      staging[i] = arena.allocate(4L * maxTokens, 64);
+    try {
+      for (int i = 0; i < fields.length; i++) {
+        fields[i] = allocate("step." + i, Encoding.I32, 1, maxTokens);
+        staging[i] = arena.allocate(4L * maxTokens, 64);
+      }
+      pages = allocate("pages", Encoding.I32, cache.maxSequences(), cache.pagesPerSequence());
+      pageStaging = arena.allocate(pages.byteSize(), 64);
+      hidden = allocate("hidden", Encoding.F32, maxTokens, model.config().hiddenSize());
+      mtpHidden =
+          model.predictors() > 0
+              ? allocate("mtp_hidden", Encoding.F32, maxTokens, model.config().hiddenSize())
+              : hidden;
+      logits = allocate("logits", Encoding.F32, MAX_OUTPUTS, vocab);
+      logitsRow = arena.allocate(4L * vocab, 64);
+      best =
+          allocate("best_logits", Encoding.I32, 2L * MAX_OUTPUTS, Math.min(Ops.MAX_TOP_K, vocab));
+      bestStaging = arena.allocate(best.byteSize(), 64);
+    } catch (RuntimeException | Error e) {
+      close();
+      throw e;
     }
-    pages = allocate("pages", Encoding.I32, cache.maxSequences(), cache.pagesPerSequence());
-    pageStaging = arena.allocate(pages.byteSize(), 64);
-    hidden = allocate("hidden", Encoding.F32, maxTokens, model.config().hiddenSize());
-    mtpHidden =
-        model.predictors() > 0
-            ? allocate("mtp_hidden", Encoding.F32, maxTokens, model.config().hiddenSize())
-            : hidden;
-    logits = allocate("logits", Encoding.F32, MAX_OUTPUTS, vocab);
-    logitsRow = arena.allocate(4L * vocab, 64);
-    best = allocate("best_logits", Encoding.I32, 2L * MAX_OUTPUTS, Math.min(Ops.MAX_TOP_K, vocab));
-    bestStaging = arena.allocate(best.byteSize(), 64);
   }
 
   private Tensor allocate(String name, Encoding encoding, long rows, long cols) {

@@ -52,13 +52,30 @@ public final class ModelLoader {
    */
   public static Loaded load(
       Checkpoint checkpoint, Backend backend, int contextLength, LongConsumer loadedBytes) {
-    return new ModelLoader(checkpoint, backend, loadedBytes).load(contextLength);
+    ModelLoader loader = new ModelLoader(checkpoint, backend, loadedBytes);
+    try {
+      return loader.load(contextLength);
+    } catch (RuntimeException | Error e) {
+      loader.giveUp(e);
+      throw e;
+    }
+  }
+
+  private void giveUp(Throwable because) {
+    for (DeviceBuffer buffer : owned) {
+      try {
+        buffer.close();
+      } catch (RuntimeException e) {
+        because.addSuppressed(e);
+      }
+    }
   }
 
   private Loaded load(int contextLength) {
     Tensor embedding = weight(Part.EMBED, 0);
     Norm finalNorm = norm(Part.FINAL_NORM, 0, config.normEps());
-    Tensor head = weight(Part.HEAD, 0);
+    boolean tied = checkpoint.tensor(Part.HEAD, 0).equals(checkpoint.tensor(Part.EMBED, 0));
+    Tensor head = tied ? embedding : weight(Part.HEAD, 0);
     List<TransformerBlock> blocks = new ArrayList<>();
     for (int i = 0; i < config.layers(); i++) {
       blocks.add(block(i));

@@ -1,5 +1,6 @@
 package dev.yuzui.weights;
 
+import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
 import java.nio.file.Path;
 import java.util.List;
@@ -30,6 +31,23 @@ public interface Checkpoint extends AutoCloseable {
 
   /** One projection of each routed expert. Throws for layers without. */
   List<HostTensor> experts(Part part, int layer);
+
+  /**
+   * What a device is given, each matrix once; those computed from others are described before they
+   * are computed.
+   */
+  List<Weight> weights();
+
+  /**
+   * Matrices of one kind that are loaded together.
+   *
+   * @param count routed experts, else 1
+   */
+  record Weight(Encoding encoding, long rows, long cols, int count) {
+    static Weight of(HostTensor tensor, int count) {
+      return new Weight(tensor.encoding(), tensor.rows(), tensor.cols(), count);
+    }
+  }
 
   /** All tensors of the file as they are stored, in file order, for {@code inspect}. */
   List<StoredTensor> stored();

@@ -8,6 +8,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * Splits kv_b [N·(P+V), Lkv], a head's P key rows before its V value rows, into W_UK with each head
@@ -93,12 +94,23 @@ final class KeyValueUp {
     return HostTensor.of(kvB.name() + " (values)", encoding, shape.rows(), shape.cols(), out);
   }
 
-  /** Bytes of both, taking F16 for the keys of block formats. */
+  /** What a half will be, taking F16 for the keys of block formats. */
+  static Checkpoint.Weight weight(Part half, HostTensor kvB, DeepseekConfig c) {
+    Encoding stored = kvB.encoding();
+    PartShape shape = PartShape.of(half, c);
+    return new Checkpoint.Weight(
+        half == Part.KEY_UP ? keyEncoding(stored) : valueEncoding(stored),
+        shape.rows(),
+        shape.cols(),
+        1);
+  }
+
+  /** Bytes of both. */
   static long byteSize(HostTensor kvB, DeepseekConfig c) {
-    PartShape key = PartShape.of(Part.KEY_UP, c);
-    PartShape value = PartShape.of(Part.VALUE_UP, c);
-    return keyEncoding(kvB.encoding()).byteSize(key.rows(), key.cols())
-        + valueEncoding(kvB.encoding()).byteSize(value.rows(), value.cols());
+    return Stream.of(Part.KEY_UP, Part.VALUE_UP)
+        .map(half -> weight(half, kvB, c))
+        .mapToLong(w -> w.encoding().byteSize(w.rows(), w.cols()))
+        .sum();
   }
 
   private static Encoding keyEncoding(Encoding stored) {

@@ -5,6 +5,7 @@ import dev.yuzui.weights.TensorBinder.Bound;
 import dev.yuzui.weights.TensorBinder.PartOf;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -86,6 +87,25 @@ final class MappedCheckpoint implements Checkpoint {
       throw WeightException.absent(path(), part, layer);
     }
     return experts;
+  }
+
+  @Override
+  public List<Weight> weights() {
+    List<Weight> weights = new ArrayList<>();
+    // a tied head is the embedding's tensor
+    bound.tensors().values().stream().distinct().forEach(t -> weights.add(Weight.of(t, 1)));
+    bound.experts().values().forEach(e -> weights.add(Weight.of(e.getFirst(), e.size())));
+    bound
+        .keyValueUps()
+        .forEach(
+            (layer, kvB) -> {
+              for (Part part : List.of(Part.KEY_UP, Part.VALUE_UP)) {
+                if (!bound.tensors().containsKey(new PartOf(part, layer))) {
+                  weights.add(KeyValueUp.weight(part, kvB, config()));
+                }
+              }
+            });
+    return weights;
   }
 
   @Override

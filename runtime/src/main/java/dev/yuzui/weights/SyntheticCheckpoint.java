@@ -311,6 +311,13 @@ public final class SyntheticCheckpoint implements Checkpoint {
   }
 
   @Override
+  public List<Weight> weights() {
+    return plans.stream()
+        .map(p -> new Weight(p.encoding, p.shape.rows(), p.shape.cols(), p.count))
+        .toList();
+  }
+
+  @Override
   public List<StoredTensor> stored() {
     return plans.stream()
         .map(

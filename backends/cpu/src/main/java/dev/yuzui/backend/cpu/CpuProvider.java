@@ -3,6 +3,7 @@ package dev.yuzui.backend.cpu;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
+import dev.yuzui.spi.Encoding;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -26,6 +27,12 @@ public final class CpuProvider implements BackendProvider {
   public Probe probe() {
     return new Probe.Usable(
         processor() + ", " + KernelChoice.vectorWidth(), kibibytes("MemAvailable") << 10);
+  }
+
+  /** They are multiplied where the file is mapped. */
+  @Override
+  public long weightBytes(Encoding encoding, long rows, long cols, int count) {
+    return 0;
   }
 
   @Override

@@ -3,6 +3,7 @@ package dev.yuzui.backend.reference;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
+import dev.yuzui.spi.Encoding;
 
 /** Always usable, never chosen unless named. */
 public final class ReferenceProvider implements BackendProvider {
@@ -19,6 +20,12 @@ public final class ReferenceProvider implements BackendProvider {
   @Override
   public Probe probe() {
     return new Probe.Usable("plain loops on one thread", Runtime.getRuntime().maxMemory());
+  }
+
+  /** They are multiplied where the file is mapped. */
+  @Override
+  public long weightBytes(Encoding encoding, long rows, long cols, int count) {
+    return 0;
   }
 
   @Override

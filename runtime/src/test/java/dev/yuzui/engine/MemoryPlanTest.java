@@ -1,0 +1,180 @@
+package dev.yuzui.engine;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.BackendProvider;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.weights.Checkpoint;
+import dev.yuzui.weights.Checkpoints;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+class MemoryPlanTest {
+  private static final Path GOLDEN =
+      Path.of(System.getProperty("yuzui.root"), "tests/system/src/test/resources/golden");
+  private static final long MUCH = 1L << 40;
+
+  private final RuntimeOptions options =
+      RuntimeOptions.of(GOLDEN.resolve("v3-f32"))
+          .withBatchTokens(16)
+          .withCacheEncoding(Encoding.F32);
+  private Checkpoint checkpoint;
+
+  @BeforeEach
+  void open() {
+    checkpoint = Checkpoints.open(options.model());
+  }
+
+  @AfterEach
+  void close() {
+    checkpoint.close();
+  }
+
+  private MemoryPlan plan(long free, RuntimeOptions options) {
+    return MemoryPlan.of(checkpoint, new LimitedDevice(free, free), options);
+  }
+
+  @Test
+  void theDeviceSaysHowManyBytesItsWeightsTake() {
+    // halves of kv_b are made at load, and take what the whole does
+    assertEquals(checkpoint.byteSize(), plan(MUCH, options).deviceWeightBytes());
+    BackendProvider padding =
+        new LimitedDevice(MUCH, MUCH) {
+          @Override
+          public long weightBytes(Encoding encoding, long rows, long cols, int count) {
+            return count * 256L * 1024;
+          }
+        };
+    long matrices = checkpoint.weights().stream().mapToLong(Checkpoint.Weight::count).sum();
+    assertEquals(
+        matrices * 256 * 1024, MemoryPlan.of(checkpoint, padding, options).deviceWeightBytes());
+  }
+
+  @Test
+  void everyTensorOfACheckpointIsAWeight() {
+    for (String name : List.of("gguf-v3-f32", "gguf-v3-q8", "gguf-v2lite-bf16", "v2-f32")) {
+      try (Checkpoint c = Checkpoints.open(path(name))) {
+        assertEquals(c.byteSize(), bytes(c), name);
+      }
+    }
+    try (Checkpoint c = Checkpoints.open(path("gguf-v3-f16-old"))) {
+      assertTrue(c.derivedBytes() > 0);
+      assertEquals(c.byteSize(), bytes(c), "F16 halves for an F16 whole");
+    }
+  }
+
+  private static Path path(String name) {
+    return GOLDEN.resolve(name.startsWith("gguf") ? name + "/model.gguf" : name);
+  }
+
+  private static long bytes(Checkpoint c) {
+    LimitedDevice device = new LimitedDevice(MUCH, MUCH);
+    return c.weights().stream()
+        .mapToLong(w -> device.weightBytes(w.encoding(), w.rows(), w.cols(), w.count()))
+        .sum();
+  }
+
+  @Test
+  void fitTakesTheMostPagesThatFitWithSomethingToSpare() {
+    MemoryPlan one = plan(MUCH, options.withContextLength(64));
+    MemoryPlan two = plan(MUCH, options.withContextLength(128));
+    long page = two.totalBytes() - one.totalBytes();
+    for (int pages : new int[] {1, 2, 7, 30}) {
+      long needed = one.totalBytes() + (pages - 1) * page;
+      long free = Math.ceilDiv(needed * 16, 15L) + 16;
+      MemoryPlan fit = plan(free, options.withFit());
+      assertEquals(64 * pages, fit.contextLength());
+      assertEquals(needed, fit.totalBytes());
+      assertEquals(64 * pages - 64, plan(free - page, options).largestContext());
+      assertTrue(fit.fits());
+      assertEquals(50, plan(free, options.withFit().withContextLength(50)).contextLength());
+    }
+    assertEquals(2560, plan(MUCH, options.withFit()).contextLength(), "the model's own");
+  }
+
+  @Test
+  void weightsInAMappedFileAreNotCountedButLeftRoom() {
+    BackendProvider mapping =
+        new LimitedDevice(1_200_000, MUCH) {
+          @Override
+          public long weightBytes(Encoding encoding, long rows, long cols, int count) {
+            return 0;
+          }
+        };
+    MemoryPlan plan = MemoryPlan.of(checkpoint, mapping, options.withContextLength(64));
+    assertTrue(plan.fits() && plan.mapped());
+    assertTrue(plan.weightBytes() > plan.availableBytes());
+    assertTrue(
+        plan.scratchBytes() > plan(MUCH, options.withContextLength(64)).scratchBytes(),
+        "halves of kv_b made at load are in the memory that is counted");
+    MemoryPlan fit = MemoryPlan.of(checkpoint, mapping, options.withFit());
+    long room = 1_200_000 - 1_200_000 / 16 - (fit.totalBytes() - fit.cacheBytes());
+    assertTrue(fit.cacheBytes() > 0 && fit.cacheBytes() <= room / 2 + room / 8, "" + fit);
+  }
+
+  @Test
+  void adviceIsWhatHelps() {
+    long weights = checkpoint.byteSize();
+    RuntimeOptions whole = options.withContextLength(2560);
+    MemoryPlan needs = plan(MUCH, whole);
+    assertEquals(List.of(), needs.advice());
+
+    MemoryPlan little = plan(needs.totalBytes() - 1, whole);
+    assertEquals(1, little.missingBytes());
+    assertEquals(
+        List.of(
+            "-c " + little.largestContext() + " or less (--fit takes the most that fits)",
+            "--kv-cache-dtype fp8"),
+        little.advice());
+    MemoryPlan less = plan(needs.totalBytes() - needs.cacheBytes() * 4 / 5, whole);
+    assertTrue(less.largestContext() > 0);
+    assertEquals(1, less.advice().size(), "a quarter of the cache is still too much");
+
+    MemoryPlan weighty = plan(weights, whole);
+    assertEquals(0, weighty.largestContext());
+    assertTrue(weighty.advice().getFirst().startsWith("a smaller quantisation, of "));
+  }
+
+  @Test
+  void whatDoesNotFitIsRefusedBeforeTheDeviceIsOpened() {
+    LimitedDevice device = new LimitedDevice(checkpoint.byteSize(), MUCH);
+    var e =
+        assertThrows(
+            EngineException.class,
+            () -> new Engine(checkpoint, device, options, LoadProgress.none()));
+    assertTrue(e.getMessage().contains("does not fit on limited: 1.4 MiB of weights"));
+    assertTrue(e.getMessage().contains("a smaller quantisation"), e.getMessage());
+    assertEquals(0, device.opened);
+  }
+
+  @Test
+  void aDeviceThatRunsOutWhileLoadingSaysSoAndIsClosed() {
+    long enough = plan(MUCH, options).totalBytes();
+    assertTrue(opens(enough), "the plan is an upper bound");
+    int failures = 0;
+    for (int i = 0; i < 20; i++) {
+      failures += opens(enough * i / 20) ? 0 : 1;
+    }
+    assertTrue(failures > 15, failures + " of 20");
+  }
+
+  private boolean opens(long holds) {
+    LimitedDevice device = new LimitedDevice(MUCH, holds);
+    Checkpoint own = Checkpoints.open(options.model());
+    boolean opened = false;
+    try (Engine _ = new Engine(own, device, options, LoadProgress.none())) {
+      opened = true;
+    } catch (BackendException e) {
+      assertTrue(e.getMessage().startsWith("no room for "), e.getMessage());
+      own.close();
+    }
+    assertEquals(1, device.closed, "with room for " + holds);
+    return opened;
+  }
+}
