@@ -1,5 +1,6 @@
 package dev.yuzui.spi;
 
+import java.util.List;
 import java.util.Optional;
 
 /** Found by {@link java.util.ServiceLoader}. */
@@ -12,6 +13,11 @@ public interface BackendProvider {
 
   /** Cheap; never throws. */
   Probe probe();
+
+  /** Every device, {@link #probe}'s among them; cheap, never throws. */
+  default List<Probe> probeAll() {
+    return List.of(probe());
+  }
 
   /**
    * The device that {@link #open} takes for this name; the one of {@link #probe()} without.
