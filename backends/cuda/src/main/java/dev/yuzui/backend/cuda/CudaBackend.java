@@ -58,7 +58,7 @@ final class CudaBackend implements Backend {
   public Capabilities capabilities() {
     return new Capabilities(
         Tiles.ENCODINGS,
-        Set.of(Encoding.F32, Encoding.F16, Encoding.BF16),
+        Set.of(Encoding.F32, Encoding.F16, Encoding.BF16, Encoding.E4M3),
         EXACT_TOKENS,
         TOKEN_BUCKET,
         MAX_TOKENS,

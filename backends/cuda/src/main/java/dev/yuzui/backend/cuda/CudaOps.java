@@ -1,6 +1,8 @@
 package dev.yuzui.backend.cuda;
 
+import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.Dispatch;
+import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.LatentCache;
@@ -21,6 +23,14 @@ final class CudaOps implements Ops {
 
   /** Slots that one block can sort. */
   private static final int SORTED_AT_ONCE = 4096;
+
+  /** Rows whose router product and choice are one launch. */
+  private static final int GATED_AT_ONCE = 8;
+
+  /** Logits of a row that a block of top_k looks through, and the candidates one block merges. */
+  private static final long SEARCHED_AT_ONCE = 4096;
+
+  private static final long MOST_CANDIDATES = 8192;
 
   private final CudaBackend backend;
   private final CudaQueue queue;
@@ -74,6 +84,21 @@ final class CudaOps implements Ops {
         .grid(x.rows())
         .block(normThreads(x))
         .p(x)
+        .p(weight)
+        .f(eps)
+        .p(out)
+        .i(x.cols())
+        .run();
+  }
+
+  @Override
+  public void addRmsNorm(Tensor x, Tensor y, Tensor weight, float eps, Tensor out) {
+    OpChecks.addRmsNorm(x, y, weight, out);
+    begin("add_rms_norm")
+        .grid(x.rows())
+        .block(normThreads(x))
+        .p(x)
+        .p(y)
         .p(weight)
         .f(eps)
         .p(out)
@@ -180,6 +205,21 @@ final class CudaOps implements Ops {
   }
 
   @Override
+  public void ropeAppend(
+      Tensor q,
+      int qOffset,
+      int heads,
+      Tensor kv,
+      Tensor norm,
+      float eps,
+      Tensor table,
+      LatentCache cache,
+      StepBatch batch) {
+    OpChecks.ropeAppend(q, qOffset, heads, kv, norm, table, cache, batch);
+    attention.append(Optional.of(q), qOffset, heads, kv, norm, eps, table, cache, batch);
+  }
+
+  @Override
   public void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
     OpChecks.mlaDecode(q, cache, shape, batch, out);
     attention.decode(q, cache, shape, batch, out);
@@ -203,6 +243,40 @@ final class CudaOps implements Ops {
         .p(logits);
     launch.p(address(bias));
     rule(rule).p(batch.sequence()).p(ids).p(weights).run();
+  }
+
+  @Override
+  public void gate(
+      Tensor x,
+      Tensor w,
+      Optional<Tensor> bias,
+      GateRule rule,
+      StepBatch batch,
+      Tensor ids,
+      Tensor weights) {
+    OpChecks.gate(x, w, bias, rule, batch, ids, weights);
+    if (!w.encoding().equals(Encoding.F32) || x.rows() > GATED_AT_ONCE) {
+      Ops.super.gate(x, w, bias, rule, batch, ids, weights);
+      return;
+    }
+    try (var frame = scratch.frame()) {
+      Tensor logits = scratch.f32("router_logits", x.rows(), w.rows());
+      begin("gate_f32")
+          .grid(Math.ceilDiv(w.rows(), x.rows() <= 2 ? 1L : 2L))
+          .shared(4L * x.rows() * (rule.experts() + rule.groups()))
+          .p(x)
+          .p(w)
+          .p(address(bias))
+          .i(x.cols());
+      rule(rule)
+          .p(batch.sequence())
+          .p(ids)
+          .p(weights)
+          .p(logits)
+          .p(queue.counters())
+          .i(x.rows())
+          .run();
+    }
   }
 
   private long address(Optional<Tensor> t) {
@@ -254,14 +328,15 @@ final class CudaOps implements Ops {
   }
 
   @Override
-  public void combine(Tensor y, Dispatch dispatch, Tensor weights, Tensor out) {
-    OpChecks.combine(y, dispatch, weights, out);
+  public void combine(
+      Tensor y, Dispatch dispatch, Tensor weights, Optional<Tensor> base, Tensor out) {
+    OpChecks.combine(y, dispatch, weights, base, out);
     begin("combine")
         .grid(out.rows(), blocks(out.cols()))
         .p(y)
         .p(dispatch.place())
         .p(weights)
-        .p(0)
+        .p(address(base))
         .p(out)
         .i(dispatch.used())
         .i(out.cols())
@@ -281,6 +356,45 @@ final class CudaOps implements Ops {
       Tensor hidden = scratch.f32("expert_hidden", dispatch.slots(), gate.rows());
       products.groupedGated(x, gate, up, dispatch, hidden);
       products.grouped(hidden, Gather.IN_PLACE, down, dispatch, out);
+    }
+  }
+
+  // ---- sampling ---------------------------------------------------------------------------------
+
+  @Override
+  public void topK(Tensor logits, Tensor ids, Tensor values) {
+    OpChecks.topK(logits, ids, values);
+    long k = ids.cols();
+    long parts = Math.ceilDiv(logits.cols(), SEARCHED_AT_ONCE);
+    if (k > 1 && k * parts > MOST_CANDIDATES) {
+      throw new BackendException(
+          logits + " is too wide to pick " + k + " of a row on the device",
+          "pick at most " + MOST_CANDIDATES / parts);
+    }
+    try (var frame = scratch.frame()) {
+      long best = scratch.bytes("candidates", 8 * logits.rows() * k * parts);
+      if (k == 1) {
+        begin("argmax")
+            .grid(parts, logits.rows())
+            .p(logits)
+            .i(logits.cols())
+            .p(ids)
+            .p(values)
+            .p(best)
+            .p(queue.counters())
+            .run();
+        return;
+      }
+      begin("top_k_part").grid(parts, logits.rows()).p(logits).i(logits.cols()).i(k).p(best).run();
+      begin("top_k_merge")
+          .grid(logits.rows())
+          .block(16 * 128 >= k * parts ? 128 : 16 * 256 >= k * parts ? 256 : 512)
+          .p(best)
+          .i(parts)
+          .i(k)
+          .p(ids)
+          .p(values)
+          .run();
     }
   }
 }
