@@ -27,6 +27,9 @@ final class CudaOps implements Ops {
   /** Rows whose router product and choice are one launch. */
   private static final int GATED_AT_ONCE = 8;
 
+  /** Rows from which keys and values are rebuilt. */
+  private static final int EXPANDED = 16;
+
   /** Logits of a row that a block of top_k looks through, and the candidates one block merges. */
   private static final long SEARCHED_AT_ONCE = 4096;
 
@@ -45,7 +48,7 @@ final class CudaOps implements Ops {
     this.scratch = scratch;
     this.launch = queue.launch();
     this.products = new Products(backend, queue, scratch, launch);
-    this.attention = new Attention(backend, queue, scratch, launch);
+    this.attention = new Attention(backend, queue, scratch, launch, products);
   }
 
   @Override
@@ -139,19 +142,7 @@ final class CudaOps implements Ops {
   @Override
   public void copyPerHead(Tensor x, int xOffset, int count, int heads, Tensor out, int outOffset) {
     OpChecks.copyPerHead(x, xOffset, count, heads, out, outOffset);
-    begin("copy_per_head")
-        .grid(x.rows(), blocks((long) heads * count))
-        .p(x)
-        .i(x.cols())
-        .i(x.cols() / heads)
-        .i(xOffset)
-        .i(count)
-        .i(heads)
-        .p(out)
-        .i(out.cols())
-        .i(out.cols() / heads)
-        .i(outOffset)
-        .run();
+    attention.copyPerHead(x, xOffset, count, heads, out, outOffset);
   }
 
   // ---- products ---------------------------------------------------------------------------------
@@ -223,6 +214,23 @@ final class CudaOps implements Ops {
   public void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
     OpChecks.mlaDecode(q, cache, shape, batch, out);
     attention.decode(q, cache, shape, batch, out);
+  }
+
+  @Override
+  public void mlaPrefill(
+      Tensor q,
+      LatentCache cache,
+      Tensor keyUp,
+      Tensor valueUp,
+      MlaShape shape,
+      StepBatch batch,
+      Tensor out) {
+    OpChecks.mlaPrefill(q, cache, keyUp, valueUp, shape, batch, out);
+    if (q.rows() >= EXPANDED && attention.expands(keyUp, valueUp, shape)) {
+      attention.prefill(q, cache, keyUp, valueUp, shape, batch, out);
+    } else {
+      mlaAbsorbed(q, cache, keyUp, valueUp, shape, batch, out);
+    }
   }
 
   // ---- experts ----------------------------------------------------------------------------------

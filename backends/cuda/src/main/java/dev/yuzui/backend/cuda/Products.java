@@ -94,12 +94,40 @@ final class Products {
   // ---- what ops ask for -------------------------------------------------------------------------
 
   void dense(Tensor x, int xOffset, Tensor w, int heads, Tensor out, int outOffset) {
+    denseUnless(x, xOffset, w, heads, out, outOffset, 0);
+  }
+
+  /**
+   * @param unless address of an int, or 0; if the int is 0, {@code out} is not wanted
+   */
+  void denseUnless(
+      Tensor x, int xOffset, Tensor w, int heads, Tensor out, int outOffset, long unless) {
     product(
         rows(x, xOffset, heads),
         x.rows(),
         weight(w, heads),
         Groups.NONE,
-        rows(out, outOffset, heads));
+        rows(out, outOffset, heads),
+        unless);
+  }
+
+  /** Whether {@link #inHalves} can multiply by {@code w}. */
+  boolean takesHalves(Tensor w) {
+    return weight(w, 1).tiled();
+  }
+
+  /** x·wᵀ in F16, [rows of x, rows of w], at address {@code out}. */
+  void inHalves(Halves x, Tensor w, long out) {
+    inHalves(x, weight(w, 1), out);
+  }
+
+  /** The same with F16 tiles of [n, k] at address {@code tiles}. */
+  void inHalves(Halves x, long tiles, long n, long k, long out) {
+    inHalves(x, new Weight(tiles, Encoding.F16, n, k, 1, 0), out);
+  }
+
+  private void inHalves(Halves x, Weight w, long out) {
+    gemm(x, x.rows(), w, Groups.NONE, new Rows(out, w.n(), w.n(), 0), true, 0);
   }
 
   void gated(Tensor x, Tensor gate, Tensor up, Tensor out) {
@@ -108,7 +136,7 @@ final class Products {
   }
 
   void grouped(Tensor x, Gather gather, ExpertWeights w, Dispatch d, Tensor out) {
-    product(rows(x, 0, 1), x.rows(), weight(w), groups(d, gather), rows(out, 0, 1));
+    product(rows(x, 0, 1), x.rows(), weight(w), groups(d, gather), rows(out, 0, 1), 0);
   }
 
   /** out = silu(gate x)·(up x) of each sorted place, x by token. */
@@ -132,8 +160,8 @@ final class Products {
     }
     try (var frame = scratch.frame()) {
       Tensor other = scratch.f32("up", out.rows(), out.cols());
-      product(x, tokens, gate, groups, to);
-      product(x, tokens, up, groups, rows(other, 0, 1));
+      product(x, tokens, gate, groups, to, 0);
+      product(x, tokens, up, groups, rows(other, 0, 1), 0);
       siluMul(out, other, out);
     }
   }
@@ -148,7 +176,7 @@ final class Products {
     return launch.of(backend.kernels().get(kernel));
   }
 
-  private void product(Rows x, long tokens, Weight w, Groups groups, Rows out) {
+  private void product(Rows x, long tokens, Weight w, Groups groups, Rows out, long unless) {
     if (!w.tiled()) {
       matmul(x, tokens, w, groups, out);
     } else if (groups.dense() ? tokens <= FEW : groups.slots() <= FEW_SLOTS) {
@@ -156,7 +184,7 @@ final class Products {
     } else {
       try (var frame = scratch.frame()) {
         Halves halves = halves(x, tokens, w.k(), w.heads());
-        gemm(halves, tokens, w, groups, out, false, 0);
+        gemm(halves, tokens, w, groups, out, false, unless);
       }
     }
   }
@@ -312,8 +340,10 @@ final class Products {
   }
 
   /**
+   * out = x·wᵀ per head.
+   *
    * @param half gives F16
-   * @param unless address of an int; the product is left out if it is 0
+   * @param unless address of an int, or 0; the product is left out if the int is 0
    */
   private void gemm(
       Halves x, long tokens, Weight w, Groups groups, Rows out, boolean half, long unless) {
@@ -321,18 +351,55 @@ final class Products {
         groups.dense()
             ? w.n() >= 512 && tokens >= 256
             : groups.slots() / w.experts() >= LARGE_GROUP;
-    int rows = large ? 128 : 64;
+    int rows = large && !narrow(w.encoding()) ? 128 : 64;
     int columns = large ? 128 : 64;
     long gridX = Math.ceilDiv(w.n(), (long) rows) * w.heads();
     long gridY =
         groups.dense()
             ? Math.ceilDiv(tokens, (long) columns)
             : Math.min(groups.slots(), groups.slots() / columns + w.experts());
-    begin(w.kernel("gemm") + (large ? "_large" : "_small")).grid(gridX, gridY, 1).block(128);
-    weights(w, groups);
-    launch.p(x.values()).p(x.scales()).i(x.rows()).p(out.address()).i(half);
-    shape(out, tokens, w);
-    grouping(w, groups);
-    launch.p(unless).p(0).p(0).i(1).run();
+    long total = groups.dense() ? tokens : groups.slots();
+    int splits = large ? 1 : splits(gridX, gridY, w.k());
+    try (var frame = scratch.frame()) {
+      long partial =
+          splits == 1
+              ? 0
+              : scratch.bytes("parts of a product", 4L * splits * total * w.heads() * w.n());
+      begin(w.kernel("gemm") + (large ? "_large" : "_small"))
+          .grid(gridX, gridY, splits)
+          .block(128)
+          .shared(388L * columns + (long) scaleBytes(w.encoding()) * rows);
+      weights(w, groups);
+      launch.p(x.values()).p(x.scales()).i(x.rows()).p(out.address()).i(half);
+      shape(out, tokens, w);
+      grouping(w, groups);
+      launch.p(unless).p(partial).p(queue.counters()).i(splits).run();
+    }
+  }
+
+  /** Blocks that share the columns: where tiles alone leave multiprocessors idle. */
+  private int splits(long gridX, long gridY, long k) {
+    if (gridX * gridY > CudaQueue.COUNTERS) {
+      return 1;
+    }
+    long wanted = 2L * device.multiprocessors() / (gridX * gridY);
+    return (int) Math.clamp(wanted, 1, Math.clamp(k / 256, 1, MOST_SPLITS));
+  }
+
+  /** Encodings whose large tiles are of 64 rows. */
+  private static boolean narrow(Encoding encoding) {
+    return switch (encoding) {
+      case Encoding.Plain _, Encoding.Fp8Tiled _, Encoding.Q8_0 _, Encoding.Q6_K _ -> true;
+      default -> false;
+    };
+  }
+
+  /** Bytes of scales a row of a tile keeps on chip. */
+  private static int scaleBytes(Encoding encoding) {
+    return switch (encoding) {
+      case Encoding.Plain _ -> 0;
+      case Encoding.Q6_K _ -> 32;
+      default -> 16;
+    };
   }
 }
