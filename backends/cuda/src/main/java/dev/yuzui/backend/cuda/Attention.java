@@ -16,9 +16,6 @@ final class Attention {
 
   private static final int HEADS = 16;
 
-  /** Blocks that share a row's entries, at most. */
-  private static final int MOST_SPLITS = 64;
-
   private final CudaBackend backend;
   private final CudaQueue queue;
   private final CudaScratch scratch;
@@ -112,12 +109,8 @@ final class Attention {
       launch.p(out).p(stat).p(unless).run();
       return;
     }
-    long blocks = q.rows() * Math.ceilDiv(shape.heads(), HEADS);
-    long tiles = Math.ceilDiv(batch.pages().cols() * cache.pageTokens(), (long) TILE);
-    int splits =
-        (int)
-            Math.clamp(
-                2L * device.multiprocessors() / blocks, 1, Math.clamp(tiles / 2, 1, MOST_SPLITS));
+    int leastTiles = q.rows() == 1 ? 2 : 8;
+    int splits = unless == 0 ? splits(q.rows(), cache, shape, batch, leastTiles) : 1;
     try (var frame = scratch.frame()) {
       long partial =
           splits == 1
@@ -128,7 +121,7 @@ final class Attention {
           .grid(Math.ceilDiv(shape.heads(), HEADS), splits, q.rows())
           .shared(sharedBytes(encoding, shape, stages));
       arguments(q, cache, shape, batch, length);
-      launch.p(out).p(stat).p(partial).i(splits).i(stages).p(unless).run();
+      launch.p(out).p(stat).p(partial).i(splits).i(leastTiles).i(stages).p(unless).run();
       if (splits > 1) {
         begin("mla_combine")
             .grid(shape.heads(), q.rows(), Math.ceilDiv(shape.kvLora(), 128))
@@ -144,6 +137,18 @@ final class Attention {
             .run();
       }
     }
+  }
+
+  /**
+   * Blocks that may share a row's entries: two for each multiprocessor in all, more where one long
+   * sequence among short ones may need help, none that could never have work.
+   */
+  private int splits(
+      long rows, LatentCache cache, MlaShape shape, StepBatch batch, int leastTiles) {
+    long blocks = rows * Math.ceilDiv(shape.heads(), HEADS);
+    long wanted = Math.max(rows == 1 ? 1 : 16, 2L * device.multiprocessors() / blocks);
+    long entries = Math.min(batch.pages().cols() * cache.pageTokens(), cache.entries().rows());
+    return (int) Math.clamp(Math.ceilDiv(entries, (long) TILE * leastTiles), 1, wanted);
   }
 
   private void arguments(
