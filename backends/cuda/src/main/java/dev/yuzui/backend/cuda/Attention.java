@@ -131,6 +131,7 @@ final class Attention {
             .i(shape.heads())
             .i(shape.kvLora())
             .i(splits)
+            .i(leastTiles)
             .p(out)
             .p(stat)
             .p(unless)
