@@ -263,12 +263,13 @@ final class CudaOps implements Ops {
       Tensor ids,
       Tensor weights) {
     OpChecks.gate(x, w, bias, rule, batch, ids, weights);
-    if (!w.encoding().equals(Encoding.F32) || x.rows() > GATED_AT_ONCE) {
-      Ops.super.gate(x, w, bias, rule, batch, ids, weights);
-      return;
-    }
     try (var frame = scratch.frame()) {
       Tensor logits = scratch.f32("router_logits", x.rows(), w.rows());
+      if (!w.encoding().equals(Encoding.F32) || x.rows() > GATED_AT_ONCE) {
+        products.exact(x, w, logits);
+        route(logits, bias, rule, batch, ids, weights);
+        return;
+      }
       begin("gate_f32")
           .grid(Math.ceilDiv(w.rows(), x.rows() <= 2 ? 1L : 2L))
           .shared(4L * x.rows() * (rule.experts() + rule.groups()))

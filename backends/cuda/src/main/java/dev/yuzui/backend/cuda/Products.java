@@ -111,6 +111,16 @@ final class Products {
         unless);
   }
 
+  /** {@link #dense} in F32, however many rows: near ties between experts are decided by it. */
+  void exact(Tensor x, Tensor w, Tensor out) {
+    Weight weight = weight(w, 1);
+    if (weight.tiled() && x.rows() <= FEW) {
+      dense(x, 0, w, 1, out, 0);
+    } else {
+      matmul(rows(x, 0, 1), x.rows(), weight, Groups.NONE, rows(out, 0, 1));
+    }
+  }
+
   /** Whether {@link #inHalves} can multiply by {@code w}. */
   boolean takesHalves(Tensor w) {
     return weight(w, 1).tiled();
