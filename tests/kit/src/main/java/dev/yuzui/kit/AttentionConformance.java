@@ -164,6 +164,21 @@ public abstract class AttentionConformance extends Conformance {
   }
 
   @ParameterizedTest
+  @ValueSource(strings = {"F16", "BF16", "E4M3"})
+  void aPromptWithHeadsOfV2Lite(String cache) {
+    bothForms(
+        paged(
+            new MlaShape(2, 128, 64, 128, 512, 0.1147f),
+            cache,
+            16,
+            18,
+            List.of(span(0, 17)),
+            List.of(span(45, 16), span(70, 1))),
+        "F16",
+        4e-5);
+  }
+
+  @ParameterizedTest
   @ValueSource(strings = {"F32", "E4M3", "Q8_0"})
   void atTheSizeOfV2Lite(String encoding) {
     LatentCase c =
