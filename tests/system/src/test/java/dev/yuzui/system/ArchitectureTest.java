@@ -44,7 +44,8 @@ class ArchitectureTest {
           Map.entry("cli", Set.of("spi", "engine", "weights", "text", "sampling")));
 
   private static final List<String> MODULES =
-      List.of("backends/spi", "backends/reference", "backends/cpu", "backends/cuda", "runtime", "cli");
+      List.of(
+          "backends/spi", "backends/reference", "backends/cpu", "backends/cuda", "runtime", "cli");
 
   /**
    * The one class that turns the environment into options, and those that only tell people which
