@@ -28,17 +28,23 @@ final class DevicesCommand implements Callable<Integer> {
   public Integer call() {
     List<BackendProvider> backends = Backends.all();
     if (json) {
-      context.out().println(Json.pretty(backends.stream().map(DevicesCommand::row).toList()));
+      context
+          .out()
+          .println(
+              Json.pretty(
+                  backends.stream()
+                      .flatMap(b -> b.probeAll().stream().map(probe -> row(b, probe)))
+                      .toList()));
     } else {
-      backends.forEach(backend -> context.out().println(line(backend)));
+      backends.forEach(b -> b.probeAll().forEach(probe -> context.out().println(line(b, probe))));
     }
     return ExitCode.DONE;
   }
 
-  private static Map<String, Object> row(BackendProvider backend) {
+  private static Map<String, Object> row(BackendProvider backend, Probe probe) {
     Map<String, Object> row = new LinkedHashMap<>();
     row.put("backend", backend.name());
-    switch (backend.probe()) {
+    switch (probe) {
       case Probe.Usable(String device, long bytes) -> {
         row.put("usable", true);
         row.put("device", device);
@@ -53,9 +59,9 @@ final class DevicesCommand implements Callable<Integer> {
     return row;
   }
 
-  private static String line(BackendProvider backend) {
+  private static String line(BackendProvider backend, Probe probe) {
     String what =
-        switch (backend.probe()) {
+        switch (probe) {
           case Probe.Usable(String device, long bytes) ->
               device + ", " + Texts.bytes(bytes) + " free";
           case Probe.Unusable(String because, String fix) -> "not usable: " + because + "; " + fix;

@@ -2,10 +2,12 @@ package dev.yuzui.kit;
 
 import static org.junit.jupiter.api.Named.named;
 
+import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import java.util.ServiceLoader;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -15,9 +17,9 @@ import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Named;
 
 /**
- * Every provider on the class path, by name. Two system properties steer it: {@code yuzui.backend}
- * keeps only the backends listed, {@code yuzui.require} turns the skip of an unusable one into a
- * failure.
+ * Every provider on the class path, by name. Three system properties steer it: {@code
+ * yuzui.backend} keeps only the backends listed, {@code yuzui.require} turns the skip of an
+ * unusable one into a failure, {@code yuzui.device} is the device to open.
  */
 public final class BackendsUnderTest {
   private BackendsUnderTest() {}
@@ -40,7 +42,7 @@ public final class BackendsUnderTest {
   }
 
   /** Aborts the test with the probe's reason, or fails it where the backend is required. */
-  static void requireUsable(BackendProvider provider) {
+  public static void requireUsable(BackendProvider provider) {
     if (provider.probe() instanceof BackendProvider.Probe.Unusable(String because, String fix)) {
       String message = provider.name() + " is unusable: " + because + ". " + fix;
       if (listed("yuzui.require").contains(provider.name())) {
@@ -48,6 +50,16 @@ public final class BackendsUnderTest {
       }
       Assumptions.abort(message);
     }
+  }
+
+  /** The device to open, or empty for a backend's first. */
+  public static Optional<String> device() {
+    return Optional.of(System.getProperty("yuzui.device", "")).filter(d -> !d.isEmpty());
+  }
+
+  static BackendOptions options() {
+    BackendOptions defaults = BackendOptions.defaults();
+    return new BackendOptions(defaults.threads(), device(), defaults.log());
   }
 
   private static Set<String> listed(String property) {

@@ -3,6 +3,7 @@ package dev.yuzui.kit;
 import static dev.yuzui.kit.Tolerance.near;
 import static dev.yuzui.kit.Tolerance.ofRow;
 import static dev.yuzui.kit.Tolerance.relative;
+import static dev.yuzui.kit.Tolerance.withHalves;
 
 import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Encoding;
@@ -45,6 +46,7 @@ public abstract class ExpertsConformance extends Conformance {
         Arguments.of(33, 16, 4, 3, "half"),
         Arguments.of(64, 6, 2, 0, "spread"),
         Arguments.of(3, 256, 8, 0, "spread"),
+        Arguments.of(180, 5, 3, 7, "spread"),
         Arguments.of(4, 3, 2, 4, "spread"));
   }
 
@@ -124,7 +126,7 @@ public abstract class ExpertsConformance extends Conformance {
       for (int t = 0; t < x.rows(); t++) {
         double xNorm = Weights.norm(values, t * x.cols(), x.cols());
         Encoding e = experts.getFirst().encoding();
-        bound = Math.max(bound, Tolerance.product(e, x.cols(), xNorm, max, wNorm));
+        bound = Math.max(bound, Tolerance.product(e, x.rows(), x.cols(), xNorm, max, wNorm));
       }
     }
     return bound;
@@ -316,7 +318,13 @@ public abstract class ExpertsConformance extends Conformance {
           ExpertWeights g = b.experts(gates);
           ExpertWeights u = b.experts(ups);
           ExpertWeights d = b.experts(downs);
-          Tensor out = b.output("out", tokens * used, h, (tokens - padding) * used, ofRow(epsilon));
+          Tensor out =
+              b.output(
+                  "out",
+                  tokens * used,
+                  h,
+                  (tokens - padding) * used,
+                  ofRow(withHalves(epsilon, gateUp, tokens * used)));
           return ops -> {
             ops.permute(ids, dispatch);
             ops.expertFfn(x, g, u, d, dispatch, out);
@@ -343,7 +351,7 @@ public abstract class ExpertsConformance extends Conformance {
           ExpertWeights g = b.experts(gates);
           ExpertWeights u = b.experts(ups);
           ExpertWeights d = b.experts(downs);
-          Tensor out = b.output("out", tokens, 40, ofRow(4e-5));
+          Tensor out = b.output("out", tokens, 40, ofRow(withHalves(4e-5, "BF16", 3 * tokens)));
           return ops -> {
             try (var frame = ops.scratch().frame()) {
               Tensor y = ops.scratch().f32("y", tokens * 3L, 40);

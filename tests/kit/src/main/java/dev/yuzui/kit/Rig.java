@@ -30,7 +30,7 @@ public final class Rig implements AutoCloseable {
   /** Aborts the test when the backend is unusable. */
   public static Rig open(BackendProvider provider) {
     BackendsUnderTest.requireUsable(provider);
-    return new Rig(provider.open(BackendOptions.defaults()));
+    return new Rig(provider.open(BackendsUnderTest.options()));
   }
 
   public Backend backend() {

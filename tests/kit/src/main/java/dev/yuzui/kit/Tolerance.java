@@ -75,13 +75,32 @@ public interface Tolerance {
 
   /**
    * Of a sum of {@code k} products in F32, in any order: the error of a random walk of roundings,
-   * several deviations wide. With weights of a block format the activations may be rounded to eight
-   * bits, a step being max|x|/127 and its error uniform.
+   * several deviations wide. Weights narrower than F32 may pass through F16, whose smallest step is
+   * 2^−24, and products of many rows may round both sides to it; with weights of a block format the
+   * activations may be rounded to eight bits, a step being max|x|/127 and its error uniform.
    */
-  static double product(Encoding weights, int k, double xNorm, double xMax, double wNorm) {
+  static double product(
+      Encoding weights, int rows, int k, double xNorm, double xMax, double wNorm) {
     double f32 = (8 + Math.sqrt(k)) * 0x1p-23 * xNorm * wNorm;
+    double smallest = weights.equals(Encoding.F32) ? 0 : 0x1p-24 * xNorm;
+    double f16 = 6 * xMax * 0x1p-11 * Math.sqrt(2.0 / 3) * wNorm;
     double int8 = 6 * xMax / 127 / Math.sqrt(12) * wNorm;
-    return weights instanceof Encoding.Block ? f32 + int8 : f32;
+    return f32 + (halves(weights, rows) ? f16 : 0) + (weights instanceof Encoding.Block ? int8 : 0);
+  }
+
+  /** Rows up to which a product is one of F32 activations, so that drafts verify what they say. */
+  int EXACT_ROWS = 8;
+
+  /** Whether a product of {@code rows} rows may round to F16. */
+  static boolean halves(Encoding weights, int rows) {
+    return rows > EXACT_ROWS && !weights.equals(Encoding.F32);
+  }
+
+  /** What such a product may cost an op made of several, of its largest result. */
+  static double withHalves(double epsilon, String weights, int rows) {
+    return halves(Encoding.byLabel(weights).orElseThrow(), rows)
+        ? Math.max(epsilon, 4e-3)
+        : epsilon;
   }
 
   /** Of {@code matmul}. */
@@ -116,7 +135,12 @@ public interface Tolerance {
           return i < 0 || i >= n
               ? 0
               : product(
-                  w.encoding(), k, xNorm[variant][t][h], xMax[variant][t][h], wNorm[h * n + i]);
+                  w.encoding(),
+                  x.rows(),
+                  k,
+                  xNorm[variant][t][h],
+                  xMax[variant][t][h],
+                  wNorm[h * n + i]);
         });
   }
 

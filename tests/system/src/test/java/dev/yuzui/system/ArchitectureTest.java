@@ -32,6 +32,7 @@ class ArchitectureTest {
           Map.entry("spi", Set.of()),
           Map.entry("backend.reference", Set.of("spi")),
           Map.entry("backend.cpu", Set.of("spi")),
+          Map.entry("backend.cuda", Set.of("spi")),
           Map.entry("weights", Set.of("spi")),
           Map.entry("cache", Set.of("spi")),
           Map.entry("parallel", Set.of("spi")),
@@ -43,7 +44,8 @@ class ArchitectureTest {
           Map.entry("cli", Set.of("spi", "engine", "weights", "text", "sampling")));
 
   private static final List<String> MODULES =
-      List.of("backends/spi", "backends/reference", "backends/cpu", "runtime", "cli");
+      List.of(
+          "backends/spi", "backends/reference", "backends/cpu", "backends/cuda", "runtime", "cli");
 
   /**
    * The one class that turns the environment into options, and those that only tell people which

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import dev.yuzui.engine.Backends;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.FinishReason;
 import dev.yuzui.engine.GenerateRequest;
@@ -15,8 +14,6 @@ import dev.yuzui.engine.LoadProgress;
 import dev.yuzui.engine.RuntimeOptions;
 import dev.yuzui.engine.Session;
 import dev.yuzui.sampling.SamplingParams;
-import dev.yuzui.spi.BackendProvider;
-import dev.yuzui.spi.BackendProvider.Probe;
 import dev.yuzui.spi.Encoding;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -37,19 +34,18 @@ import org.junit.jupiter.params.provider.MethodSource;
 class DemoModelTest {
   private static final Path SEEDS = Path.of(System.getProperty("yuzui.root"), "seeds");
 
-  static Stream<String> usableBackends() {
-    return Backends.all().stream()
-        .filter(p -> p.probe() instanceof Probe.Usable)
-        .map(BackendProvider::name);
+  static Stream<String> backends() {
+    return UnderTest.backends();
   }
 
   private static Engine open(String backend) {
     return Engine.open(
-        RuntimeOptions.of(SEEDS.resolve("demo.gguf"))
-            .withBackend(backend)
-            .withThreads(2)
-            .withContextLength(256)
-            .withCacheEncoding(Encoding.F32),
+        UnderTest.on(
+            backend,
+            RuntimeOptions.of(SEEDS.resolve("demo.gguf"))
+                .withThreads(2)
+                .withContextLength(256)
+                .withCacheEncoding(Encoding.F32)),
         LoadProgress.none());
   }
 
@@ -58,7 +54,7 @@ class DemoModelTest {
   }
 
   @ParameterizedTest
-  @MethodSource("usableBackends")
+  @MethodSource("backends")
   void continuesThePromptAsTheReferenceDoes(String backend) throws IOException {
     JsonNode expected = new ObjectMapper().readTree(SEEDS.resolve("demo-expected.json").toFile());
     try (Engine engine = open(backend);
@@ -105,7 +101,7 @@ class DemoModelTest {
 
   /** A bias of nothing makes the sampler look at whole rows. */
   @ParameterizedTest
-  @MethodSource("usableBackends")
+  @MethodSource("backends")
   void candidatesPickedOnTheDeviceGiveTheTokensOfWholeRows(String backend) {
     try (Engine engine = open(backend);
         Session session = engine.newSession()) {

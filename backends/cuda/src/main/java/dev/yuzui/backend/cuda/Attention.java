@@ -1,0 +1,388 @@
+package dev.yuzui.backend.cuda;
+
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.MlaShape;
+import dev.yuzui.spi.StepBatch;
+import dev.yuzui.spi.Tensor;
+import java.util.Optional;
+
+/** Launches of attention.cu, prefill.cu and of what fills the latent cache. */
+final class Attention {
+  private static final int THREADS = 256;
+
+  /** Entries of a tile on chip, and heads of a block. */
+  private static final int TILE = 32;
+
+  private static final int HEADS = 16;
+
+  private final CudaBackend backend;
+  private final CudaQueue queue;
+  private final CudaScratch scratch;
+  private final Launch launch;
+  private final Products products;
+  private final CudaDevice device;
+
+  Attention(
+      CudaBackend backend, CudaQueue queue, CudaScratch scratch, Launch launch, Products products) {
+    this.backend = backend;
+    this.queue = queue;
+    this.scratch = scratch;
+    this.launch = launch;
+    this.products = products;
+    this.device = backend.cu().device();
+  }
+
+  private Launch begin(String kernel) {
+    queue.precede();
+    return launch.of(backend.kernels().get(kernel)).block(THREADS);
+  }
+
+  /**
+   * @param q whose rope parts are rotated in place by the same launch
+   */
+  void append(
+      Optional<Tensor> q,
+      int qOffset,
+      int heads,
+      Tensor kv,
+      Tensor norm,
+      float eps,
+      Tensor table,
+      LatentCache cache,
+      StepBatch batch) {
+    long qCols = q.map(Tensor::cols).orElse(0L);
+    long rotating = q.isPresent() ? Math.ceilDiv(heads * table.cols(), 1024L) : 0;
+    begin("rope_append_" + Tiles.suffix(cache.entries().encoding()))
+        .grid(kv.rows(), 1 + rotating)
+        .p(q.map(this::address).orElse(0L))
+        .i(qCols)
+        .i(qCols / heads)
+        .i(qOffset)
+        .i(heads)
+        .p(kv)
+        .p(norm)
+        .f(eps)
+        .p(table)
+        .i(norm.cols())
+        .i(table.cols())
+        .p(cache.entries())
+        .i(cache.pageTokens())
+        .p(batch.position())
+        .p(batch.sequence())
+        .p(batch.pages())
+        .i(batch.pages().cols())
+        .run();
+  }
+
+  void decode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
+    decode(q, cache, shape, batch, address(batch.kvLength()), out, 0, 0);
+  }
+
+  private long address(Tensor t) {
+    return CudaBuffer.address(t, backend.cu());
+  }
+
+  /**
+   * @param length address of the entries each row sees
+   * @param stat address for each row's and head's maximum and sum, or 0
+   * @param unless address of an int; nothing is done if it is 0
+   */
+  private void decode(
+      Tensor q,
+      LatentCache cache,
+      MlaShape shape,
+      StepBatch batch,
+      long length,
+      Tensor out,
+      long stat,
+      long unless) {
+    Encoding encoding = cache.entries().encoding();
+    String type = Tiles.suffix(encoding);
+    int stages = stages(encoding, shape);
+    if (stages == 0) {
+      begin("mla_plain_" + type)
+          .grid(shape.heads(), q.rows())
+          .block(128)
+          .shared(4L * (2 * shape.kvLora() + shape.rope() + 32));
+      arguments(q, cache, shape, batch, length);
+      launch.p(out).p(stat).p(unless).run();
+      return;
+    }
+    int leastTiles = q.rows() == 1 ? 2 : 8;
+    int splits = unless == 0 ? splits(q.rows(), cache, shape, batch, leastTiles) : 1;
+    try (var frame = scratch.frame()) {
+      long partial =
+          splits == 1
+              ? 0
+              : scratch.bytes(
+                  "attention parts", 4L * q.rows() * shape.heads() * splits * (shape.kvLora() + 2));
+      begin("mla_decode_" + type)
+          .grid(Math.ceilDiv(shape.heads(), HEADS), splits, q.rows())
+          .shared(sharedBytes(encoding, shape, stages));
+      arguments(q, cache, shape, batch, length);
+      launch.p(out).p(stat).p(partial).i(splits).i(leastTiles).i(stages).p(unless).run();
+      if (splits > 1) {
+        begin("mla_combine")
+            .grid(shape.heads(), q.rows(), Math.ceilDiv(shape.kvLora(), 128))
+            .p(partial)
+            .p(batch.sequence())
+            .p(length)
+            .i(shape.heads())
+            .i(shape.kvLora())
+            .i(splits)
+            .i(leastTiles)
+            .p(out)
+            .p(stat)
+            .p(unless)
+            .run();
+      }
+    }
+  }
+
+  /**
+   * Blocks that may share a row's entries: two for each multiprocessor in all, more where one long
+   * sequence among short ones may need help, none that could never have work.
+   */
+  private int splits(
+      long rows, LatentCache cache, MlaShape shape, StepBatch batch, int leastTiles) {
+    long blocks = rows * Math.ceilDiv(shape.heads(), HEADS);
+    long wanted = Math.max(rows == 1 ? 1 : 16, 2L * device.multiprocessors() / blocks);
+    long entries = Math.min(batch.pages().cols() * cache.pageTokens(), cache.entries().rows());
+    return (int) Math.clamp(Math.ceilDiv(entries, (long) TILE * leastTiles), 1, wanted);
+  }
+
+  private void arguments(
+      Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, long length) {
+    launch
+        .p(q)
+        .p(cache.entries())
+        .i(cache.pageTokens())
+        .p(batch.pages())
+        .i(batch.pages().cols())
+        .p(batch.sequence())
+        .p(length)
+        .i(shape.heads())
+        .i(shape.kvLora())
+        .i(shape.rope())
+        .f(shape.scale());
+  }
+
+  /** Tiles on chip at once, or 0 if only the plain kernel does it. */
+  private int stages(Encoding cache, MlaShape shape) {
+    boolean fits =
+        !cache.equals(Encoding.F32)
+            && shape.kvLora() % 16 == 0
+            && shape.rope() % 16 == 0
+            && shape.kvLora() <= 512
+            && shape.rope() <= 64;
+    int stages = fits ? (wide(cache) || device.capability() < 90 ? 2 : 3) : 0;
+    while (stages > 0 && sharedBytes(cache, shape, stages) > device.sharedBytes() - 1024) {
+      stages--;
+    }
+    return stages;
+  }
+
+  private static boolean wide(Encoding cache) {
+    return cache.blockBytes() == 2;
+  }
+
+  private static long sharedBytes(Encoding cache, MlaShape shape, int stages) {
+    long row = 2L * (shape.entry() + 8);
+    return TILE * stages * (wide(cache) ? row : shape.entry())
+        + (wide(cache) ? 0 : TILE * row)
+        + 19392;
+  }
+
+  // ---- prompts ----------------------------------------------------------------------------------
+
+  /** Which flash kernel, and keys of a tile. */
+  private record Flash(String kernel, int keys) {}
+
+  private static Optional<Flash> flash(MlaShape s) {
+    if (s.nope() % 16 != 0 || s.rope() % 16 != 0 || s.value() % 16 != 0) {
+      return Optional.empty();
+    }
+    if (s.nope() == 128 && s.rope() == 64 && s.value() == 128) {
+      return Optional.of(new Flash("mla_flash", 64));
+    }
+    if (s.query() <= 192 && s.value() <= 128) {
+      return Optional.of(new Flash("mla_flash_small", 64));
+    }
+    return s.query() <= 256 && s.value() <= 256
+        ? Optional.of(new Flash("mla_flash_large", 32))
+        : Optional.empty();
+  }
+
+  /** Whether {@link #prefill} is made for these; F32 weights are not, they promise F32 results. */
+  boolean expands(Tensor keyUp, Tensor valueUp, MlaShape shape) {
+    return flash(shape).isPresent()
+        && !keyUp.encoding().equals(Encoding.F32)
+        && products.takesHalves(valueUp);
+  }
+
+  /**
+   * Expanded attention among the step's own rows, absorbed attention to what the cache held before,
+   * merged: the sequence of prefill.cu. The second part costs little where there is no such entry.
+   */
+  void prefill(
+      Tensor q,
+      LatentCache cache,
+      Tensor keyUp,
+      Tensor valueUp,
+      MlaShape shape,
+      StepBatch batch,
+      Tensor out) {
+    long rows = q.rows();
+    int heads = shape.heads();
+    try (var frame = scratch.frame()) {
+      long first = scratch.bytes("first row of each sequence", 4 * rows);
+      long own = scratch.bytes("rows seen", 4 * rows);
+      long history = scratch.bytes("entries before", 4 * rows);
+      long any = scratch.bytes("whether there are any", 4);
+      long stat = scratch.bytes("stat", 8 * rows * heads);
+      begin("prefill_rows")
+          .block(1024)
+          .p(batch.position())
+          .p(batch.sequence())
+          .p(batch.kvLength())
+          .i(rows)
+          .p(first)
+          .p(own)
+          .p(history)
+          .p(any)
+          .run();
+      expanded(q, cache, keyUp, valueUp, shape, batch, out, first, own, stat);
+      absorbed(q, cache, keyUp, valueUp, shape, batch, out, history, any, stat);
+    }
+  }
+
+  private void expanded(
+      Tensor q,
+      LatentCache cache,
+      Tensor keyUp,
+      Tensor valueUp,
+      MlaShape shape,
+      StepBatch batch,
+      Tensor out,
+      long first,
+      long own,
+      long stat) {
+    long rows = q.rows();
+    int heads = shape.heads();
+    int lkv = shape.kvLora();
+    int rope = shape.rope();
+    long keyRows = (long) heads * shape.nope();
+    long valueRows = (long) heads * shape.value();
+    try (var frame = scratch.frame()) {
+      Products.Halves latent =
+          new Products.Halves(
+              scratch.bytes("latents in F16", rows * Products.halfRow(lkv)),
+              scratch.bytes("scales of latents", 4 * rows),
+              rows);
+      long shared = scratch.bytes("rotated keys", 2 * rows * rope);
+      long tiles = scratch.bytes("W_UK", Tiles.tileBytes(Encoding.F16, keyRows, lkv));
+      long keys = scratch.bytes("keys", 2 * rows * keyRows);
+      long values = scratch.bytes("values", 2 * rows * valueRows);
+      begin("gather_latent_" + Tiles.suffix(cache.entries().encoding()))
+          .grid(rows)
+          .p(cache.entries())
+          .i(cache.pageTokens())
+          .p(batch.pages())
+          .i(batch.pages().cols())
+          .p(batch.position())
+          .p(batch.sequence())
+          .i(lkv)
+          .i(rope)
+          .p(latent.values())
+          .p(latent.scales())
+          .p(shared)
+          .run();
+      begin("transpose_heads_" + Tiles.suffix(keyUp.encoding()))
+          .grid(Math.ceilDiv(lkv, 32), Math.ceilDiv(keyRows, (long) Tiles.ROWS))
+          .block(32)
+          .p(keyUp)
+          .p(tiles)
+          .i(heads)
+          .i(lkv)
+          .i(shape.nope())
+          .run();
+      products.inHalves(latent, tiles, keyRows, lkv, keys);
+      products.inHalves(latent, valueUp, values);
+      Flash flash = flash(shape).orElseThrow();
+      int stages = device.capability() < 80 ? 1 : 2;
+      begin(flash.kernel())
+          .grid(Math.ceilDiv(rows, 128L), heads)
+          .shared(2L * stages * flash.keys() * (shape.query() + shape.value() + 16))
+          .p(q)
+          .p(keys)
+          .p(shared)
+          .p(values)
+          .p(first)
+          .p(own)
+          .i(rows)
+          .i(heads)
+          .i(shape.nope())
+          .i(rope)
+          .i(shape.value())
+          .f(shape.scale())
+          .p(out)
+          .p(stat)
+          .i(stages)
+          .run();
+    }
+  }
+
+  private void absorbed(
+      Tensor q,
+      LatentCache cache,
+      Tensor keyUp,
+      Tensor valueUp,
+      MlaShape shape,
+      StepBatch batch,
+      Tensor out,
+      long history,
+      long any,
+      long stat) {
+    long rows = q.rows();
+    int heads = shape.heads();
+    try (var frame = scratch.frame()) {
+      Tensor query = scratch.f32("q_absorbed", rows, (long) heads * shape.entry());
+      Tensor latent = scratch.f32("o_latent", rows, (long) heads * shape.kvLora());
+      Tensor before = scratch.f32("o_history", rows, out.cols());
+      long statBefore = scratch.bytes("stat of history", 8 * rows * heads);
+      products.denseUnless(q, 0, keyUp, heads, query, 0, any);
+      copyPerHead(q, shape.nope(), shape.rope(), heads, query, shape.kvLora());
+      decode(query, cache, shape, batch, history, latent, statBefore, any);
+      products.denseUnless(latent, 0, valueUp, heads, before, 0, any);
+      begin("mla_merge")
+          .grid(rows)
+          .p(out)
+          .p(stat)
+          .p(before)
+          .p(statBefore)
+          .i(heads)
+          .i(shape.value())
+          .i(rows)
+          .p(any)
+          .run();
+    }
+  }
+
+  /** See {@link dev.yuzui.spi.Ops#copyPerHead}. */
+  void copyPerHead(Tensor x, int xOffset, int count, int heads, Tensor out, int outOffset) {
+    begin("copy_per_head")
+        .grid(x.rows(), Math.ceilDiv((long) heads * count, 1024L))
+        .p(x)
+        .i(x.cols())
+        .i(x.cols() / heads)
+        .i(xOffset)
+        .i(count)
+        .i(heads)
+        .p(out)
+        .i(out.cols())
+        .i(out.cols() / heads)
+        .i(outOffset)
+        .run();
+  }
+}

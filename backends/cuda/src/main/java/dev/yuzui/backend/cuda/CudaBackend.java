@@ -1,0 +1,220 @@
+package dev.yuzui.backend.cuda;
+
+import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.Capabilities;
+import dev.yuzui.spi.DeviceBuffer;
+import dev.yuzui.spi.DeviceQueue;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.ExpertWeights;
+import dev.yuzui.spi.HostTensor;
+import dev.yuzui.spi.OpChecks;
+import dev.yuzui.spi.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.IdentityHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/** One NVIDIA GPU. */
+final class CudaBackend implements Backend {
+  private static final int MAX_TOKENS = 4096;
+  private static final int EXACT_TOKENS = 16;
+  private static final int TOKEN_BUCKET = 16;
+
+  private final Cu cu;
+  private final Kernels kernels;
+  private final Transfers transfers;
+  private final WeightLoader loader;
+  private final boolean peerCopy;
+  private final Set<CudaBuffer> buffers = new LinkedHashSet<>();
+  private final Set<CudaQueue> queues = new LinkedHashSet<>();
+  private final List<CudaBuffer> weights = new ArrayList<>();
+  private final Map<ExpertWeights, CudaBuffer> tables = new IdentityHashMap<>();
+  private boolean closed;
+
+  /**
+   * @param peerCopy whether another device's memory is within reach
+   */
+  CudaBackend(Cu cu, boolean peerCopy) {
+    this.cu = cu;
+    this.peerCopy = peerCopy;
+    this.kernels = Kernels.of(cu);
+    this.transfers = new Transfers(cu);
+    this.loader = new WeightLoader(cu, kernels, transfers);
+  }
+
+  @Override
+  public String name() {
+    return "cuda";
+  }
+
+  @Override
+  public Capabilities capabilities() {
+    return new Capabilities(
+        Tiles.ENCODINGS,
+        Set.of(Encoding.F32, Encoding.F16, Encoding.BF16, Encoding.E4M3),
+        EXACT_TOKENS,
+        TOKEN_BUCKET,
+        MAX_TOKENS,
+        true,
+        peerCopy);
+  }
+
+  @Override
+  public String description() {
+    CudaDevice device = cu.device();
+    return "%s, %d multiprocessors, %.1f GiB"
+        .formatted(device, device.multiprocessors(), device.totalBytes() / 0x1p30);
+  }
+
+  Cu cu() {
+    return cu;
+  }
+
+  Kernels kernels() {
+    return kernels;
+  }
+
+  Transfers transfers() {
+    return transfers;
+  }
+
+  // ---- memory -----------------------------------------------------------------------------------
+
+  @Override
+  public synchronized DeviceBuffer allocate(long bytes, String purpose) {
+    requireOpen();
+    CudaBuffer buffer = new CudaBuffer(cu, bytes, purpose, this::forget);
+    buffers.add(buffer);
+    return buffer;
+  }
+
+  /** What was written into the buffer must arrive before its memory goes. */
+  private synchronized void forget(CudaBuffer buffer) {
+    transfers.settle();
+    buffers.remove(buffer);
+  }
+
+  private static void refuse(CudaBuffer buffer) {
+    throw new BackendException(
+        "weight '" + buffer.purpose() + "' was closed", "weights live until their backend closes");
+  }
+
+  @Override
+  public synchronized Tensor upload(HostTensor weight) {
+    requireOpen();
+    try (Arena arena = Arena.ofShared()) {
+      HostTensor kept = WeightLoader.kept(weight, arena);
+      CudaBuffer buffer = weightBuffer(matrixBytes(kept), weight.name());
+      loader.load(kept, buffer.address());
+      return tensor(kept, buffer, 0);
+    }
+  }
+
+  /** All experts in one buffer, and the table of where each lies. */
+  @Override
+  public synchronized ExpertWeights uploadExperts(String name, List<HostTensor> experts) {
+    requireOpen();
+    try (Arena arena = Arena.ofShared()) {
+      List<HostTensor> kept = WeightLoader.kept(experts, arena);
+      long bytes = Tiles.aligned(matrixBytes(kept.getFirst()));
+      CudaBuffer buffer = weightBuffer(bytes * kept.size(), name);
+      List<Tensor> tensors = new ArrayList<>();
+      for (HostTensor expert : kept) {
+        long offset = bytes * tensors.size();
+        loader.load(expert, buffer.address() + offset);
+        tensors.add(tensor(expert, buffer, offset));
+      }
+      ExpertWeights weights = new ExpertWeights(name, tensors);
+      expertTable(weights);
+      return weights;
+    }
+  }
+
+  private static long matrixBytes(HostTensor w) {
+    return Tiles.matrixBytes(w.encoding(), w.rows(), w.cols());
+  }
+
+  private CudaBuffer weightBuffer(long bytes, String name) {
+    CudaBuffer buffer = new CudaBuffer(cu, bytes, name, CudaBackend::refuse);
+    weights.add(buffer);
+    return buffer;
+  }
+
+  private static Tensor tensor(HostTensor w, CudaBuffer buffer, long offset) {
+    return new Tensor(w.name(), buffer, offset, w.encoding(), w.rows(), w.cols());
+  }
+
+  /** Address of the addresses of the experts' matrices. */
+  synchronized long expertTable(ExpertWeights experts) {
+    return tables.computeIfAbsent(experts, this::newTable).address();
+  }
+
+  private CudaBuffer newTable(ExpertWeights experts) {
+    CudaBuffer table = weightBuffer(8L * experts.count(), "places of " + experts.name());
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment addresses = arena.allocate(ValueLayout.JAVA_LONG, experts.count());
+      for (int e = 0; e < experts.count(); e++) {
+        addresses.setAtIndex(
+            ValueLayout.JAVA_LONG, e, CudaBuffer.address(experts.experts().get(e), cu));
+      }
+      transfers.write(table.address(), addresses);
+    }
+    return table;
+  }
+
+  @Override
+  public void write(Tensor to, MemorySegment from) {
+    OpChecks.copy(to, from);
+    transfers.write(CudaBuffer.address(to, cu), from);
+  }
+
+  @Override
+  public void read(Tensor from, MemorySegment to) {
+    OpChecks.copy(from, to);
+    transfers.read(to, CudaBuffer.address(from, cu));
+  }
+
+  // ---- queues -----------------------------------------------------------------------------------
+
+  @Override
+  public synchronized DeviceQueue openQueue() {
+    requireOpen();
+    CudaQueue queue = new CudaQueue(this, this::forget);
+    queues.add(queue);
+    return queue;
+  }
+
+  private synchronized void forget(CudaQueue queue) {
+    queues.remove(queue);
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw new BackendException("the cuda backend is closed", "open another; close it once");
+    }
+  }
+
+  @Override
+  public synchronized void close() {
+    requireOpen();
+    if (!buffers.isEmpty() || !queues.isEmpty()) {
+      String names = buffers.stream().map(CudaBuffer::purpose).collect(Collectors.joining(", "));
+      throw new BackendException(
+          "cuda backend closed with " + queues.size() + " queues and buffers [" + names + "] open",
+          "close them first");
+    }
+    closed = true;
+    transfers.close();
+    loader.close();
+    weights.forEach(CudaBuffer::release);
+    kernels.close();
+    cu.close();
+  }
+}

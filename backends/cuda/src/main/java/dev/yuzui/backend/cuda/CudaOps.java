@@ -1,0 +1,409 @@
+package dev.yuzui.backend.cuda;
+
+import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.Dispatch;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.ExpertWeights;
+import dev.yuzui.spi.GateRule;
+import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.MlaShape;
+import dev.yuzui.spi.OpChecks;
+import dev.yuzui.spi.Ops;
+import dev.yuzui.spi.Scratch;
+import dev.yuzui.spi.StepBatch;
+import dev.yuzui.spi.Tensor;
+import java.util.Optional;
+
+/** Turns each call into launches on the queue's stream. */
+final class CudaOps implements Ops {
+  private static final int THREADS = 256;
+
+  /** Numbers a block of a row kernel takes. */
+  private static final long PER_BLOCK = 1024;
+
+  /** Slots that one block can sort. */
+  private static final int SORTED_AT_ONCE = 4096;
+
+  /** Rows whose router product and choice are one launch. */
+  private static final int GATED_AT_ONCE = 8;
+
+  /** Rows from which keys and values are rebuilt. */
+  private static final int EXPANDED = 16;
+
+  /** Logits of a row that a block of top_k looks through, and the candidates one block merges. */
+  private static final long SEARCHED_AT_ONCE = 4096;
+
+  private static final long MOST_CANDIDATES = 8192;
+
+  private final CudaBackend backend;
+  private final CudaQueue queue;
+  private final CudaScratch scratch;
+  private final Launch launch;
+  private final Products products;
+  private final Attention attention;
+
+  CudaOps(CudaBackend backend, CudaQueue queue, CudaScratch scratch) {
+    this.backend = backend;
+    this.queue = queue;
+    this.scratch = scratch;
+    this.launch = queue.launch();
+    this.products = new Products(backend, queue, scratch, launch);
+    this.attention = new Attention(backend, queue, scratch, launch, products);
+  }
+
+  @Override
+  public Scratch scratch() {
+    return scratch;
+  }
+
+  private Launch begin(String kernel) {
+    queue.precede();
+    return launch.of(backend.kernels().get(kernel)).block(THREADS);
+  }
+
+  private static long blocks(long numbers) {
+    return Math.ceilDiv(numbers, PER_BLOCK);
+  }
+
+  // ---- rows -------------------------------------------------------------------------------------
+
+  @Override
+  public void embed(Tensor table, Tensor row, Tensor out) {
+    OpChecks.embed(table, row, out);
+    begin("embed_" + Tiles.suffix(table.encoding()))
+        .grid(out.rows())
+        .p(table)
+        .p(row)
+        .p(out)
+        .i(table.rows())
+        .i(table.cols())
+        .run();
+  }
+
+  @Override
+  public void rmsNorm(Tensor x, Tensor weight, float eps, Tensor out) {
+    OpChecks.rmsNorm(x, weight, out);
+    begin("rms_norm")
+        .grid(x.rows())
+        .block(normThreads(x))
+        .p(x)
+        .p(weight)
+        .f(eps)
+        .p(out)
+        .i(x.cols())
+        .run();
+  }
+
+  @Override
+  public void addRmsNorm(Tensor x, Tensor y, Tensor weight, float eps, Tensor out) {
+    OpChecks.addRmsNorm(x, y, weight, out);
+    begin("add_rms_norm")
+        .grid(x.rows())
+        .block(normThreads(x))
+        .p(x)
+        .p(y)
+        .p(weight)
+        .f(eps)
+        .p(out)
+        .i(x.cols())
+        .run();
+  }
+
+  private static int normThreads(Tensor x) {
+    return x.cols() <= 512 ? 128 : 512;
+  }
+
+  @Override
+  public void add(Tensor a, Tensor b, Tensor out) {
+    OpChecks.add(a, b, out);
+    long n = out.rows() * out.cols();
+    begin("add").grid(blocks(n)).p(a).p(b).p(out).l(n).run();
+  }
+
+  @Override
+  public void concat(Tensor a, Tensor b, Tensor out) {
+    OpChecks.concat(a, b, out);
+    begin("concat")
+        .grid(out.rows(), blocks(out.cols()))
+        .p(a)
+        .p(b)
+        .p(out)
+        .i(a.cols())
+        .i(b.cols())
+        .run();
+  }
+
+  @Override
+  public void siluMul(Tensor gate, Tensor up, Tensor out) {
+    OpChecks.siluMul(gate, up, out);
+    products.siluMul(gate, up, out);
+  }
+
+  @Override
+  public void copyPerHead(Tensor x, int xOffset, int count, int heads, Tensor out, int outOffset) {
+    OpChecks.copyPerHead(x, xOffset, count, heads, out, outOffset);
+    attention.copyPerHead(x, xOffset, count, heads, out, outOffset);
+  }
+
+  // ---- products ---------------------------------------------------------------------------------
+
+  @Override
+  public void matmul(Tensor x, Tensor w, Tensor out) {
+    OpChecks.matmul(x, w, out);
+    products.dense(x, 0, w, 1, out, 0);
+  }
+
+  @Override
+  public void matmulPerHead(Tensor x, int xOffset, Tensor w, int heads, Tensor out, int outOffset) {
+    OpChecks.matmulPerHead(x, xOffset, w, heads, out, outOffset);
+    products.dense(x, xOffset, w, heads, out, outOffset);
+  }
+
+  @Override
+  public void gatedMlp(Tensor x, Tensor gate, Tensor up, Tensor out) {
+    OpChecks.gatedMlp(x, gate, up, out);
+    products.gated(x, gate, up, out);
+  }
+
+  // ---- attention --------------------------------------------------------------------------------
+
+  @Override
+  public void rope(
+      Tensor x, int xOffset, int heads, Tensor table, StepBatch batch, Tensor out, int outOffset) {
+    OpChecks.rope(x, xOffset, heads, table, batch, out, outOffset);
+    begin("rope")
+        .grid(x.rows(), blocks(heads * table.cols()))
+        .p(x)
+        .i(x.cols())
+        .i(x.cols() / heads)
+        .i(xOffset)
+        .i(heads)
+        .p(table)
+        .i(table.cols())
+        .p(batch.position())
+        .p(out)
+        .i(out.cols())
+        .i(out.cols() / heads)
+        .i(outOffset)
+        .run();
+  }
+
+  @Override
+  public void appendLatent(
+      Tensor kv, Tensor norm, float eps, Tensor table, LatentCache cache, StepBatch batch) {
+    OpChecks.appendLatent(kv, norm, table, cache, batch);
+    attention.append(Optional.empty(), 0, 1, kv, norm, eps, table, cache, batch);
+  }
+
+  @Override
+  public void ropeAppend(
+      Tensor q,
+      int qOffset,
+      int heads,
+      Tensor kv,
+      Tensor norm,
+      float eps,
+      Tensor table,
+      LatentCache cache,
+      StepBatch batch) {
+    OpChecks.ropeAppend(q, qOffset, heads, kv, norm, table, cache, batch);
+    attention.append(Optional.of(q), qOffset, heads, kv, norm, eps, table, cache, batch);
+  }
+
+  @Override
+  public void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
+    OpChecks.mlaDecode(q, cache, shape, batch, out);
+    attention.decode(q, cache, shape, batch, out);
+  }
+
+  @Override
+  public void mlaPrefill(
+      Tensor q,
+      LatentCache cache,
+      Tensor keyUp,
+      Tensor valueUp,
+      MlaShape shape,
+      StepBatch batch,
+      Tensor out) {
+    OpChecks.mlaPrefill(q, cache, keyUp, valueUp, shape, batch, out);
+    if (q.rows() >= EXPANDED && attention.expands(keyUp, valueUp, shape)) {
+      attention.prefill(q, cache, keyUp, valueUp, shape, batch, out);
+    } else {
+      mlaAbsorbed(q, cache, keyUp, valueUp, shape, batch, out);
+    }
+  }
+
+  // ---- experts ----------------------------------------------------------------------------------
+
+  @Override
+  public void route(
+      Tensor logits,
+      Optional<Tensor> bias,
+      GateRule rule,
+      StepBatch batch,
+      Tensor ids,
+      Tensor weights) {
+    OpChecks.route(logits, bias, rule, batch, ids, weights);
+    begin("route")
+        .grid(logits.rows())
+        .block(32)
+        .shared(4L * (rule.experts() + rule.groups()))
+        .p(logits);
+    launch.p(address(bias));
+    rule(rule).p(batch.sequence()).p(ids).p(weights).run();
+  }
+
+  @Override
+  public void gate(
+      Tensor x,
+      Tensor w,
+      Optional<Tensor> bias,
+      GateRule rule,
+      StepBatch batch,
+      Tensor ids,
+      Tensor weights) {
+    OpChecks.gate(x, w, bias, rule, batch, ids, weights);
+    try (var frame = scratch.frame()) {
+      Tensor logits = scratch.f32("router_logits", x.rows(), w.rows());
+      if (!w.encoding().equals(Encoding.F32) || x.rows() > GATED_AT_ONCE) {
+        products.exact(x, w, logits);
+        route(logits, bias, rule, batch, ids, weights);
+        return;
+      }
+      begin("gate_f32")
+          .grid(Math.ceilDiv(w.rows(), x.rows() <= 2 ? 1L : 2L))
+          .shared(4L * x.rows() * (rule.experts() + rule.groups()))
+          .p(x)
+          .p(w)
+          .p(address(bias))
+          .i(x.cols());
+      rule(rule)
+          .p(batch.sequence())
+          .p(ids)
+          .p(weights)
+          .p(logits)
+          .p(queue.counters())
+          .i(x.rows())
+          .run();
+    }
+  }
+
+  private long address(Optional<Tensor> t) {
+    return t.map(x -> CudaBuffer.address(x, backend.cu())).orElse(0L);
+  }
+
+  private Launch rule(GateRule rule) {
+    return launch
+        .i(rule.experts())
+        .i(rule.used())
+        .i(rule.groups())
+        .i(rule.groupsUsed())
+        .i(rule.scoring() == GateRule.Scoring.SIGMOID)
+        .i(rule.groupScore() == GateRule.GroupScore.TOP2_SUM)
+        .i(rule.normalise())
+        .f(rule.scale());
+  }
+
+  @Override
+  public void permute(Tensor ids, Dispatch out) {
+    OpChecks.permute(ids, out);
+    int slots = out.slots();
+    int experts = out.experts();
+    if (slots <= SORTED_AT_ONCE) {
+      int threads = slots <= 1024 ? THREADS : 1024;
+      begin("permute").block(threads).shared(4L * experts + 2L * experts * threads / 32).p(ids);
+      slots(ids, out).p(out.offset()).p(out.slot()).p(out.place()).run();
+      return;
+    }
+    long parts = Math.ceilDiv(slots, 1024L);
+    try (var frame = scratch.frame()) {
+      Tensor counts = scratch.i32("slots of each expert", parts, experts);
+      begin("permute_count").grid(parts).shared(20L * experts).p(ids);
+      slots(ids, out).p(counts).run();
+      begin("permute_place").grid(parts).shared(20L * experts).p(ids);
+      slots(ids, out).p(counts).p(out.offset()).p(out.slot()).p(out.place()).run();
+    }
+  }
+
+  private Launch slots(Tensor ids, Dispatch out) {
+    return launch.i(ids.rows()).i(out.used()).i(out.experts());
+  }
+
+  @Override
+  public void groupedMatmul(
+      Tensor x, Gather gather, ExpertWeights w, Dispatch dispatch, Tensor out) {
+    OpChecks.groupedMatmul(x, gather, w, dispatch, out);
+    products.grouped(x, gather, w, dispatch, out);
+  }
+
+  @Override
+  public void combine(
+      Tensor y, Dispatch dispatch, Tensor weights, Optional<Tensor> base, Tensor out) {
+    OpChecks.combine(y, dispatch, weights, base, out);
+    begin("combine")
+        .grid(out.rows(), blocks(out.cols()))
+        .p(y)
+        .p(dispatch.place())
+        .p(weights)
+        .p(address(base))
+        .p(out)
+        .i(dispatch.used())
+        .i(out.cols())
+        .run();
+  }
+
+  @Override
+  public void expertFfn(
+      Tensor x,
+      ExpertWeights gate,
+      ExpertWeights up,
+      ExpertWeights down,
+      Dispatch dispatch,
+      Tensor out) {
+    OpChecks.expertFfn(x, gate, up, down, dispatch, out);
+    try (var frame = scratch.frame()) {
+      Tensor hidden = scratch.f32("expert_hidden", dispatch.slots(), gate.rows());
+      products.groupedGated(x, gate, up, dispatch, hidden);
+      products.grouped(hidden, Gather.IN_PLACE, down, dispatch, out);
+    }
+  }
+
+  // ---- sampling ---------------------------------------------------------------------------------
+
+  @Override
+  public void topK(Tensor logits, Tensor ids, Tensor values) {
+    OpChecks.topK(logits, ids, values);
+    long k = ids.cols();
+    long parts = Math.ceilDiv(logits.cols(), SEARCHED_AT_ONCE);
+    if (k > 1 && k * parts > MOST_CANDIDATES) {
+      throw new BackendException(
+          logits + " is too wide to pick " + k + " of a row on the device",
+          "pick at most " + MOST_CANDIDATES / parts);
+    }
+    try (var frame = scratch.frame()) {
+      long best = scratch.bytes("candidates", 8 * logits.rows() * k * parts);
+      if (k == 1) {
+        begin("argmax")
+            .grid(parts, logits.rows())
+            .p(logits)
+            .i(logits.cols())
+            .p(ids)
+            .p(values)
+            .p(best)
+            .p(queue.counters())
+            .run();
+        return;
+      }
+      begin("top_k_part").grid(parts, logits.rows()).p(logits).i(logits.cols()).i(k).p(best).run();
+      begin("top_k_merge")
+          .grid(logits.rows())
+          .block(16 * 128 >= k * parts ? 128 : 16 * 256 >= k * parts ? 256 : 512)
+          .p(best)
+          .i(parts)
+          .i(k)
+          .p(ids)
+          .p(values)
+          .run();
+    }
+  }
+}

@@ -1,0 +1,118 @@
+package dev.yuzui.backend.cuda;
+
+import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.BackendOptions;
+import dev.yuzui.spi.BackendProvider;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.stream.Collectors;
+
+/** NVIDIA GPUs, by JCuda's driver API. */
+public final class CudaProvider implements BackendProvider {
+  @Override
+  public String name() {
+    return "cuda";
+  }
+
+  @Override
+  public int preference() {
+    return 100;
+  }
+
+  /** The device that {@link #open} takes when the user names none. */
+  @Override
+  public Probe probe() {
+    return Driver.refusal().<Probe>map(r -> r).orElseGet(() -> probe(first(Driver.devices())));
+  }
+
+  @Override
+  public List<Probe> probeAll() {
+    return Driver.refusal()
+        .map(r -> List.<Probe>of(r))
+        .orElseGet(() -> Driver.devices().stream().map(CudaProvider::probe).toList());
+  }
+
+  private static Probe probe(CudaDevice device) {
+    Optional<Probe.Unusable> old = tooOld(device);
+    if (old.isPresent()) {
+      return old.get();
+    }
+    try (Cu cu = Cu.open(device)) {
+      return new Probe.Usable(device.toString(), cu.freeBytes());
+    } catch (BackendException e) {
+      return new Probe.Unusable(e.getMessage(), "look at the device with nvidia-smi");
+    }
+  }
+
+  private static Optional<Probe.Unusable> tooOld(CudaDevice device) {
+    return device.capability() >= CudaDevice.OLDEST
+        ? Optional.empty()
+        : Optional.of(
+            new Probe.Unusable(
+                device + " is too old: kernels need compute capability 7.5",
+                "use another device (--device) or --backend cpu"));
+  }
+
+  private static CudaDevice first(List<CudaDevice> devices) {
+    return devices.stream().filter(d -> tooOld(d).isEmpty()).findFirst().orElse(devices.getFirst());
+  }
+
+  @Override
+  public Backend open(BackendOptions options) {
+    Driver.refusal().ifPresent(r -> refuse(r));
+    List<CudaDevice> devices = Driver.devices();
+    CudaDevice device =
+        options.device().map(name -> named(name, devices)).orElseGet(() -> first(devices));
+    tooOld(device).ifPresent(r -> refuse(r));
+    Cu cu = Cu.open(device);
+    try {
+      CudaBackend backend = new CudaBackend(cu, reachesAnother(cu, devices));
+      options.log().accept(backend.description());
+      return backend;
+    } catch (RuntimeException e) {
+      cu.close();
+      throw e;
+    }
+  }
+
+  private static void refuse(Probe.Unusable unusable) {
+    throw new BackendException(unusable.because(), unusable.fix());
+  }
+
+  private static boolean reachesAnother(Cu cu, List<CudaDevice> devices) {
+    return devices.stream().anyMatch(d -> d.ordinal() != cu.device().ordinal() && cu.reaches(d));
+  }
+
+  /**
+   * {@code cuda}, {@code cuda:1}, {@code 1}, or part of a device's name.
+   *
+   * @throws IllegalArgumentException if none is meant
+   */
+  static CudaDevice named(String name, List<CudaDevice> devices) {
+    String wanted = name.strip().toLowerCase(Locale.ROOT);
+    if (wanted.equals("cuda")) {
+      return first(devices);
+    }
+    return devices.stream()
+        .filter(d -> wanted.equals(d.label()) || wanted.equals(String.valueOf(d.ordinal())))
+        .findFirst()
+        .or(
+            () ->
+                devices.stream()
+                    .filter(d -> !wanted.isEmpty() && !wanted.matches("cuda:.*|[0-9]+"))
+                    .filter(d -> d.name().toLowerCase(Locale.ROOT).contains(wanted))
+                    .findFirst())
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    "--device: expected one of "
+                        + devices.stream()
+                            .map(d -> d.label() + " (" + d.name() + ")")
+                            .collect(Collectors.joining(", "))
+                        + ", found '"
+                        + name
+                        + "'"));
+  }
+}

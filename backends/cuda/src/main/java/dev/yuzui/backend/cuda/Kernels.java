@@ -1,0 +1,88 @@
+package dev.yuzui.backend.cuda;
+
+import dev.yuzui.spi.BackendException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+import jcuda.driver.CUmodule;
+
+/** The kernels of this jar on one device, loaded as they are asked for. */
+final class Kernels implements AutoCloseable {
+  private static final String REBUILD = "run native-kernels/cuda/build";
+
+  private final Cu cu;
+  private final KernelManifest manifest;
+  private final Map<String, CUmodule> modules = new HashMap<>();
+  private final Map<String, Kernel> kernels = new HashMap<>();
+
+  private Kernels(Cu cu, KernelManifest manifest) {
+    this.cu = cu;
+    this.manifest = manifest;
+  }
+
+  /**
+   * @throws BackendException if the binaries are missing or were compiled from other sources
+   */
+  static Kernels of(Cu cu) {
+    Optional<KernelManifest> manifest =
+        resource("kernels/manifest.txt")
+            .map(bytes -> KernelManifest.parse(new String(bytes, StandardCharsets.UTF_8)));
+    Optional<String> stale = manifest.flatMap(m -> m.stale(file -> resource("sources/" + file)));
+    if (cu.device().simulated()) {
+      // it has its own kernels, compiled from the sources; binaries of others say nothing of them
+      return new Kernels(cu, manifest.filter(_ -> stale.isEmpty()).orElse(KernelManifest.EMPTY));
+    }
+    if (manifest.isEmpty()) {
+      throw new BackendException("the CUDA kernels are not in this build", REBUILD);
+    }
+    if (stale.isPresent()) {
+      throw new BackendException(
+          "the CUDA kernels were compiled from another native-kernels/" + stale.get(), REBUILD);
+    }
+    return new Kernels(cu, manifest.get());
+  }
+
+  synchronized Kernel get(String name) {
+    return kernels.computeIfAbsent(name, this::load);
+  }
+
+  private Kernel load(String name) {
+    if (cu.device().simulated()) {
+      CUmodule all = modules.computeIfAbsent("", _ -> cu.load(new byte[] {1}, "the simulator"));
+      Optional<String> letters =
+          Optional.ofNullable(manifest.kernels().get(name)).map(KernelManifest.Entry::letters);
+      return new Kernel(cu, cu.function(all, name), name, letters);
+    }
+    KernelManifest.Entry entry = manifest.kernels().get(name);
+    if (entry == null) {
+      throw new BackendException("no CUDA kernel is called " + name, REBUILD);
+    }
+    CUmodule module = modules.computeIfAbsent(entry.stem(), this::module);
+    return new Kernel(cu, cu.function(module, name), name, Optional.of(entry.letters()));
+  }
+
+  private CUmodule module(String stem) {
+    String file = "kernels/" + stem + ".fatbin";
+    byte[] image =
+        resource(file)
+            .orElseThrow(() -> new BackendException(file + " is not in this build", REBUILD));
+    return cu.load(image, file);
+  }
+
+  private static Optional<byte[]> resource(String name) {
+    try (InputStream in = Kernels.class.getResourceAsStream(name)) {
+      return in == null ? Optional.empty() : Optional.of(in.readAllBytes());
+    } catch (IOException e) {
+      throw new UncheckedIOException("reading " + name, e);
+    }
+  }
+
+  @Override
+  public synchronized void close() {
+    modules.values().forEach(cu::unload);
+  }
+}

@@ -1,0 +1,126 @@
+package dev.yuzui.backend.cuda;
+
+import dev.yuzui.spi.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.function.Consumer;
+
+/**
+ * One kernel launch, put together and given to the stream by {@link #run}; the same object serves
+ * the next. Parameters follow in the kernel's order.
+ */
+final class Launch {
+  private static final int MOST = 48;
+
+  private final Cu cu;
+  private final Address.Stream stream;
+  private final Consumer<Kernel> launched;
+
+  // cuLaunchKernel wants the address of each parameter
+  private final MemorySegment addresses;
+  private final MemorySegment values;
+  private final StringBuilder letters = new StringBuilder();
+  private Kernel kernel;
+  private int gridX;
+  private int gridY;
+  private int gridZ;
+  private int block;
+  private int shared;
+
+  /**
+   * @param launched told of each launch
+   */
+  Launch(Cu cu, Address.Stream stream, Arena arena, Consumer<Kernel> launched) {
+    this.cu = cu;
+    this.stream = stream;
+    this.launched = launched;
+    this.values = arena.allocate(ValueLayout.JAVA_LONG, MOST);
+    this.addresses = arena.allocate(ValueLayout.JAVA_LONG, MOST);
+    for (int i = 0; i < MOST; i++) {
+      addresses.setAtIndex(ValueLayout.JAVA_LONG, i, values.address() + 8L * i);
+    }
+  }
+
+  Launch of(Kernel kernel) {
+    this.kernel = kernel;
+    letters.setLength(0);
+    block = 32;
+    shared = 0;
+    return grid(1, 1, 1);
+  }
+
+  Launch grid(long x) {
+    return grid(x, 1, 1);
+  }
+
+  Launch grid(long x, long y) {
+    return grid(x, y, 1);
+  }
+
+  Launch grid(long x, long y, long z) {
+    gridX = Math.toIntExact(x);
+    gridY = Math.toIntExact(y);
+    gridZ = Math.toIntExact(z);
+    return this;
+  }
+
+  Launch block(int threads) {
+    block = threads;
+    return this;
+  }
+
+  /** Bytes of dynamic shared memory. */
+  Launch shared(long bytes) {
+    shared = Math.toIntExact(bytes);
+    return this;
+  }
+
+  /** A tensor's memory. */
+  Launch p(Tensor t) {
+    return p(CudaBuffer.address(t, cu));
+  }
+
+  /** An address of the device, or 0 for none. */
+  Launch p(long address) {
+    return put('p', address);
+  }
+
+  Launch i(long value) {
+    return put('i', Math.toIntExact(value));
+  }
+
+  Launch i(boolean value) {
+    return put('i', value ? 1 : 0);
+  }
+
+  Launch l(long value) {
+    return put('l', value);
+  }
+
+  Launch f(float value) {
+    return put('f', Float.floatToRawIntBits(value));
+  }
+
+  /** The machine is little-endian: the low half of a slot is where a kernel reads four bytes. */
+  private Launch put(char letter, long bits) {
+    values.setAtIndex(ValueLayout.JAVA_LONG, letters.length(), bits);
+    letters.append(letter);
+    return this;
+  }
+
+  void run() {
+    kernel.check(letters.toString());
+    cu.launch(
+        kernel.function(shared),
+        gridX,
+        gridY,
+        gridZ,
+        block,
+        shared,
+        stream,
+        addresses,
+        kernel.name());
+    launched.accept(kernel);
+  }
+}

@@ -1,0 +1,73 @@
+package dev.yuzui.backend.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.BackendOptions;
+import dev.yuzui.spi.BackendProvider.Probe;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class CudaProviderTest {
+  private static CudaDevice device(int ordinal, String name, int capability) {
+    return new CudaDevice(ordinal, name, capability, 1L << 30, 8, 100 << 10);
+  }
+
+  private static final List<CudaDevice> DEVICES =
+      List.of(
+          device(0, "Quadro P400", 61), device(1, "NVIDIA L4", 89), device(2, "NVIDIA H200", 90));
+
+  @ParameterizedTest
+  @CsvSource({"cuda:0, 0", "CUDA:2, 2", "1, 1", "h200, 2", "nvidia, 1", "cuda, 1"})
+  void aDeviceIsNamedByItsNumberOrPartOfItsName(String name, int ordinal) {
+    assertEquals(ordinal, CudaProvider.named(name, DEVICES).ordinal());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"cuda:3", "7", "Radeon", "", "opencl:0"})
+  void anUnknownNameListsTheDevices(String name) {
+    IllegalArgumentException e =
+        assertThrows(IllegalArgumentException.class, () -> CudaProvider.named(name, DEVICES));
+    assertEquals(
+        "--device: expected one of cuda:0 (Quadro P400), cuda:1 (NVIDIA L4), cuda:2 (NVIDIA H200),"
+            + " found '"
+            + name
+            + "'",
+        e.getMessage());
+  }
+
+  @Test
+  void withoutADriverTheReasonAndTheFixAreGiven() {
+    CudaProvider provider = new CudaProvider();
+    Assumptions.assumeTrue(Driver.refusal().isPresent(), "there is a driver here");
+    assertEquals(1, provider.probeAll().size());
+    Assumptions.assumeTrue(
+        provider.probe() instanceof Probe.Unusable(String because, String fix)
+            && because.startsWith("no libcuda.so.1"),
+        "a driver without a device");
+    BackendException e =
+        assertThrows(BackendException.class, () -> provider.open(BackendOptions.defaults()));
+    assertEquals(
+        "no libcuda.so.1 on this machine: install NVIDIA's driver 580 or newer", e.getMessage());
+  }
+
+  @Test
+  void everyDeviceIsProbed() {
+    Stream<Probe> probes = new CudaProvider().probeAll().stream();
+    Assumptions.assumeTrue(Driver.refusal().isEmpty(), "no driver here");
+    assertTrue(
+        probes.allMatch(
+            p ->
+                p instanceof Probe.Unusable
+                    || p instanceof Probe.Usable(String name, long free)
+                        && name.contains("cuda:")
+                        && free > 0));
+  }
+}

@@ -1,0 +1,92 @@
+package dev.yuzui.backend.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Test;
+
+/** The binaries in native-kernels/cuda/prebuilt are those of the sources beside them. */
+class PrebuiltTest {
+  private static final Path KERNELS =
+      Path.of(System.getProperty("yuzui.root"), "native-kernels");
+  private static final Path PREBUILT = KERNELS.resolve("cuda/prebuilt");
+
+  private static KernelManifest manifest() throws IOException {
+    Path file = PREBUILT.resolve("manifest.txt");
+    Assumptions.assumeTrue(
+        Files.exists(file), "no binaries of the CUDA kernels: run native-kernels/cuda/build");
+    return KernelManifest.parse(Files.readString(file));
+  }
+
+  private static Optional<byte[]> source(String name) {
+    try {
+      Path file = KERNELS.resolve(name);
+      return Files.exists(file) ? Optional.of(Files.readAllBytes(file)) : Optional.empty();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  @Test
+  void binariesAreOfTheseSources() throws IOException {
+    KernelManifest manifest = manifest();
+    assertEquals(
+        Optional.empty(),
+        manifest.stale(PrebuiltTest::source),
+        "changed since native-kernels/cuda/build ran");
+    Set<String> present = new TreeSet<>();
+    for (String folder : List.of("cuda", "common")) {
+      try (Stream<Path> files = Files.list(KERNELS.resolve(folder))) {
+        files
+            .map(f -> folder + "/" + f.getFileName())
+            .filter(f -> f.matches("cuda/.*\\.cuh?|common/.*\\.h"))
+            .forEach(present::add);
+      }
+    }
+    assertEquals(present, new TreeSet<>(manifest.sources().keySet()), "run native-kernels/cuda/build");
+  }
+
+  @Test
+  void everyKernelHasItsBinary() throws IOException {
+    Set<String> stems =
+        manifest().kernels().values().stream()
+            .map(KernelManifest.Entry::stem)
+            .collect(Collectors.toSet());
+    for (String stem : stems) {
+      assertTrue(Files.exists(PREBUILT.resolve(stem + ".fatbin")), stem + ".fatbin");
+    }
+  }
+
+  /** A line of resources.txt: file, kernel, architecture, registers, spilled bytes, shared bytes. */
+  @Test
+  void noKernelSpillsRegisters() throws IOException {
+    KernelManifest manifest = manifest();
+    List<String[]> rows =
+        Files.readAllLines(PREBUILT.resolve("resources.txt")).stream()
+            .filter(line -> !line.startsWith("#"))
+            .map(line -> line.split(" "))
+            .toList();
+    assertEquals(
+        manifest.kernels().keySet(), rows.stream().map(r -> r[1]).collect(Collectors.toSet()));
+    assertFalse(rows.isEmpty());
+    assertEquals(
+        List.of(),
+        rows.stream()
+            .filter(r -> !r[4].equals("0"))
+            .map(r -> r[1] + " on " + r[2] + ": " + r[4] + " bytes")
+            .toList(),
+        "kernels that spill registers");
+  }
+}

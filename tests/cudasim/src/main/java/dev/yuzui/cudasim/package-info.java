@@ -1,0 +1,2 @@
+/** Puts native-kernels/cudasim under the tests of other modules. */
+package dev.yuzui.cudasim;
