@@ -1,9 +1,6 @@
 package dev.yuzui.spi;
 
-<<<<<<< HEAD
-=======
 import java.util.List;
->>>>>>> 9dfa47446de7708580a945dea29b707febd55deb
 import java.util.Optional;
 
 /** Found by {@link java.util.ServiceLoader}. */
@@ -20,25 +17,6 @@ public interface BackendProvider {
   /** Every device, {@link #probe}'s among them; cheap, never throws. */
   default List<Probe> probeAll() {
     return List.of(probe());
-  }
-
-  /**
-   * The device that {@link #open} takes for this name; the one of {@link #probe()} without.
-   *
-   * @throws IllegalArgumentException for a name that {@link #open} does not know
-   */
-  default Probe probe(Optional<String> device) {
-    return probe();
-  }
-
-  /**
-   * Bytes of the device's memory that {@code count} weights take once they are uploaded together;
-   * more than one are the experts of a projection. Asked before anything is opened or read. 0 where
-   * weights stay where the file is mapped.
-   */
-  default long weightBytes(Encoding encoding, long rows, long cols, int count) {
-    long scales = encoding instanceof Encoding.Fp8Tiled t ? 4 * t.scaleCount(rows, cols) : 0;
-    return count * (encoding.byteSize(rows, cols) + scales);
   }
 
   /**
