@@ -172,7 +172,7 @@ public abstract class AttentionConformance extends Conformance {
             cache,
             16,
             18,
-            List.of(span(0, 17)),
+            List.of(span(0, 16), span(9, 1)),
             List.of(span(45, 16), span(70, 1))),
         "F16",
         4e-5);

@@ -36,7 +36,9 @@ public abstract class Conformance {
   @AfterParameterizedClassInvocation
   void closeRig() {
     if (rig != null) { // an unusable backend never had one
-      rig.close();
+      Rig closing = rig;
+      rig = null; // one object serves every backend in turn
+      closing.close();
     }
   }
 }

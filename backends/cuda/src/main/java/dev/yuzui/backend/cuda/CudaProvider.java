@@ -4,6 +4,7 @@ import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
+import dev.yuzui.spi.Encoding;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -25,6 +26,19 @@ public final class CudaProvider implements BackendProvider {
   @Override
   public Probe probe() {
     return Driver.refusal().<Probe>map(r -> r).orElseGet(() -> probe(first(Driver.devices())));
+  }
+
+  @Override
+  public Probe probe(Optional<String> device) {
+    return Driver.refusal()
+        .<Probe>map(r -> r)
+        .orElseGet(() -> probe(chosen(device, Driver.devices())));
+  }
+
+  @Override
+  public long weightBytes(Encoding encoding, long rows, long cols, int count) {
+    long bytes = Tiles.matrixBytes(Tiles.kept(encoding), rows, cols);
+    return count == 1 ? bytes : count * (Tiles.aligned(bytes) + Long.BYTES);
   }
 
   @Override
@@ -63,8 +77,7 @@ public final class CudaProvider implements BackendProvider {
   public Backend open(BackendOptions options) {
     Driver.refusal().ifPresent(r -> refuse(r));
     List<CudaDevice> devices = Driver.devices();
-    CudaDevice device =
-        options.device().map(name -> named(name, devices)).orElseGet(() -> first(devices));
+    CudaDevice device = chosen(options.device(), devices);
     tooOld(device).ifPresent(r -> refuse(r));
     Cu cu = Cu.open(device);
     try {
@@ -75,6 +88,10 @@ public final class CudaProvider implements BackendProvider {
       cu.close();
       throw e;
     }
+  }
+
+  private static CudaDevice chosen(Optional<String> name, List<CudaDevice> devices) {
+    return name.map(n -> named(n, devices)).orElseGet(() -> first(devices));
   }
 
   private static void refuse(Probe.Unusable unusable) {

@@ -120,8 +120,7 @@ class DeviceTest {
         DeviceBuffer here = first.allocate(4, "here");
         DeviceQueue queue = second.openQueue()) {
       Tensor x = floats(here, 1);
-      BackendException e =
-          assertThrows(BackendException.class, () -> queue.ops().add(x, x, x));
+      BackendException e = assertThrows(BackendException.class, () -> queue.ops().add(x, x, x));
       assertTrue(e.getMessage().contains("does not lie on cuda:1"), e::getMessage);
     }
   }

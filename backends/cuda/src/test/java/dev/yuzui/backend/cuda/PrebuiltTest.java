@@ -19,8 +19,7 @@ import org.junit.jupiter.api.Test;
 
 /** The binaries in native-kernels/cuda/prebuilt are those of the sources beside them. */
 class PrebuiltTest {
-  private static final Path KERNELS =
-      Path.of(System.getProperty("yuzui.root"), "native-kernels");
+  private static final Path KERNELS = Path.of(System.getProperty("yuzui.root"), "native-kernels");
   private static final Path PREBUILT = KERNELS.resolve("cuda/prebuilt");
 
   private static KernelManifest manifest() throws IOException {
@@ -55,7 +54,8 @@ class PrebuiltTest {
             .forEach(present::add);
       }
     }
-    assertEquals(present, new TreeSet<>(manifest.sources().keySet()), "run native-kernels/cuda/build");
+    assertEquals(
+        present, new TreeSet<>(manifest.sources().keySet()), "run native-kernels/cuda/build");
   }
 
   @Test
@@ -69,7 +69,9 @@ class PrebuiltTest {
     }
   }
 
-  /** A line of resources.txt: file, kernel, architecture, registers, spilled bytes, shared bytes. */
+  /**
+   * A line of resources.txt: file, kernel, architecture, registers, spilled bytes, shared bytes.
+   */
   @Test
   void noKernelSpillsRegisters() throws IOException {
     KernelManifest manifest = manifest();
