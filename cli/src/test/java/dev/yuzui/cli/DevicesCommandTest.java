@@ -18,14 +18,18 @@ class DevicesCommandTest {
       assertEquals(usable, backend.has("device") && backend.has("free_bytes"), backend.toString());
       assertEquals(!usable, backend.has("because") && backend.has("fix"), backend.toString());
     }
-    assertEquals("cpu", json.get(0).get("backend").asText());
-    assertTrue(json.get(0).get("usable").asBoolean());
+    JsonNode cpu =
+        json.valueStream()
+            .filter(b -> b.get("backend").asText().equals("cpu"))
+            .findFirst()
+            .orElseThrow();
+    assertTrue(cpu.get("usable").asBoolean());
   }
 
   @Test
   void peopleGetALineEach() {
     CommandRun run = yuzui("devices");
-    assertTrue(run.lines().getFirst().matches("cpu +.*, .* free"), run.out());
+    assertTrue(run.lines().stream().anyMatch(l -> l.matches("cpu +.*, .* free")), run.out());
     assertEquals(yuzui("devices", "--json").json().size(), run.lines().size());
   }
 }
