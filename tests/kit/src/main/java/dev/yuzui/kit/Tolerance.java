@@ -85,7 +85,10 @@ public interface Tolerance {
     double smallest = weights.equals(Encoding.F32) ? 0 : 0x1p-24 * xNorm;
     double f16 = 6 * xMax * 0x1p-11 * Math.sqrt(2.0 / 3) * wNorm;
     double int8 = 6 * xMax / 127 / Math.sqrt(12) * wNorm;
-    return f32 + (halves(weights, rows) ? f16 : 0) + (weights instanceof Encoding.Block ? int8 : 0);
+    return f32
+        + smallest
+        + (halves(weights, rows) ? f16 : 0)
+        + (weights instanceof Encoding.Block ? int8 : 0);
   }
 
   /** Rows up to which a product is one of F32 activations, so that drafts verify what they say. */

@@ -41,35 +41,15 @@ final class WeightLoader implements AutoCloseable {
   }
 
   /**
-   * The weight in an encoding that kernels multiply: itself, or its numbers as F16, or as F32 where
-   * F16 cannot hold one. The result lies in {@code arena} unless it is the weight itself.
+   * The weight in {@code encoding}: itself, or its numbers in {@code arena}; empty where F16 cannot
+   * hold one of them.
    */
-  static HostTensor kept(HostTensor weight, Arena arena) {
-    Encoding kept = Tiles.kept(weight.encoding());
-    if (kept.equals(weight.encoding())) {
-      return weight;
-    }
-    return converted(weight, kept, arena)
-        .or(() -> converted(weight, Encoding.F32, arena))
-        .orElseThrow();
+  static Optional<HostTensor> as(Encoding encoding, HostTensor weight, Arena arena) {
+    return encoding.equals(weight.encoding())
+        ? Optional.of(weight)
+        : converted(weight, encoding, arena);
   }
 
-  /** All experts in one encoding. */
-  static List<HostTensor> kept(List<HostTensor> experts, Arena arena) {
-    List<HostTensor> kept = experts.stream().map(e -> kept(e, arena)).toList();
-    boolean wide = kept.stream().anyMatch(e -> e.encoding().equals(Encoding.F32));
-    return wide
-        ? experts.stream()
-            .map(
-                e ->
-                    e.encoding().equals(Encoding.F32)
-                        ? e
-                        : converted(e, Encoding.F32, arena).orElseThrow())
-            .toList()
-        : kept;
-  }
-
-  /** Empty if {@code encoding} is F16 and too narrow. */
   private static Optional<HostTensor> converted(HostTensor w, Encoding encoding, Arena arena) {
     int cols = Math.toIntExact(w.cols());
     MemorySegment out = arena.allocate(encoding.byteSize(w.rows(), cols), 64);
