@@ -53,7 +53,8 @@ public final class Engine implements AutoCloseable {
     try {
       backend =
           unwind.add(
-              provider.open(
+              Backends.open(
+                  provider,
                   new BackendOptions(options.threads(), options.device(), options.log())));
       options.log().accept(backend.name() + ": " + backend.description());
       requireCacheEncoding();

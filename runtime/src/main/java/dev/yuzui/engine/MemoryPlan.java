@@ -54,7 +54,7 @@ public record MemoryPlan(
     DeepseekConfig c = checkpoint.config();
     Demand demand = Demand.of(checkpoint, provider, options);
     long available =
-        switch (provider.probe(options.device())) {
+        switch (Backends.probe(provider, options.device())) {
           case Probe.Usable(_, long bytes) -> bytes;
           case Probe.Unusable(String because, String fix) ->
               throw new BackendException(
