@@ -54,7 +54,8 @@ final class ModelOptions {
       names = {"-b", "--batch-size"},
       paramLabel = "N",
       converter = Ranges.Positive.class,
-      description = "Prompt tokens read in one step (default: 512).")
+      description =
+          "Prompt tokens read in one step (default: what suits the backend, 512 on the CPU).")
   private Optional<Integer> batchSize = Optional.empty();
 
   @Option(

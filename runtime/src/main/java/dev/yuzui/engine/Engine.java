@@ -78,7 +78,7 @@ public final class Engine implements AutoCloseable {
                   options.pageTokens(),
                   contextLength,
                   options.maxSequences()));
-      int batch = Math.min(options.batchTokens(), backend.capabilities().maxTokens());
+      int batch = Math.min(options.batchTokens(provider), backend.capabilities().maxTokens());
       runner = unwind.add(new StepRunner(backend, loaded.model(), cache, batch));
     } catch (Throwable e) {
       unwind.close();

@@ -123,7 +123,7 @@ public record MemoryPlan(
       return new Demand(
           weights,
           mapped ? checkpoint.byteSize() : 0,
-          step(c, options.batchTokens()) + (mapped ? checkpoint.derivedBytes() : 0),
+          step(c, options.batchTokens(provider)) + (mapped ? checkpoint.derivedBytes() : 0),
           LatentCacheStore.bytesPerToken(layers, c.cacheEntry(), options.cacheEncoding()),
           LatentCacheStore.bytesPerToken(layers, c.cacheEntry(), Encoding.E4M3),
           4L * c.ropeHeadDim(),
