@@ -196,7 +196,7 @@ final class BenchCommand implements Callable<Integer> {
     record Synthetic(String preset, String quant) implements Source {
       @Override
       public Checkpoint open() {
-        return SyntheticCheckpoint.create(preset, quant, SEED);
+        return SyntheticCheckpoint.repeating(preset, quant, SEED);
       }
     }
   }

@@ -72,6 +72,9 @@ public final class ModelLoader {
   }
 
   private Loaded load(int contextLength) {
+    if (!backend.repeats()) {
+      checkpoint.writeOut();
+    }
     Tensor embedding = weight(Part.EMBED, 0);
     Norm finalNorm = norm(Part.FINAL_NORM, 0, config.normEps());
     boolean tied = checkpoint.tensor(Part.HEAD, 0).equals(checkpoint.tensor(Part.EMBED, 0));
