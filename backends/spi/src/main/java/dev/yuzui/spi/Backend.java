@@ -49,6 +49,7 @@ public interface Backend extends AutoCloseable {
    * start; otherwise as {@link #write}.
    */
   default void fill(Tensor to, MemorySegment pattern) {
+    OpChecks.fill(to, pattern);
     long rows = pattern.byteSize() / to.encoding().byteSize(1, to.cols());
     for (long row = 0; row < to.rows(); row += rows) {
       Tensor part = to.slice(to.name(), row, Math.min(rows, to.rows() - row));
