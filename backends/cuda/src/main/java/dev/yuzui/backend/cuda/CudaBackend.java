@@ -108,6 +108,11 @@ final class CudaBackend implements Backend {
   }
 
   @Override
+  public boolean repeats() {
+    return true;
+  }
+
+  @Override
   public synchronized Tensor upload(HostTensor weight) {
     return together(weight.name(), List.of(weight)).getFirst();
   }
@@ -185,6 +190,22 @@ final class CudaBackend implements Backend {
   public void write(Tensor to, MemorySegment from) {
     OpChecks.copy(to, from);
     transfers.write(CudaBuffer.address(to, cu), from);
+  }
+
+  /** The device copies what it has, twice as much each time. */
+  @Override
+  public void fill(Tensor to, MemorySegment pattern) {
+    OpChecks.fill(to, pattern);
+    long address = CudaBuffer.address(to, cu);
+    long first = Math.min(pattern.byteSize(), to.byteSize());
+    transfers.write(address, pattern.asSlice(0, first));
+    transfers.enqueue(
+        stream -> {
+          for (long done = first; done < to.byteSize(); done *= 2) {
+            long bytes = Math.min(done, to.byteSize() - done);
+            cu.withinDevice(address + done, address, bytes, stream);
+          }
+        });
   }
 
   @Override
