@@ -243,6 +243,22 @@ final class Cu implements AutoCloseable {
     return event;
   }
 
+  /** An event that knows when it was. */
+  CUevent timer() {
+    here();
+    CUevent event = new CUevent();
+    check(JCudaDriver.cuEventCreate(event, CUevent_flags.CU_EVENT_DEFAULT), "making a timer");
+    return event;
+  }
+
+  /** Seconds between two timers that the device has passed. */
+  double seconds(CUevent from, CUevent to) {
+    here();
+    float[] milliseconds = new float[1];
+    check(JCudaDriver.cuEventElapsedTime(milliseconds, from, to), "reading a timer");
+    return milliseconds[0] * 1e-3;
+  }
+
   void close(CUevent event) {
     if (!gone()) {
       release(JCudaDriver.cuEventDestroy(event), "closing an event");
