@@ -130,16 +130,15 @@ class DemoModelTest {
   }
 
   @ParameterizedTest
-  @MethodSource("usableBackends")
+  @MethodSource("backends")
   void sequencesThatDecodeTogetherDecodeWhatEachDoesAlone(String backend) {
     RuntimeOptions options =
         RuntimeOptions.of(SEEDS.resolve("demo.gguf"))
-            .withBackend(backend)
             .withThreads(2)
             .withContextLength(64)
             .withCacheEncoding(Encoding.F32)
             .withMaxSequences(3);
-    try (Engine engine = Engine.open(options, LoadProgress.none());
+    try (Engine engine = Engine.open(UnderTest.on(backend, options), LoadProgress.none());
         Session a = engine.newSession();
         Session b = engine.newSession();
         Session c = engine.newSession()) {
