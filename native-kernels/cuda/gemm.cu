@@ -183,6 +183,11 @@ __device__ __forceinline__ Group token_tile(int tile, int size, int rows, const 
   return {0, 0, 0};
 }
 
+template <class Q>
+constexpr bool is_iq4 = false;
+template <>
+constexpr bool is_iq4<Iq4Xs> = true;
+
 // ---- the product --------------------------------------------------------------------------------------------------------
 
 // A warp has WM strips and WN octets of tokens; a block WARPS_M × WARPS_N warps.
@@ -370,9 +375,9 @@ struct Gemm {
   }
 };
 
-// Formats of 8 and 16 bits, and of two scales a unit, take too many registers for four strips a warp.
+// Four strips a warp take all registers there are; formats whose codes take more of them have two.
 template <class Q>
-constexpr int STRIPS = Q::BYTES / Q::UNITS >= 512 || Q::GROUPS == 2 ? 2 : 4;
+constexpr int STRIPS = Q::BYTES / Q::UNITS <= 288 && !is_iq4<Q> ? 4 : 2;
 template <class Q>
 using Large = Gemm<Q, STRIPS<Q>, 8, 2, 2, false>;
 template <class Q>
@@ -409,7 +414,7 @@ KERNEL_BOUNDED(to_half, 256, 4,
 // out[t, h, outOffset + i] = Σk x[t, h, k]·w[h·n + i, k] with x from to_half, xRows rows a head; as F16 if outHalf. Dense: T
 // rows, table and offset null; n is a multiple of 16 unless heads is 1. Grouped: T tokens of `used` choices, w of expert e is
 // table[e], rows are sorted places, x by gather 0 = BY_TOKEN or 1 = IN_PLACE. Nothing happens if unless is given and *unless
-// is 0. Blocks of BM × 128 (large: BM = 64 for f16, bf16, fp8, q8_0 and q6_k, else 128) or 64 × 64 (small).
+// is 0. Blocks of BM × 128 (large: BM = 128 for q4_0 and q4_k, else 64) or 64 × 64 (small).
 // grid (heads·⌈n/BM⌉, dense ⌈T/BN⌉ or grouped min(T·K, T·K/BN + experts), splits), block 128, shared bytes 388·BN + 16·BM
 // (32·BM for q6_k, none for f16 and bf16).
 // splits is 1 in the large form. If it is more: partial holds splits·rows·heads·n numbers, rows = T or T·K; counters gridX·gridY zeros, again zero afterwards.

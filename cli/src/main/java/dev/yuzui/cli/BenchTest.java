@@ -75,7 +75,7 @@ record BenchTest(int prompt, int gen, int depth, boolean assumeDepth, int parall
         checkpoint.config().name() + " " + mainType(checkpoint),
         checkpoint.byteSize(),
         Parameters.of(checkpoint.config()).total(),
-        engine.options().batchTokens(),
+        engine.batchTokens(),
         engine.options().threads(),
         engine.options().cacheEncoding().label(),
         prompt,

@@ -153,6 +153,11 @@ public final class Engine implements AutoCloseable {
     return contextLength;
   }
 
+  /** Tokens of a step at most: prompts are read in chunks of it. */
+  public int batchTokens() {
+    return runner.maxTokens();
+  }
+
   public double loadSeconds() {
     return loadSeconds;
   }

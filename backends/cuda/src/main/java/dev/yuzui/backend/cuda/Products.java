@@ -396,11 +396,11 @@ final class Products {
     return (int) Math.clamp(wanted, 1, Math.clamp(k / 256, 1, MOST_SPLITS));
   }
 
-  /** Encodings whose large tiles are of 64 rows. */
+  /** Encodings whose large tiles are of 64 rows: those that need more registers to decode. */
   private static boolean narrow(Encoding encoding) {
     return switch (encoding) {
-      case Encoding.Plain _, Encoding.Fp8Tiled _, Encoding.Q8_0 _, Encoding.Q6_K _ -> true;
-      default -> false;
+      case Encoding.Q4_0 _, Encoding.Q4_K _ -> false;
+      default -> true;
     };
   }
 
