@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -83,6 +84,7 @@ class PrebuiltTest {
     assertEquals(
         manifest.kernels().keySet(), rows.stream().map(r -> r[1]).collect(Collectors.toSet()));
     assertFalse(rows.isEmpty());
+    report(rows);
     assertEquals(
         List.of(),
         rows.stream()
@@ -90,5 +92,28 @@ class PrebuiltTest {
             .map(r -> r[1] + " on " + r[2] + ": " + r[4] + " bytes")
             .toList(),
         "kernels that spill registers");
+  }
+
+  /** The build's report: of each file, its kernels' most. */
+  private static void report(List<String[]> rows) {
+    System.out.printf(
+        "%-12s %-6s %8s %10s %8s %12s%n",
+        "kernels", "arch", "count", "registers", "spilled", "static shared");
+    rows.stream()
+        .collect(Collectors.groupingBy(r -> r[0] + " " + r[2], TreeMap::new, Collectors.toList()))
+        .forEach(
+            (name, of) ->
+                System.out.printf(
+                    "%-12s %-6s %8d %10d %8d %12d%n",
+                    name.split(" ")[0],
+                    name.split(" ")[1],
+                    of.size(),
+                    most(of, 3),
+                    most(of, 4),
+                    most(of, 5)));
+  }
+
+  private static int most(List<String[]> rows, int column) {
+    return rows.stream().mapToInt(r -> Integer.parseInt(r[column])).max().orElseThrow();
   }
 }
