@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#pragma GCC visibility push(default)
+
 /* The order is NativeKernels.java's. */
 enum yz_type {
   YZ_Q4_0, YZ_Q5_0, YZ_Q8_0, YZ_IQ4_NL,         /* blocks of 32 */
@@ -34,5 +36,7 @@ const char* yz_instructions(void);
 
 /* Takes the instruction set called `name`, for tests; 0 if this machine has not got it. */
 int yz_use(const char* name);
+
+#pragma GCC visibility pop
 
 #endif
