@@ -31,6 +31,17 @@ void yz_prepare(int type, const float* x, int64_t cols, uint8_t* prepared);
 void yz_product(int type, const uint8_t* packed, int64_t rows, int64_t cols, int64_t first, int64_t last,
                 const uint8_t* const* x, int n, float* const* out);
 
+/* Memory for packed weights, zeros, in huge pages where the system has them; NULL: there is none. `bytes` is a multiple of
+ * 2 MiB. */
+uint8_t* yz_reserve(int64_t bytes);
+void yz_release(uint8_t* p, int64_t bytes);
+
+/* Lets go of the whole pages of a file's mapping in a range; they come back when they are read. */
+void yz_forget(const uint8_t* p, int64_t bytes);
+
+/* Keeps the calling thread on one processor, counted as the system counts; 0 if it cannot. */
+int yz_pin(int cpu);
+
 /* The instruction set in use: "avx512-vnni", "avx2", "scalar", ... */
 const char* yz_instructions(void);
 

@@ -65,6 +65,12 @@ final class ModelOptions {
   private Optional<Encoding> cacheEncoding = Optional.empty();
 
   @Option(
+      names = "--no-repack",
+      description =
+          "Use weights where they are mapped: loads at once and takes no memory, runs slower.")
+  private boolean noRepack;
+
+  @Option(
       names = {"-v", "--verbose"},
       description = "Say on stderr what was chosen and why.")
   private boolean verbose;
@@ -100,6 +106,7 @@ final class ModelOptions {
     if (cacheEncoding.isPresent()) {
       options = options.withCacheEncoding(cacheEncoding.get());
     }
+    options = options.withRepack(!noRepack);
     return verbose ? options.withLog(context.err()::println) : options;
   }
 }

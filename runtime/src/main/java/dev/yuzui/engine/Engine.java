@@ -54,7 +54,7 @@ public final class Engine implements AutoCloseable {
       backend =
           unwind.add(
               provider.open(
-                  new BackendOptions(options.threads(), options.device(), options.log())));
+                  new BackendOptions(options.threads(), options.device(), options.repack(), options.log())));
       options.log().accept(backend.name() + ": " + backend.description());
       requireCacheEncoding();
       long total = checkpoint.byteSize();

@@ -20,6 +20,7 @@ import java.util.function.Consumer;
  * @param cacheEncoding one of {@link Encoding#caches}
  * @param maxSequences sequences that hold cache at the same time
  * @param pageTokens cache entries of a page
+ * @param repack whether a backend may copy weights into an order that suits the processor
  * @param log what was chosen and why, a line each
  */
 public record RuntimeOptions(
@@ -33,6 +34,7 @@ public record RuntimeOptions(
     Encoding cacheEncoding,
     int maxSequences,
     int pageTokens,
+    boolean repack,
     Consumer<String> log) {
 
   public static final int DEFAULT_CONTEXT = 4096;
@@ -49,6 +51,7 @@ public record RuntimeOptions(
         Encoding.F16,
         1,
         64,
+        true,
         line -> {});
   }
 
@@ -64,6 +67,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        repack,
         log);
   }
 
@@ -79,6 +83,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        repack,
         log);
   }
 
@@ -94,6 +99,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        repack,
         log);
   }
 
@@ -109,6 +115,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        repack,
         log);
   }
 
@@ -124,6 +131,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        repack,
         log);
   }
 
@@ -139,6 +147,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        repack,
         log);
   }
 
@@ -154,6 +163,7 @@ public record RuntimeOptions(
         encoding,
         maxSequences,
         pageTokens,
+        repack,
         log);
   }
 
@@ -169,6 +179,7 @@ public record RuntimeOptions(
         cacheEncoding,
         count,
         pageTokens,
+        repack,
         log);
   }
 
@@ -184,6 +195,22 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         tokens,
+        repack,
+        log);
+  }
+
+  public RuntimeOptions withRepack(boolean allowed) {
+    return new RuntimeOptions(
+        model,
+        backend,
+        device,
+        threads,
+        contextLength,
+        batchTokens,
+        cacheEncoding,
+        maxSequences,
+        pageTokens,
+        allowed,
         log);
   }
 
@@ -199,6 +226,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        repack,
         sink);
   }
 }

@@ -25,6 +25,11 @@ public interface Backend extends AutoCloseable {
    */
   Tensor upload(HostTensor weight);
 
+  /** {@link #upload} of a weight of which only single rows are wanted ({@link Ops#embed}). */
+  default Tensor uploadTable(HostTensor table) {
+    return upload(table);
+  }
+
   /** {@link #upload} for each expert of a projection. */
   default ExpertWeights uploadExperts(String name, List<HostTensor> experts) {
     return new ExpertWeights(name, experts.stream().map(this::upload).toList());

@@ -25,8 +25,7 @@ public final class CpuProvider implements BackendProvider {
 
   @Override
   public Probe probe() {
-    return new Probe.Usable(
-        processor() + ", " + KernelChoice.vectorWidth(), kibibytes("MemAvailable") << 10);
+    return new Probe.Usable(processor() + ", " + kernels(), kibibytes("MemAvailable") << 10);
   }
 
   /** They are multiplied where the file is mapped. */
@@ -42,7 +41,15 @@ public final class CpuProvider implements BackendProvider {
         options.threads() > 0
             ? options.threads()
             : physicalCores().orElse(Runtime.getRuntime().availableProcessors());
-    return new CpuBackend(KernelChoice.choose(options.log()), threads, processor());
+    return new CpuBackend(
+        KernelChoice.choose(options.repack(), options.log()), threads, processor());
+  }
+
+  /** What runs, and why nothing faster does. */
+  private static String kernels() {
+    StringBuilder why = new StringBuilder();
+    NativeKernels.find(because -> why.append(" (no native ones: ").append(because).append(')'));
+    return KernelChoice.choose(true, _ -> {}).description() + why;
   }
 
   private static String processor() {

@@ -22,7 +22,7 @@ final class CpuQueue implements DeviceQueue {
   private Optional<List<Op>> recording = Optional.empty();
   private boolean closed;
 
-  CpuQueue(String name, int threads, CpuKernels kernels, Consumer<CpuQueue> onClose) {
+  CpuQueue(String name, int threads, KernelChoice kernels, Consumer<CpuQueue> onClose) {
     this.team = new Team(name, threads);
     this.ops = new CpuOps(this, kernels, new CpuScratch(arena), team.size());
     this.onClose = onClose;
