@@ -91,9 +91,10 @@ FN void pairs_fp8(const uint8_t* p, Pairs* x, Pairs* y) {
   *x = (Pairs){{e4m3(a, 0), e4m3(b, 0)}, {e4m3(a, 1), e4m3(b, 1)}};
   *y = (Pairs){{e4m3(a, 2), e4m3(b, 2)}, {e4m3(a, 3), e4m3(b, 3)}};
 }
-FN Floats pairs_dot(Floats sum, Pairs w, const uint8_t* x, int64_t col) {
+FN void pairs_dot(Floats* sum, Pairs w, const uint8_t* x, int64_t col) {
   const float* f = (const float*)x + col;
-  return floats_fma(w.odd, floats_set(f[1]), floats_fma(w.even, floats_set(f[0]), sum));
+  sum[0] = floats_fma(w.even, floats_set(f[0]), sum[0]);
+  sum[1] = floats_fma(w.odd, floats_set(f[1]), sum[1]);
 }
 
 #include "kernels.inc"
@@ -101,10 +102,18 @@ FN Floats pairs_dot(Floats sum, Pairs w, const uint8_t* x, int64_t col) {
 static void pairs(const float* x, int64_t cols, uint8_t* prepared) { memcpy(prepared, x, (size_t)cols * 4); }
 
 static float quantize(const float* x, int count, int8_t* q) {
-  float most = 0;
-  for (int i = 0; i < count; i++) most = __builtin_fmaxf(most, __builtin_fabsf(x[i]));
-  const float scale = most > 0 ? 127 / most : 0;
-  for (int i = 0; i < count; i++) q[i] = (int8_t)__builtin_lrintf(x[i] * scale);
+  const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
+  __m256 top = _mm256_setzero_ps();
+  for (int i = 0; i < count; i += 8) top = _mm256_max_ps(top, _mm256_and_ps(_mm256_loadu_ps(x + i), magnitude));
+  float tops[8], most = 0;
+  _mm256_storeu_ps(tops, top);
+  for (int i = 0; i < 8; i++) most = tops[i] > most ? tops[i] : most;
+  const __m256 scale = _mm256_set1_ps(most > 0 ? 127 / most : 0);
+  for (int i = 0; i < count; i += 8) {
+    const __m256i v = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + i), scale));
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    _mm_storel_epi64((__m128i*)(q + i), _mm_packs_epi16(words, words));
+  }
   return most / 127;
 }
 #endif

@@ -69,9 +69,9 @@ FN void pairs_fp8(const uint8_t* p, Pairs* a, Pairs* b) {
   *b = _mm512_castps_si512(_mm512_shuffle_ps(first, second, 0xdd));
 }
 /* x: of each two columns, two high parts, then two low parts. */
-FN Floats pairs_dot(Floats sum, Pairs w, const uint8_t* x, int64_t col) {
-  sum = _mm512_dpbf16_ps(sum, (__m512bh)w, (__m512bh)_mm512_set1_epi32(word(x + 4 * col)));
-  return _mm512_dpbf16_ps(sum, (__m512bh)w, (__m512bh)_mm512_set1_epi32(word(x + 4 * col + 4)));
+FN void pairs_dot(Floats* sum, Pairs w, const uint8_t* x, int64_t col) {
+  sum[0] = _mm512_dpbf16_ps(sum[0], (__m512bh)w, (__m512bh)_mm512_set1_epi32(word(x + 4 * col)));
+  sum[1] = _mm512_dpbf16_ps(sum[1], (__m512bh)w, (__m512bh)_mm512_set1_epi32(word(x + 4 * col + 4)));
 }
 
 #include "kernels.inc"
@@ -85,7 +85,18 @@ static uint16_t bf16_of(float v) {
 
 static void pairs(const float* x, int64_t cols, uint8_t* prepared) {
   uint16_t* to = (uint16_t*)prepared;
-  for (int64_t c = 0; c < cols; c++) {
+  int64_t c = 0;
+  for (; c + 16 <= cols; c += 16) {
+    const __m512 v = _mm512_loadu_ps(x + c);
+    const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(v));
+    const __m512 rest = _mm512_sub_ps(v, _mm512_castsi512_ps(_mm512_slli_epi32(high, 16)));
+    const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(rest));
+    /* two columns a quadword: both high parts, then both low parts */
+    const __m512i order = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 4, 5, -1, -1, -1, -1, 8, 9, 12, 13, -1, -1, -1, -1));
+    const __m512i two = _mm512_or_si512(_mm512_shuffle_epi8(high, order), _mm512_slli_epi64(_mm512_shuffle_epi8(low, order), 32));
+    _mm512_storeu_si512(to + 2 * c, two);
+  }
+  for (; c < cols; c++) {
     const uint16_t high = bf16_of(x[c]);
     const uint32_t u = (uint32_t)high << 16;
     float f;
@@ -97,16 +108,12 @@ static void pairs(const float* x, int64_t cols, uint8_t* prepared) {
 
 static float quantize(const float* x, int count, int8_t* q) {
   __m512 most = _mm512_setzero_ps();
-  for (int i = 0; i < count; i += 16) {
-    const __mmask16 there = count - i >= 16 ? 0xffff : (__mmask16)((1u << (count - i)) - 1);
-    most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_maskz_loadu_ps(there, x + i)));
-  }
+  for (int i = 0; i < count; i += 16) most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_loadu_ps(x + i)));
   const float top = _mm512_reduce_max_ps(most);
   const __m512 scale = _mm512_set1_ps(top > 0 ? 127 / top : 0);
   for (int i = 0; i < count; i += 16) {
-    const __mmask16 there = count - i >= 16 ? 0xffff : (__mmask16)((1u << (count - i)) - 1);
-    const __m512i v = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_maskz_loadu_ps(there, x + i), scale));
-    _mm_mask_storeu_epi8(q + i, there, _mm512_cvtsepi32_epi8(v));
+    const __m512i v = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + i), scale));
+    _mm_storeu_si128((__m128i*)(q + i), _mm512_cvtsepi32_epi8(v));
   }
   return top / 127;
 }

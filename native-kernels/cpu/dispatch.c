@@ -45,8 +45,8 @@ static int64_t padded(int64_t cols) { return (cols + YZ_BLOCK - 1) / YZ_BLOCK * 
 
 int64_t yz_prepared_bytes(int type, int64_t cols) {
   const int64_t k = padded(cols);
-  /* numbers: four bytes each; else codes, a scale for 256, a sum for 32 and one for 16 */
-  return type >= YZ_BF16 ? 4 * k : k + 4 * (k / YZ_BLOCK) + 4 * (k / 32) + 4 * (k / 16);
+  /* numbers: four bytes each; else codes, a scale and a sum for 32, and a sum for 16 */
+  return type >= YZ_BF16 ? 4 * k : k + 4 * (k / YZ_GROUP) + 4 * (k / YZ_GROUP) + 4 * (k / 16);
 }
 
 void yz_prepare(int type, const float* x, int64_t cols, uint8_t* prepared) {
@@ -71,13 +71,15 @@ void yz_prepare(int type, const float* x, int64_t cols, uint8_t* prepared) {
   }
   int8_t* q = (int8_t*)prepared;
   float* d = (float*)(prepared + k);
-  float* sum32 = d + k / YZ_BLOCK;
-  int32_t* sum16 = (int32_t*)(sum32 + k / 32);
-  for (int64_t b = 0; b < k / YZ_BLOCK; b++) {
-    const int count = cols - b * YZ_BLOCK < YZ_BLOCK ? (int)(cols - b * YZ_BLOCK) : YZ_BLOCK;
-    d[b] = kernels->quantize(x + b * YZ_BLOCK, count, q + b * YZ_BLOCK);
-    memset(q + b * YZ_BLOCK + count, 0, (size_t)(YZ_BLOCK - count));
+  float* sum32 = d + k / YZ_GROUP;
+  int32_t* sum16 = (int32_t*)(sum32 + k / YZ_GROUP);
+  /* columns that share a scale are the weights' blocks: whole ones, as many as there are */
+  const int64_t block = type >= YZ_Q4_K ? YZ_BLOCK : YZ_GROUP;
+  for (int64_t c = 0; c < cols; c += block) {
+    const float scale = kernels->quantize(x + c, (int)block, q + c);
+    for (int64_t g = c / YZ_GROUP; g < (c + block) / YZ_GROUP; g++) d[g] = scale;
   }
+  memset(q + cols, 0, (size_t)(k - cols));
   for (int64_t i = 0; i < k / 16; i++) {
     int32_t sum = 0;
     for (int j = 0; j < 16; j++) sum += q[16 * i + j];

@@ -16,7 +16,7 @@ typedef struct {
   Product product[YZ_TYPES];
   /* Columns of x for BF16 and FP8 weights, eight bytes for two. */
   void (*pairs)(const float* x, int64_t cols, uint8_t* prepared);
-  /* 256 columns, or fewer: codes and their scale. */
+  /* 32 or 256 columns: codes and their scale. */
   float (*quantize)(const float* x, int count, int8_t* q);
 } Kernels;
 

@@ -24,12 +24,14 @@ int64_t yz_packed_bytes(int type, int64_t rows, int64_t cols) {
   return (rows + YZ_ROWS - 1) / YZ_ROWS * ((cols + l->columns - 1) / l->columns) * l->tile;
 }
 
-/* Vectors of 64 bytes from `words` words of each of 16 rows. */
-static void interleave(uint8_t* to, const uint8_t* const* rows, int64_t at, int words) {
+/* Vectors of 64 bytes, `step` bytes apart, from `words` words of each of 16 rows. */
+static void spread(uint8_t* to, int step, const uint8_t* const* rows, int64_t at, int words) {
   for (int i = 0; i < words; i++) {
-    for (int r = 0; r < YZ_ROWS; r++) memcpy(to + 64 * i + 4 * r, rows[r] + at + 4 * i, 4);
+    for (int r = 0; r < YZ_ROWS; r++) memcpy(to + step * i + 4 * r, rows[r] + at + 4 * i, 4);
   }
 }
+
+static void interleave(uint8_t* to, const uint8_t* const* rows, int64_t at, int words) { spread(to, 64, rows, at, words); }
 
 static void halves(uint8_t* to, const uint8_t* const* rows, int64_t at) {
   for (int r = 0; r < YZ_ROWS; r++) memcpy(to + 2 * r, rows[r] + at, 2);
@@ -75,22 +77,25 @@ static void tile(int type, const uint8_t* const* rows, uint8_t* to) {
       halves(to, rows, 0);
       halves(to + 32, rows, 2);
       six_bit(to + 64, to + 192, rows);
-      interleave(to + 320, rows, 16, 32);
+      for (int p = 0; p < 4; p++) spread(to + 320 + 64 * p, 256, rows, 16 + 32 * p, 8);
       break;
     case YZ_Q5_K:
       halves(to, rows, 0);
       halves(to + 32, rows, 2);
       six_bit(to + 64, to + 192, rows);
-      interleave(to + 320, rows, 16, 8);
-      interleave(to + 832, rows, 48, 32);
+      spread(to + 320, 320, rows, 16, 8);
+      for (int p = 0; p < 4; p++) spread(to + 384 + 64 * p, 320, rows, 48 + 32 * p, 8);
       break;
     case YZ_Q6_K:
       halves(to, rows, 208);
       for (int r = 0; r < YZ_ROWS; r++) {
         for (int j = 0; j < 16; j++) to[32 + 16 * j + r] = rows[r][192 + j];
       }
-      interleave(to + 288, rows, 0, 32);
-      interleave(to + 288 + 2048, rows, 128, 16);
+      for (int n = 0; n < 2; n++) {
+        spread(to + 320 + 1536 * n, 192, rows, 128 + 32 * n, 8);
+        spread(to + 384 + 1536 * n, 192, rows, 64 * n, 8);
+        spread(to + 448 + 1536 * n, 192, rows, 64 * n + 32, 8);
+      }
       break;
     case YZ_IQ4_XS:
       halves(to, rows, 0);

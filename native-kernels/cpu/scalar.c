@@ -66,9 +66,10 @@ FN void pairs_fp8(const uint8_t* p, Pairs* a, Pairs* b) {
     b->odd.v[i] = yz_e4m3[p[4 * i + 3]];
   }
 }
-FN Floats pairs_dot(Floats sum, Pairs w, const uint8_t* x, int64_t col) {
+FN void pairs_dot(Floats* sum, Pairs w, const uint8_t* x, int64_t col) {
   const float* f = (const float*)x + col;
-  return floats_fma(w.odd, floats_set(f[1]), floats_fma(w.even, floats_set(f[0]), sum));
+  sum[0] = floats_fma(w.even, floats_set(f[0]), sum[0]);
+  sum[1] = floats_fma(w.odd, floats_set(f[1]), sum[1]);
 }
 
 #include "kernels.inc"

@@ -92,6 +92,10 @@ final class ModelOptions {
       options = options.withDevice(device.get());
     }
     if (threads.isPresent()) {
+      int cores = Runtime.getRuntime().availableProcessors();
+      if (threads.get() > cores) {
+        context.err().println("-t " + threads.get() + ": slower than -t " + cores + ", for there are " + cores + " processors");
+      }
       options = options.withThreads(threads.get());
     }
     if (contextSize.isPresent()) {

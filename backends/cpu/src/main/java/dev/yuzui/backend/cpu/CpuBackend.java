@@ -14,6 +14,8 @@ import java.lang.foreign.MemorySegment;
 import java.util.LinkedHashSet;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Consumer;
+import java.util.function.IntConsumer;
 import java.util.stream.Collectors;
 
 /**
@@ -27,6 +29,8 @@ final class CpuBackend implements Backend {
 
   private final KernelChoice kernels;
   private final Optional<Packer> packer;
+  private final Processors processors;
+  private final Consumer<String> log;
   private final int threads;
   private final String description;
   private final Set<HostBuffer> buffers = new LinkedHashSet<>();
@@ -34,11 +38,13 @@ final class CpuBackend implements Backend {
   private int opened;
   private boolean closed;
 
-  CpuBackend(KernelChoice kernels, int threads, String processor) {
+  CpuBackend(KernelChoice kernels, Processors processors, int threads, Consumer<String> log) {
     this.kernels = kernels;
+    this.processors = processors;
+    this.log = log;
     this.packer = kernels.strips().map(Packer::new);
     this.threads = threads;
-    this.description = processor + ", " + threads + " threads, " + kernels.description();
+    this.description = processors.name() + ", " + threads + " threads, " + kernels.description();
   }
 
   @Override
@@ -127,9 +133,26 @@ final class CpuBackend implements Backend {
   @Override
   public synchronized DeviceQueue openQueue() {
     requireOpen();
-    CpuQueue queue = new CpuQueue("yuzui-cpu-" + opened++, threads, kernels, this::forget);
+    CpuQueue queue = new CpuQueue("yuzui-cpu-" + opened, threads, pinning(), kernels, this::forget);
+    opened++;
     queues.add(queue);
     return queue;
+  }
+
+  /**
+   * Each worker of the first queue stays on a core of its own, if there are enough; the caller's
+   * thread is left to the system, which finds the core that remains.
+   */
+  private IntConsumer pinning() {
+    int[] order = processors.order();
+    if (opened > 0 || threads > order.length || kernels.strips().isEmpty()) {
+      return _ -> {};
+    }
+    return worker -> {
+      if (!kernels.strips().get().pin(order[worker])) {
+        log.accept("cpu: thread " + worker + " cannot be kept on processor " + order[worker]);
+      }
+    };
   }
 
   private synchronized void forget(CpuQueue queue) {

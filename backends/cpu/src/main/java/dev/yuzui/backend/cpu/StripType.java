@@ -5,14 +5,14 @@ import java.util.Optional;
 
 /** Formats that the native kernels take, in the order of {@code yz_type} in yuzui_cpu.h. */
 enum StripType {
-  Q4_0(Activations.EIGHT_BIT),
-  Q5_0(Activations.EIGHT_BIT),
-  Q8_0(Activations.EIGHT_BIT),
-  IQ4_NL(Activations.EIGHT_BIT),
-  Q4_K(Activations.EIGHT_BIT),
-  Q5_K(Activations.EIGHT_BIT),
-  Q6_K(Activations.EIGHT_BIT),
-  IQ4_XS(Activations.EIGHT_BIT),
+  Q4_0(Activations.BLOCKS_OF_32),
+  Q5_0(Activations.BLOCKS_OF_32),
+  Q8_0(Activations.BLOCKS_OF_32),
+  IQ4_NL(Activations.BLOCKS_OF_32),
+  Q4_K(Activations.BLOCKS_OF_256),
+  Q5_K(Activations.BLOCKS_OF_256),
+  Q6_K(Activations.BLOCKS_OF_256),
+  IQ4_XS(Activations.BLOCKS_OF_256),
   BF16(Activations.PAIRS),
   F16(Activations.FLOATS),
   FP8(Activations.PAIRS);
@@ -22,8 +22,9 @@ enum StripType {
 
   /** How activations are prepared: those of one form serve all types that share it. */
   enum Activations {
-    /** Codes, a scale for 256, and sums of codes. */
-    EIGHT_BIT,
+    /** Codes of eight bits with a scale for each 32. */
+    BLOCKS_OF_32,
+    BLOCKS_OF_256,
     /** Two BF16 parts, or F32 where there are no BF16 products. */
     PAIRS,
     FLOATS
