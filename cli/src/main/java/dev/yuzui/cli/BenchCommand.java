@@ -26,6 +26,7 @@ import picocli.CommandLine.TypeConversionException;
     footer = {"", "Example: yuzui bench --synthetic v3-4l --quant Q4_K_M -p 128 -n 32 -r 3 -o md"})
 final class BenchCommand implements Callable<Integer> {
   private static final long SEED = 1;
+  private static final int MAX_PARALLEL = 64;
 
   private final Context context;
 
@@ -83,6 +84,24 @@ final class BenchCommand implements Callable<Integer> {
       defaultValue = "0",
       description = "Tokens in the cache before the clock starts (default: ${DEFAULT-VALUE}).")
   private List<Integer> depths;
+
+  @Option(
+      names = "--assume-depth",
+      description =
+          "Do not read the tokens of -d: their cache entries are random numbers. Text means"
+              + " nothing then, times are the same.")
+  private boolean assumeDepth;
+
+  @Option(
+      names = "-npl",
+      paramLabel = "N",
+      split = ",",
+      converter = Ranges.Positive.class,
+      defaultValue = "1",
+      description =
+          "Sequences that make text together, up to 64; rates count the tokens of all"
+              + " (default: ${DEFAULT-VALUE}).")
+  private List<Integer> parallels;
 
   @Option(
       names = {"-r", "--repetitions"},
@@ -196,7 +215,7 @@ final class BenchCommand implements Callable<Integer> {
     record Synthetic(String preset, String quant) implements Source {
       @Override
       public Checkpoint open() {
-        return SyntheticCheckpoint.create(preset, quant, SEED);
+        return SyntheticCheckpoint.repeating(preset, quant, SEED);
       }
     }
   }
@@ -214,6 +233,9 @@ final class BenchCommand implements Callable<Integer> {
             Checkpoint checkpoint = source.open();
             RuntimeOptions options = options(checkpoint, backend, count, batch, tests);
             try (Engine engine = Loading.open(context, checkpoint, options)) {
+              if (assumeDepth) {
+                engine.fillCache();
+              }
               for (BenchTest test : tests) {
                 if (test.length() > engine.contextLength()) {
                   context
@@ -259,14 +281,29 @@ final class BenchCommand implements Callable<Integer> {
   private List<BenchTest> tests() {
     List<BenchTest> tests = new ArrayList<>();
     for (int depth : depths) {
-      prompts.stream().filter(n -> n > 0).forEach(n -> tests.add(new BenchTest(n, 0, depth)));
-      gens.stream().filter(n -> n > 0).forEach(n -> tests.add(new BenchTest(0, n, depth)));
-      pairs.forEach(pair -> tests.add(new BenchTest(pair.prompt(), pair.gen(), depth)));
+      prompts.stream().filter(n -> n > 0).forEach(n -> tests.add(test(n, 0, depth, 1)));
+      for (int parallel : parallels) {
+        gens.stream().filter(n -> n > 0).forEach(n -> tests.add(test(0, n, depth, parallel)));
+        pairs.forEach(pair -> tests.add(test(pair.prompt(), pair.gen(), depth, parallel)));
+      }
     }
     if (tests.isEmpty()) {
       throw UsageException.ofFlag("-p, -n, -pg", "at least one test", "none");
     }
     return tests;
+  }
+
+  private BenchTest test(int prompt, int gen, int depth, int parallel) {
+    return new BenchTest(prompt, gen, depth, assumeDepth, parallel);
+  }
+
+  private int sequences() {
+    int most = parallels.stream().max(Integer::compare).orElseThrow();
+    int limit = Math.min(MAX_PARALLEL, batches.stream().min(Integer::compare).orElseThrow());
+    if (most > limit) {
+      throw UsageException.ofFlag("-npl", "at most -b, and " + MAX_PARALLEL, "" + most);
+    }
+    return most;
   }
 
   private RuntimeOptions options(
@@ -280,6 +317,7 @@ final class BenchCommand implements Callable<Integer> {
             .withThreads(threadCount)
             .withBatchTokens(batch)
             .withCacheEncoding(cacheEncoding)
+            .withMaxSequences(sequences())
             .withContextLength(tests.stream().mapToInt(BenchTest::length).max().orElseThrow());
     if (backend.isPresent()) {
       options = options.withBackend(backend.get());

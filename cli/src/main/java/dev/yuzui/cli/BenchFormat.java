@@ -44,7 +44,7 @@ enum BenchFormat {
       out.println("build: " + YuzuiCommand.Version.number());
       out.println(
           "Not timed: loading, tokenising, sampling, warm-up, and reading the tokens of @ d. Decoding"
-              + " includes reading back the logits.");
+              + " includes picking the best token and reading it back.");
     }
   },
 

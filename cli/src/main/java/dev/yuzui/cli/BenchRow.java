@@ -8,9 +8,14 @@ import java.util.List;
  *
  * @param build version of this program
  * @param nDepth tokens in the cache before the clock starts
+ * @param depthAssumed those were not read: their entries are random numbers
+ * @param nParallel sequences that make text together; rates count the tokens of all
  * @param modelSize bytes of all tensors
  * @param avgTs tokens per second, mean over the repetitions
  * @param stddevTs sample standard deviation of that
+ * @param promptFlop operations that reading the prompt takes at least, 0 without a prompt
+ * @param bytesPerStep what a step that makes a token for each sequence reads at least, zeros if no
+ *     text is made
  */
 record BenchRow(
     String build,
@@ -27,21 +32,42 @@ record BenchRow(
     int nPrompt,
     int nGen,
     int nDepth,
+    boolean depthAssumed,
+    int nParallel,
     String testTime,
     double avgNs,
     double stddevNs,
     double avgTs,
     double stddevTs,
     List<Long> samplesNs,
-    List<Double> samplesTs) {
+    List<Double> samplesTs,
+    double promptFlop,
+    BytesPerStep bytesPerStep) {
 
-  /** {@code pp512}, {@code tg128 @ d4096}, {@code pp512+tg128}. */
+  /**
+   * @param experts of the routed experts that the step's tokens went to
+   * @param cache entries that attention looks at, half way through the test
+   * @param expertsTouched of a layer with experts, the mean over layers and counted steps
+   */
+  record BytesPerStep(
+      long dense,
+      long shared,
+      long experts,
+      long head,
+      long cache,
+      long total,
+      double expertsTouched) {
+    static final BytesPerStep NONE = new BytesPerStep(0, 0, 0, 0, 0, 0, 0);
+  }
+
+  /** {@code pp512}, {@code tg128 x8 @ d4096}, {@code pp512+tg128}. */
   String test() {
     String prompt = nPrompt > 0 ? "pp" + nPrompt : "";
     String gen = nGen > 0 ? "tg" + nGen : "";
     return prompt
         + (prompt.isEmpty() || gen.isEmpty() ? "" : "+")
         + gen
+        + (nParallel > 1 ? " x" + nParallel : "")
         + (nDepth > 0 ? " @ d" + nDepth : "");
   }
 

@@ -4,7 +4,9 @@ import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.Session;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoint.StoredTensor;
+import dev.yuzui.weights.DeepseekConfig;
 import dev.yuzui.weights.Parameters;
+import dev.yuzui.weights.WeightBytes;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
@@ -16,11 +18,17 @@ import java.util.stream.Collectors;
 
 /**
  * What is timed: reading {@code prompt} random tokens, then making {@code gen}, with {@code depth}
- * tokens in the cache before the clock starts.
+ * tokens in the cache before the clock starts; in {@code parallel} sequences, which read one after
+ * another and make text together.
+ *
+ * @param assumeDepth the tokens of the depth are not read, their entries are random numbers
  */
-record BenchTest(int prompt, int gen, int depth) {
+record BenchTest(int prompt, int gen, int depth, boolean assumeDepth, int parallel) {
   /** Enough steps for the JVM to compile what a longer test runs. */
   private static final int WARM_UP_TOKENS = 32;
+
+  /** Steps whose experts are counted. */
+  private static final int COUNTED_STEPS = 4;
 
   int length() {
     return depth + prompt + gen;
@@ -30,16 +38,32 @@ record BenchTest(int prompt, int gen, int depth) {
     String started = Instant.now().truncatedTo(ChronoUnit.SECONDS).toString();
     List<Long> nanos = new ArrayList<>();
     List<Double> rates = new ArrayList<>();
-    try (Session session = engine.newSession()) {
+    BenchRow.BytesPerStep bytes = BenchRow.BytesPerStep.NONE;
+    List<Session> sessions = new ArrayList<>();
+    try {
       SplittableRandom random = new SplittableRandom(1);
+      for (int i = 0; i < parallel; i++) {
+        Session session = engine.newSession();
+        sessions.add(session);
+        if (assumeDepth) {
+          session.assume(depth);
+        } else {
+          session.prefill(tokens(random, engine, depth));
+        }
+      }
       if (warmUp) {
-        run(engine, session, random, Math.min(gen, WARM_UP_TOKENS));
+        run(engine, sessions, random, Math.min(gen, WARM_UP_TOKENS));
       }
       for (int i = 0; i < repetitions; i++) {
-        long took = run(engine, session, random, gen);
+        long took = run(engine, sessions, random, gen);
         nanos.add(took);
-        rates.add((prompt + gen) * 1e9 / took);
+        rates.add((double) parallel * (prompt + gen) * 1e9 / took);
       }
+      if (gen > 0) {
+        bytes = bytesPerStep(engine, expertsTouched(engine, sessions, random));
+      }
+    } finally {
+      sessions.forEach(Session::close);
     }
     Checkpoint checkpoint = engine.checkpoint();
     return new BenchRow(
@@ -57,36 +81,76 @@ record BenchTest(int prompt, int gen, int depth) {
         prompt,
         gen,
         depth,
+        assumeDepth && depth > 0,
+        parallel,
         started,
         BenchRow.mean(nanos),
         BenchRow.stddev(nanos),
         BenchRow.mean(rates),
         BenchRow.stddev(rates),
         nanos,
-        rates);
+        rates,
+        promptFlop(engine.config()),
+        bytes);
   }
 
-  /** Nanoseconds of the prompt and {@code steps} made tokens. */
-  private long run(Engine engine, Session session, SplittableRandom random, int steps) {
-    int vocab = engine.config().vocabSize();
-    session.clear();
-    if (depth > 0) {
-      session.prefill(tokens(random, vocab, depth));
-    }
-    int[] read = tokens(random, vocab, prompt);
-    int token = random.nextInt(vocab);
+  /** Nanoseconds of the prompts and {@code steps} made tokens of each sequence. */
+  private long run(Engine engine, List<Session> sessions, SplittableRandom random, int steps) {
+    sessions.forEach(session -> session.truncate(depth));
+    int[] read = tokens(random, engine, prompt);
+    int[] token = tokens(random, engine, parallel);
     long start = System.nanoTime();
     if (prompt > 0) {
-      session.prefill(read);
+      sessions.forEach(session -> session.prefill(read));
     }
     for (int i = 0; i < steps; i++) {
-      token = session.decodeStep(token);
+      token = engine.decodeTogether(sessions, token);
     }
     return System.nanoTime() - start;
   }
 
-  private static int[] tokens(SplittableRandom random, int vocab, int n) {
-    return random.ints(n, 0, vocab).toArray();
+  /** Experts of a layer that a step's tokens went to, the mean over layers and a few steps. */
+  private double expertsTouched(Engine engine, List<Session> sessions, SplittableRandom random) {
+    int steps = Math.min(gen, COUNTED_STEPS);
+    sessions.forEach(session -> session.truncate(depth + prompt));
+    List<Integer> counts = new ArrayList<>();
+    for (int i = 0; i < steps; i++) {
+      counts.addAll(engine.countExperts(sessions, tokens(random, engine, parallel)));
+    }
+    return BenchRow.mean(counts);
+  }
+
+  private BenchRow.BytesPerStep bytesPerStep(Engine engine, double expertsTouched) {
+    DeepseekConfig c = engine.config();
+    WeightBytes weights = WeightBytes.of(engine.checkpoint());
+    long experts =
+        c.gate().experts() == 0
+            ? 0
+            : Math.round(weights.routed() * expertsTouched / c.gate().experts());
+    long entry = engine.options().cacheEncoding().byteSize(1, c.cacheEntry());
+    long cache = parallel * (depth + prompt + (gen + 1L) / 2) * entry * c.layers();
+    long dense = weights.dense() + parallel * weights.embeddingRow();
+    return new BenchRow.BytesPerStep(
+        dense,
+        weights.shared(),
+        experts,
+        weights.head(),
+        cache,
+        dense + weights.shared() + experts + weights.head() + cache,
+        expertsTouched);
+  }
+
+  /** Products with the weights of active parameters, and scores and sums of expanded attention. */
+  private double promptFlop(DeepseekConfig c) {
+    long tables = 2L * c.vocabSize() * c.hiddenSize();
+    double weights = Parameters.of(c).active() - tables;
+    double pairs = (double) prompt * depth + prompt * (prompt + 1.0) / 2;
+    double pair = (double) c.heads() * (c.nopeHeadDim() + c.ropeHeadDim() + c.valueHeadDim());
+    return 2 * parallel * (prompt * weights + c.layers() * pairs * pair);
+  }
+
+  private static int[] tokens(SplittableRandom random, Engine engine, int n) {
+    return random.ints(n, 0, engine.config().vocabSize()).toArray();
   }
 
   /** The type that most of the bytes are in. */

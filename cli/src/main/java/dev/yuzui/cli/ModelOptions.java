@@ -54,7 +54,8 @@ final class ModelOptions {
       names = {"-b", "--batch-size"},
       paramLabel = "N",
       converter = Ranges.Positive.class,
-      description = "Prompt tokens read in one step (default: 512).")
+      description =
+          "Prompt tokens read in one step (default: what suits the backend, 512 on the CPU).")
   private Optional<Integer> batchSize = Optional.empty();
 
   @Option(
@@ -94,7 +95,16 @@ final class ModelOptions {
     if (threads.isPresent()) {
       int cores = Runtime.getRuntime().availableProcessors();
       if (threads.get() > cores) {
-        context.err().println("-t " + threads.get() + ": slower than -t " + cores + ", for there are " + cores + " processors");
+        context
+            .err()
+            .println(
+                "-t "
+                    + threads.get()
+                    + ": slower than -t "
+                    + cores
+                    + ", for there are "
+                    + cores
+                    + " processors");
       }
       options = options.withThreads(threads.get());
     }

@@ -82,6 +82,54 @@ class BenchCommandTest {
   }
 
   @Test
+  void sequencesDecodeTogetherAtADepthThatNobodyReads() {
+    JsonNode json =
+        bench(
+                "-o",
+                "json",
+                "-p",
+                "0",
+                "-n",
+                "4",
+                "-d",
+                "100",
+                "-npl",
+                "1,3",
+                "-r",
+                "1",
+                "--assume-depth")
+            .json();
+    assertEquals(List.of(1, 3), json.valueStream().map(r -> r.get("n_parallel").asInt()).toList());
+    JsonNode one = json.get(0).get("bytes_per_step");
+    JsonNode three = json.get(1).get("bytes_per_step");
+    assertTrue(json.get(0).get("depth_assumed").asBoolean());
+    assertEquals(3 * one.get("cache").asLong(), three.get("cache").asLong());
+    assertEquals(one.get("head"), three.get("head"));
+    double touched = one.get("experts_touched").asDouble();
+    assertTrue(touched > 0 && touched == Math.rint(touched), one + ": one token, K experts");
+    double more = three.get("experts_touched").asDouble();
+    assertTrue(more >= touched && more <= 3 * touched, three.toString());
+    for (JsonNode bytes : List.of(one, three)) {
+      long sum = 0;
+      for (String part : List.of("dense", "shared", "experts", "head", "cache")) {
+        sum += bytes.get(part).asLong();
+      }
+      assertEquals(sum, bytes.get("total").asLong());
+    }
+    double ns = json.at("/1/samples_ns/0").asDouble();
+    assertEquals(3 * 4 * 1e9 / ns, json.at("/1/avg_ts").asDouble(), 1e-6 * 1e9 / ns);
+    String table = bench("-p", "0", "-n", "2", "-npl", "2", "-r", "1").out();
+    assertTrue(table.contains("| tg2 x2 |"), table);
+  }
+
+  @Test
+  void moreSequencesThanAStepHoldsAreRefused() {
+    CommandRun run = yuzui("bench", "-m", GGUF, "-npl", "65");
+    assertEquals(ExitCode.USAGE, run.exitCode());
+    assertTrue(run.err().contains("-npl"), run.err());
+  }
+
+  @Test
   void theDeviationIsThatOfASample() {
     assertEquals(2, BenchRow.mean(List.of(1, 2, 3)));
     assertEquals(1, BenchRow.stddev(List.of(1, 2, 3)));

@@ -18,14 +18,15 @@ class DevicesCommandTest {
       assertEquals(usable, backend.has("device") && backend.has("free_bytes"), backend.toString());
       assertEquals(!usable, backend.has("because") && backend.has("fix"), backend.toString());
     }
-    assertEquals("cpu", json.get(0).get("backend").asText());
-    assertTrue(json.get(0).get("usable").asBoolean());
+    assertTrue(
+        json.valueStream()
+            .anyMatch(b -> b.get("backend").asText().equals("cpu") && b.get("usable").asBoolean()));
   }
 
   @Test
   void peopleGetALineEach() {
     CommandRun run = yuzui("devices");
-    assertTrue(run.lines().getFirst().matches("cpu +.*, .* free"), run.out());
+    assertTrue(run.lines().stream().anyMatch(l -> l.matches("cpu +.*, .* free")), run.out());
     assertEquals(yuzui("devices", "--json").json().size(), run.lines().size());
   }
 }

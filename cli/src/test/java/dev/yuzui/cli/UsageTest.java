@@ -107,4 +107,12 @@ class UsageTest {
     assertEquals(ExitCode.USAGE, run.exitCode());
     assertTrue(run.err().contains("cpu, reference, small, found 'abacus'"), run.err());
   }
+
+  @Test
+  void aDeviceThatIsNotThereIsTheUsersMistake() {
+    CommandRun run =
+        CommandRun.yuzui("generate", "--backend", "cpu", "--device", "cpu:3", "-p", "a", "-n", "1");
+    assertEquals(ExitCode.USAGE, run.exitCode());
+    assertTrue(run.err().contains("--device: backend cpu has the one device cpu:0"), run.err());
+  }
 }

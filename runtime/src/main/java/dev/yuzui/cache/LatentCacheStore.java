@@ -4,12 +4,14 @@ import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.DeviceBuffer;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.Quantizer;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
+import java.util.SplittableRandom;
 
 /**
  * Device memory for the latent caches of all layers, and the sequences that share it. A page holds
@@ -123,6 +125,24 @@ public final class LatentCacheStore implements AutoCloseable {
         backend.read(source, bytes);
         backend.write(all.slice("page", (long) to * pageTokens, entries), bytes);
       }
+    }
+  }
+
+  /**
+   * Gives every entry random numbers of the size that normalised latents have, for measurements
+   * that do not read what they look at.
+   */
+  public void fill() {
+    Tensor first = layers.getFirst().entries();
+    SplittableRandom random = new SplittableRandom(1);
+    float[] values = new float[Math.toIntExact(Math.min(first.rows(), 4096) * first.cols())];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) random.nextGaussian();
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment pattern = arena.allocate(first.encoding().byteSize(1, values.length), 64);
+      Quantizer.encode(first.encoding(), values, 0, values.length, pattern, 0);
+      layers.forEach(layer -> backend.fill(layer.entries(), pattern));
     }
   }
 

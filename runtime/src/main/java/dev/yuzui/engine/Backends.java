@@ -1,10 +1,14 @@
 package dev.yuzui.engine;
 
+import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import java.util.ServiceLoader;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 
 /** The backends on the class path. */
@@ -53,6 +57,30 @@ public final class Backends {
             () ->
                 new BackendException(
                     "no usable backend among " + names(), "see `yuzui devices` for the reasons"));
+  }
+
+  /**
+   * @throws EngineException if the backend has no such device
+   */
+  static BackendProvider.Probe probe(BackendProvider provider, Optional<String> device) {
+    return named(() -> provider.probe(device));
+  }
+
+  /**
+   * @throws EngineException if the backend has no such device
+   * @throws BackendException if it cannot be opened
+   */
+  static Backend open(BackendProvider provider, BackendOptions options) {
+    return named(() -> provider.open(options));
+  }
+
+  /** A device's name is the user's: a wrong one is no mistake of ours. */
+  private static <T> T named(Supplier<T> use) {
+    try {
+      return use.get();
+    } catch (IllegalArgumentException e) {
+      throw new EngineException(e.getMessage());
+    }
   }
 
   private static String names() {

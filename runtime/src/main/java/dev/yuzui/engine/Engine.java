@@ -14,6 +14,7 @@ import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoint.VocabularySource;
 import dev.yuzui.weights.Checkpoints;
 import dev.yuzui.weights.DeepseekConfig;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -53,8 +54,10 @@ public final class Engine implements AutoCloseable {
     try {
       backend =
           unwind.add(
-              provider.open(
-                  new BackendOptions(options.threads(), options.device(), options.repack(), options.log())));
+              Backends.open(
+                  provider,
+                  new BackendOptions(
+                      options.threads(), options.device(), options.repack(), options.log())));
       options.log().accept(backend.name() + ": " + backend.description());
       requireCacheEncoding();
       long total = checkpoint.byteSize();
@@ -77,7 +80,7 @@ public final class Engine implements AutoCloseable {
                   options.pageTokens(),
                   contextLength,
                   options.maxSequences()));
-      int batch = Math.min(options.batchTokens(), backend.capabilities().maxTokens());
+      int batch = Math.min(options.batchTokens(provider), backend.capabilities().maxTokens());
       runner = unwind.add(new StepRunner(backend, loaded.model(), cache, batch));
     } catch (Throwable e) {
       unwind.close();
@@ -208,6 +211,54 @@ public final class Engine implements AutoCloseable {
   /** A session of its own sequence; at most {@code maxSequences} are open at a time. */
   public Session newSession() {
     return new Session(this, cache.openSequence());
+  }
+
+  /**
+   * Appends one token to each session, all in one step, and gives their greedy successors.
+   *
+   * @param tokens one for each session; at most {@value StepRunner#MAX_OUTPUTS} and {@code
+   *     batchTokens}
+   */
+  public int[] decodeTogether(List<Session> sessions, int[] tokens) {
+    runner.run(chunks(sessions, tokens), 1);
+    hold(sessions, tokens);
+    return runner.greedy();
+  }
+
+  /**
+   * As {@link #decodeTogether}, slowly, to count.
+   *
+   * @return how many experts the step's rows went to, for each layer that has experts
+   */
+  public List<Integer> countExperts(List<Session> sessions, int[] tokens) {
+    List<Integer> counts = runner.countExperts(chunks(sessions, tokens));
+    hold(sessions, tokens);
+    return counts;
+  }
+
+  private List<Chunk> chunks(List<Session> sessions, int[] tokens) {
+    if (tokens.length != sessions.size()) {
+      throw new IllegalArgumentException(
+          tokens.length + " tokens for " + sessions.size() + " sessions");
+    }
+    List<Chunk> chunks = new ArrayList<>();
+    for (int i = 0; i < tokens.length; i++) {
+      Session session = sessions.get(i);
+      requireRoom(session.length(), 1);
+      chunks.add(new Chunk(session.sequence(), new int[] {tokens[i]}, Outputs.LAST));
+    }
+    return chunks;
+  }
+
+  private static void hold(List<Session> sessions, int[] tokens) {
+    for (int i = 0; i < tokens.length; i++) {
+      sessions.get(i).hold(sessions.get(i).length() - 1, new int[] {tokens[i]});
+    }
+  }
+
+  /** Gives every entry of the cache random numbers, for {@link Session#assume}. */
+  public void fillCache() {
+    cache.fill();
   }
 
   void requireRoom(int held, int more) {

@@ -54,7 +54,7 @@ public record MemoryPlan(
     DeepseekConfig c = checkpoint.config();
     Demand demand = Demand.of(checkpoint, provider, options);
     long available =
-        switch (provider.probe(options.device())) {
+        switch (Backends.probe(provider, options.device())) {
           case Probe.Usable(_, long bytes) -> bytes;
           case Probe.Unusable(String because, String fix) ->
               throw new BackendException(
@@ -123,7 +123,7 @@ public record MemoryPlan(
           weights,
           options.repack() ? weights - weights(checkpoint, provider, false) : 0,
           mapped ? checkpoint.byteSize() : 0,
-          step(c, options.batchTokens()) + (mapped ? checkpoint.derivedBytes() : 0),
+          step(c, options.batchTokens(provider)) + (mapped ? checkpoint.derivedBytes() : 0),
           LatentCacheStore.bytesPerToken(layers, c.cacheEntry(), options.cacheEncoding()),
           LatentCacheStore.bytesPerToken(layers, c.cacheEntry(), Encoding.E4M3),
           4L * c.ropeHeadDim(),
@@ -133,8 +133,7 @@ public record MemoryPlan(
 
     private static long weights(Checkpoint checkpoint, BackendProvider provider, boolean repack) {
       return checkpoint.weights().stream()
-          .mapToLong(
-              w -> provider.weightBytes(w.encoding(), w.rows(), w.cols(), w.count(), repack))
+          .mapToLong(w -> provider.weightBytes(w.encoding(), w.rows(), w.cols(), w.count(), repack))
           .sum();
     }
 

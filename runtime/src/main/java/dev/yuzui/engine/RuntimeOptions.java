@@ -1,5 +1,6 @@
 package dev.yuzui.engine;
 
+import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.Encoding;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -16,7 +17,8 @@ import java.util.function.Consumer;
  *     #DEFAULT_CONTEXT}
  * @param fit take the largest context that fits into the device's free memory, at most
  *     contextLength, or the model's where that is 0
- * @param batchTokens tokens of one step at most; prompts are read in chunks of it
+ * @param batchTokens tokens of one step at most, prompts are read in chunks of it; 0 means what
+ *     suits the backend
  * @param cacheEncoding one of {@link Encoding#caches}
  * @param maxSequences sequences that hold cache at the same time
  * @param pageTokens cache entries of a page
@@ -47,12 +49,17 @@ public record RuntimeOptions(
         0,
         0,
         false,
-        512,
+        0,
         Encoding.F16,
         1,
         64,
         true,
         line -> {});
+  }
+
+  /** {@link #batchTokens} as they are for {@code provider}'s devices. */
+  int batchTokens(BackendProvider provider) {
+    return batchTokens > 0 ? batchTokens : provider.promptTokens();
   }
 
   public RuntimeOptions withBackend(String name) {
@@ -206,6 +213,7 @@ public record RuntimeOptions(
         device,
         threads,
         contextLength,
+        fit,
         batchTokens,
         cacheEncoding,
         maxSequences,

@@ -50,6 +50,30 @@ public final class Session implements AutoCloseable {
     return engine.runner().best(0).ids()[0];
   }
 
+  /** Forgets the tokens from {@code length} on. */
+  public void truncate(int length) {
+    sequence.truncate(length);
+  }
+
+  /**
+   * Counts {@code tokens} more as read without reading them: attention looks at whatever lies in
+   * their pages, so {@link Engine#fillCache} first. For measurements far into a context, which
+   * would take long to read.
+   */
+  public void assume(int tokens) {
+    engine.requireRoom(sequence.length(), tokens);
+    sequence.reserve(tokens);
+    int at = sequence.length();
+    sequence.advance(tokens);
+    int[] unknown = new int[tokens];
+    Arrays.fill(unknown, -1);
+    hold(at, unknown);
+  }
+
+  Sequence sequence() {
+    return sequence;
+  }
+
   /**
    * Reads the prompt and samples until an end token, a stop text, the limit or a cancellation.
    *
@@ -160,6 +184,11 @@ public final class Session implements AutoCloseable {
   private void run(int[] tokens, Outputs outputs, int candidates) {
     int at = sequence.length();
     engine.runner().run(List.of(new Chunk(sequence, tokens, outputs)), candidates);
+    hold(at, tokens);
+  }
+
+  /** Remembers which tokens the entries from {@code at} on belong to. */
+  void hold(int at, int[] tokens) {
     if (at + tokens.length > held.length) {
       held = Arrays.copyOf(held, Math.max(at + tokens.length, 2 * held.length));
     }

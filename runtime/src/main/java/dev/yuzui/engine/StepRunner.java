@@ -8,6 +8,7 @@ import dev.yuzui.model.Step.AttentionForm;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.DeviceBuffer;
 import dev.yuzui.spi.DeviceQueue;
+import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.StepBatch;
@@ -19,6 +20,8 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
+import java.util.stream.IntStream;
 
 /**
  * Runs steps: several sequences with several tokens each. Fills the {@link StepBatch}, replays the
@@ -36,6 +39,12 @@ final class StepRunner implements AutoCloseable {
   private static final int PREFILL_TOKENS = 16;
 
   private static final int MAX_RECORDINGS = 64;
+
+  private static final int TOKEN = 0;
+  private static final int POSITION = 1;
+  private static final int SEQUENCE = 2;
+  private static final int KV_LENGTH = 3;
+  private static final int OUTPUT_ROW = 4;
 
   /** Which rows of a chunk's logits are wanted. */
   enum Outputs {
@@ -79,11 +88,13 @@ final class StepRunner implements AutoCloseable {
   private final Arena arena = Arena.ofShared();
   private final Map<Shape, DeviceQueue.Recording> recordings = new LinkedHashMap<>(16, 0.75f, true);
 
-  // one row of I32 per field of StepBatch, and the page table; host staging beside each
-  private final Tensor[] fields = new Tensor[5];
-  private final MemorySegment[] staging = new MemorySegment[5];
+  // the fields of StepBatch behind each other, a step's rows of each, and the page table; host
+  // staging beside both
+  private final Tensor fields;
+  private final MemorySegment staging;
   private final Tensor pages;
   private final MemorySegment pageStaging;
+  private boolean pagesChanged = true;
   private final Tensor hidden;
   private final Tensor mtpHidden;
   private final Tensor logits;
@@ -101,10 +112,8 @@ final class StepRunner implements AutoCloseable {
     this.vocab = model.config().vocabSize();
     this.queue = backend.openQueue();
     try {
-      for (int i = 0; i < fields.length; i++) {
-        fields[i] = allocate("step." + i, Encoding.I32, 1, maxTokens);
-        staging[i] = arena.allocate(4L * maxTokens, 64);
-      }
+      fields = allocate("step", Encoding.I32, OUTPUT_ROW + 1, maxTokens);
+      staging = arena.allocate(fields.byteSize(), 64);
       pages = allocate("pages", Encoding.I32, cache.maxSequences(), cache.pagesPerSequence());
       pageStaging = arena.allocate(pages.byteSize(), 64);
       hidden = allocate("hidden", Encoding.F32, maxTokens, model.config().hiddenSize());
@@ -159,6 +168,34 @@ final class StepRunner implements AutoCloseable {
   }
 
   /**
+   * {@link #run(List)}, op by op, which waits at every layer: for counting alone.
+   *
+   * @return how many experts the rows of the step went to, for each layer that has experts
+   */
+  List<Integer> countExperts(List<Chunk> chunks) {
+    List<Integer> counts = new ArrayList<>();
+    for (Chunk chunk : chunks) {
+      chunk.sequence().reserve(chunk.tokens().length);
+    }
+    enqueue(prepare(false, chunks, 0, 0), dispatch -> counts.add(expertsOf(dispatch)));
+    queue.synchronize();
+    for (Chunk chunk : chunks) {
+      chunk.sequence().advance(chunk.tokens().length);
+    }
+    return counts;
+  }
+
+  private int expertsOf(Dispatch dispatch) {
+    queue.synchronize();
+    try (Arena confined = Arena.ofConfined()) {
+      MemorySegment offset = confined.allocate(dispatch.offset().byteSize(), 4);
+      backend.read(dispatch.offset(), offset);
+      int[] at = offset.toArray(ValueLayout.JAVA_INT);
+      return (int) IntStream.range(0, dispatch.experts()).filter(e -> at[e + 1] > at[e]).count();
+    }
+  }
+
+  /**
    * Runs the MTP layer over the states the last {@link #run} left, for the same chunk: {@code next}
    * holds the token that follows each of the chunk's tokens; it may be one shorter than the chunk,
    * whose last state is then left out.
@@ -167,10 +204,28 @@ final class StepRunner implements AutoCloseable {
     replay(true, List.of(new Chunk(sequence, next, Outputs.ALL)), start - sequence.length(), 0);
   }
 
+  private void replay(boolean mtp, List<Chunk> chunks, int positionShift, int candidates) {
+    Shape shape = prepare(mtp, chunks, positionShift, candidates);
+    DeviceQueue.Recording recording = recordings.get(shape);
+    if (recording == null) {
+      recording = queue.record(() -> enqueue(shape, _ -> {}));
+      recordings.put(shape, recording);
+      if (recordings.size() > MAX_RECORDINGS) {
+        var eldest = recordings.entrySet().iterator();
+        eldest.next().getValue().close();
+        eldest.remove();
+      }
+    }
+    recording.replay();
+    queue.synchronize();
+  }
+
   /**
+   * Writes what varies.
+   *
    * @param positionShift added to the sequences' lengths to give the first position
    */
-  private void replay(boolean mtp, List<Chunk> chunks, int positionShift, int candidates) {
+  private Shape prepare(boolean mtp, List<Chunk> chunks, int positionShift, int candidates) {
     int tokens = chunks.stream().mapToInt(c -> c.tokens().length).sum();
     int outputs = chunks.stream().mapToInt(Chunk::outputCount).sum();
     if (tokens > maxTokens || outputs > MAX_OUTPUTS) {
@@ -191,19 +246,7 @@ final class StepRunner implements AutoCloseable {
     fill(chunks, positionShift, rows);
     bestOfLast = outputs == 0 ? 0 : bucket(candidates);
     outputsOfLast = outputs;
-    Shape shape = new Shape(mtp, rows, outputs, form, bestOfLast);
-    DeviceQueue.Recording recording = recordings.get(shape);
-    if (recording == null) {
-      recording = queue.record(() -> enqueue(shape));
-      recordings.put(shape, recording);
-      if (recordings.size() > MAX_RECORDINGS) {
-        var eldest = recordings.entrySet().iterator();
-        eldest.next().getValue().close();
-        eldest.remove();
-      }
-    }
-    recording.replay();
-    queue.synchronize();
+    return new Shape(mtp, rows, outputs, form, bestOfLast);
   }
 
   private int bucket(int candidates) {
@@ -211,16 +254,17 @@ final class StepRunner implements AutoCloseable {
     return Math.min(picked, vocab);
   }
 
-  private void enqueue(Shape shape) {
+  private void enqueue(Shape shape, Consumer<Dispatch> routed) {
+    int rows = shape.tokens();
     StepBatch batch =
         new StepBatch(
-            view(fields[0], shape.tokens()),
-            view(fields[1], shape.tokens()),
-            view(fields[2], shape.tokens()),
-            view(fields[3], shape.tokens()),
+            field(TOKEN, rows, rows),
+            field(POSITION, rows, rows),
+            field(SEQUENCE, rows, rows),
+            field(KV_LENGTH, rows, rows),
             pages,
-            view(fields[4], shape.outputs()));
-    Step step = new Step(queue.ops(), batch, cache, model.ropeTable(), shape.form());
+            field(OUTPUT_ROW, rows, shape.outputs()));
+    Step step = new Step(queue.ops(), batch, cache, model.ropeTable(), shape.form(), routed);
     Tensor h = hidden.slice("hidden", 0, shape.tokens());
     Tensor out = logits.slice("logits", 0, shape.outputs());
     if (shape.mtp()) {
@@ -248,8 +292,9 @@ final class StepRunner implements AutoCloseable {
         shape.best());
   }
 
-  private static Tensor view(Tensor row, int cols) {
-    return new Tensor(row.name(), row.buffer(), row.byteOffset(), Encoding.I32, 1, cols);
+  /** The first {@code cols} numbers of a field of steps of {@code rows} rows. */
+  private Tensor field(int field, int rows, int cols) {
+    return new Tensor("step." + field, fields.buffer(), 4L * field * rows, Encoding.I32, 1, cols);
   }
 
   private void fill(List<Chunk> chunks, int positionShift, int rows) {
@@ -265,40 +310,38 @@ final class StepRunner implements AutoCloseable {
           throw new EngineException(
               "token " + token + " is outside the vocabulary of " + vocab + " tokens");
         }
-        put(0, t, token);
-        put(1, t, start + i);
-        put(2, t, sequence.slot());
-        put(3, t, start + i + 1);
+        put(TOKEN, rows, t, token);
+        put(POSITION, rows, t, start + i);
+        put(SEQUENCE, rows, t, sequence.slot());
+        put(KV_LENGTH, rows, t, start + i + 1);
         boolean wanted =
             chunk.outputs() == Outputs.ALL || chunk.outputs() == Outputs.LAST && i == n - 1;
         if (wanted) {
-          put(4, output++, t);
+          put(OUTPUT_ROW, rows, output++, t);
         }
       }
       for (int p = 0; p < sequence.pageCount(); p++) {
-        pageStaging.setAtIndex(
-            ValueLayout.JAVA_INT,
-            (long) sequence.slot() * cache.pagesPerSequence() + p,
-            sequence.page(p));
+        long at = (long) sequence.slot() * cache.pagesPerSequence() + p;
+        pagesChanged |= pageStaging.getAtIndex(ValueLayout.JAVA_INT, at) != sequence.page(p);
+        pageStaging.setAtIndex(ValueLayout.JAVA_INT, at, sequence.page(p));
       }
     }
     for (; t < rows; t++) {
-      put(0, t, 0);
-      put(1, t, 0);
-      put(2, t, -1);
-      put(3, t, 0);
+      put(TOKEN, rows, t, 0);
+      put(POSITION, rows, t, 0);
+      put(SEQUENCE, rows, t, -1);
+      put(KV_LENGTH, rows, t, 0);
     }
-    for (int i = 0; i < fields.length; i++) {
-      int used = i == 4 ? output : rows;
-      if (used > 0) {
-        backend.write(view(fields[i], used), staging[i].asSlice(0, 4L * used));
-      }
+    int used = OUTPUT_ROW * rows + output;
+    backend.write(field(TOKEN, rows, used), staging.asSlice(0, 4L * used));
+    if (pagesChanged) {
+      backend.write(pages, pageStaging);
+      pagesChanged = false;
     }
-    backend.write(pages, pageStaging);
   }
 
-  private void put(int field, int index, int value) {
-    staging[field].setAtIndex(ValueLayout.JAVA_INT, index, value);
+  private void put(int field, int rows, int index, int value) {
+    staging.setAtIndex(ValueLayout.JAVA_INT, (long) field * rows + index, value);
   }
 
   /** Copies row {@code index} of the last step's logits into {@code out} [vocab]. */
@@ -307,10 +350,26 @@ final class StepRunner implements AutoCloseable {
     MemorySegment.copy(logitsRow, ValueLayout.JAVA_FLOAT, 0, out, 0, vocab);
   }
 
+  /** The best token of each wanted row of the last step, which was asked for candidates. */
+  int[] greedy() {
+    readBest();
+    int[] tokens = new int[outputsOfLast];
+    for (int i = 0; i < tokens.length; i++) {
+      tokens[i] = bestStaging.getAtIndex(ValueLayout.JAVA_INT, (long) i * bestOfLast);
+    }
+    return tokens;
+  }
+
+  private void readBest() {
+    int numbers = 2 * outputsOfLast * bestOfLast;
+    backend.read(
+        new Tensor("best", best.buffer(), 0, Encoding.I32, 1, numbers),
+        bestStaging.asSlice(0, 4L * numbers));
+  }
+
   /** The best logits of row {@code index}, as many as the last step was asked for or more. */
   Best best(int index) {
-    long bytes = 8L * outputsOfLast * bestOfLast;
-    backend.read(view(best, 2 * outputsOfLast * bestOfLast), bestStaging.asSlice(0, bytes));
+    readBest();
     int[] ids = new int[bestOfLast];
     float[] values = new float[bestOfLast];
     MemorySegment.copy(

@@ -22,6 +22,7 @@ record DeepseekMoe(
   public void forward(Step s, Tensor x, Tensor out) {
     MoeGate.Routing r = gate.forward(s, x);
     ExpertExchange.Handle here = exchange.dispatch(s.ops(), x, r.ids(), r.weights());
+    s.routed().accept(here.dispatch());
     Tensor y = s.scratch().f32("expert_out", here.dispatch().slots(), x.cols()); // [T·K, H]
     s.ops()
         .expertFfn(

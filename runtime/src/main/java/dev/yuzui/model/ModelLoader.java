@@ -72,9 +72,12 @@ public final class ModelLoader {
   }
 
   private Loaded load(int contextLength) {
-    Tensor embedding = table(checkpoint.tensor(Part.EMBED, 0));
-    Norm finalNorm = norm(Part.FINAL_NORM, 0, config.normEps());
+    if (!backend.repeats()) {
+      checkpoint.writeOut();
+    }
     boolean tied = checkpoint.tensor(Part.HEAD, 0).equals(checkpoint.tensor(Part.EMBED, 0));
+    Tensor embedding = tied ? weight(Part.EMBED, 0) : table(checkpoint.tensor(Part.EMBED, 0));
+    Norm finalNorm = norm(Part.FINAL_NORM, 0, config.normEps());
     Tensor head = tied ? embedding : weight(Part.HEAD, 0);
     List<TransformerBlock> blocks = new ArrayList<>();
     for (int i = 0; i < config.layers(); i++) {

@@ -74,6 +74,12 @@ public interface Checkpoint extends AutoCloseable {
     return 0;
   }
 
+  /**
+   * Writes out tensors that repeat a few bytes ({@link HostTensor#repeatsFrom}): before they are
+   * asked for, for a backend that does not repeat.
+   */
+  default void writeOut() {}
+
   @Override
   void close();
 

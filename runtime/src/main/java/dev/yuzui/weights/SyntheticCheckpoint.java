@@ -18,15 +18,18 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
 
 /**
  * Random weights in a published model's shapes, for benchmarks without a download; the text such a
  * model writes means nothing. Weights have mean 0 and standard deviation 1/√cols (embedding 1,
  * router 1.5/√cols, head 2/√cols), so that activations and routing stay in a real model's range.
- * Large tensors repeat runs of a pool of random blocks: memory traffic is a real model's, and
- * filling costs a copy.
+ * Large tensors repeat a pool of random blocks, each from a block of its own: memory traffic is a
+ * real model's, and filling costs a copy, or nothing where the device makes it.
  */
 public final class SyntheticCheckpoint implements Checkpoint {
   private static final long POOL_BYTES = 4 << 20;
@@ -39,8 +42,12 @@ public final class SyntheticCheckpoint implements Checkpoint {
    */
   private record Plan(
       String name, PartOf key, Encoding encoding, PartShape shape, int count, long offset) {
+    long matrixBytes() {
+      return encoding.byteSize(shape.rows(), shape.cols());
+    }
+
     long dataBytes() {
-      return count * encoding.byteSize(shape.rows(), shape.cols());
+      return count * matrixBytes();
     }
 
     long scaleCount() {
@@ -50,7 +57,7 @@ public final class SyntheticCheckpoint implements Checkpoint {
     }
 
     long bytes() {
-      return roundUp(dataBytes()) + roundUp(4 * scaleCount());
+      return roundUp(dataBytes());
     }
   }
 
@@ -60,8 +67,7 @@ public final class SyntheticCheckpoint implements Checkpoint {
   private final SyntheticMix mix;
   private final long seed;
   private final List<Plan> plans;
-  private final Map<PartOf, HostTensor> tensors = new HashMap<>();
-  private final Map<PartOf, List<HostTensor>> experts = new HashMap<>();
+  private final Map<PartOf, List<HostTensor>> matrices = new HashMap<>();
   private final Arena arena = Arena.ofShared();
 
   private SyntheticCheckpoint(DeepseekConfig config, SyntheticMix mix, long seed) {
@@ -78,6 +84,21 @@ public final class SyntheticCheckpoint implements Checkpoint {
    * @throws IllegalArgumentException for names that are not in those lists
    */
   public static SyntheticCheckpoint create(String preset, String quant, long seed) {
+    SyntheticCheckpoint checkpoint = repeating(preset, quant, seed);
+    try {
+      checkpoint.writeOut();
+      return checkpoint;
+    } catch (RuntimeException | Error e) {
+      checkpoint.close();
+      throw e;
+    }
+  }
+
+  /**
+   * As {@link #create}, the same weights, but the large ones repeat a pool until {@link #writeOut}
+   * puts them in memory.
+   */
+  public static SyntheticCheckpoint repeating(String preset, String quant, long seed) {
     var checkpoint =
         new SyntheticCheckpoint(SyntheticPreset.config(preset), SyntheticMix.of(quant), seed);
     try {
@@ -125,26 +146,61 @@ public final class SyntheticCheckpoint implements Checkpoint {
   }
 
   private void fill() {
+    Map<Pool, MemorySegment> pools = pools();
+    for (Plan plan : plans) {
+      if (direct(plan)) {
+        MemorySegment data = arena.allocate(plan.dataBytes(), ALIGNMENT);
+        fill(plan, data);
+        publish(plan, i -> matrix(plan, i, slice(plan, i, data), OptionalLong.empty()));
+      } else {
+        MemorySegment pool = pools.get(new Pool(plan.encoding, deviation(plan)));
+        int block = plan.encoding.blockBytes();
+        long start = random(plan.offset).nextLong(pool.byteSize() / block) * block;
+        publish(
+            plan,
+            i ->
+                matrix(
+                    plan,
+                    i,
+                    pool,
+                    OptionalLong.of((start + i * plan.matrixBytes()) % pool.byteSize())));
+      }
+    }
+  }
+
+  @Override
+  public void writeOut() {
+    List<Plan> repeating =
+        plans.stream()
+            .filter(p -> matrices.get(p.key).getFirst().repeatsFrom().isPresent())
+            .toList();
     long total = plans.getLast().offset + plans.getLast().bytes();
     Optional<MemorySegment> file =
-        total > physicalMemory() / 2 ? Optional.of(temporaryFile(total)) : Optional.empty();
-    Map<Pool, MemorySegment> pools = pools();
+        !repeating.isEmpty() && total > physicalMemory() / 2
+            ? Optional.of(temporaryFile(total))
+            : Optional.empty();
     // native memory is zeroed as it is allocated, which takes as long as the copies: both in
     // parallel
-    List<MemorySegment> memory =
-        plans.parallelStream()
+    List<List<HostTensor>> written =
+        repeating.parallelStream()
             .map(
                 p -> {
                   MemorySegment all =
-                      file.map(f -> f.asSlice(p.offset, p.bytes()))
-                          .orElseGet(() -> arena.allocate(p.bytes(), ALIGNMENT));
-                  fill(p, all, pools);
-                  return all;
+                      file.map(f -> f.asSlice(p.offset, p.dataBytes()))
+                          .orElseGet(() -> arena.allocate(p.dataBytes(), ALIGNMENT));
+                  List<HostTensor> before = matrices.get(p.key);
+                  return IntStream.range(0, p.count)
+                      .mapToObj(i -> before.get(i).writtenOut(slice(p, i, all)))
+                      .toList();
                 })
             .toList();
-    for (int i = 0; i < plans.size(); i++) {
-      publish(plans.get(i), memory.get(i));
+    for (int i = 0; i < repeating.size(); i++) {
+      matrices.put(repeating.get(i).key, written.get(i));
     }
+  }
+
+  private static MemorySegment slice(Plan plan, int matrix, MemorySegment all) {
+    return all.asSlice(matrix * plan.matrixBytes(), plan.matrixBytes());
   }
 
   private Map<Pool, MemorySegment> pools() {
@@ -159,7 +215,8 @@ public final class SyntheticCheckpoint implements Checkpoint {
             e -> {
               Encoding encoding = e.getKey().encoding;
               long salt = encoding.label().hashCode() + Double.doubleToLongBits(e.getKey().std);
-              long blocks = POOL_BYTES / encoding.blockBytes();
+              // odd, so that no row of a power of two finds itself again
+              long blocks = (POOL_BYTES / encoding.blockBytes() - 1) | 1;
               MemorySegment pool = arena.allocate(blocks * encoding.blockBytes(), ALIGNMENT);
               SyntheticBlocks.fill(encoding, e.getKey().std, random(salt), pool);
               e.setValue(pool);
@@ -167,25 +224,13 @@ public final class SyntheticCheckpoint implements Checkpoint {
     return pools;
   }
 
-  private void fill(Plan plan, MemorySegment all, Map<Pool, MemorySegment> pools) {
-    MemorySegment data = all.asSlice(0, plan.dataBytes());
-    SplittableRandom random = random(plan.offset);
+  private void fill(Plan plan, MemorySegment data) {
     if (plan.shape.rows() == 1 && plan.key.part() != Part.ROUTER_BIAS) {
       for (long i = 0; i < plan.shape.cols(); i++) {
         data.set(ValueLayout.JAVA_FLOAT, 4 * i, 1);
       }
-    } else if (direct(plan)) {
-      SyntheticBlocks.fill(plan.encoding, deviation(plan), random, data);
     } else {
-      copyRuns(
-          pools.get(new Pool(plan.encoding, deviation(plan))),
-          plan.encoding.blockBytes(),
-          random,
-          data);
-    }
-    float scale = SyntheticBlocks.fp8Scale(deviation(plan));
-    for (long i = 0; i < plan.scaleCount(); i++) {
-      all.set(ValueLayout.JAVA_FLOAT, roundUp(plan.dataBytes()) + 4 * i, scale);
+      SyntheticBlocks.fill(plan.encoding, deviation(plan), random(plan.offset), data);
     }
   }
 
@@ -194,17 +239,6 @@ public final class SyntheticCheckpoint implements Checkpoint {
     return plan.shape.rows() == 1
         || plan.key.part() == Part.ROUTER
         || plan.dataBytes() <= POOL_BYTES / 8;
-  }
-
-  private static void copyRuns(
-      MemorySegment pool, int block, SplittableRandom random, MemorySegment out) {
-    long blocks = pool.byteSize() / block;
-    for (long at = 0; at < out.byteSize(); ) {
-      long from = random.nextLong(blocks) * block;
-      long n = Math.min(pool.byteSize() - from, out.byteSize() - at);
-      MemorySegment.copy(pool, from, out, at, n);
-      at += n;
-    }
   }
 
   private static double deviation(Plan plan) {
@@ -225,26 +259,33 @@ public final class SyntheticCheckpoint implements Checkpoint {
     return new SplittableRandom(seed * 0x9E3779B97F4A7C15L + salt);
   }
 
-  private void publish(Plan p, MemorySegment all) {
-    long rows = p.shape.rows();
-    long cols = p.shape.cols();
-    long bytes = p.dataBytes() / p.count;
-    long scales = 4 * p.scaleCount() / p.count;
-    List<HostTensor> matrices = new ArrayList<>(p.count);
-    for (int i = 0; i < p.count; i++) {
-      MemorySegment data = all.asSlice(i * bytes, bytes);
-      Optional<MemorySegment> scale =
-          scales == 0
-              ? Optional.empty()
-              : Optional.of(all.asSlice(roundUp(p.dataBytes()) + i * scales, scales));
-      String name = LayerParts.EXPERTS.contains(p.key.part()) ? p.name + "[" + i + "]" : p.name;
-      matrices.add(new HostTensor(name, p.encoding, rows, cols, data, scale));
+  private void publish(Plan p, IntFunction<HostTensor> matrix) {
+    matrices.put(p.key, IntStream.range(0, p.count).mapToObj(matrix).toList());
+  }
+
+  private HostTensor matrix(Plan p, int i, MemorySegment data, OptionalLong repeatsFrom) {
+    boolean expert = LayerParts.EXPERTS.contains(p.key.part());
+    return new HostTensor(
+        expert ? p.name + "[" + i + "]" : p.name,
+        p.encoding,
+        p.shape.rows(),
+        p.shape.cols(),
+        data,
+        scales(p),
+        repeatsFrom);
+  }
+
+  /** One scale for every tile of FP8. */
+  private Optional<MemorySegment> scales(Plan p) {
+    if (!(p.encoding instanceof Encoding.Fp8Tiled fp8)) {
+      return Optional.empty();
     }
-    if (LayerParts.EXPERTS.contains(p.key.part())) {
-      experts.put(p.key, List.copyOf(matrices));
-    } else {
-      tensors.put(p.key, matrices.getFirst());
+    long n = fp8.scaleCount(p.shape.rows(), p.shape.cols());
+    MemorySegment scales = arena.allocate(4 * n, ALIGNMENT);
+    for (long i = 0; i < n; i++) {
+      scales.set(ValueLayout.JAVA_FLOAT, 4 * i, SyntheticBlocks.fp8Scale(deviation(p)));
     }
+    return Optional.of(scales);
   }
 
   private MemorySegment temporaryFile(long bytes) {
@@ -301,12 +342,15 @@ public final class SyntheticCheckpoint implements Checkpoint {
 
   @Override
   public Optional<HostTensor> find(Part part, int layer) {
-    return Optional.ofNullable(tensors.get(new PartOf(part, layer)));
+    return Optional.ofNullable(matrices.get(new PartOf(part, layer)))
+        .filter(_ -> !LayerParts.EXPERTS.contains(part))
+        .map(List::getFirst);
   }
 
   @Override
   public List<HostTensor> experts(Part part, int layer) {
-    return Optional.ofNullable(experts.get(new PartOf(part, layer)))
+    return Optional.ofNullable(matrices.get(new PartOf(part, layer)))
+        .filter(_ -> LayerParts.EXPERTS.contains(part))
         .orElseThrow(() -> WeightException.absent(path(), part, layer));
   }
 

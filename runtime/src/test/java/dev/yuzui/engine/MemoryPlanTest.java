@@ -48,7 +48,7 @@ class MemoryPlanTest {
         new LimitedDevice(MUCH, MUCH) {
           @Override
           public long weightBytes(
-      Encoding encoding, long rows, long cols, int count, boolean repack) {
+              Encoding encoding, long rows, long cols, int count, boolean repack) {
             return count * 256L * 1024;
           }
         };
@@ -105,7 +105,7 @@ class MemoryPlanTest {
         new LimitedDevice(1_200_000, MUCH) {
           @Override
           public long weightBytes(
-      Encoding encoding, long rows, long cols, int count, boolean repack) {
+              Encoding encoding, long rows, long cols, int count, boolean repack) {
             return 0;
           }
         };

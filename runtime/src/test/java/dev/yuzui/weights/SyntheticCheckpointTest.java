@@ -3,12 +3,14 @@ package dev.yuzui.weights;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.yuzui.spi.Dequantizer;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
+import java.lang.foreign.Arena;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
@@ -81,6 +83,34 @@ class SyntheticCheckpointTest {
       float[] x = Dequantizer.all(a.tensor(Part.HEAD, 0));
       assertArrayEquals(x, Dequantizer.all(b.tensor(Part.HEAD, 0)));
       assertFalse(Arrays.equals(x, Dequantizer.all(other.tensor(Part.HEAD, 0))));
+    }
+  }
+
+  @Test
+  void largeTensorsRepeatAPoolUntilTheyAreWrittenOut() {
+    try (var c = SyntheticCheckpoint.repeating("v2-lite-4l", "Q4_K_M", 1)) {
+      assertTrue(c.tensor(Part.ROUTER, 1).repeatsFrom().isEmpty(), "experts would tie");
+      assertTrue(c.tensor(Part.ATTN_NORM, 1).repeatsFrom().isEmpty());
+      HostTensor head = c.tensor(Part.HEAD, 0);
+      assertEquals(head.encoding().byteSize(102400, 2048), head.byteSize());
+      assertTrue(head.data().byteSize() <= 4 << 20);
+      assertEquals(1, head.data().byteSize() / head.encoding().blockBytes() % 2, "odd");
+      List<HostTensor> experts = c.experts(Part.EXPERT_UP, 1);
+      long pool = experts.getFirst().data().byteSize();
+      for (int e = 1; e < experts.size(); e++) {
+        long before = experts.get(e - 1).repeatsFrom().orElseThrow();
+        assertEquals(
+            (before + experts.get(e).byteSize()) % pool,
+            experts.get(e).repeatsFrom().orElseThrow());
+      }
+      assertNotEquals(
+          experts.getFirst().repeatsFrom(), c.experts(Part.EXPERT_UP, 2).getFirst().repeatsFrom());
+      try (Arena arena = Arena.ofConfined()) {
+        HostTensor one = experts.get(3);
+        HostTensor whole = one.writtenOut(arena.allocate(one.byteSize()));
+        assertTrue(whole.repeatsFrom().isEmpty());
+        assertNormal(whole);
+      }
     }
   }
 

@@ -30,6 +30,14 @@ public interface Backend extends AutoCloseable {
     return upload(table);
   }
 
+  /**
+   * Whether {@link #upload} takes weights that repeat a few bytes ({@link HostTensor#repeatsFrom}),
+   * made on the device without the host writing them out.
+   */
+  default boolean repeats() {
+    return false;
+  }
+
   /** {@link #upload} for each expert of a projection. */
   default ExpertWeights uploadExperts(String name, List<HostTensor> experts) {
     return new ExpertWeights(name, experts.stream().map(this::upload).toList());
@@ -40,6 +48,19 @@ public interface Backend extends AutoCloseable {
    * first what may still read it.
    */
   void write(Tensor to, MemorySegment from);
+
+  /**
+   * Fills a tensor with the bytes of {@code pattern}, whole rows, read round and round from its
+   * start; otherwise as {@link #write}.
+   */
+  default void fill(Tensor to, MemorySegment pattern) {
+    OpChecks.fill(to, pattern);
+    long rows = pattern.byteSize() / to.encoding().byteSize(1, to.cols());
+    for (long row = 0; row < to.rows(); row += rows) {
+      Tensor part = to.slice(to.name(), row, Math.min(rows, to.rows() - row));
+      write(part, pattern.asSlice(0, part.byteSize()));
+    }
+  }
 
   /**
    * Copies a tensor out to host memory of exactly its bytes, in no queue's order: synchronize first

@@ -40,6 +40,11 @@ public interface BackendProvider {
     return count * (encoding.byteSize(rows, cols) + scales);
   }
 
+  /** Prompt tokens that are best read in one step. */
+  default int promptTokens() {
+    return 512;
+  }
+
   /**
    * @throws BackendException when the device cannot be opened
    */

@@ -350,6 +350,15 @@ public final class OpChecks {
         tensor);
   }
 
+  public static void fill(Tensor tensor, MemorySegment pattern) {
+    long row = tensor.encoding().byteSize(1, tensor.cols());
+    check(
+        pattern.byteSize() > 0 && pattern.byteSize() % row == 0,
+        "fill",
+        "a row takes %d bytes, the pattern has %d".formatted(row, pattern.byteSize()),
+        tensor);
+  }
+
   // ---- the words of the checks ------------------------------------------------------------------
 
   private static void product(String op, Tensor x, long k, long n, Tensor out, Tensor w) {

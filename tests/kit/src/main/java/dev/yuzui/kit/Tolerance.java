@@ -89,6 +89,7 @@ public interface Tolerance {
     double int16 = weights.equals(Encoding.F32) ? 0 : 0x1p-17 * xNorm * wNorm;
     return f32
         + int16
+        + smallest
         + (halves(weights, rows) ? f16 : 0)
         + (weights instanceof Encoding.Block ? int8 : 0);
   }

@@ -129,6 +129,47 @@ class DemoModelTest {
         .tokens();
   }
 
+  @ParameterizedTest
+  @MethodSource("backends")
+  void sequencesThatDecodeTogetherDecodeWhatEachDoesAlone(String backend) {
+    RuntimeOptions options =
+        RuntimeOptions.of(SEEDS.resolve("demo.gguf"))
+            .withThreads(2)
+            .withContextLength(64)
+            .withCacheEncoding(Encoding.F32)
+            .withMaxSequences(3);
+    try (Engine engine = Engine.open(UnderTest.on(backend, options), LoadProgress.none());
+        Session a = engine.newSession();
+        Session b = engine.newSession();
+        Session c = engine.newSession()) {
+      List<Session> sessions = List.of(a, b, c);
+      int[] prompt = prompt(engine).stream().mapToInt(Integer::intValue).toArray();
+      for (int i = 0; i < 3; i++) {
+        sessions.get(i).prefill(Arrays.copyOf(prompt, 3 + 2 * i));
+      }
+      int[] together = {5, 77, 300};
+      int[] alone = together.clone();
+      List<List<Integer>> texts = new ArrayList<>();
+      for (int step = 0; step < 6; step++) {
+        together = engine.decodeTogether(sessions, together);
+        texts.add(Arrays.stream(together).boxed().toList());
+      }
+      for (int i = 0; i < 3; i++) {
+        sessions.get(i).truncate(3 + 2 * i);
+      }
+      for (List<Integer> text : texts) {
+        for (int i = 0; i < 3; i++) {
+          alone[i] = sessions.get(i).decodeStep(alone[i]);
+        }
+        assertEquals(Arrays.stream(alone).boxed().toList(), text);
+      }
+      int used = engine.config().gate().used();
+      assertTrue(
+          engine.countExperts(List.of(b), new int[] {9}).stream().allMatch(n -> n == used),
+          "one token goes to K experts of each layer");
+    }
+  }
+
   @Test
   void aSessionReadsOnlyWhatIsNew() {
     try (Engine engine = open("cpu");

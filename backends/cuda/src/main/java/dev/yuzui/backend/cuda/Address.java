@@ -2,6 +2,7 @@ package dev.yuzui.backend.cuda;
 
 import jcuda.Pointer;
 import jcuda.driver.CUdeviceptr;
+import jcuda.driver.CUfunction;
 import jcuda.driver.CUstream;
 
 /** JCuda's pointers with their numbers, which it keeps to itself. */
@@ -35,6 +36,13 @@ final class Address {
 
     long value() {
       return getNativePointer() + getByteOffset();
+    }
+  }
+
+  /** A kernel whose handle can be given to the driver beside JCuda. */
+  static final class Function extends CUfunction {
+    long value() {
+      return getNativePointer();
     }
   }
 

@@ -109,8 +109,9 @@ final class Attention {
       launch.p(out).p(stat).p(unless).run();
       return;
     }
-    int leastTiles = q.rows() == 1 ? 2 : 8;
-    int splits = unless == 0 ? splits(q.rows(), cache, shape, batch, leastTiles) : 1;
+    long blocks = q.rows() * Math.ceilDiv(shape.heads(), HEADS);
+    int leastTiles = blocks <= 8 ? 2 : blocks <= 32 ? 4 : 8;
+    int splits = splits(blocks, unless == 0 && q.rows() > 1 ? 16 : 1, leastTiles, cache, batch);
     try (var frame = scratch.frame()) {
       long partial =
           splits == 1
@@ -141,13 +142,13 @@ final class Attention {
   }
 
   /**
-   * Blocks that may share a row's entries: two for each multiprocessor in all, more where one long
-   * sequence among short ones may need help, none that could never have work.
+   * Blocks that may share a row's entries: two for each multiprocessor in all, none that could
+   * never have work.
+   *
+   * @param least where one long sequence among short ones may need help
    */
-  private int splits(
-      long rows, LatentCache cache, MlaShape shape, StepBatch batch, int leastTiles) {
-    long blocks = rows * Math.ceilDiv(shape.heads(), HEADS);
-    long wanted = Math.max(rows == 1 ? 1 : 16, 2L * device.multiprocessors() / blocks);
+  private int splits(long blocks, int least, int leastTiles, LatentCache cache, StepBatch batch) {
+    long wanted = Math.max(least, 2L * device.multiprocessors() / blocks);
     long entries = Math.min(batch.pages().cols() * cache.pageTokens(), cache.entries().rows());
     return (int) Math.clamp(Math.ceilDiv(entries, (long) TILE * leastTiles), 1, wanted);
   }

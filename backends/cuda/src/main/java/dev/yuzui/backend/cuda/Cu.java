@@ -31,9 +31,14 @@ final class Cu implements AutoCloseable {
   private final CudaDevice device;
   private final CUdevice handle;
   private final CUcontext context = new CUcontext();
+  private final Optional<EarlyLaunch> early;
   private volatile Optional<String> lost = Optional.empty();
 
   private Cu(CudaDevice device) {
+    this.early =
+        device.capability() >= EarlyLaunch.CAPABILITY
+            ? Optional.of(new EarlyLaunch())
+            : Optional.empty();
     this.device = device;
     this.handle = Driver.handle(device.ordinal());
   }
@@ -238,6 +243,22 @@ final class Cu implements AutoCloseable {
     return event;
   }
 
+  /** An event that knows when it was. */
+  CUevent timer() {
+    here();
+    CUevent event = new CUevent();
+    check(JCudaDriver.cuEventCreate(event, CUevent_flags.CU_EVENT_DEFAULT), "making a timer");
+    return event;
+  }
+
+  /** Seconds between two timers that the device has passed. */
+  double seconds(CUevent from, CUevent to) {
+    here();
+    float[] milliseconds = new float[1];
+    check(JCudaDriver.cuEventElapsedTime(milliseconds, from, to), "reading a timer");
+    return milliseconds[0] * 1e-3;
+  }
+
   void close(CUevent event) {
     if (!gone()) {
       release(JCudaDriver.cuEventDestroy(event), "closing an event");
@@ -276,9 +297,9 @@ final class Cu implements AutoCloseable {
     }
   }
 
-  CUfunction function(CUmodule module, String name) {
+  Address.Function function(CUmodule module, String name) {
     here();
-    CUfunction function = new CUfunction();
+    Address.Function function = new Address.Function();
     check(JCudaDriver.cuModuleGetFunction(function, module, name), "finding kernel " + name);
     return function;
   }
@@ -293,29 +314,33 @@ final class Cu implements AutoCloseable {
   }
 
   void launch(
-      CUfunction function,
+      Address.Function function,
       int gridX,
       int gridY,
       int gridZ,
       int block,
       int shared,
-      CUstream stream,
+      Address.Stream stream,
       MemorySegment parameters,
       String name) {
     here();
     int result =
-        JCudaDriver.cuLaunchKernel(
-            function,
-            gridX,
-            gridY,
-            gridZ,
-            block,
-            1,
-            1,
-            shared,
-            stream,
-            Address.host(parameters.address()),
-            null);
+        early
+            .map(e -> e.launch(function, gridX, gridY, gridZ, block, shared, stream, parameters))
+            .orElseGet(
+                () ->
+                    JCudaDriver.cuLaunchKernel(
+                        function,
+                        gridX,
+                        gridY,
+                        gridZ,
+                        block,
+                        1,
+                        1,
+                        shared,
+                        stream,
+                        Address.host(parameters.address()),
+                        null));
     if (result != CUresult.CUDA_SUCCESS) {
       throw failure(
           result,

@@ -18,6 +18,7 @@ import java.util.IdentityHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 
@@ -97,7 +98,7 @@ final class CudaBackend implements Backend {
 
   /** What was written into the buffer must arrive before its memory goes. */
   private synchronized void forget(CudaBuffer buffer) {
-    transfers.settle();
+    transfers.drain();
     buffers.remove(buffer);
   }
 
@@ -107,48 +108,64 @@ final class CudaBackend implements Backend {
   }
 
   @Override
+  public boolean repeats() {
+    return true;
+  }
+
+  @Override
   public synchronized Tensor upload(HostTensor weight) {
-    requireOpen();
-    try (Arena arena = Arena.ofShared()) {
-      HostTensor kept = WeightLoader.kept(weight, arena);
-      CudaBuffer buffer = weightBuffer(matrixBytes(kept), weight.name());
-      loader.load(kept, buffer.address());
-      return tensor(kept, buffer, 0);
-    }
+    return together(weight.name(), List.of(weight)).getFirst();
   }
 
   /** All experts in one buffer, and the table of where each lies. */
   @Override
   public synchronized ExpertWeights uploadExperts(String name, List<HostTensor> experts) {
-    requireOpen();
-    try (Arena arena = Arena.ofShared()) {
-      List<HostTensor> kept = WeightLoader.kept(experts, arena);
-      long bytes = Tiles.aligned(matrixBytes(kept.getFirst()));
-      CudaBuffer buffer = weightBuffer(bytes * kept.size(), name);
-      List<Tensor> tensors = new ArrayList<>();
-      for (HostTensor expert : kept) {
-        long offset = bytes * tensors.size();
-        loader.load(expert, buffer.address() + offset);
-        tensors.add(tensor(expert, buffer, offset));
-      }
-      ExpertWeights weights = new ExpertWeights(name, tensors);
-      expertTable(weights);
-      return weights;
-    }
+    ExpertWeights weights = new ExpertWeights(name, together(name, experts));
+    expertTable(weights);
+    return weights;
   }
 
-  private static long matrixBytes(HostTensor w) {
-    return Tiles.matrixBytes(w.encoding(), w.rows(), w.cols());
+  /** What kernels do not multiply becomes F16, or F32 where F16 cannot hold a number. */
+  private List<Tensor> together(String name, List<HostTensor> hosts) {
+    requireOpen();
+    Encoding kept = Tiles.kept(hosts.getFirst().encoding());
+    return together(name, hosts, kept).or(() -> together(name, hosts, Encoding.F32)).orElseThrow();
+  }
+
+  private Optional<List<Tensor>> together(String name, List<HostTensor> hosts, Encoding encoding) {
+    HostTensor first = hosts.getFirst();
+    long bytes = Tiles.matrixBytes(encoding, first.rows(), first.cols());
+    long each = hosts.size() == 1 ? bytes : Tiles.aligned(bytes);
+    CudaBuffer buffer = new CudaBuffer(cu, each * hosts.size(), name, CudaBackend::refuse);
+    List<Tensor> tensors = new ArrayList<>();
+    boolean whole = false;
+    try {
+      for (HostTensor host : hosts) {
+        try (Arena arena = Arena.ofShared()) {
+          Optional<HostTensor> w = WeightLoader.as(encoding, host, arena);
+          if (w.isEmpty()) {
+            return Optional.empty();
+          }
+          long offset = each * tensors.size();
+          loader.load(w.get(), buffer.address() + offset);
+          tensors.add(new Tensor(host.name(), buffer, offset, encoding, host.rows(), host.cols()));
+        }
+      }
+      weights.add(buffer);
+      whole = true;
+      return Optional.of(tensors);
+    } finally {
+      if (!whole) {
+        transfers.drain();
+        buffer.release();
+      }
+    }
   }
 
   private CudaBuffer weightBuffer(long bytes, String name) {
     CudaBuffer buffer = new CudaBuffer(cu, bytes, name, CudaBackend::refuse);
     weights.add(buffer);
     return buffer;
-  }
-
-  private static Tensor tensor(HostTensor w, CudaBuffer buffer, long offset) {
-    return new Tensor(w.name(), buffer, offset, w.encoding(), w.rows(), w.cols());
   }
 
   /** Address of the addresses of the experts' matrices. */
@@ -173,6 +190,22 @@ final class CudaBackend implements Backend {
   public void write(Tensor to, MemorySegment from) {
     OpChecks.copy(to, from);
     transfers.write(CudaBuffer.address(to, cu), from);
+  }
+
+  /** The device copies what it has, twice as much each time. */
+  @Override
+  public void fill(Tensor to, MemorySegment pattern) {
+    OpChecks.fill(to, pattern);
+    long address = CudaBuffer.address(to, cu);
+    long first = Math.min(pattern.byteSize(), to.byteSize());
+    transfers.write(address, pattern.asSlice(0, first));
+    transfers.enqueue(
+        stream -> {
+          for (long done = first; done < to.byteSize(); done *= 2) {
+            long bytes = Math.min(done, to.byteSize() - done);
+            cu.withinDevice(address + done, address, bytes, stream);
+          }
+        });
   }
 
   @Override

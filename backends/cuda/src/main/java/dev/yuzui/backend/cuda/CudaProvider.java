@@ -23,6 +23,14 @@ public final class CudaProvider implements BackendProvider {
   }
 
   /** The device that {@link #open} takes when the user names none. */
+  /**
+   * Long steps: what a chunk's rows see of earlier ones costs more than what they see of its own.
+   */
+  @Override
+  public int promptTokens() {
+    return 2048;
+  }
+
   @Override
   public Probe probe() {
     return Driver.refusal().<Probe>map(r -> r).orElseGet(() -> probe(first(Driver.devices())));

@@ -1,7 +1,6 @@
 package dev.yuzui.backend.cuda;
 
 import java.util.Optional;
-import jcuda.driver.CUfunction;
 
 /** A kernel of one device. */
 final class Kernel {
@@ -9,7 +8,7 @@ final class Kernel {
   private static final int SHARED = 48 << 10;
 
   private final Cu cu;
-  private final CUfunction function;
+  private final Address.Function function;
   private final String name;
   private final Optional<String> letters;
   private int shared = SHARED;
@@ -17,7 +16,7 @@ final class Kernel {
   /**
    * @param letters of the parameters, see {@link KernelManifest.Entry}; empty where nobody knows
    */
-  Kernel(Cu cu, CUfunction function, String name, Optional<String> letters) {
+  Kernel(Cu cu, Address.Function function, String name, Optional<String> letters) {
     this.cu = cu;
     this.function = function;
     this.name = name;
@@ -29,7 +28,7 @@ final class Kernel {
   }
 
   /** The function, once {@code bytes} of dynamic shared memory are allowed. */
-  synchronized CUfunction function(int bytes) {
+  synchronized Address.Function function(int bytes) {
     if (bytes > shared) {
       cu.allowShared(function, bytes, name);
       shared = bytes;

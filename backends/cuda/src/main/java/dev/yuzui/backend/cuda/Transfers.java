@@ -100,9 +100,18 @@ final class Transfers implements AutoCloseable {
     return enqueued;
   }
 
+  /** {@link #settle} for what gives back memory: on a lost device nothing is left to wait for. */
+  synchronized void drain() {
+    if (settled != enqueued) {
+      cu.drain(stream);
+      settled = enqueued;
+      slot = 0;
+    }
+  }
+
   @Override
   public synchronized void close() {
-    settle();
+    drain();
     slots.ifPresent(cu::freePinned);
     cu.close(arrived);
     cu.close(stream);

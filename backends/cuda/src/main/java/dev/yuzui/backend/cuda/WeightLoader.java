@@ -8,14 +8,18 @@ import dev.yuzui.spi.Quantizer;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.stream.IntStream;
 import jcuda.driver.CUevent;
 
 /**
  * Streams weights to the device: a part is copied from the mapped file into one of two pinned
- * buffers while the part before is on its way and being repacked.
+ * buffers while the part before is on its way and being repacked. Of weights that repeat a pool the
+ * pool alone is brought, and the device copies.
  */
 final class WeightLoader implements AutoCloseable {
   private static final long PART = 32L << 20;
@@ -28,10 +32,22 @@ final class WeightLoader implements AutoCloseable {
   /** Pinned memory and the device memory that it is copied to. */
   private record Stage(MemorySegment pinned, CudaBuffer device, CUevent free) {}
 
+  /** Bytes to bring. */
+  private record Source(MemorySegment data, OptionalLong repeatsFrom, long bytes) {
+    static Source of(HostTensor w) {
+      return new Source(w.data(), w.repeatsFrom(), w.encoding().byteSize(w.rows(), w.cols()));
+    }
+
+    static Source of(MemorySegment data) {
+      return new Source(data, OptionalLong.empty(), data.byteSize());
+    }
+  }
+
   private final Cu cu;
   private final Kernels kernels;
   private final Transfers transfers;
   private final List<Stage> stages = new ArrayList<>();
+  private final Map<Long, CudaBuffer> pools = new HashMap<>();
   private int next;
 
   WeightLoader(Cu cu, Kernels kernels, Transfers transfers) {
@@ -41,35 +57,21 @@ final class WeightLoader implements AutoCloseable {
   }
 
   /**
-   * The weight in an encoding that kernels multiply: itself, or its numbers as F16, or as F32 where
-   * F16 cannot hold one. The result lies in {@code arena} unless it is the weight itself.
+   * The weight in {@code encoding}: itself, or its numbers in {@code arena}; empty where F16 cannot
+   * hold one of them.
    */
-  static HostTensor kept(HostTensor weight, Arena arena) {
-    Encoding kept = Tiles.kept(weight.encoding());
-    if (kept.equals(weight.encoding())) {
-      return weight;
-    }
-    return converted(weight, kept, arena)
-        .or(() -> converted(weight, Encoding.F32, arena))
-        .orElseThrow();
+  static Optional<HostTensor> as(Encoding encoding, HostTensor weight, Arena arena) {
+    return encoding.equals(weight.encoding())
+        ? Optional.of(weight)
+        : converted(whole(weight, arena), encoding, arena);
   }
 
-  /** All experts in one encoding. */
-  static List<HostTensor> kept(List<HostTensor> experts, Arena arena) {
-    List<HostTensor> kept = experts.stream().map(e -> kept(e, arena)).toList();
-    boolean wide = kept.stream().anyMatch(e -> e.encoding().equals(Encoding.F32));
-    return wide
-        ? experts.stream()
-            .map(
-                e ->
-                    e.encoding().equals(Encoding.F32)
-                        ? e
-                        : converted(e, Encoding.F32, arena).orElseThrow())
-            .toList()
-        : kept;
+  private static HostTensor whole(HostTensor w, Arena arena) {
+    return w.repeatsFrom().isEmpty()
+        ? w
+        : w.writtenOut(arena.allocate(w.encoding().byteSize(w.rows(), w.cols()), 64));
   }
 
-  /** Empty if {@code encoding} is F16 and too narrow. */
   private static Optional<HostTensor> converted(HostTensor w, Encoding encoding, Arena arena) {
     int cols = Math.toIntExact(w.cols());
     MemorySegment out = arena.allocate(encoding.byteSize(w.rows(), cols), 64);
@@ -102,7 +104,7 @@ final class WeightLoader implements AutoCloseable {
   /** Brings a weight in one of {@link Tiles#ENCODINGS} to {@code to}, {@link Tiles} says how. */
   synchronized void load(HostTensor w, long to) {
     if (w.encoding().equals(Encoding.F32)) {
-      copy(w.data(), to);
+      copy(Source.of(w), to);
       return;
     }
     long rowBytes = w.encoding().rowBytes(w.cols());
@@ -116,10 +118,11 @@ final class WeightLoader implements AutoCloseable {
     try (Arena arena = Arena.ofConfined()) {
       for (long row = 0; row < w.rows(); row += strips * Tiles.ROWS) {
         long rows = Math.min(strips * Tiles.ROWS, w.rows() - row);
-        MemorySegment part = w.data().asSlice(row * rowBytes, rows * rowBytes);
         long tiles = to + Tiles.tileBytes(w.encoding(), row, w.cols());
         stage(
-            part,
+            Source.of(w),
+            row * rowBytes,
+            rows * rowBytes,
             (stage, stream) -> {
               if (repack[0] == null) {
                 repack[0] = new Launch(cu, stream, arena, _ -> {});
@@ -144,16 +147,19 @@ final class WeightLoader implements AutoCloseable {
                   () ->
                       new BackendException(
                           w + " has no scales", "upload FP8 weights with HostTensor.scales"));
-      copy(scales, to + Tiles.aligned(Tiles.tileBytes(w.encoding(), w.rows(), w.cols())));
+      copy(
+          Source.of(scales), to + Tiles.aligned(Tiles.tileBytes(w.encoding(), w.rows(), w.cols())));
     }
   }
 
-  private void copy(MemorySegment from, long to) {
-    for (long at = 0; at < from.byteSize(); at += PART) {
+  private void copy(Source from, long to) {
+    for (long at = 0; at < from.bytes(); at += PART) {
       long done = at;
-      long bytes = Math.min(PART, from.byteSize() - at);
+      long bytes = Math.min(PART, from.bytes() - at);
       stage(
-          from.asSlice(at, bytes),
+          from,
+          at,
+          bytes,
           (stage, stream) -> cu.withinDevice(to + done, stage.device().address(), bytes, stream));
     }
   }
@@ -162,16 +168,46 @@ final class WeightLoader implements AutoCloseable {
     void of(Stage stage, Address.Stream stream);
   }
 
-  private void stage(MemorySegment part, Use use) {
+  private void stage(Source from, long at, long bytes, Use use) {
     Stage stage = stage();
+    if (from.repeatsFrom().isPresent()) {
+      CudaBuffer pool = pool(from.data());
+      long start = (from.repeatsFrom().getAsLong() + at) % pool.byteSize();
+      transfers.enqueue(
+          stream -> {
+            repeat(pool, start, stage.device().address(), bytes, stream);
+            use.of(stage, stream);
+            cu.record(stage.free(), stream);
+          });
+      return;
+    }
     cu.await(stage.free(), "copying weights to the device");
-    copyParallel(part, stage.pinned());
+    copyParallel(from.data().asSlice(at, bytes), stage.pinned());
     transfers.enqueue(
         stream -> {
-          cu.toDevice(stage.device().address(), stage.pinned().asSlice(0, part.byteSize()), stream);
+          cu.toDevice(stage.device().address(), stage.pinned().asSlice(0, bytes), stream);
           use.of(stage, stream);
           cu.record(stage.free(), stream);
         });
+  }
+
+  private CudaBuffer pool(MemorySegment data) {
+    return pools.computeIfAbsent(
+        data.address(),
+        _ -> {
+          CudaBuffer pool = new CudaBuffer(cu, data.byteSize(), "weights that repeat", _ -> {});
+          transfers.write(pool.address(), data);
+          return pool;
+        });
+  }
+
+  private void repeat(CudaBuffer pool, long start, long to, long bytes, Address.Stream stream) {
+    long from = start;
+    for (long done = 0; done < bytes; from = 0) {
+      long run = Math.min(pool.byteSize() - from, bytes - done);
+      cu.withinDevice(to + done, pool.address() + from, run, stream);
+      done += run;
+    }
   }
 
   private Stage stage() {
@@ -207,5 +243,7 @@ final class WeightLoader implements AutoCloseable {
       cu.close(stage.free());
     }
     stages.clear();
+    pools.values().forEach(CudaBuffer::release);
+    pools.clear();
   }
 }
