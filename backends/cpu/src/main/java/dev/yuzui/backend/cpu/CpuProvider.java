@@ -4,6 +4,7 @@ import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.Encoding;
+import java.util.Locale;
 
 /** The processor: always there. */
 public final class CpuProvider implements BackendProvider {
@@ -50,6 +51,12 @@ public final class CpuProvider implements BackendProvider {
     StringBuilder why = new StringBuilder();
     NativeKernels.find(because -> why.append(" (no native ones: ").append(because).append(')'));
     return KernelChoice.choose(true, _ -> {}).description() + why;
+  }
+
+  /** System and processor: "linux-amd64". */
+  static String platform() {
+    return (System.getProperty("os.name") + "-" + System.getProperty("os.arch"))
+        .toLowerCase(Locale.ROOT);
   }
 
   private static long kibibytes(String field) {

@@ -19,8 +19,8 @@ sealed interface NativeLibrary {
   record Missing(String because) implements NativeLibrary {}
 
   private static NativeLibrary open() {
-    String platform = System.getProperty("os.name") + "-" + System.getProperty("os.arch");
-    String name = platform.toLowerCase(java.util.Locale.ROOT) + "/libyuzui_cpu.so";
+    String platform = CpuProvider.platform();
+    String name = platform + "/libyuzui_cpu.so";
     URL resource = NativeLibrary.class.getResource(name);
     if (resource == null) {
       return new Missing(

@@ -24,7 +24,7 @@ record Processors(String name, int cores, int[] order) {
             .filter(line -> line.startsWith("model name"))
             .map(line -> line.substring(line.indexOf(':') + 1).strip())
             .findFirst()
-            .orElse(System.getProperty("os.arch"));
+            .orElseGet(CpuProvider::platform);
     int[] allowed =
         lines("/proc/self/status")
             .filter(line -> line.startsWith("Cpus_allowed_list:"))
