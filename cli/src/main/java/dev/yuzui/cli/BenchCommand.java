@@ -164,6 +164,9 @@ final class BenchCommand implements Callable<Integer> {
       description = "md, csv, json or jsonl (default: ${DEFAULT-VALUE}).")
   private BenchFormat format;
 
+  @Option(names = "--no-repack", description = "Use weights where they are mapped.")
+  private boolean noRepack;
+
   @Option(names = "--no-warmup", description = "Leave out the untimed run before each test.")
   private boolean noWarmup;
 
@@ -317,6 +320,7 @@ final class BenchCommand implements Callable<Integer> {
             .withThreads(threadCount)
             .withBatchTokens(batch)
             .withCacheEncoding(cacheEncoding)
+            .withRepack(!noRepack)
             .withMaxSequences(sequences())
             .withContextLength(tests.stream().mapToInt(BenchTest::length).max().orElseThrow());
     if (backend.isPresent()) {

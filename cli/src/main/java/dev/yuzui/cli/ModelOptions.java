@@ -66,6 +66,12 @@ final class ModelOptions {
   private Optional<Encoding> cacheEncoding = Optional.empty();
 
   @Option(
+      names = "--no-repack",
+      description =
+          "Use weights where they are mapped: loads at once and takes no memory, runs slower.")
+  private boolean noRepack;
+
+  @Option(
       names = {"-v", "--verbose"},
       description = "Say on stderr what was chosen and why.")
   private boolean verbose;
@@ -87,6 +93,19 @@ final class ModelOptions {
       options = options.withDevice(device.get());
     }
     if (threads.isPresent()) {
+      int cores = Runtime.getRuntime().availableProcessors();
+      if (threads.get() > cores) {
+        context
+            .err()
+            .println(
+                "-t "
+                    + threads.get()
+                    + ": slower than -t "
+                    + cores
+                    + ", for there are "
+                    + cores
+                    + " processors");
+      }
       options = options.withThreads(threads.get());
     }
     if (contextSize.isPresent()) {
@@ -101,6 +120,7 @@ final class ModelOptions {
     if (cacheEncoding.isPresent()) {
       options = options.withCacheEncoding(cacheEncoding.get());
     }
+    options = options.withRepack(!noRepack);
     return verbose ? options.withLog(context.err()::println) : options;
   }
 }

@@ -56,7 +56,8 @@ public final class Engine implements AutoCloseable {
           unwind.add(
               Backends.open(
                   provider,
-                  new BackendOptions(options.threads(), options.device(), options.log())));
+                  new BackendOptions(
+                      options.threads(), options.device(), options.repack(), options.log())));
       options.log().accept(backend.name() + ": " + backend.description());
       requireCacheEncoding();
       long total = checkpoint.byteSize();

@@ -97,6 +97,7 @@ public record MemoryPlan(
    * Bytes by what they are for; contexts are whole pages.
    *
    * @param weights on the device
+   * @param repacked of {@code weights}, what --no-repack saves
    * @param mapped that the device reads where the file is mapped
    * @param step activations and logits of the largest step, and weights made at load
    * @param cachePerToken of one sequence
@@ -104,6 +105,7 @@ public record MemoryPlan(
    */
   private record Demand(
       long weights,
+      long repacked,
       long mapped,
       long step,
       long cachePerToken,
@@ -115,13 +117,11 @@ public record MemoryPlan(
     static Demand of(Checkpoint checkpoint, BackendProvider provider, RuntimeOptions options) {
       DeepseekConfig c = checkpoint.config();
       int layers = c.layers() + c.mtpLayers();
-      long weights =
-          checkpoint.weights().stream()
-              .mapToLong(w -> provider.weightBytes(w.encoding(), w.rows(), w.cols(), w.count()))
-              .sum();
+      long weights = weights(checkpoint, provider, options.repack());
       boolean mapped = weights == 0;
       return new Demand(
           weights,
+          options.repack() ? weights - weights(checkpoint, provider, false) : 0,
           mapped ? checkpoint.byteSize() : 0,
           step(c, options.batchTokens(provider)) + (mapped ? checkpoint.derivedBytes() : 0),
           LatentCacheStore.bytesPerToken(layers, c.cacheEntry(), options.cacheEncoding()),
@@ -129,6 +129,12 @@ public record MemoryPlan(
           4L * c.ropeHeadDim(),
           options.maxSequences(),
           options.pageTokens());
+    }
+
+    private static long weights(Checkpoint checkpoint, BackendProvider provider, boolean repack) {
+      return checkpoint.weights().stream()
+          .mapToLong(w -> provider.weightBytes(w.encoding(), w.rows(), w.cols(), w.count(), repack))
+          .sum();
     }
 
     /** The widest layer's activations, the logits and the best of them. */
@@ -174,6 +180,9 @@ public record MemoryPlan(
       long saved = entries(context) * sequences * (cachePerToken - smallestCachePerToken);
       if (!cacheEncoding.equals(Encoding.E4M3) && total(context) - saved <= available) {
         out.add("--kv-cache-dtype fp8");
+      }
+      if (total(context) > available && total(context) - repacked <= available) {
+        out.add("--no-repack, which is slower");
       }
       if (largest == 0 && weights > 0) {
         long most = available - available / SPARE - (total(pageTokens) - weights);

@@ -22,6 +22,7 @@ import java.util.function.Consumer;
  * @param cacheEncoding one of {@link Encoding#caches}
  * @param maxSequences sequences that hold cache at the same time
  * @param pageTokens cache entries of a page
+ * @param repack whether a backend may copy weights into an order that suits the processor
  * @param log what was chosen and why, a line each
  */
 public record RuntimeOptions(
@@ -35,13 +36,25 @@ public record RuntimeOptions(
     Encoding cacheEncoding,
     int maxSequences,
     int pageTokens,
+    boolean repack,
     Consumer<String> log) {
 
   public static final int DEFAULT_CONTEXT = 4096;
 
   public static RuntimeOptions of(Path model) {
     return new RuntimeOptions(
-        model, Optional.empty(), Optional.empty(), 0, 0, false, 0, Encoding.F16, 1, 64, line -> {});
+        model,
+        Optional.empty(),
+        Optional.empty(),
+        0,
+        0,
+        false,
+        0,
+        Encoding.F16,
+        1,
+        64,
+        true,
+        line -> {});
   }
 
   /** {@link #batchTokens} as they are for {@code provider}'s devices. */
@@ -61,6 +74,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        repack,
         log);
   }
 
@@ -76,6 +90,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        repack,
         log);
   }
 
@@ -91,6 +106,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        repack,
         log);
   }
 
@@ -106,6 +122,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        repack,
         log);
   }
 
@@ -121,6 +138,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        repack,
         log);
   }
 
@@ -136,6 +154,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        repack,
         log);
   }
 
@@ -151,6 +170,7 @@ public record RuntimeOptions(
         encoding,
         maxSequences,
         pageTokens,
+        repack,
         log);
   }
 
@@ -166,6 +186,7 @@ public record RuntimeOptions(
         cacheEncoding,
         count,
         pageTokens,
+        repack,
         log);
   }
 
@@ -181,6 +202,23 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         tokens,
+        repack,
+        log);
+  }
+
+  public RuntimeOptions withRepack(boolean allowed) {
+    return new RuntimeOptions(
+        model,
+        backend,
+        device,
+        threads,
+        contextLength,
+        fit,
+        batchTokens,
+        cacheEncoding,
+        maxSequences,
+        pageTokens,
+        allowed,
         log);
   }
 
@@ -196,6 +234,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        repack,
         sink);
   }
 }

@@ -75,9 +75,9 @@ public final class ModelLoader {
     if (!backend.repeats()) {
       checkpoint.writeOut();
     }
-    Tensor embedding = weight(Part.EMBED, 0);
-    Norm finalNorm = norm(Part.FINAL_NORM, 0, config.normEps());
     boolean tied = checkpoint.tensor(Part.HEAD, 0).equals(checkpoint.tensor(Part.EMBED, 0));
+    Tensor embedding = tied ? weight(Part.EMBED, 0) : table(checkpoint.tensor(Part.EMBED, 0));
+    Norm finalNorm = norm(Part.FINAL_NORM, 0, config.normEps());
     Tensor head = tied ? embedding : weight(Part.HEAD, 0);
     List<TransformerBlock> blocks = new ArrayList<>();
     for (int i = 0; i < config.layers(); i++) {
@@ -87,7 +87,7 @@ public final class ModelLoader {
     for (int i = config.layers(); i < config.layers() + config.mtpLayers(); i++) {
       predictors.add(
           new MultiTokenPredictor(
-              find(Part.MTP_EMBED, i).orElse(embedding),
+              checkpoint.find(Part.MTP_EMBED, i).map(this::table).orElse(embedding),
               norm(Part.MTP_ENORM, i, config.normEps()),
               norm(Part.MTP_HNORM, i, config.normEps()),
               weight(Part.MTP_PROJ, i),
@@ -168,6 +168,12 @@ public final class ModelLoader {
 
   private Tensor upload(HostTensor host) {
     Tensor tensor = backend.upload(host);
+    loadedBytes.accept(host.byteSize());
+    return tensor;
+  }
+
+  private Tensor table(HostTensor host) {
+    Tensor tensor = backend.uploadTable(host);
     loadedBytes.accept(host.byteSize());
     return tensor;
   }

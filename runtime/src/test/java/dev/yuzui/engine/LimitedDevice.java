@@ -72,7 +72,7 @@ class LimitedDevice implements BackendProvider {
 
     @Override
     public Tensor upload(HostTensor w) {
-      hold(weightBytes(w.encoding(), w.rows(), w.cols(), 1), w.name());
+      hold(weightBytes(w.encoding(), w.rows(), w.cols(), 1, true), w.name());
       return reference.upload(w);
     }
 

@@ -47,7 +47,8 @@ class MemoryPlanTest {
     BackendProvider padding =
         new LimitedDevice(MUCH, MUCH) {
           @Override
-          public long weightBytes(Encoding encoding, long rows, long cols, int count) {
+          public long weightBytes(
+              Encoding encoding, long rows, long cols, int count, boolean repack) {
             return count * 256L * 1024;
           }
         };
@@ -76,7 +77,7 @@ class MemoryPlanTest {
   private static long bytes(Checkpoint c) {
     LimitedDevice device = new LimitedDevice(MUCH, MUCH);
     return c.weights().stream()
-        .mapToLong(w -> device.weightBytes(w.encoding(), w.rows(), w.cols(), w.count()))
+        .mapToLong(w -> device.weightBytes(w.encoding(), w.rows(), w.cols(), w.count(), true))
         .sum();
   }
 
@@ -103,7 +104,8 @@ class MemoryPlanTest {
     BackendProvider mapping =
         new LimitedDevice(1_200_000, MUCH) {
           @Override
-          public long weightBytes(Encoding encoding, long rows, long cols, int count) {
+          public long weightBytes(
+              Encoding encoding, long rows, long cols, int count, boolean repack) {
             return 0;
           }
         };

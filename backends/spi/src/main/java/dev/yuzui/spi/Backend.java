@@ -25,6 +25,11 @@ public interface Backend extends AutoCloseable {
    */
   Tensor upload(HostTensor weight);
 
+  /** {@link #upload} of a weight of which only single rows are wanted ({@link Ops#embed}). */
+  default Tensor uploadTable(HostTensor table) {
+    return upload(table);
+  }
+
   /**
    * Whether {@link #upload} takes weights that repeat a few bytes ({@link HostTensor#repeatsFrom}),
    * made on the device without the host writing them out.

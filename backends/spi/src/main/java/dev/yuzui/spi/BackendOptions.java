@@ -6,15 +6,21 @@ import java.util.function.Consumer;
 /**
  * @param threads of the host; 0 means physical cores
  * @param device as the user named it ({@code cuda:0}, {@code opencl:Intel}), or empty for the first
+ * @param repack whether weights may be copied into an order that suits the processor
  * @param log what a backend chose and why, a line each; shown under {@code -v}
  */
-public record BackendOptions(int threads, Optional<String> device, Consumer<String> log) {
+public record BackendOptions(
+    int threads, Optional<String> device, boolean repack, Consumer<String> log) {
   public static BackendOptions defaults() {
-    return new BackendOptions(0, Optional.empty(), line -> {});
+    return new BackendOptions(0, Optional.empty(), true, line -> {});
   }
 
   public BackendOptions withThreads(int threads) {
-    return new BackendOptions(threads, device, log);
+    return new BackendOptions(threads, device, repack, log);
+  }
+
+  public BackendOptions withRepack(boolean repack) {
+    return new BackendOptions(threads, device, repack, log);
   }
 
   /**

@@ -32,8 +32,10 @@ public interface BackendProvider {
    * Bytes of the device's memory that {@code count} weights take once they are uploaded together;
    * more than one are the experts of a projection. Asked before anything is opened or read. 0 where
    * weights stay where the file is mapped.
+   *
+   * @param repack as in {@link BackendOptions}
    */
-  default long weightBytes(Encoding encoding, long rows, long cols, int count) {
+  default long weightBytes(Encoding encoding, long rows, long cols, int count, boolean repack) {
     long scales = encoding instanceof Encoding.Fp8Tiled t ? 4 * t.scaleCount(rows, cols) : 0;
     return count * (encoding.byteSize(rows, cols) + scales);
   }

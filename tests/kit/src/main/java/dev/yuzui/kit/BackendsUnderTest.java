@@ -59,7 +59,7 @@ public final class BackendsUnderTest {
 
   static BackendOptions options() {
     BackendOptions defaults = BackendOptions.defaults();
-    return new BackendOptions(defaults.threads(), device(), defaults.log());
+    return new BackendOptions(defaults.threads(), device(), defaults.repack(), defaults.log());
   }
 
   private static Set<String> listed(String property) {

@@ -77,7 +77,8 @@ public interface Tolerance {
    * Of a sum of {@code k} products in F32, in any order: the error of a random walk of roundings,
    * several deviations wide. Weights narrower than F32 may pass through F16, whose smallest step is
    * 2^−24, and products of many rows may round both sides to it; with weights of a block format the
-   * activations may be rounded to eight bits, a step being max|x|/127 and its error uniform.
+   * activations may be rounded to eight bits, a step being max|x|/127 and its error uniform, and
+   * with other narrow ones to sixteen.
    */
   static double product(
       Encoding weights, int rows, int k, double xNorm, double xMax, double wNorm) {
@@ -85,7 +86,9 @@ public interface Tolerance {
     double smallest = weights.equals(Encoding.F32) ? 0 : 0x1p-24 * xNorm;
     double f16 = 6 * xMax * 0x1p-11 * Math.sqrt(2.0 / 3) * wNorm;
     double int8 = 6 * xMax / 127 / Math.sqrt(12) * wNorm;
+    double int16 = weights.equals(Encoding.F32) ? 0 : 0x1p-17 * xNorm * wNorm;
     return f32
+        + int16
         + smallest
         + (halves(weights, rows) ? f16 : 0)
         + (weights instanceof Encoding.Block ? int8 : 0);

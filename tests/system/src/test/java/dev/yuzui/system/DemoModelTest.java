@@ -39,12 +39,17 @@ class DemoModelTest {
   }
 
   private static Engine open(String backend) {
+    return open(backend, true);
+  }
+
+  private static Engine open(String backend, boolean repack) {
     return Engine.open(
         UnderTest.on(
             backend,
             RuntimeOptions.of(SEEDS.resolve("demo.gguf"))
                 .withThreads(2)
                 .withContextLength(256)
+                .withRepack(repack)
                 .withCacheEncoding(Encoding.F32)),
         LoadProgress.none());
   }
@@ -53,11 +58,12 @@ class DemoModelTest {
     return StreamSupport.stream(array.spliterator(), false).map(JsonNode::asInt).toList();
   }
 
+  /** With activations as they are: eight-bit ones choose another word now and then. */
   @ParameterizedTest
   @MethodSource("backends")
   void continuesThePromptAsTheReferenceDoes(String backend) throws IOException {
     JsonNode expected = new ObjectMapper().readTree(SEEDS.resolve("demo-expected.json").toFile());
-    try (Engine engine = open(backend);
+    try (Engine engine = open(backend, false);
         Session session = engine.newSession()) {
       int[] prompt = engine.tokenizer().encode(expected.get("prompt").asText(), true);
       assertEquals(ints(expected.get("tokens")), Arrays.stream(prompt).boxed().toList());

@@ -37,6 +37,10 @@ class GoldenLogitsTest {
     return Golden.all().flatMap(g -> UnderTest.backends().map(b -> Arguments.of(g, b)));
   }
 
+  static Stream<Golden> goldens() {
+    return Golden.all();
+  }
+
   private static double tolerance(Golden golden, String backend) {
     if (!golden.isF32()) {
       return backend.equals("cuda") ? 2e-3 : 1e-3; // which multiplies prompts in F16
@@ -44,7 +48,13 @@ class GoldenLogitsTest {
     return backend.equals("reference") ? 1e-5 : 1e-4;
   }
 
+  /** Without eight-bit activations, which repacked weights are multiplied by. */
   private static Engine open(Golden golden, String backend, int batch, Encoding cache) {
+    return open(golden, backend, batch, cache, false);
+  }
+
+  private static Engine open(
+      Golden golden, String backend, int batch, Encoding cache, boolean repack) {
     return Engine.open(
         UnderTest.on(
             backend,
@@ -53,6 +63,7 @@ class GoldenLogitsTest {
                 .withContextLength(128)
                 .withBatchTokens(batch)
                 .withPageTokens(8)
+                .withRepack(repack)
                 .withCacheEncoding(cache)),
         LoadProgress.none());
   }
@@ -81,6 +92,19 @@ class GoldenLogitsTest {
     try (Engine engine = open(golden, backend, 64, Encoding.F32)) {
       double error = Golden.relativeError(logits(engine, golden.tokens()), golden.logits());
       assertTrue(error <= tolerance(golden, backend), "relative error " + error);
+    }
+  }
+
+  /** Eight-bit activations may turn a token of these small models to another expert. */
+  @ParameterizedTest
+  @MethodSource("goldens")
+  void repackedWeightsStayClose(Golden golden) {
+    for (int batch : new int[] {64, 7, 1}) {
+      try (Engine engine = open(golden, "cpu", batch, Encoding.F32, true)) {
+        double error = Golden.relativeError(logits(engine, golden.tokens()), golden.logits());
+        double allowed = golden.toString().contains("q8") ? 0.1 : tolerance(golden, "cpu");
+        assertTrue(error <= allowed, "batch " + batch + ": relative error " + error);
+      }
     }
   }
 

@@ -14,15 +14,23 @@ import java.lang.foreign.MemorySegment;
 import java.util.LinkedHashSet;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Consumer;
+import java.util.function.IntConsumer;
 import java.util.stream.Collectors;
 
-/** Weights stay where they are mapped; every queue has a team of threads. */
+/**
+ * Weights are put into strips for the native kernels, or stay where they are mapped; every queue
+ * has a team of threads.
+ */
 final class CpuBackend implements Backend {
   private static final int MAX_TOKENS = 2048;
   private static final int EXACT_TOKENS = 16;
   private static final int TOKEN_BUCKET = 16;
 
-  private final CpuKernels kernels;
+  private final KernelChoice kernels;
+  private final Optional<Packer> packer;
+  private final Processors processors;
+  private final Consumer<String> log;
   private final int threads;
   private final String description;
   private final Set<HostBuffer> buffers = new LinkedHashSet<>();
@@ -30,10 +38,13 @@ final class CpuBackend implements Backend {
   private int opened;
   private boolean closed;
 
-  CpuBackend(CpuKernels kernels, int threads, String processor) {
+  CpuBackend(KernelChoice kernels, Processors processors, int threads, Consumer<String> log) {
     this.kernels = kernels;
+    this.processors = processors;
+    this.log = log;
+    this.packer = kernels.strips().map(Packer::new);
     this.threads = threads;
-    this.description = processor + ", " + threads + " threads, " + kernels.description();
+    this.description = processors.name() + ", " + threads + " threads, " + kernels.description();
   }
 
   @Override
@@ -71,7 +82,9 @@ final class CpuBackend implements Backend {
           "no " + bytes + " bytes for " + purpose, "use a shorter context or a smaller model", e);
     }
     HostBuffer[] self = new HostBuffer[1];
-    self[0] = new HostBuffer(purpose, data, Optional.empty(), () -> free(self[0], arena));
+    self[0] =
+        new HostBuffer(
+            purpose, data, Optional.empty(), Optional.empty(), () -> free(self[0], arena));
     buffers.add(self[0]);
     return self[0];
   }
@@ -86,12 +99,22 @@ final class CpuBackend implements Backend {
 
   @Override
   public Tensor upload(HostTensor weight) {
+    return tensor(weight, packer.flatMap(p -> p.pack(weight)));
+  }
+
+  @Override
+  public Tensor uploadTable(HostTensor table) {
+    return tensor(table, Optional.empty());
+  }
+
+  private static Tensor tensor(HostTensor weight, Optional<Packed> packed) {
     if (!weight.data().isNative()) {
       throw new BackendException(
           weight + " lies on the Java heap",
           "give native or mapped memory (Arena, FileChannel.map)");
     }
-    HostBuffer borrowed = new HostBuffer(weight.name(), weight.data(), weight.scales(), () -> {});
+    HostBuffer borrowed =
+        new HostBuffer(weight.name(), weight.data(), weight.scales(), packed, () -> {});
     return new Tensor(weight.name(), borrowed, 0, weight.encoding(), weight.rows(), weight.cols());
   }
 
@@ -110,9 +133,26 @@ final class CpuBackend implements Backend {
   @Override
   public synchronized DeviceQueue openQueue() {
     requireOpen();
-    CpuQueue queue = new CpuQueue("yuzui-cpu-" + opened++, threads, kernels, this::forget);
+    CpuQueue queue = new CpuQueue("yuzui-cpu-" + opened, threads, pinning(), kernels, this::forget);
+    opened++;
     queues.add(queue);
     return queue;
+  }
+
+  /**
+   * Each worker of the first queue stays on a core of its own, if there are enough; the caller's
+   * thread is left to the system, which finds the core that remains.
+   */
+  private IntConsumer pinning() {
+    int[] order = processors.order();
+    if (opened > 0 || threads > order.length || kernels.strips().isEmpty()) {
+      return _ -> {};
+    }
+    return worker -> {
+      if (!kernels.strips().get().pin(order[worker])) {
+        log.accept("cpu: thread " + worker + " cannot be kept on processor " + order[worker]);
+      }
+    };
   }
 
   private synchronized void forget(CpuQueue queue) {
@@ -135,5 +175,6 @@ final class CpuBackend implements Backend {
           "close them first");
     }
     closed = true;
+    packer.ifPresent(Packer::close);
   }
 }

@@ -10,6 +10,7 @@ import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
 
@@ -23,15 +24,17 @@ final class CpuOps implements Ops {
 
   private final CpuQueue queue;
   private final CpuKernels kernels;
+  private final Optional<NativeKernels> strips;
   private final CpuScratch scratch;
   private final int threads;
 
   /** What happens to an op before it is submitted: a condition, or nothing. */
   private UnaryOperator<Op> guard = op -> op;
 
-  CpuOps(CpuQueue queue, CpuKernels kernels, CpuScratch scratch, int threads) {
+  CpuOps(CpuQueue queue, KernelChoice kernels, CpuScratch scratch, int threads) {
     this.queue = queue;
-    this.kernels = kernels;
+    this.kernels = kernels.rows();
+    this.strips = kernels.strips();
     this.scratch = scratch;
     this.threads = threads;
   }
@@ -101,14 +104,52 @@ final class CpuOps implements Ops {
   }
 
   private void product(Tensor x, int xOffset, Tensor w, int heads, Tensor out, int outOffset) {
+    Optional<Packed> packed = HostBuffer.packed(w).filter(p -> StripsOp.takes(p, heads));
+    if (packed.isPresent()) {
+      strips(x, xOffset, packed.get(), Optional.empty(), heads, out, outOffset);
+      return;
+    }
     Matrix weight = Matrix.of(w);
     queue.reserve(Product.laneBytes(kernels, weight), Math.toIntExact(x.rows()));
     submit(new MatmulOp(kernels, x, xOffset, weight, heads, out, outOffset, threads));
   }
 
+  private void strips(
+      Tensor x, int xOffset, Packed w, Optional<Packed> up, int heads, Tensor out, int outOffset) {
+    try (var frame = scratch.frame()) {
+      PrepareOp.Prepared prepared = prepare(x, xOffset, heads, w);
+      StripsOp op =
+          new StripsOp(
+              strips.orElseThrow(), kernels, w, up, prepared, heads, out, outOffset, threads);
+      queue.reserve(op.laneBytes(), 0);
+      submit(op);
+    }
+  }
+
+  /** Rows of x for products with {@code w}, in scratch memory of the caller's frame. */
+  private PrepareOp.Prepared prepare(Tensor x, int xOffset, int heads, Packed w) {
+    NativeKernels natives = strips.orElseThrow();
+    long rowBytes = Math.ceilDiv(natives.preparedBytes(w.type(), w.cols()), 64) * 64L;
+    long count = x.rows() * heads;
+    Tensor memory = scratch.f32("prepared", count, rowBytes / 4);
+    PrepareOp.Prepared to = new PrepareOp.Prepared(w.type(), HostBuffer.address(memory), rowBytes);
+    long stride = 4 * x.cols();
+    PrepareOp.Source from =
+        new PrepareOp.Source(
+            HostBuffer.address(x) + 4L * xOffset, stride, heads, stride / heads, w.cols());
+    submit(new PrepareOp(natives, from, Math.toIntExact(count), to));
+    return to;
+  }
+
   @Override
   public void gatedMlp(Tensor x, Tensor gate, Tensor up, Tensor out) {
     OpChecks.gatedMlp(x, gate, up, out);
+    Optional<Packed> w = HostBuffer.packed(gate);
+    Optional<Packed> other = HostBuffer.packed(up);
+    if (w.isPresent() && other.isPresent() && w.get().sharesActivations(other.get())) {
+      strips(x, 0, w.get(), other, 1, out, 0);
+      return;
+    }
     GatedOp op = new GatedOp(kernels, x, Matrix.of(gate), Matrix.of(up), out, threads);
     queue.reserve(op.laneBytes(), Math.toIntExact(x.rows()));
     submit(op);
@@ -286,8 +327,38 @@ final class CpuOps implements Ops {
       Optional<ExpertWeights> up,
       Dispatch dispatch,
       Tensor out) {
+    List<Packed> gates = packed(w);
+    List<Packed> ups = up.map(CpuOps::packed).orElse(List.of());
+    boolean both =
+        up.isEmpty() || !ups.isEmpty() && gates.getFirst().sharesActivations(ups.getFirst());
+    if (!gates.isEmpty() && both) {
+      try (var frame = scratch.frame()) {
+        PrepareOp.Prepared prepared = prepare(x, 0, 1, gates.getFirst());
+        GroupedStripsOp op =
+            new GroupedStripsOp(
+                strips.orElseThrow(),
+                kernels,
+                gates,
+                ups,
+                prepared,
+                gather,
+                dispatch,
+                out,
+                threads);
+        queue.reserve(op.laneBytes(), 0);
+        submit(op);
+      }
+      return;
+    }
     GroupedOp op = new GroupedOp(kernels, x, gather, w, up, dispatch, out, threads);
     queue.reserve(op.laneBytes(), dispatch.slots());
     submit(op);
+  }
+
+  /** The strips of all experts, if all have some and prepare activations alike; else none. */
+  private static List<Packed> packed(ExpertWeights w) {
+    List<Packed> all = w.experts().stream().flatMap(e -> HostBuffer.packed(e).stream()).toList();
+    boolean alike = all.size() == w.experts().size();
+    return alike && all.stream().allMatch(all.getFirst()::sharesActivations) ? all : List.of();
   }
 }

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.function.IntConsumer;
 
 /**
  * Runs what is enqueued at once, on the calling thread and its team; a failure waits for {@link
@@ -22,8 +23,16 @@ final class CpuQueue implements DeviceQueue {
   private Optional<List<Op>> recording = Optional.empty();
   private boolean closed;
 
-  CpuQueue(String name, int threads, CpuKernels kernels, Consumer<CpuQueue> onClose) {
-    this.team = new Team(name, threads);
+  /**
+   * @param begin what each thread but the caller's, numbered from 1, does first
+   */
+  CpuQueue(
+      String name,
+      int threads,
+      IntConsumer begin,
+      KernelChoice kernels,
+      Consumer<CpuQueue> onClose) {
+    this.team = new Team(name, threads, begin);
     this.ops = new CpuOps(this, kernels, new CpuScratch(arena), team.size());
     this.onClose = onClose;
   }

@@ -46,7 +46,9 @@ final class CpuScratch implements Scratch {
     }
     if (chunk == chunks.size()) {
       long size = Math.max(bytes, CHUNK);
-      chunks.add(new HostBuffer("scratch", arena.allocate(size, 4096), Optional.empty(), () -> {}));
+      chunks.add(
+          new HostBuffer(
+              "scratch", arena.allocate(size, 4096), Optional.empty(), Optional.empty(), () -> {}));
     }
     Tensor t = new Tensor(name, chunks.get(chunk), used, encoding, rows, cols);
     used += bytes;

@@ -11,10 +11,15 @@ import java.util.Optional;
  * Host memory: of our own, or a weight where it is mapped.
  *
  * @param scales F32 scales that lie apart from FP8 codes
+ * @param packed the weight once more, in strips; single rows are read from {@code data}
  * @param onClose frees memory of our own
  */
 record HostBuffer(
-    String purpose, MemorySegment data, Optional<MemorySegment> scales, Runnable onClose)
+    String purpose,
+    MemorySegment data,
+    Optional<MemorySegment> scales,
+    Optional<Packed> packed,
+    Runnable onClose)
     implements DeviceBuffer {
 
   /** Buffers are compared by identity: two of them may hold equal segments. */
@@ -55,6 +60,11 @@ record HostBuffer(
                 new BackendException(
                     t + " has no scales", "upload FP8 weights with HostTensor.scales"))
         .address();
+  }
+
+  /** The strips of {@code t}, if it is a weight that has some, and the whole of it. */
+  static Optional<Packed> packed(Tensor t) {
+    return of(t).packed.filter(p -> t.byteOffset() == 0 && t.rows() == p.rows());
   }
 
   private static HostBuffer of(Tensor t) {

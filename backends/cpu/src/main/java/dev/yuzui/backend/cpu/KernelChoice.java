@@ -1,14 +1,33 @@
 package dev.yuzui.backend.cpu;
 
+import java.util.Optional;
 import java.util.function.Consumer;
 
-/** Picks the fastest kernels that run here; each refusal is logged with its reason. */
-final class KernelChoice {
+/**
+ * The fastest kernels that run here; each refusal is logged with its reason.
+ *
+ * @param rows for all ops
+ * @param strips for products of weights that were put into strips
+ */
+record KernelChoice(CpuKernels rows, Optional<NativeKernels> strips) {
   private static final String MODULE = "jdk.incubator.vector";
 
-  private KernelChoice() {}
+  /**
+   * @param repack whether weights may be put into strips
+   */
+  static KernelChoice choose(boolean repack, Consumer<String> log) {
+    Optional<NativeKernels> strips = Optional.empty();
+    if (repack) {
+      strips = NativeKernels.find(because -> log.accept("cpu: no native kernels: " + because));
+    } else {
+      log.accept("cpu: no native kernels: they need repacked weights, and --no-repack was given");
+    }
+    KernelChoice choice = new KernelChoice(rows(log), strips);
+    log.accept("cpu: " + choice.description());
+    return choice;
+  }
 
-  static CpuKernels choose(Consumer<String> log) {
+  private static CpuKernels rows(Consumer<String> log) {
     if (!hasVectorModule()) {
       log.accept(
           "cpu: no vector kernels: module "
@@ -25,15 +44,12 @@ final class KernelChoice {
               + " bits, they are written for 256 and more; scalar kernels are many times slower");
       return new ScalarKernels();
     }
-    CpuKernels kernels = new VectorKernels();
-    log.accept("cpu: " + kernels.description());
-    return kernels;
+    return new VectorKernels();
   }
 
-  static String vectorWidth() {
-    return hasVectorModule()
-        ? 32 * VectorKernels.lanes() + "-bit vectors"
-        : "no vectors (add --add-modules=" + MODULE + ")";
+  /** For people, such as "native avx512-vnni and 512-bit vector kernels". */
+  String description() {
+    return strips.map(s -> "native " + s.instructions() + " and ").orElse("") + rows.description();
   }
 
   private static boolean hasVectorModule() {

@@ -43,6 +43,10 @@ final class Memory {
     return ALL.get(LONG, address);
   }
 
+  static void i64(long address, long value) {
+    ALL.set(LONG, address, value);
+  }
+
   static int i16(long address) {
     return ALL.get(SHORT, address);
   }

@@ -5,6 +5,7 @@ import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.IntConsumer;
 
 /**
  * The calling thread and N − 1 daemon threads that walk a list of ops together.
@@ -44,7 +45,10 @@ final class Team implements AutoCloseable {
   private Op current;
   private int chunks;
 
-  Team(String name, int threads) {
+  /**
+   * @param begin what each worker, numbered from 1, does first
+   */
+  Team(String name, int threads, IntConsumer begin) {
     words.set(STATE, IDLE);
     parked = new AtomicReferenceArray<>(threads);
     lanes = new Lane[threads];
@@ -56,7 +60,14 @@ final class Team implements AutoCloseable {
     for (int i = 1; i < threads; i++) {
       Lane lane = lanes[i];
       workers[i - 1] =
-          Thread.ofPlatform().daemon().name(name + "-" + i).start(() -> work(lane, false));
+          Thread.ofPlatform()
+              .daemon()
+              .name(name + "-" + i)
+              .start(
+                  () -> {
+                    begin.accept(lane.index);
+                    work(lane, false);
+                  });
     }
   }
 

@@ -56,7 +56,7 @@ class TeamTest {
   @ValueSource(ints = {1, 2, 3, 8})
   void runsEveryChunkOnceAndOpsInOrder(int threads) {
     int[] chunks = {3, 1, 0, 17, 1, 1, 2, 8, 0, 5};
-    try (Team team = new Team("test", threads)) {
+    try (Team team = new Team("test", threads, _ -> {})) {
       for (int replay = 0; replay < 3000; replay++) {
         AtomicIntegerArray done = new AtomicIntegerArray(chunks.length);
         team.run(steps(done, chunks), chunks.length);
@@ -72,7 +72,7 @@ class TeamTest {
   @ValueSource(ints = {1, 2, 8})
   void wakesThreadsThatParked(int threads) {
     int[] chunks = {40, 1, 40};
-    try (Team team = new Team("test", threads)) {
+    try (Team team = new Team("test", threads, _ -> {})) {
       for (int replay = 0; replay < 20; replay++) {
         LockSupport.parkNanos(2_000_000);
         AtomicIntegerArray done = new AtomicIntegerArray(chunks.length);
@@ -85,7 +85,7 @@ class TeamTest {
   @ParameterizedTest
   @ValueSource(ints = {1, 2, 4})
   void aFailureEndsTheListAndTheTeamGoesOn(int threads) {
-    try (Team team = new Team("test", threads)) {
+    try (Team team = new Team("test", threads, _ -> {})) {
       for (int replay = 0; replay < 200; replay++) {
         List<Integer> after = new ArrayList<>();
         int bad = replay % 7;
@@ -127,7 +127,7 @@ class TeamTest {
   @ParameterizedTest
   @ValueSource(ints = {2, 8})
   void closeEndsTheThreads(int threads) {
-    new Team("ends", threads).close();
+    new Team("ends", threads, _ -> {}).close();
     assertFalse(
         Thread.getAllStackTraces().keySet().stream().anyMatch(t -> t.getName().startsWith("ends")));
   }

@@ -169,7 +169,8 @@ public final class CudaProbe {
     MlaShape shape = new MlaShape(16, 128, 64, 128, 512, (float) (1 / Math.sqrt(192)));
     int pages = Math.ceilDiv(entries, PAGE_TOKENS);
     try (Backend backend =
-            new CudaProvider().open(new BackendOptions(0, Optional.of(device.label()), _ -> {}));
+            new CudaProvider()
+                .open(new BackendOptions(0, Optional.of(device.label()), true, _ -> {}));
         Device d = new Device(backend);
         DeviceQueue queue = backend.openQueue()) {
       long rows = (long) sequences * pages * PAGE_TOKENS;
@@ -265,7 +266,8 @@ public final class CudaProbe {
    * @param args the device, or nothing for the first
    */
   public static void main(String[] args) {
-    CudaProbe probe = of(new BackendOptions(0, Stream.of(args).findFirst(), System.err::println));
+    CudaProbe probe =
+        of(new BackendOptions(0, Stream.of(args).findFirst(), true, System.err::println));
     Roofs roofs = probe.roofs();
     LatentDecode decode =
         probe.device.simulated() ? probe.latentDecode(2, 200) : probe.latentDecode(16, 32768);

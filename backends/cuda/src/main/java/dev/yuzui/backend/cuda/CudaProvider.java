@@ -44,7 +44,7 @@ public final class CudaProvider implements BackendProvider {
   }
 
   @Override
-  public long weightBytes(Encoding encoding, long rows, long cols, int count) {
+  public long weightBytes(Encoding encoding, long rows, long cols, int count, boolean repack) {
     long bytes = Tiles.matrixBytes(Tiles.kept(encoding), rows, cols);
     return count == 1 ? bytes : count * (Tiles.aligned(bytes) + Long.BYTES);
   }

@@ -33,7 +33,7 @@ class DeviceTest {
   private static Backend open(int device) {
     BackendOptions defaults = BackendOptions.defaults();
     return new CudaProvider()
-        .open(new BackendOptions(1, Optional.of("cuda:" + device), defaults.log()));
+        .open(new BackendOptions(1, Optional.of("cuda:" + device), true, defaults.log()));
   }
 
   private static Tensor floats(DeviceBuffer buffer, int count) {

@@ -24,7 +24,7 @@ public final class ReferenceProvider implements BackendProvider {
 
   /** They are multiplied where the file is mapped. */
   @Override
-  public long weightBytes(Encoding encoding, long rows, long cols, int count) {
+  public long weightBytes(Encoding encoding, long rows, long cols, int count, boolean repack) {
     return 0;
   }
 

@@ -1,0 +1,200 @@
+package dev.yuzui.backend.cpu;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.util.Optional;
+
+/**
+ * The C functions of native-kernels/cpu/yuzui_cpu.h, on addresses. Short ones are critical calls: a
+ * few nanoseconds, in which no garbage collection can begin.
+ */
+final class NativeKernels {
+  private NativeKernels() {}
+
+  /** The kernels, or why there are none. */
+  static Optional<NativeKernels> find(java.util.function.Consumer<String> refusal) {
+    return switch (NativeLibrary.INSTANCE) {
+      case NativeLibrary.Found _ -> Optional.of(new NativeKernels());
+      case NativeLibrary.Missing(String because) -> {
+        refusal.accept(because);
+        yield Optional.empty();
+      }
+    };
+  }
+
+  /** Bound when first used, which only happens with a library. */
+  private static final class Calls {
+    private static final Linker LINKER = Linker.nativeLinker();
+    private static final SymbolLookup SYMBOLS =
+        switch (NativeLibrary.INSTANCE) {
+          case NativeLibrary.Found(SymbolLookup symbols) -> symbols;
+          case NativeLibrary.Missing(String because) -> throw new IllegalStateException(because);
+        };
+
+    static final MethodHandle INSTRUCTIONS =
+        bind("yz_instructions", FunctionDescriptor.of(ValueLayout.ADDRESS));
+    static final MethodHandle USE =
+        bind("yz_use", FunctionDescriptor.of(JAVA_INT, ValueLayout.ADDRESS));
+    static final MethodHandle PACKED_BYTES =
+        bind("yz_packed_bytes", result(JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_LONG));
+    static final MethodHandle PACK =
+        bind(
+            "yz_pack",
+            FunctionDescriptor.ofVoid(
+                JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+    static final MethodHandle PREPARED_BYTES =
+        bind("yz_prepared_bytes", result(JAVA_LONG, JAVA_INT, JAVA_LONG));
+    static final MethodHandle PREPARE =
+        bind(
+            "yz_prepare",
+            FunctionDescriptor.ofVoid(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG),
+            Linker.Option.critical(false));
+    static final MethodHandle PRODUCT =
+        bind(
+            "yz_product",
+            FunctionDescriptor.ofVoid(
+                JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+                JAVA_INT, JAVA_LONG));
+    static final MethodHandle RESERVE = bind("yz_reserve", result(JAVA_LONG, JAVA_LONG));
+    static final MethodHandle RELEASE =
+        bind("yz_release", FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG));
+    static final MethodHandle FORGET =
+        bind("yz_forget", FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG));
+    static final MethodHandle PIN = bind("yz_pin", result(JAVA_INT, JAVA_INT));
+
+    private static FunctionDescriptor result(MemoryLayout result, MemoryLayout... arguments) {
+      return FunctionDescriptor.of(result, arguments);
+    }
+
+    @SuppressWarnings("restricted")
+    private static MethodHandle bind(
+        String name, FunctionDescriptor type, Linker.Option... options) {
+      return LINKER.downcallHandle(SYMBOLS.findOrThrow(name), type, options);
+    }
+  }
+
+  /** The instruction set in use, such as "avx512-vnni". */
+  @SuppressWarnings("restricted")
+  String instructions() {
+    try {
+      MemorySegment name = (MemorySegment) Calls.INSTRUCTIONS.invokeExact();
+      return name.reinterpret(64).getString(0);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  /** Takes another instruction set, in the whole process; false if the processor has not got it. */
+  boolean use(String instructions) {
+    try (var arena = java.lang.foreign.Arena.ofConfined()) {
+      return (int) Calls.USE.invokeExact(arena.allocateFrom(instructions)) != 0;
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  /** Bytes of a matrix in strips of 16 rows. */
+  long packedBytes(StripType type, long rows, long cols) {
+    try {
+      return (long) Calls.PACKED_BYTES.invokeExact(type.ordinal(), rows, cols);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  /**
+   * Rows as a file has them into strips.
+   *
+   * @param scales of FP8: of the one row of tiles that the rows lie in
+   */
+  void pack(StripType type, long file, long scales, long rows, long cols, long packed) {
+    try {
+      Calls.PACK.invokeExact(type.ordinal(), file, scales, rows, cols, packed);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  /** Bytes of a row of activations for {@link #product}. */
+  long preparedBytes(StripType type, long cols) {
+    try {
+      return (long) Calls.PREPARED_BYTES.invokeExact(type.ordinal(), cols);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  void prepare(StripType type, long x, long cols, long prepared) {
+    try {
+      Calls.PREPARE.invokeExact(type.ordinal(), x, cols, prepared);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  /**
+   * out[i][16·s + r] = row r of strip s times x[i], for first ≤ s < last and i < n.
+   *
+   * @param x address of n addresses of prepared rows
+   * @param out address of n addresses
+   */
+  void product(Packed w, int first, int last, long x, int n, long out) {
+    try {
+      Calls.PRODUCT.invokeExact(
+          w.type().ordinal(),
+          w.address(),
+          (long) w.rows(),
+          (long) w.cols(),
+          (long) first,
+          (long) last,
+          x,
+          n,
+          out);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  /** Address of zeroed memory, in huge pages where the system has them; 0 if there is none. */
+  long reserve(long bytes) {
+    try {
+      return (long) Calls.RESERVE.invokeExact(bytes);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  void release(long address, long bytes) {
+    try {
+      Calls.RELEASE.invokeExact(address, bytes);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  /** Pages of a file's mapping leave this process; they come back when they are read. */
+  void forget(MemorySegment mapped) {
+    try {
+      Calls.FORGET.invokeExact(mapped.address(), mapped.byteSize());
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  /** Keeps the calling thread on one processor; false if it cannot. */
+  boolean pin(int cpu) {
+    try {
+      return (int) Calls.PIN.invokeExact(cpu) != 0;
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+}

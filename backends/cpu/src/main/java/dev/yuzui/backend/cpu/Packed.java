@@ -1,0 +1,24 @@
+package dev.yuzui.backend.cpu;
+
+/**
+ * A weight in strips of {@value #ROWS} rows, for {@link NativeKernels}.
+ *
+ * @param bytes of all strips; the last one is padded
+ */
+record Packed(StripType type, long address, int rows, int cols, long bytes) {
+  /** Rows of a strip. */
+  static final int ROWS = 16;
+
+  /** Whether what is prepared for one is prepared for the other. */
+  boolean sharesActivations(Packed other) {
+    return cols == other.cols && type.activations == other.type.activations;
+  }
+
+  int strips() {
+    return Math.ceilDiv(rows, ROWS);
+  }
+
+  long stripBytes() {
+    return bytes / strips();
+  }
+}

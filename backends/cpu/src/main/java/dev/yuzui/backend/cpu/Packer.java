@@ -1,0 +1,98 @@
+package dev.yuzui.backend.cpu;
+
+import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.HostTensor;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
+
+/**
+ * Puts weights into strips, in huge pages of its own, on all processors. The pages of the file are
+ * given back, so that no second copy stays resident.
+ */
+final class Packer implements AutoCloseable {
+  /** Address space at a time; pages that no weight touches cost nothing. */
+  private static final long REGION = 1L << 30;
+
+  private static final long HUGE_PAGE = 2L << 20;
+  private static final long ALIGN = 64;
+
+  /** File bytes that one thread takes at a time. */
+  private static final long PIECE = 256 << 10;
+
+  private record Region(long address, long bytes) {}
+
+  private final NativeKernels kernels;
+  private final List<Region> regions = new ArrayList<>();
+  private long used;
+
+  Packer(NativeKernels kernels) {
+    this.kernels = kernels;
+  }
+
+  /** Nothing, if the kernels do not take the encoding. */
+  Optional<Packed> pack(HostTensor weight) {
+    return StripType.of(weight.encoding()).map(type -> pack(type, weight));
+  }
+
+  private Packed pack(StripType type, HostTensor weight) {
+    int rows = Math.toIntExact(weight.rows());
+    int cols = Math.toIntExact(weight.cols());
+    long bytes = kernels.packedBytes(type, rows, cols);
+    Packed packed = new Packed(type, allocate(bytes, weight), rows, cols, bytes);
+    if (rows == 0 || cols == 0) {
+      return packed;
+    }
+    Matrix file =
+        new Matrix(
+            weight.encoding(),
+            weight.data().address(),
+            weight.scales().map(MemorySegment::address).orElse(0L),
+            rows,
+            cols,
+            weight.encoding().rowBytes(cols));
+    int pieceRows =
+        type == StripType.FP8
+            ? StripType.FP8_TILE
+            : (int) Math.max(1, PIECE / (Packed.ROWS * file.rowBytes())) * Packed.ROWS;
+    IntStream.range(0, Math.ceilDiv(rows, pieceRows))
+        .parallel()
+        .forEach(
+            piece -> {
+              int from = piece * pieceRows;
+              int count = Math.min(pieceRows, rows - from);
+              long scales = file.scales() == 0 ? 0 : file.scaleRow(from, StripType.FP8_TILE);
+              long to = packed.address() + from / Packed.ROWS * packed.stripBytes();
+              kernels.pack(type, file.row(from), scales, count, cols, to);
+            });
+    if (weight.data().isMapped()) {
+      kernels.forget(weight.data());
+    }
+    return packed;
+  }
+
+  private synchronized long allocate(long bytes, HostTensor weight) {
+    if (regions.isEmpty() || used + bytes > regions.getLast().bytes()) {
+      long size = Math.ceilDiv(Math.max(bytes, REGION), HUGE_PAGE) * HUGE_PAGE;
+      long address = kernels.reserve(size);
+      if (address == 0) {
+        throw new BackendException(
+            "no " + size + " bytes of address space to repack " + weight,
+            "raise the limit (ulimit -v), or give --no-repack");
+      }
+      regions.add(new Region(address, size));
+      used = 0;
+    }
+    long at = regions.getLast().address() + used;
+    used += Math.ceilDiv(bytes, ALIGN) * ALIGN;
+    return at;
+  }
+
+  @Override
+  public void close() {
+    regions.forEach(r -> kernels.release(r.address(), r.bytes()));
+    regions.clear();
+  }
+}

@@ -1,0 +1,63 @@
+package dev.yuzui.backend.cpu;
+
+import java.util.Optional;
+
+/**
+ * A run of strips times vectors, {@value #VECTORS} at a time: their prepared rows and the strips
+ * stay in a core's own cache. With a second weight the result is silu(w·x)·(up·x).
+ *
+ * <p>Lane memory: addresses of vectors, of results, and of the second weight's; its results.
+ */
+record Strips(NativeKernels kernels, CpuKernels rowKernels, int chunkStrips) {
+  static final int VECTORS = 64;
+
+  /** Weight bytes of a chunk: work enough to be worth taking, and a part of a core's own cache. */
+  private static final long LEAST_BYTES = 16 << 10;
+
+  private static final long MOST_BYTES = 256 << 10;
+
+  /** Chunks a thread, so that the last ones to end do not hold up the others for long. */
+  private static final int CHUNKS = 8;
+
+  /** {@code matrices}: how many of the size of {@code w} an op multiplies at a time. */
+  static int chunkStrips(Packed w, int strips, int matrices, int threads) {
+    long share = w.stripBytes() * strips * matrices / (CHUNKS * (long) threads);
+    long bytes = Math.clamp(share, LEAST_BYTES, MOST_BYTES);
+    return (int) Math.clamp(bytes / w.stripBytes(), 1, strips);
+  }
+
+  long laneBytes() {
+    return 3 * 8 * VECTORS + 4L * VECTORS * Packed.ROWS * chunkStrips;
+  }
+
+  static void vector(Lane lane, int i, long prepared, long out) {
+    Memory.i64(lane.memory() + 8L * i, prepared);
+    Memory.i64(lane.memory() + 8L * (VECTORS + i), out);
+  }
+
+  /**
+   * Row 16·s + r of the product with the i-th {@link #vector} goes to out + 4·(16·s + r), for first
+   * ≤ s < last.
+   */
+  void multiply(Lane lane, Packed w, Optional<Packed> up, int first, int last, int n) {
+    long x = lane.memory();
+    long out = x + 8 * VECTORS;
+    kernels.product(w, first, last, x, n, out);
+    if (up.isEmpty()) {
+      return;
+    }
+    long other = out + 8 * VECTORS;
+    long results = other + 8 * VECTORS;
+    long stride = 4L * Packed.ROWS * (last - first);
+    long offset = 4L * Packed.ROWS * first;
+    for (int i = 0; i < n; i++) {
+      Memory.i64(other + 8L * i, results + i * stride - offset);
+    }
+    kernels.product(up.get(), first, last, x, n, other);
+    int count = Math.min(w.rows(), Packed.ROWS * last) - Packed.ROWS * first;
+    for (int i = 0; i < n; i++) {
+      long gate = Memory.i64(out + 8L * i) + offset;
+      rowKernels.siluMul(gate, results + i * stride, gate, count);
+    }
+  }
+}

@@ -1,0 +1,119 @@
+/* AVX2 with FMA and F16C: Haswell, Zen and later. A vector of 64 bytes is two registers. */
+#if defined(__x86_64__)
+#pragma GCC target("avx2,fma,f16c")
+#include <immintrin.h>
+
+#include "kernels.h"
+
+#define KERNELS yz_avx2
+#define INSTRUCTIONS "avx2"
+#define MOST_TOKENS 4
+
+typedef struct { __m256i a, b; } Bytes;
+typedef struct { __m256i a, b; } Ints;
+typedef struct { __m256 a, b; } Floats;
+typedef struct { Floats even, odd; } Pairs;
+
+#define FN static inline __attribute__((always_inline))
+
+FN __m256i load(const void* p) { return _mm256_loadu_si256((const __m256i*)p); }
+FN Bytes bytes_load(const uint8_t* p) { return (Bytes){load(p), load(p + 32)}; }
+FN Bytes bytes_low(Bytes v) {
+  const __m256i m = _mm256_set1_epi8(15);
+  return (Bytes){_mm256_and_si256(v.a, m), _mm256_and_si256(v.b, m)};
+}
+FN Bytes bytes_high(Bytes v) { return bytes_low((Bytes){_mm256_srli_epi16(v.a, 4), _mm256_srli_epi16(v.b, 4)}); }
+FN Bytes bytes_bit(Bytes v, int from, int to, int mask) {
+  const __m256i m = _mm256_set1_epi8((char)mask);
+  const Bytes moved = from > to ? (Bytes){_mm256_srli_epi16(v.a, from - to), _mm256_srli_epi16(v.b, from - to)}
+                                : (Bytes){_mm256_slli_epi16(v.a, to - from), _mm256_slli_epi16(v.b, to - from)};
+  return (Bytes){_mm256_and_si256(moved.a, m), _mm256_and_si256(moved.b, m)};
+}
+FN Bytes bytes_or(Bytes x, Bytes y) { return (Bytes){_mm256_or_si256(x.a, y.a), _mm256_or_si256(x.b, y.b)}; }
+FN Bytes bytes_iq4(Bytes v) {
+  const __m256i t = _mm256_broadcastsi128_si256(_mm_setr_epi8(1, 24, 45, 63, 79, 93, 106, 118, (char)129, (char)141, (char)153,
+                                                              (char)166, (char)181, (char)197, (char)217, (char)241));
+  return (Bytes){_mm256_shuffle_epi8(t, v.a), _mm256_shuffle_epi8(t, v.b)};
+}
+
+FN int32_t word(const void* p) { int32_t w; memcpy(&w, p, 4); return w; }
+FN Ints ints_set(int32_t x) { return (Ints){_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+/* Sums of two products of codes up to 63 fit in 16 bits. */
+FN __m256i dot(__m256i sum, __m256i w, __m256i q, __m256i by) {
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(w, q), by));
+}
+FN Ints ints_dot(Ints s, Bytes w, const int8_t* q) {
+  const __m256i x = _mm256_set1_epi32(word(q)), one = _mm256_set1_epi16(1);
+  return (Ints){dot(s.a, w.a, x, one), dot(s.b, w.b, x, one)};
+}
+/* Codes up to 255: their nibbles apart. */
+FN Ints ints_dot_wide(Ints s, Bytes w, const int8_t* q) {
+  const __m256i x = _mm256_set1_epi32(word(q)), one = _mm256_set1_epi16(1), sixteen = _mm256_set1_epi16(16);
+  const Bytes low = bytes_low(w), high = bytes_high(w);
+  return (Ints){dot(dot(s.a, low.a, x, one), high.a, x, sixteen), dot(dot(s.b, low.b, x, one), high.b, x, sixteen)};
+}
+#define WIDE_START(sum) (-128 * (sum))
+
+FN Floats floats_zero(void) { return (Floats){_mm256_setzero_ps(), _mm256_setzero_ps()}; }
+FN Floats floats_set(float x) { return (Floats){_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+FN Floats floats_of(Ints v) { return (Floats){_mm256_cvtepi32_ps(v.a), _mm256_cvtepi32_ps(v.b)}; }
+FN Floats floats_half(const uint8_t* p) {
+  return (Floats){_mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p)), _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)(p + 16)))};
+}
+FN Floats floats_u8(const uint8_t* p) {
+  return (Floats){_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p))),
+                  _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)(p + 8))))};
+}
+FN Floats floats_i8(const uint8_t* p) {
+  return (Floats){_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p))),
+                  _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)(p + 8))))};
+}
+FN Floats floats_load(const float* p) { return (Floats){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+FN Floats floats_fma(Floats x, Floats y, Floats z) {
+  return (Floats){_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
+}
+FN Floats floats_mul(Floats x, Floats y) { return (Floats){_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)}; }
+FN void floats_store(float* p, Floats f) {
+  _mm256_storeu_ps(p, f.a);
+  _mm256_storeu_ps(p + 8, f.b);
+}
+
+FN Pairs pairs_load(const uint8_t* p) {
+  const __m256i a = load(p), b = load(p + 32), high = _mm256_set1_epi32((int)0xffff0000u);
+  return (Pairs){{_mm256_castsi256_ps(_mm256_slli_epi32(a, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(b, 16))},
+                 {_mm256_castsi256_ps(_mm256_and_si256(a, high)), _mm256_castsi256_ps(_mm256_and_si256(b, high))}};
+}
+FN __m256 e4m3(__m256i words, int byte) {
+  return _mm256_i32gather_ps(yz_e4m3, _mm256_and_si256(_mm256_srli_epi32(words, 8 * byte), _mm256_set1_epi32(255)), 4);
+}
+FN void pairs_fp8(const uint8_t* p, Pairs* x, Pairs* y) {
+  const __m256i a = load(p), b = load(p + 32);
+  *x = (Pairs){{e4m3(a, 0), e4m3(b, 0)}, {e4m3(a, 1), e4m3(b, 1)}};
+  *y = (Pairs){{e4m3(a, 2), e4m3(b, 2)}, {e4m3(a, 3), e4m3(b, 3)}};
+}
+FN void pairs_dot(Floats* sum, Pairs w, const uint8_t* x, int64_t col) {
+  const float* f = (const float*)x + col;
+  sum[0] = floats_fma(w.even, floats_set(f[0]), sum[0]);
+  sum[1] = floats_fma(w.odd, floats_set(f[1]), sum[1]);
+}
+
+#include "kernels.inc"
+
+static void pairs(const float* x, int64_t cols, uint8_t* prepared) { memcpy(prepared, x, (size_t)cols * 4); }
+
+static float quantize(const float* x, int count, int8_t* q) {
+  const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
+  __m256 top = _mm256_setzero_ps();
+  for (int i = 0; i < count; i += 8) top = _mm256_max_ps(top, _mm256_and_ps(_mm256_loadu_ps(x + i), magnitude));
+  float tops[8], most = 0;
+  _mm256_storeu_ps(tops, top);
+  for (int i = 0; i < 8; i++) most = tops[i] > most ? tops[i] : most;
+  const __m256 scale = _mm256_set1_ps(most > 0 ? 127 / most : 0);
+  for (int i = 0; i < count; i += 8) {
+    const __m256i v = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + i), scale));
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    _mm_storel_epi64((__m128i*)(q + i), _mm_packs_epi16(words, words));
+  }
+  return most / 127;
+}
+#endif

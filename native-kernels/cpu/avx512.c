@@ -1,0 +1,120 @@
+/* AVX-512 with byte products (VNNI), byte permutations (VBMI) and BF16: Ice Lake, Zen 4 and later. */
+#if defined(__x86_64__)
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi,avx512bf16,fma,f16c")
+#include <immintrin.h>
+
+#include "kernels.h"
+
+#define KERNELS yz_avx512
+#define INSTRUCTIONS "avx512-vnni"
+#define MOST_TOKENS 8
+
+typedef __m512i Bytes;
+typedef __m512i Ints;
+typedef __m512 Floats;
+typedef __m512i Pairs;
+
+#define FN static inline __attribute__((always_inline))
+
+FN Bytes bytes_load(const uint8_t* p) { return _mm512_loadu_si512(p); }
+FN Bytes bytes_low(Bytes b) { return _mm512_and_si512(b, _mm512_set1_epi8(15)); }
+FN Bytes bytes_high(Bytes b) { return _mm512_and_si512(_mm512_srli_epi16(b, 4), _mm512_set1_epi8(15)); }
+FN Bytes bytes_bit(Bytes b, int from, int to, int mask) {
+  const Bytes moved = from > to ? _mm512_srli_epi16(b, (unsigned)(from - to)) : _mm512_slli_epi16(b, (unsigned)(to - from));
+  return _mm512_and_si512(moved, _mm512_set1_epi8((char)mask));
+}
+FN Bytes bytes_or(Bytes a, Bytes b) { return _mm512_or_si512(a, b); }
+FN Bytes bytes_iq4(Bytes b) {
+  const __m128i values = _mm_setr_epi8(1, 24, 45, 63, 79, 93, 106, 118, (char)129, (char)141, (char)153, (char)166, (char)181,
+                                       (char)197, (char)217, (char)241);
+  return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(values), b);
+}
+
+FN int32_t word(const void* p) { int32_t w; memcpy(&w, p, 4); return w; }
+FN Ints ints_set(int32_t x) { return _mm512_set1_epi32(x); }
+FN Ints ints_dot(Ints a, Bytes w, const int8_t* q) { return _mm512_dpbusd_epi32(a, w, _mm512_set1_epi32(word(q))); }
+#define ints_dot_wide ints_dot
+#define WIDE_START(sum) (-128 * (sum))
+
+FN Floats floats_zero(void) { return _mm512_setzero_ps(); }
+FN Floats floats_set(float x) { return _mm512_set1_ps(x); }
+FN Floats floats_of(Ints a) { return _mm512_cvtepi32_ps(a); }
+FN Floats floats_half(const uint8_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p)); }
+FN Floats floats_u8(const uint8_t* p) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p))); }
+FN Floats floats_i8(const uint8_t* p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p))); }
+FN Floats floats_load(const float* p) { return _mm512_loadu_ps(p); }
+FN Floats floats_fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
+FN Floats floats_mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
+FN void floats_store(float* p, Floats f) { _mm512_storeu_ps(p, f); }
+
+FN Pairs pairs_load(const uint8_t* p) { return _mm512_loadu_si512(p); }
+/* BF16 bytes of the 128 magnitudes of e4m3, exact. */
+static uint8_t low_byte[128], high_byte[128];
+static __attribute__((constructor)) void fill(void) {
+  for (int i = 0; i < 128; i++) {
+    uint32_t u;
+    memcpy(&u, &yz_e4m3[i], 4);
+    low_byte[i] = (uint8_t)(u >> 16);
+    high_byte[i] = (uint8_t)(u >> 24);
+  }
+}
+FN void pairs_fp8(const uint8_t* p, Pairs* a, Pairs* b) {
+  const __m512i codes = _mm512_loadu_si512(p);
+  const __m512i low = _mm512_permutex2var_epi8(_mm512_loadu_si512(low_byte), codes, _mm512_loadu_si512(low_byte + 64));
+  const __m512i magnitude = _mm512_permutex2var_epi8(_mm512_loadu_si512(high_byte), codes, _mm512_loadu_si512(high_byte + 64));
+  const __m512i high = _mm512_or_si512(magnitude, _mm512_and_si512(codes, _mm512_set1_epi8((char)0x80)));
+  const __m512 first = _mm512_castsi512_ps(_mm512_unpacklo_epi8(low, high)); /* two of each four rows, four columns */
+  const __m512 second = _mm512_castsi512_ps(_mm512_unpackhi_epi8(low, high));
+  *a = _mm512_castps_si512(_mm512_shuffle_ps(first, second, 0x88));
+  *b = _mm512_castps_si512(_mm512_shuffle_ps(first, second, 0xdd));
+}
+/* x: of each two columns, two high parts, then two low parts. */
+FN void pairs_dot(Floats* sum, Pairs w, const uint8_t* x, int64_t col) {
+  sum[0] = _mm512_dpbf16_ps(sum[0], (__m512bh)w, (__m512bh)_mm512_set1_epi32(word(x + 4 * col)));
+  sum[1] = _mm512_dpbf16_ps(sum[1], (__m512bh)w, (__m512bh)_mm512_set1_epi32(word(x + 4 * col + 4)));
+}
+
+#include "kernels.inc"
+
+static uint16_t bf16_of(float v) {
+  uint32_t u;
+  memcpy(&u, &v, 4);
+  if ((u & 0x7fffffff) > 0x7f800000) return (uint16_t)(u >> 16 | 64);
+  return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+static void pairs(const float* x, int64_t cols, uint8_t* prepared) {
+  uint16_t* to = (uint16_t*)prepared;
+  int64_t c = 0;
+  for (; c + 16 <= cols; c += 16) {
+    const __m512 v = _mm512_loadu_ps(x + c);
+    const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(v));
+    const __m512 rest = _mm512_sub_ps(v, _mm512_castsi512_ps(_mm512_slli_epi32(high, 16)));
+    const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(rest));
+    /* two columns a quadword: both high parts, then both low parts */
+    const __m512i order = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 4, 5, -1, -1, -1, -1, 8, 9, 12, 13, -1, -1, -1, -1));
+    const __m512i two = _mm512_or_si512(_mm512_shuffle_epi8(high, order), _mm512_slli_epi64(_mm512_shuffle_epi8(low, order), 32));
+    _mm512_storeu_si512(to + 2 * c, two);
+  }
+  for (; c < cols; c++) {
+    const uint16_t high = bf16_of(x[c]);
+    const uint32_t u = (uint32_t)high << 16;
+    float f;
+    memcpy(&f, &u, 4);
+    to[c / 2 * 4 + c % 2] = high;
+    to[c / 2 * 4 + c % 2 + 2] = bf16_of(x[c] - f);
+  }
+}
+
+static float quantize(const float* x, int count, int8_t* q) {
+  __m512 most = _mm512_setzero_ps();
+  for (int i = 0; i < count; i += 16) most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_loadu_ps(x + i)));
+  const float top = _mm512_reduce_max_ps(most);
+  const __m512 scale = _mm512_set1_ps(top > 0 ? 127 / top : 0);
+  for (int i = 0; i < count; i += 16) {
+    const __m512i v = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + i), scale));
+    _mm_storeu_si128((__m128i*)(q + i), _mm512_cvtsepi32_epi8(v));
+  }
+  return top / 127;
+}
+#endif

@@ -1,0 +1,94 @@
+/* Which instruction set runs, and what all of them share. */
+#include "kernels.h"
+
+#define NAN_ __builtin_nanf("")
+#define ROW(e) (e), (e) * 1.125f, (e) * 1.25f, (e) * 1.375f, (e) * 1.5f, (e) * 1.625f, (e) * 1.75f
+#define ROW8(e) ROW(e), (e) * 1.875f
+#define SUB(s) (s) * 0.0f, (s) * 0x1p-9f, (s) * 0x2p-9f, (s) * 0x3p-9f, (s) * 0x4p-9f, (s) * 0x5p-9f, (s) * 0x6p-9f, (s) * 0x7p-9f
+#define SIGN(s)                                                                                                            \
+  SUB(s), ROW8((s) * 0x1p-6f), ROW8((s) * 0x1p-5f), ROW8((s) * 0x1p-4f), ROW8((s) * 0x1p-3f), ROW8((s) * 0x1p-2f),       \
+      ROW8((s) * 0x1p-1f), ROW8((s) * 0x1p0f), ROW8((s) * 0x1p1f), ROW8((s) * 0x1p2f), ROW8((s) * 0x1p3f),                \
+      ROW8((s) * 0x1p4f), ROW8((s) * 0x1p5f), ROW8((s) * 0x1p6f), ROW8((s) * 0x1p7f), ROW((s) * 0x1p8f), NAN_
+const float yz_e4m3[256] = {SIGN(1.0f), SIGN(-1.0f)};
+
+static const Kernels* kernels;
+
+static const Kernels* choose(const char* name) {
+  const Kernels* all[3];
+  int count = 0;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bf16")) {
+    all[count++] = &yz_avx512;
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) all[count++] = &yz_avx2;
+#endif
+  all[count++] = &yz_scalar;
+  for (int i = 0; i < count; i++) {
+    if (name == NULL || strcmp(name, all[i]->instructions) == 0) return all[i];
+  }
+  return NULL;
+}
+
+static __attribute__((constructor)) void begin(void) { kernels = choose(NULL); }
+
+const char* yz_instructions(void) { return kernels->instructions; }
+
+int yz_use(const char* name) {
+  const Kernels* found = choose(name);
+  if (found != NULL) kernels = found;
+  return found != NULL;
+}
+
+static int64_t padded(int64_t cols) { return (cols + YZ_BLOCK - 1) / YZ_BLOCK * YZ_BLOCK; }
+
+int64_t yz_prepared_bytes(int type, int64_t cols) {
+  const int64_t k = padded(cols);
+  /* numbers: four bytes each; else codes, a scale and a sum for 32, and a sum for 16 */
+  return type >= YZ_BF16 ? 4 * k : k + 4 * (k / YZ_GROUP) + 4 * (k / YZ_GROUP) + 4 * (k / 16);
+}
+
+void yz_prepare(int type, const float* x, int64_t cols, uint8_t* prepared) {
+  const int64_t k = padded(cols);
+  if (type >= YZ_BF16) {
+    if (type == YZ_F16) {
+      memcpy(prepared, x, (size_t)cols * 4);
+    } else {
+      kernels->pairs(x, cols, prepared);
+    }
+    memset(prepared + (cols + 1) / 2 * 8, 0, (size_t)(k - (cols + 1) / 2 * 2) * 4);
+    if (cols % 2 == 1) {
+      /* the second of the last two columns */
+      if (type != YZ_F16 && strcmp(kernels->instructions, "avx512-vnni") == 0) {
+        memset(prepared + (cols - 1) * 4 + 2, 0, 2);
+        memset(prepared + (cols - 1) * 4 + 6, 0, 2);
+      } else {
+        memset(prepared + cols * 4, 0, 4);
+      }
+    }
+    return;
+  }
+  int8_t* q = (int8_t*)prepared;
+  float* d = (float*)(prepared + k);
+  float* sum32 = d + k / YZ_GROUP;
+  int32_t* sum16 = (int32_t*)(sum32 + k / YZ_GROUP);
+  /* columns that share a scale are the weights' blocks: whole ones, as many as there are */
+  const int64_t block = type >= YZ_Q4_K ? YZ_BLOCK : YZ_GROUP;
+  for (int64_t c = 0; c < cols; c += block) {
+    const float scale = kernels->quantize(x + c, (int)block, q + c);
+    for (int64_t g = c / YZ_GROUP; g < (c + block) / YZ_GROUP; g++) d[g] = scale;
+  }
+  memset(q + cols, 0, (size_t)(k - cols));
+  for (int64_t i = 0; i < k / 16; i++) {
+    int32_t sum = 0;
+    for (int j = 0; j < 16; j++) sum += q[16 * i + j];
+    sum16[i] = sum;
+  }
+  for (int64_t i = 0; i < k / 32; i++) sum32[i] = (float)(sum16[2 * i] + sum16[2 * i + 1]);
+}
+
+void yz_product(int type, const uint8_t* packed, int64_t rows, int64_t cols, int64_t first, int64_t last,
+                const uint8_t* const* x, int n, float* const* out) {
+  kernels->product[type](packed, rows, cols, first, last, x, n, out);
+}

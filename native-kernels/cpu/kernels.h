@@ -1,0 +1,28 @@
+/* What an instruction set offers to dispatch.c. */
+#ifndef YUZUI_KERNELS_H
+#define YUZUI_KERNELS_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "strips.h"
+#include "yuzui_cpu.h"
+
+typedef void (*Product)(const uint8_t* packed, int64_t rows, int64_t cols, int64_t first, int64_t last,
+                        const uint8_t* const* x, int n, float* const* out);
+
+typedef struct {
+  const char* instructions;
+  Product product[YZ_TYPES];
+  /* Columns of x for BF16 and FP8 weights, eight bytes for two. */
+  void (*pairs)(const float* x, int64_t cols, uint8_t* prepared);
+  /* 32 or 256 columns: codes and their scale. */
+  float (*quantize)(const float* x, int count, int8_t* q);
+} Kernels;
+
+extern const Kernels yz_scalar, yz_avx2, yz_avx512;
+
+/* Value of a float8_e4m3fn code; codes of NaN give NaN. */
+extern const float yz_e4m3[256];
+
+#endif

@@ -1,0 +1,151 @@
+/* From a file's rows to strips. */
+#include <string.h>
+
+#include "strips.h"
+#include "yuzui_cpu.h"
+
+typedef struct {
+  int columns; /* of a tile */
+  int tile;    /* bytes */
+  int block;   /* bytes of a row's tile in a file */
+} Layout;
+
+static const Layout LAYOUTS[YZ_TYPES] = {
+    [YZ_Q4_0] = {32, YZ_Q4_0_TILE, sizeof(block_q4_0)},    [YZ_Q5_0] = {32, YZ_Q5_0_TILE, sizeof(block_q5_0)},
+    [YZ_Q8_0] = {32, YZ_Q8_0_TILE, sizeof(block_q8_0)},    [YZ_IQ4_NL] = {32, YZ_Q4_0_TILE, sizeof(block_iq4_nl)},
+    [YZ_Q4_K] = {256, YZ_Q4_K_TILE, sizeof(block_q4_k)},   [YZ_Q5_K] = {256, YZ_Q5_K_TILE, sizeof(block_q5_k)},
+    [YZ_Q6_K] = {256, YZ_Q6_K_TILE, sizeof(block_q6_k)},   [YZ_IQ4_XS] = {256, YZ_IQ4_XS_TILE, sizeof(block_iq4_xs)},
+    [YZ_BF16] = {32, YZ_16_TILE, 64},                      [YZ_F16] = {32, YZ_16_TILE, 64},
+    [YZ_FP8] = {32, YZ_FP8_TILE, 32},
+};
+
+int64_t yz_packed_bytes(int type, int64_t rows, int64_t cols) {
+  const Layout* l = &LAYOUTS[type];
+  return (rows + YZ_ROWS - 1) / YZ_ROWS * ((cols + l->columns - 1) / l->columns) * l->tile;
+}
+
+/* Vectors of 64 bytes, `step` bytes apart, from `words` words of each of 16 rows. */
+static void spread(uint8_t* to, int step, const uint8_t* const* rows, int64_t at, int words) {
+  for (int i = 0; i < words; i++) {
+    for (int r = 0; r < YZ_ROWS; r++) memcpy(to + step * i + 4 * r, rows[r] + at + 4 * i, 4);
+  }
+}
+
+static void interleave(uint8_t* to, const uint8_t* const* rows, int64_t at, int words) { spread(to, 64, rows, at, words); }
+
+static void halves(uint8_t* to, const uint8_t* const* rows, int64_t at) {
+  for (int r = 0; r < YZ_ROWS; r++) memcpy(to + 2 * r, rows[r] + at, 2);
+}
+
+/* Six-bit scales and minima of Q4_K and Q5_K, as bytes. */
+static void six_bit(uint8_t* scales, uint8_t* minima, const uint8_t* const* rows) {
+  for (int r = 0; r < YZ_ROWS; r++) {
+    const uint8_t* s = rows[r] + 4;
+    for (int j = 0; j < 8; j++) {
+      scales[16 * j + r] = j < 4 ? s[j] & 63 : (s[j + 4] & 15) | s[j - 4] >> 6 << 4;
+      minima[16 * j + r] = j < 4 ? s[j + 4] & 63 : s[j + 4] >> 4 | s[j] >> 6 << 4;
+    }
+  }
+}
+
+static void tile(int type, const uint8_t* const* rows, uint8_t* to) {
+  switch (type) {
+    case YZ_Q4_0:
+    case YZ_IQ4_NL:
+      halves(to, rows, 0);
+      interleave(to + 32, rows, 2, 4);
+      break;
+    case YZ_Q5_0:
+      halves(to, rows, 0);
+      interleave(to + 32, rows, 6, 4);
+      for (int r = 0; r < YZ_ROWS; r++) {
+        uint32_t high;
+        memcpy(&high, rows[r] + 2, 4);
+        for (int c = 0; c < 4; c++) {
+          uint8_t bits = 0;
+          for (int q = 0; q < 8; q++) bits |= (high >> (4 * q + c) & 1) << q;
+          to[32 + 256 + 4 * r + c] = bits;
+        }
+      }
+      break;
+    case YZ_Q8_0:
+      halves(to, rows, 0);
+      interleave(to + 32, rows, 2, 8);
+      for (int i = 0; i < 512; i++) to[32 + i] ^= 0x80;
+      break;
+    case YZ_Q4_K:
+      halves(to, rows, 0);
+      halves(to + 32, rows, 2);
+      six_bit(to + 64, to + 192, rows);
+      for (int p = 0; p < 4; p++) spread(to + 320 + 64 * p, 256, rows, 16 + 32 * p, 8);
+      break;
+    case YZ_Q5_K:
+      halves(to, rows, 0);
+      halves(to + 32, rows, 2);
+      six_bit(to + 64, to + 192, rows);
+      spread(to + 320, 320, rows, 16, 8);
+      for (int p = 0; p < 4; p++) spread(to + 384 + 64 * p, 320, rows, 48 + 32 * p, 8);
+      break;
+    case YZ_Q6_K:
+      halves(to, rows, 208);
+      for (int r = 0; r < YZ_ROWS; r++) {
+        for (int j = 0; j < 16; j++) to[32 + 16 * j + r] = rows[r][192 + j];
+      }
+      for (int n = 0; n < 2; n++) {
+        spread(to + 320 + 1536 * n, 192, rows, 128 + 32 * n, 8);
+        spread(to + 384 + 1536 * n, 192, rows, 64 * n, 8);
+        spread(to + 448 + 1536 * n, 192, rows, 64 * n + 32, 8);
+      }
+      break;
+    case YZ_IQ4_XS:
+      halves(to, rows, 0);
+      for (int r = 0; r < YZ_ROWS; r++) {
+        const block_iq4_xs* b = (const block_iq4_xs*)rows[r];
+        for (int j = 0; j < 8; j++) {
+          int s = (b->scales_l[j / 2] >> 4 * (j & 1) & 15) | (b->scales_h >> 2 * j & 3) << 4;
+          to[32 + 16 * j + r] = (uint8_t)(s - 32);
+        }
+      }
+      interleave(to + 160, rows, 8, 32);
+      break;
+    case YZ_BF16:
+      interleave(to, rows, 0, 16);
+      break;
+    case YZ_F16:
+      for (int c = 0; c < YZ_GROUP; c++) halves(to + 32 * c, rows, 2 * c);
+      break;
+    case YZ_FP8:
+      interleave(to + 64, rows, 0, 8);
+      break;
+    default:
+      break;
+  }
+}
+
+void yz_pack(int type, const uint8_t* file, const float* scales, int64_t rows, int64_t cols, uint8_t* packed) {
+  const Layout* l = &LAYOUTS[type];
+  const int64_t tiles = (cols + l->columns - 1) / l->columns;
+  const int64_t whole = cols / l->columns;
+  const int64_t row_bytes = whole * l->block + cols % l->columns * (l->block / l->columns);
+  static const uint8_t zeros[256]; /* a row beyond the last */
+  for (int64_t first = 0; first < rows; first += YZ_ROWS) {
+    for (int64_t t = 0; t < tiles; t++, packed += l->tile) {
+      const uint8_t* from[YZ_ROWS];
+      uint8_t part[YZ_ROWS][64]; /* the last columns of a row of numbers, padded */
+      for (int r = 0; r < YZ_ROWS; r++) {
+        from[r] = first + r < rows ? file + (first + r) * row_bytes + t * l->block : zeros;
+        if (t == whole && first + r < rows) {
+          int64_t left = row_bytes - t * l->block;
+          memset(part[r], 0, sizeof part[r]);
+          memcpy(part[r], from[r], (size_t)left);
+          from[r] = part[r];
+        }
+      }
+      tile(type, from, packed);
+      if (type == YZ_FP8) {
+        float s = scales[t / 4];
+        for (int r = 0; r < YZ_ROWS; r++) memcpy(packed + 4 * r, &s, 4);
+      }
+    }
+  }
+}

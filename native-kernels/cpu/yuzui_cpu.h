@@ -1,0 +1,53 @@
+/* The C half of the CPU backend: weights repacked into strips of 16 rows, activations in eight bits, products of the two.
+ * Called from Java through the FFM API; one thread, no allocation, no checks. */
+#ifndef YUZUI_CPU_H
+#define YUZUI_CPU_H
+
+#include <stdint.h>
+
+#pragma GCC visibility push(default)
+
+/* The order is NativeKernels.java's. */
+enum yz_type {
+  YZ_Q4_0, YZ_Q5_0, YZ_Q8_0, YZ_IQ4_NL,         /* blocks of 32 */
+  YZ_Q4_K, YZ_Q5_K, YZ_Q6_K, YZ_IQ4_XS,         /* blocks of 256 */
+  YZ_BF16, YZ_F16, YZ_FP8,                      /* numbers */
+  YZ_TYPES
+};
+
+/* Bytes of `rows` rows of `cols` weights, repacked; rows are padded to whole strips. */
+int64_t yz_packed_bytes(int type, int64_t rows, int64_t cols);
+
+/* Repacks `rows` rows as they lie in a file; for FP8 their scales, F32, one for 128 columns of these rows (that lie in one
+ * tile of scales), go along. */
+void yz_pack(int type, const uint8_t* file, const float* scales, int64_t rows, int64_t cols, uint8_t* packed);
+
+/* Bytes of an activation row made ready for products with `type`. */
+int64_t yz_prepared_bytes(int type, int64_t cols);
+void yz_prepare(int type, const float* x, int64_t cols, uint8_t* prepared);
+
+/* out[i][16·s + r] = row r of strip s times x[i], for first <= s < last and i < n; the rows of a strip that the matrix does
+ * not have are left out: `rows` is the matrix's count. */
+void yz_product(int type, const uint8_t* packed, int64_t rows, int64_t cols, int64_t first, int64_t last,
+                const uint8_t* const* x, int n, float* const* out);
+
+/* Memory for packed weights, zeros, in huge pages where the system has them; NULL: there is none. `bytes` is a multiple of
+ * 2 MiB. */
+uint8_t* yz_reserve(int64_t bytes);
+void yz_release(uint8_t* p, int64_t bytes);
+
+/* Lets go of the whole pages of a file's mapping in a range; they come back when they are read. */
+void yz_forget(const uint8_t* p, int64_t bytes);
+
+/* Keeps the calling thread on one processor, counted as the system counts; 0 if it cannot. */
+int yz_pin(int cpu);
+
+/* The instruction set in use: "avx512-vnni", "avx2", "scalar", ... */
+const char* yz_instructions(void);
+
+/* Takes the instruction set called `name`, for tests; 0 if this machine has not got it. */
+int yz_use(const char* name);
+
+#pragma GCC visibility pop
+
+#endif
