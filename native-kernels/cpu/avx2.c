@@ -73,6 +73,38 @@ FN Floats floats_fma(Floats x, Floats y, Floats z) {
   return (Floats){_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
 }
 FN Floats floats_mul(Floats x, Floats y) { return (Floats){_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)}; }
+FN Floats floats_add(Floats x, Floats y) { return (Floats){_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)}; }
+FN Floats floats_sub(Floats x, Floats y) { return (Floats){_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b)}; }
+FN Floats floats_max(Floats x, Floats y) { return (Floats){_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)}; }
+FN __m256 bf16_eight(const uint8_t* p) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i*)p)), 16));
+}
+FN Floats floats_bf16(const uint8_t* p) { return (Floats){bf16_eight(p), bf16_eight(p + 16)}; }
+FN Floats floats_half_one(const uint8_t* p) {
+  uint16_t h;
+  memcpy(&h, p, 2);
+  return floats_set(_cvtsh_ss(h));
+}
+FN Floats floats_e4m3(const uint8_t* p) {
+  return (Floats){_mm256_i32gather_ps(yz_e4m3, _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p)), 4),
+                  _mm256_i32gather_ps(yz_e4m3, _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)(p + 8))), 4)};
+}
+/* 2^x for x <= 0: 2^n times a polynomial in f, |f| <= 1/2, off by 2e-7 at most; NaN (two infinities apart) counts as 0. */
+FN __m256 exp2_eight(__m256 x) {
+  const __m256 kept = _mm256_max_ps(x, _mm256_set1_ps(-126)); /* the second of the two where one is NaN */
+  const __m256 n = _mm256_round_ps(kept, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const __m256 f = _mm256_sub_ps(kept, n);
+  __m256 p = _mm256_set1_ps(1.5403530393e-4f);
+  p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(1.3333558146e-3f));
+  p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(9.6181291076e-3f));
+  p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(5.5504108665e-2f));
+  p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(2.4022650696e-1f));
+  p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(6.9314718056e-1f));
+  p = _mm256_fmadd_ps(p, f, _mm256_set1_ps(1));
+  const __m256i power = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
+  return _mm256_and_ps(_mm256_mul_ps(p, _mm256_castsi256_ps(power)), _mm256_cmp_ps(x, _mm256_set1_ps(-126), _CMP_GE_OQ));
+}
+FN Floats floats_exp2(Floats x) { return (Floats){exp2_eight(x.a), exp2_eight(x.b)}; }
 FN void floats_store(float* p, Floats f) {
   _mm256_storeu_ps(p, f.a);
   _mm256_storeu_ps(p + 8, f.b);

@@ -45,6 +45,34 @@ FN Floats floats_i8(const uint8_t* p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8
 FN Floats floats_load(const float* p) { return _mm512_loadu_ps(p); }
 FN Floats floats_fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
 FN Floats floats_mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
+FN Floats floats_add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
+FN Floats floats_sub(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
+FN Floats floats_max(Floats a, Floats b) { return _mm512_max_ps(a, b); }
+FN Floats floats_bf16(const uint8_t* p) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p)), 16));
+}
+FN Floats floats_half_one(const uint8_t* p) {
+  uint16_t h;
+  memcpy(&h, p, 2);
+  return _mm512_set1_ps(_cvtsh_ss(h));
+}
+FN Floats floats_e4m3(const uint8_t* p) {
+  return _mm512_i32gather_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)), yz_e4m3, 4);
+}
+/* 2^x for x <= 0: 2^n times a polynomial in f, |f| <= 1/2, off by 2e-7 at most; NaN (two infinities apart) counts as 0. */
+FN Floats floats_exp2(Floats x) {
+  x = _mm512_max_ps(x, _mm512_set1_ps(-150)); /* the second of the two where one is NaN */
+  const Floats n = _mm512_roundscale_ps(x, 0);
+  const Floats f = _mm512_sub_ps(x, n);
+  Floats p = _mm512_set1_ps(1.5403530393e-4f);
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.3333558146e-3f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(9.6181291076e-3f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(5.5504108665e-2f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(2.4022650696e-1f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(6.9314718056e-1f));
+  p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1));
+  return _mm512_scalef_ps(p, n);
+}
 FN void floats_store(float* p, Floats f) { _mm512_storeu_ps(p, f); }
 
 FN Pairs pairs_load(const uint8_t* p) { return _mm512_loadu_si512(p); }

@@ -50,9 +50,17 @@ FN Floats floats_i8(const uint8_t* p) { Floats f; EACH f.v[i] = (int8_t)p[i]; re
 FN Floats floats_load(const float* p) { Floats f; memcpy(f.v, p, 64); return f; }
 FN Floats floats_fma(Floats a, Floats b, Floats c) { EACH c.v[i] += a.v[i] * b.v[i]; return c; }
 FN Floats floats_mul(Floats a, Floats b) { EACH a.v[i] *= b.v[i]; return a; }
+FN Floats floats_add(Floats a, Floats b) { EACH a.v[i] += b.v[i]; return a; }
+FN Floats floats_sub(Floats a, Floats b) { EACH a.v[i] -= b.v[i]; return a; }
+FN Floats floats_max(Floats a, Floats b) { EACH a.v[i] = fmaxf(a.v[i], b.v[i]); return a; }
+/* Of numbers up to 0; -inf - -inf counts as 0. */
+FN Floats floats_exp2(Floats a) { EACH a.v[i] = a.v[i] != a.v[i] ? 1 : exp2f(a.v[i]); return a; }
+FN Floats floats_half_one(const uint8_t* p) { return floats_set(half(p)); }
+FN Floats floats_e4m3(const uint8_t* p) { Floats f; EACH f.v[i] = yz_e4m3[p[i]]; return f; }
 FN void floats_store(float* p, Floats f) { memcpy(p, f.v, 64); }
 
 FN float bf16(const uint8_t* p) { uint32_t u = (uint32_t)(p[0] | p[1] << 8) << 16; float f; memcpy(&f, &u, 4); return f; }
+FN Floats floats_bf16(const uint8_t* p) { Floats f; EACH f.v[i] = bf16(p + 2 * i); return f; }
 FN Pairs pairs_load(const uint8_t* p) {
   Pairs w;
   EACH { w.even.v[i] = bf16(p + 4 * i); w.odd.v[i] = bf16(p + 4 * i + 2); }

@@ -31,6 +31,23 @@ void yz_prepare(int type, const float* x, int64_t cols, uint8_t* prepared);
 void yz_product(int type, const uint8_t* packed, int64_t rows, int64_t cols, int64_t first, int64_t last,
                 const uint8_t* const* x, int n, float* const* out);
 
+/* Encodings of a latent cache; entries are a multiple of 16 numbers (Q8_0: 32). */
+enum yz_cache { YZ_CACHE_F32, YZ_CACHE_F16, YZ_CACHE_BF16, YZ_CACHE_E4M3, YZ_CACHE_Q8_0 };
+
+/* A sequence's entries: entry i is row table[i / tokens]·tokens + i % tokens of `entries`, rows of `bytes`. */
+typedef struct {
+  const uint8_t* entries;
+  const int32_t* table;
+  int64_t tokens, bytes;
+} YzPages;
+
+/* Absorbed attention of up to 16 heads over the entries first <= i < last. `q` [heads][lkv + rope] is F32. Leaves
+ * out[h] = Σ 2^(s − m)·c, m[h] the greatest and l[h] = Σ 2^(s − m), with scores s = q·[c; k]·scale·log2(e). `work` has
+ * yz_attend_bytes(lkv, rope) bytes. */
+int64_t yz_attend_bytes(int lkv, int rope);
+void yz_attend(int cache, const float* q, int heads, const YzPages* pages, int64_t first, int64_t last, int lkv, int rope,
+               float scale, float* out, int64_t out_stride, float* m, float* l, uint8_t* work);
+
 /* Memory for packed weights, zeros, in huge pages where the system has them; NULL: there is none. `bytes` is a multiple of
  * 2 MiB. */
 uint8_t* yz_reserve(int64_t bytes);

@@ -102,12 +102,22 @@ final class Case implements AutoCloseable {
       for (int t = 0; t < x.rows(); t += (int) Math.max(1, x.rows() - 1)) {
         double sum = 0;
         double size = 1e-30;
+        double squares = 0;
+        double most = 0;
         for (int c = 0; c < cols; c++) {
-          sum += (double) row[c] * xs[t * cols + c];
-          size += Math.abs((double) row[c] * xs[t * cols + c]);
+          double v = xs[t * cols + c];
+          sum += row[c] * v;
+          size += Math.abs(row[c] * v);
+          squares += (double) row[c] * row[c];
+          most = Math.max(most, Math.abs(v));
         }
         float value = got[(int) (t * w.rows()) + r];
-        if (!(Math.abs(sum - value) <= 1e-5 * size)) {
+        // blocks may be multiplied by activations of eight bits, other weights by sixteen
+        double rounding =
+            w.encoding() instanceof Encoding.Block
+                ? 6 * most / 127 / Math.sqrt(12) * Math.sqrt(squares)
+                : 0;
+        if (!(Math.abs(sum - value) <= 2e-5 * size + rounding)) {
           throw new IllegalStateException(
               w + " row " + r + " times vector " + t + " is " + sum + ", not " + value);
         }

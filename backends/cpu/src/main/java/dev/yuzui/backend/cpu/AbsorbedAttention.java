@@ -1,9 +1,12 @@
 package dev.yuzui.backend.cpu;
 
+import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.LatentCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
+import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * {@link dev.yuzui.spi.Ops#mlaDecode}: online softmax over blocks of entries, each decoded once for
@@ -15,12 +18,19 @@ final class AbsorbedAttention {
   private static final int ENTRIES = 32;
 
   /** Entries of a part at least: less would cost more to merge than to read. */
-  private static final int PART = 64;
+  private static final int PART = 128;
+
+  /** The state of 16 heads, their maxima and sums, and a YzPages. */
+  private static final long NATIVE_BYTES = 16 * 8 + 2 * 64 + 64;
 
   /** Parts of all tokens together at most, which bounds the memory of their results. */
   private static final int PARTS = 64;
 
+  private static final float LN2 = 0.6931471805599453f;
+
   private final CpuKernels kernels;
+  private final Optional<NativeKernels> natives;
+  private final int cacheNumber;
   private final MlaShape shape;
   private final Matrix cache;
   private final Pages pages;
@@ -31,12 +41,16 @@ final class AbsorbedAttention {
 
   AbsorbedAttention(
       CpuKernels kernels,
+      Optional<NativeKernels> natives,
       Tensor q,
       LatentCache cache,
       MlaShape shape,
       StepBatch batch,
       Tensor out) {
     this.kernels = kernels;
+    OptionalInt number = nativeCache(cache.entries().encoding(), shape);
+    this.natives = natives.filter(_ -> number.isPresent());
+    this.cacheNumber = number.orElse(0);
     this.shape = shape;
     this.cache = Matrix.of(cache.entries());
     this.pages = new Pages(cache, batch);
@@ -51,7 +65,31 @@ final class AbsorbedAttention {
     return Math.max(1, PARTS / tokens);
   }
 
+  /** The number in yz_cache of an encoding that the native kernel reads at this shape. */
+  private static OptionalInt nativeCache(Encoding encoding, MlaShape shape) {
+    boolean whole = shape.entry() % 16 == 0 && shape.kvLora() % 8 == 0;
+    int number =
+        switch (encoding) {
+          case Encoding.Plain(var scalar) ->
+              switch (scalar) {
+                case F32 -> 0;
+                case F16 -> 1;
+                case BF16 -> 2;
+                case E4M3 -> 3;
+                case I32 -> -1;
+              };
+          case Encoding.Q8_0 _ -> 4;
+          default -> -1;
+        };
+    return whole && number >= 0 ? OptionalInt.of(number) : OptionalInt.empty();
+  }
+
   long laneBytes() {
+    return Math.max(
+        javaLaneBytes(), natives.map(n -> NATIVE_BYTES + n.attendBytes(shape)).orElse(0L));
+  }
+
+  private long javaLaneBytes() {
     return ENTRIES * entryStride() + 4L * HEADS * ENTRIES + 8L * HEADS + CpuKernels.TEMPORARY;
   }
 
@@ -166,6 +204,9 @@ final class AbsorbedAttention {
    */
   private long attend(Lane lane, int t, int h, int heads, int from, int to, long acc, long accRow) {
     int sequence = pages.sequence(t);
+    if (natives.isPresent()) {
+      return attendNatively(lane, t, sequence, h, heads, from, to, acc, accRow);
+    }
     long tile = lane.memory();
     long scores = tile + ENTRIES * entryStride();
     long temporary = scores + 4L * HEADS * ENTRIES;
@@ -202,6 +243,38 @@ final class AbsorbedAttention {
       }
       kernels.weightedSum(
           scores, 4L * ENTRIES, heads, tile, entryStride(), n, shape.kvLora(), acc, accRow);
+    }
+    return state;
+  }
+
+  private long attendNatively(
+      Lane lane, int t, int sequence, int h, int heads, int from, int to, long acc, long accRow) {
+    long state = lane.memory();
+    long max = state + 16 * 8;
+    long sum = max + 64;
+    long entries = sum + 64;
+    Memory.i64(entries, cache.data());
+    Memory.i64(entries + 8, to == 0 ? 0 : pages.table(sequence, to));
+    Memory.i64(entries + 16, pages.pageTokens());
+    Memory.i64(entries + 24, cache.rowBytes());
+    natives
+        .orElseThrow()
+        .attend(
+            cacheNumber,
+            q + 4L * ((long) t * shape.heads() + h) * shape.entry(),
+            heads,
+            entries,
+            from,
+            to,
+            shape,
+            acc,
+            accRow / 4,
+            max,
+            sum,
+            lane.memory() + NATIVE_BYTES);
+    for (int i = 0; i < heads; i++) {
+      Memory.f32(state + 8L * i, Memory.f32(max + 4L * i) * LN2);
+      Memory.f32(state + 8L * i + 4, Memory.f32(sum + 4L * i));
     }
     return state;
   }

@@ -1,8 +1,10 @@
 package dev.yuzui.backend.cpu;
 
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import dev.yuzui.spi.MlaShape;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
@@ -63,6 +65,14 @@ final class NativeKernels {
             FunctionDescriptor.ofVoid(
                 JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
                 JAVA_INT, JAVA_LONG));
+    static final MethodHandle ATTEND_BYTES =
+        bind("yz_attend_bytes", result(JAVA_LONG, JAVA_INT, JAVA_INT));
+    static final MethodHandle ATTEND =
+        bind(
+            "yz_attend",
+            FunctionDescriptor.ofVoid(
+                JAVA_INT, JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT,
+                JAVA_FLOAT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     static final MethodHandle RESERVE = bind("yz_reserve", result(JAVA_LONG, JAVA_LONG));
     static final MethodHandle RELEASE =
         bind("yz_release", FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG));
@@ -158,6 +168,57 @@ final class NativeKernels {
           x,
           n,
           out);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  /** Bytes of {@code work} of {@link #attend}. */
+  long attendBytes(MlaShape shape) {
+    try {
+      return (long) Calls.ATTEND_BYTES.invokeExact(shape.kvLora(), shape.rope());
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  /**
+   * Absorbed attention of up to 16 heads over entries from ≤ i < to; see yz_attend.
+   *
+   * @param cache number of the encoding in yz_cache
+   * @param pages address of a YzPages
+   * @param outStride floats between the heads' results
+   * @param max address of the heads' greatest scores, in units of 2^x; {@code sum} likewise
+   */
+  void attend(
+      int cache,
+      long q,
+      int heads,
+      long pages,
+      int from,
+      int to,
+      MlaShape shape,
+      long out,
+      long outStride,
+      long max,
+      long sum,
+      long work) {
+    try {
+      Calls.ATTEND.invokeExact(
+          cache,
+          q,
+          heads,
+          pages,
+          (long) from,
+          (long) to,
+          shape.kvLora(),
+          shape.rope(),
+          shape.scale(),
+          out,
+          outStride,
+          max,
+          sum,
+          work);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }

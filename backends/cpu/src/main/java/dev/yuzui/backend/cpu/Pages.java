@@ -40,6 +40,18 @@ final class Pages {
     return sequence(t) < 0 ? 0 : Memory.i32(kvLength + 4L * t);
   }
 
+  /** Address of the page table of a sequence, whose entries up to {@code to} lie in the cache. */
+  long table(int sequence, int to) {
+    for (int i = 0; i < to; i += pageTokens) {
+      entry(sequence, Math.min(i + pageTokens, to) - 1);
+    }
+    return table + 4L * sequence * perSequence;
+  }
+
+  int pageTokens() {
+    return pageTokens;
+  }
+
   /** Row of the cache where entry {@code i} of a sequence lies. */
   int entry(int sequence, int i) {
     int page = i / pageTokens;
