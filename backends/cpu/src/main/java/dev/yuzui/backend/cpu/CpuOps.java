@@ -181,7 +181,8 @@ final class CpuOps implements Ops {
   @Override
   public void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
     OpChecks.mlaDecode(q, cache, shape, batch, out);
-    AbsorbedAttention attention = new AbsorbedAttention(kernels, strips, q, cache, shape, batch, out);
+    AbsorbedAttention attention =
+        new AbsorbedAttention(kernels, strips, q, cache, shape, batch, out);
     queue.reserve(attention.laneBytes(), 0);
     if (q.rows() > SPLIT_TOKENS) {
       submit(attention.whole());

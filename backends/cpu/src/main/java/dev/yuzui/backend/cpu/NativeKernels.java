@@ -71,8 +71,20 @@ final class NativeKernels {
         bind(
             "yz_attend",
             FunctionDescriptor.ofVoid(
-                JAVA_INT, JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT,
-                JAVA_FLOAT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+                JAVA_INT,
+                JAVA_LONG,
+                JAVA_INT,
+                JAVA_LONG,
+                JAVA_LONG,
+                JAVA_LONG,
+                JAVA_INT,
+                JAVA_INT,
+                JAVA_FLOAT,
+                JAVA_LONG,
+                JAVA_LONG,
+                JAVA_LONG,
+                JAVA_LONG,
+                JAVA_LONG));
     static final MethodHandle RESERVE = bind("yz_reserve", result(JAVA_LONG, JAVA_LONG));
     static final MethodHandle RELEASE =
         bind("yz_release", FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG));
