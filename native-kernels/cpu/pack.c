@@ -62,9 +62,11 @@ static void tile(int type, const uint8_t* const* rows, uint8_t* to) {
         uint32_t high;
         memcpy(&high, rows[r] + 2, 4);
         for (int c = 0; c < 4; c++) {
-          uint8_t bits = 0;
-          for (int q = 0; q < 8; q++) bits |= (high >> (4 * q + c) & 1) << q;
-          to[32 + 256 + 4 * r + c] = bits;
+          /* every fourth bit, moved together */
+          uint32_t bits = high >> c & 0x11111111;
+          bits = (bits | bits >> 3) & 0x03030303;
+          bits = (bits | bits >> 6) & 0x000f000f;
+          to[32 + 256 + 4 * r + c] = (uint8_t)(bits | bits >> 12);
         }
       }
       break;
