@@ -34,7 +34,10 @@ record CommandRun(int exitCode, String out, String err) {
     Context context =
         new Context(
             new Surroundings(
-                Optional.empty(), Path.of("no-such-cache"), Set.of(), OptionalInt.empty()),
+                Optional.empty(),
+                Path.of("target", "no-such-cache"),
+                Set.of(),
+                OptionalInt.empty()),
             new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)),
             new Out(out),
             new PrintStream(err, true, StandardCharsets.UTF_8));

@@ -93,7 +93,8 @@ class FailuresTest {
 
   private Context context(OutputStream out) {
     return new Context(
-        new Surroundings(Optional.empty(), Path.of("no-such-cache"), Set.of(), OptionalInt.empty()),
+        new Surroundings(
+            Optional.empty(), Path.of("target", "no-such-cache"), Set.of(), OptionalInt.empty()),
         new ByteArrayInputStream(new byte[0]),
         new Out(out),
         new PrintStream(err, true, StandardCharsets.UTF_8));

@@ -23,7 +23,10 @@ class LoadingTest {
     Context context =
         new Context(
             new Surroundings(
-                Optional.empty(), Path.of("no-such-cache"), terminals, OptionalInt.empty()),
+                Optional.empty(),
+                Path.of("target", "no-such-cache"),
+                terminals,
+                OptionalInt.empty()),
             new ByteArrayInputStream(new byte[0]),
             new Out(OutputStream.nullOutputStream()),
             new PrintStream(err, true, StandardCharsets.UTF_8));
