@@ -8,6 +8,8 @@
 #define KERNELS yz_avx2
 #define INSTRUCTIONS "avx2"
 #define MOST_TOKENS 4
+#define PANEL_ROWS 4
+#define VECTORS 1
 
 typedef struct { __m256i a, b; } Bytes;
 typedef struct { __m256i a, b; } Ints;

@@ -8,6 +8,8 @@
 #define KERNELS yz_avx512
 #define INSTRUCTIONS "avx512-vnni"
 #define MOST_TOKENS 8
+#define PANEL_ROWS 8
+#define VECTORS 2
 
 typedef __m512i Bytes;
 typedef __m512i Ints;

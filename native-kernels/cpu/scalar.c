@@ -6,6 +6,8 @@
 #define KERNELS yz_scalar
 #define INSTRUCTIONS "scalar"
 #define MOST_TOKENS 1
+#define PANEL_ROWS 1
+#define VECTORS 1
 #define EACH for (int i = 0; i < 16; i++)
 
 typedef struct { uint8_t v[64]; } Bytes;

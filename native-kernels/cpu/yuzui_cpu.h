@@ -48,6 +48,27 @@ int64_t yz_attend_bytes(int lkv, int rope);
 void yz_attend(int cache, const float* q, int heads, const YzPages* pages, int64_t first, int64_t last, int lkv, int rope,
                float scale, float* out, int64_t out_stride, float* m, float* l, uint8_t* work);
 
+/* A head: columns of a query and a key (without and with rotation) and of a value, the latent's rank, and the softmax scale. */
+typedef struct {
+  int32_t nope, rope, value, lkv;
+  float scale;
+} YzHeads;
+
+/* Rows of one sequence and one head: row i sees the first lengths[i] entries. q [count][nope + rope] and out [count][value]
+ * with their strides in floats; key_up [lkv][nope] is W_UK, value_up [value][lkv] is W_UV. */
+typedef struct {
+  const float* q;
+  float* out;
+  const int32_t* lengths;
+  const float *key_up, *value_up;
+  int64_t q_stride, out_stride, count;
+} YzRows;
+
+/* Expanded attention: out = softmax(q·[W_UK·c; k]·scale)·W_UV·c, zeros for a row that sees nothing. `work` has
+ * yz_expanded_bytes(nope, rope, value, lkv, count) bytes. */
+int64_t yz_expanded_bytes(int nope, int rope, int value, int lkv, int64_t count);
+void yz_expanded(int cache, const YzHeads* heads, const YzRows* rows, const YzPages* pages, uint8_t* work);
+
 /* Memory for packed weights, zeros, in huge pages where the system has them; NULL: there is none. `bytes` is a multiple of
  * 2 MiB. */
 uint8_t* yz_reserve(int64_t bytes);
