@@ -7,7 +7,6 @@ import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.IntStream;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
@@ -29,8 +28,6 @@ import org.openjdk.jmh.annotations.Warmup;
 @Warmup(iterations = 5, time = 1)
 @Measurement(iterations = 7, time = 1)
 public class AttentionBenchmark {
-  private static final int PAGE = 64;
-
   @Param({"1024", "8192"})
   public int context;
 
@@ -51,18 +48,11 @@ public class AttentionBenchmark {
   public void build() {
     c = new Case(threads);
     MlaShape shape = new MlaShape(heads, 128, 64, 128, 512, 0.05f);
-    Encoding encoding = Encoding.byLabel(cache).orElseThrow();
-    Tensor entries = c.empty(encoding, context, shape.entry());
-    Tensor table = c.empty(Encoding.F32, context, shape.rope());
-    int[] positions = IntStream.range(0, context).toArray();
-    Tensor pages = c.ints(1, IntStream.range(0, context / PAGE).toArray());
-    LatentCache latents = new LatentCache(entries, PAGE);
-    Tensor everyone = c.ints(1, new int[context]);
-    StepBatch fill =
-        new StepBatch(everyone, c.ints(1, positions), everyone, everyone, pages, c.ints(1, 0));
     Tensor kv = c.normal(context, shape.entry());
     Tensor norm = c.normal(1, shape.kvLora());
-    c.queue.ops().appendLatent(kv, norm, 1e-6f, table, latents, fill);
+    Tensor pages = c.pages(context);
+    Encoding encoding = Encoding.byLabel(cache).orElseThrow();
+    LatentCache latents = c.latents(encoding, kv, norm, shape, pages);
 
     Tensor q = c.normal(1, (long) heads * shape.entry());
     Tensor out = c.empty(Encoding.F32, 1, (long) heads * shape.kvLora());
