@@ -31,7 +31,7 @@ void yz_prepare(int type, const float* x, int64_t cols, uint8_t* prepared);
 void yz_product(int type, const uint8_t* packed, int64_t rows, int64_t cols, int64_t first, int64_t last,
                 const uint8_t* const* x, int n, float* const* out);
 
-/* Encodings of a latent cache; entries are a multiple of 16 numbers (Q8_0: 32). */
+/* Encodings of a latent cache, and of weights that are read as they are; rows are a multiple of 16 numbers (Q8_0: 32). */
 enum yz_cache { YZ_CACHE_F32, YZ_CACHE_F16, YZ_CACHE_BF16, YZ_CACHE_E4M3, YZ_CACHE_Q8_0 };
 
 /* A sequence's entries: entry i is row table[i / tokens]·tokens + i % tokens of `entries`, rows of `bytes`. */
@@ -54,14 +54,20 @@ typedef struct {
   float scale;
 } YzHeads;
 
+/* A matrix in an encoding of yz_cache, rows of `bytes`; F32 rows may be of any length. */
+typedef struct {
+  const uint8_t* rows;
+  int64_t encoding, bytes;
+} YzMatrix;
+
 /* Rows of one sequence and one head: row i sees the first lengths[i] entries. q [count][nope + rope] and out [count][value]
  * with their strides in floats; key_up [lkv][nope] is W_UK, value_up [value][lkv] is W_UV. */
 typedef struct {
   const float* q;
   float* out;
   const int32_t* lengths;
-  const float *key_up, *value_up;
   int64_t q_stride, out_stride, count;
+  YzMatrix key_up, value_up;
 } YzRows;
 
 /* Expanded attention: out = softmax(q·[W_UK·c; k]·scale)·W_UV·c, zeros for a row that sees nothing. `work` has

@@ -47,7 +47,7 @@ final class AbsorbedAttention {
       StepBatch batch,
       Tensor out) {
     this.kernels = kernels;
-    OptionalInt number = NativeKernels.cacheNumber(cache.entries().encoding(), shape);
+    OptionalInt number = NativeKernels.cacheNumber(cache.entries().encoding(), shape.entry());
     this.natives = natives.filter(_ -> number.isPresent() && shape.kvLora() % 8 == 0);
     this.cacheNumber = number.orElse(0);
     this.shape = shape;

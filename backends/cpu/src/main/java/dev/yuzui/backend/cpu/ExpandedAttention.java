@@ -5,28 +5,18 @@ import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.Optional;
-import java.util.OptionalInt;
 
 /**
  * The expanded form of {@link dev.yuzui.spi.Ops#mlaPrefill}. A chunk is a head and a run of rows of
  * one sequence: keys and values of a block of entries are rebuilt in lane memory, then all rows of
  * the run pass over them. Runs as long as possible, for rebuilding costs the same whoever looks.
- *
- * <p>Lane memory begins with the head's W_UK and W_UV in F32. The native kernel's needs follow, or
- * blocks of entries, keys, values and scores.
  */
 final class ExpandedAttention extends Op {
   private static final int ENTRIES = 64;
   private static final int RUN = 512;
 
-  /** Bytes of a YzHeads and a YzRows. */
-  private static final long HEADS_BYTES = 64;
-
-  private static final long ROWS_BYTES = 64;
-
   private final CpuKernels kernels;
-  private final Optional<NativeKernels> natives;
-  private final int cacheNumber;
+  private final Optional<NativeExpanded> natives;
   private final MlaShape shape;
   private final Matrix cache;
   private final Matrix keyUp;
@@ -49,9 +39,6 @@ final class ExpandedAttention extends Op {
       StepBatch batch,
       Tensor out) {
     this.kernels = kernels;
-    OptionalInt number = NativeKernels.cacheNumber(cache.entries().encoding(), shape);
-    this.natives = natives.filter(_ -> number.isPresent());
-    this.cacheNumber = number.orElse(0);
     this.shape = shape;
     this.cache = Matrix.of(cache.entries());
     this.keyUp = Matrix.of(keyUp);
@@ -61,6 +48,9 @@ final class ExpandedAttention extends Op {
     this.out = HostBuffer.address(out);
     this.tokens = Math.toIntExact(q.rows());
     this.runStart = new int[tokens + 1];
+    this.natives =
+        natives.flatMap(
+            n -> NativeExpanded.of(n, kernels, this.cache, this.keyUp, this.valueUp, shape, pages));
   }
 
   /**
@@ -114,27 +104,23 @@ final class ExpandedAttention extends Op {
   }
 
   private long valueWeightStride() {
-    return 4L * shape.kvLora() + (natives.isPresent() ? 0 : 64);
-  }
-
-  private long weights() {
-    return keyWeights() + shape.value() * valueWeightStride();
+    return 4L * shape.kvLora() + 64;
   }
 
   long laneBytes() {
-    long blocks =
-        ENTRIES * (entryStride() + keyStride() + valueStride()) + RUN * (4L * ENTRIES + 8);
-    return weights() + natives.map(this::nativeBytes).orElse(blocks) + temporaryBytes();
+    return natives.map(n -> n.laneBytes(Math.min(RUN, tokens))).orElse(javaLaneBytes());
   }
 
-  private long nativeBytes(NativeKernels n) {
-    int rows = Math.min(RUN, tokens);
-    long described = HEADS_BYTES + ROWS_BYTES + Pages.DESCRIPTION + 4L * rows;
-    return described + n.expandedBytes(shape, rows);
+  private long javaLaneBytes() {
+    return keyWeights()
+        + shape.value() * valueWeightStride()
+        + ENTRIES * (entryStride() + keyStride() + valueStride())
+        + RUN * (4L * ENTRIES + 8)
+        + temporaryBytes();
   }
 
   private long temporary(Lane lane) {
-    return lane.memory() + laneBytes() - temporaryBytes();
+    return lane.memory() + javaLaneBytes() - temporaryBytes();
   }
 
   /** For products and for decoding a row of a weight. */
@@ -166,12 +152,12 @@ final class ExpandedAttention extends Op {
       zero(count, to, outRow);
       return;
     }
-    decodeWeights(lane, head);
     if (natives.isPresent()) {
-      attendNatively(natives.get(), lane, head, sequence, first, count, to, outRow);
-    } else {
-      attend(lane, head, sequence, first, count, to, outRow);
+      natives.get().attend(lane, head, sequence, first, count, query(first, head), to, outRow);
+      return;
     }
+    decodeWeights(lane, head);
+    attend(lane, head, sequence, first, count, to, outRow);
   }
 
   private void zero(int count, long acc, long outRow) {
@@ -207,46 +193,11 @@ final class ExpandedAttention extends Op {
     return q + 4L * ((long) t * shape.heads() + head) * shape.query();
   }
 
-  private void attendNatively(
-      NativeKernels natives,
-      Lane lane,
-      int head,
-      int sequence,
-      int first,
-      int count,
-      long to,
-      long outRow) {
-    long heads = lane.memory() + weights();
-    Memory.i32(heads, shape.nope());
-    Memory.i32(heads + 4, shape.rope());
-    Memory.i32(heads + 8, shape.value());
-    Memory.i32(heads + 12, shape.kvLora());
-    Memory.f32(heads + 16, shape.scale());
-    long rows = heads + HEADS_BYTES;
-    long entries = rows + ROWS_BYTES;
-    long lengths = entries + Pages.DESCRIPTION;
-    Memory.i64(rows, query(first, head));
-    Memory.i64(rows + 8, to);
-    Memory.i64(rows + 16, lengths);
-    Memory.i64(rows + 24, lane.memory());
-    Memory.i64(rows + 32, lane.memory() + keyWeights());
-    Memory.i64(rows + 40, (long) shape.heads() * shape.query());
-    Memory.i64(rows + 48, outRow / 4);
-    Memory.i64(rows + 56, count);
-    int longest = 0;
-    for (int i = 0; i < count; i++) {
-      longest = Math.max(longest, pages.kvLength(first + i));
-      Memory.i32(lengths + 4L * i, pages.kvLength(first + i));
-    }
-    pages.describe(cache, sequence, longest, entries);
-    natives.expanded(cacheNumber, heads, rows, entries, lengths + 4L * count);
-  }
-
   private void attend(
       Lane lane, int head, int sequence, int first, int count, long acc, long outRow) {
     long keyWeight = lane.memory();
     long valueWeight = keyWeight + keyWeights();
-    long entries = lane.memory() + weights();
+    long entries = valueWeight + shape.value() * valueWeightStride();
     long keys = entries + ENTRIES * entryStride();
     long values = keys + ENTRIES * keyStride();
     long scores = values + ENTRIES * valueStride();

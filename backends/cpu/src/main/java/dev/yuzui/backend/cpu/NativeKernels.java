@@ -195,8 +195,8 @@ final class NativeKernels {
     }
   }
 
-  /** The number in yz_cache of an encoding; entries are whole vectors of 16 numbers. */
-  static OptionalInt cacheNumber(Encoding encoding, MlaShape shape) {
+  /** The number in yz_cache of an encoding that is read as it is, in rows of so many numbers. */
+  static OptionalInt cacheNumber(Encoding encoding, long cols) {
     int number =
         switch (encoding) {
           case Encoding.Plain(var scalar) ->
@@ -210,7 +210,7 @@ final class NativeKernels {
           case Encoding.Q8_0 _ -> 4;
           default -> -1;
         };
-    return shape.entry() % 16 == 0 && number >= 0 ? OptionalInt.of(number) : OptionalInt.empty();
+    return cols % 16 == 0 && number >= 0 ? OptionalInt.of(number) : OptionalInt.empty();
   }
 
   /** Bytes of {@code work} of {@link #attend}. */

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.LatentCache;
 import dev.yuzui.spi.MlaShape;
+import dev.yuzui.spi.Quantizer;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
@@ -102,13 +103,12 @@ class ExpandedAttentionTest {
         new StepBatch(none, none, ints(1, sequence), ints(1, length), ints(2, order), ints(1, 0));
     MemorySegment entries =
         Native.weight(arena, random, encoding, 7 * order.length, shape.entry()).data();
-    float small = (float) (1 / Math.sqrt(shape.kvLora()));
     return new Step(
         shape,
-        normal(tokens, shape.heads() * shape.query(), 1),
+        normal(Encoding.F32, tokens, shape.heads() * shape.query(), 1),
         new LatentCache(tensor(entries, encoding, 7 * order.length, shape.entry()), 7),
-        normal(shape.heads() * shape.kvLora(), shape.nope(), small),
-        normal(shape.heads() * shape.value(), shape.kvLora(), small),
+        weight(shape.heads() * shape.kvLora(), shape.nope(), shape),
+        weight(shape.heads() * shape.value(), shape.kvLora(), shape),
         batch);
   }
 
@@ -153,12 +153,22 @@ class ExpandedAttentionTest {
     }
   }
 
-  private Tensor normal(int rows, int cols, float by) {
+  /** In an encoding that the native kernel reads as it is, or of a length that it does not. */
+  private Tensor weight(int rows, int cols, MlaShape shape) {
+    List<Encoding> fit =
+        Encoding.caches().stream().filter(e -> cols % e.blockElements() == 0).toList();
+    Encoding encoding = fit.get(random.nextInt(fit.size()));
+    return normal(encoding, rows, cols, (float) (1 / Math.sqrt(shape.kvLora())));
+  }
+
+  private Tensor normal(Encoding encoding, int rows, int cols, float by) {
     float[] values = Native.normal(random, rows * cols);
     for (int i = 0; i < values.length; i++) {
       values[i] *= by;
     }
-    return tensor(Native.floats(arena, values), Encoding.F32, rows, cols);
+    MemorySegment data = arena.allocate(encoding.byteSize(rows, cols), 64);
+    Quantizer.encode(encoding, values, 0, values.length, data, 0);
+    return tensor(data, encoding, rows, cols);
   }
 
   private Tensor ints(int rows, int... values) {
