@@ -14,7 +14,7 @@ typedef void (*Product)(const uint8_t* packed, int64_t rows, int64_t cols, int64
 typedef struct {
   const char* instructions;
   Product product[YZ_TYPES];
-  /* Columns of x for BF16 and FP8 weights, eight bytes for two. */
+  /* Columns of x for BF16 and FP8 weights, eight bytes for two; zero for the second of the last two if their count is odd. */
   void (*pairs)(const float* x, int64_t cols, uint8_t* prepared);
   /* 32 or 256 columns: codes and their scale. */
   float (*quantize)(const float* x, int count, int8_t* q);
