@@ -134,6 +134,7 @@ static void pairs(const float* x, int64_t cols, uint8_t* prepared) {
     to[c / 2 * 4 + c % 2] = high;
     to[c / 2 * 4 + c % 2 + 2] = bf16_of(x[c] - f);
   }
+  if (cols % 2 == 1) to[2 * cols - 1] = to[2 * cols + 1] = 0;
 }
 
 static float quantize(const float* x, int count, int8_t* q) {

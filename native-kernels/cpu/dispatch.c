@@ -57,16 +57,8 @@ void yz_prepare(int type, const float* x, int64_t cols, uint8_t* prepared) {
     } else {
       kernels->pairs(x, cols, prepared);
     }
-    memset(prepared + (cols + 1) / 2 * 8, 0, (size_t)(k - (cols + 1) / 2 * 2) * 4);
-    if (cols % 2 == 1) {
-      /* the second of the last two columns */
-      if (type != YZ_F16 && strcmp(kernels->instructions, "avx512-vnni") == 0) {
-        memset(prepared + (cols - 1) * 4 + 2, 0, 2);
-        memset(prepared + (cols - 1) * 4 + 6, 0, 2);
-      } else {
-        memset(prepared + cols * 4, 0, 4);
-      }
-    }
+    const int64_t written = type == YZ_F16 ? cols : (cols + 1) / 2 * 2;
+    memset(prepared + written * 4, 0, (size_t)(k - written) * 4);
     return;
   }
   int8_t* q = (int8_t*)prepared;

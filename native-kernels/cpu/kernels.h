@@ -32,7 +32,7 @@ static inline int yz_lanes(int n) { return (n + 31) / 32 * 32; }
 typedef struct {
   const char* instructions;
   Product product[YZ_TYPES];
-  /* Columns of x for BF16 and FP8 weights, eight bytes for two. */
+  /* Columns of x for BF16 and FP8 weights, eight bytes for two; zero for the second of the last two if their count is odd. */
   void (*pairs)(const float* x, int64_t cols, uint8_t* prepared);
   /* 32 or 256 columns: codes and their scale. */
   float (*quantize)(const float* x, int count, int8_t* q);

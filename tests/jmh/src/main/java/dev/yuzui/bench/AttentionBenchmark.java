@@ -22,8 +22,8 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /** Absorbed attention of one token over a context. */
 @State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MICROSECONDS)
+@BenchmarkMode(Mode.Throughput)
+@OutputTimeUnit(TimeUnit.SECONDS)
 @Fork(1)
 @Warmup(iterations = 5, time = 1)
 @Measurement(iterations = 7, time = 1)
@@ -38,15 +38,18 @@ public class AttentionBenchmark {
   @Param({"F16", "Q8_0"})
   public String cache;
 
-  @Param("1")
+  /** 0: one a core. */
+  @Param("0")
   public int threads;
 
   private Case c;
   private DeviceQueue.Recording decode;
+  private double bytes;
+  private double operations;
 
   @Setup
   public void build() {
-    c = new Case(threads);
+    c = new Case(threads, true);
     MlaShape shape = new MlaShape(heads, 128, 64, 128, 512, 0.05f);
     Tensor kv = c.normal(context, shape.entry());
     Tensor norm = c.normal(1, shape.kvLora());
@@ -60,6 +63,8 @@ public class AttentionBenchmark {
     StepBatch step =
         new StepBatch(zero, c.ints(1, context - 1), zero, c.ints(1, context), pages, zero);
     decode = c.queue.record(() -> c.queue.ops().mlaDecode(q, latents, shape, step, out));
+    bytes = entries.byteSize() / 1e9;
+    operations = 2e-9 * heads * context * (shape.entry() + shape.kvLora());
     decode.replay();
     c.queue.synchronize();
     check(c.read(q), c.read(kv), c.read(norm), shape, c.read(out));
@@ -104,9 +109,11 @@ public class AttentionBenchmark {
   }
 
   @Benchmark
-  public void decode() {
+  public void decode(LimitsBenchmark.Rates rates) {
     decode.replay();
     c.queue.synchronize();
+    rates.gigabytes += bytes;
+    rates.gigaflops += operations;
   }
 
   @TearDown

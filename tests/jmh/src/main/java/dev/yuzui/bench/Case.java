@@ -32,14 +32,17 @@ final class Case implements AutoCloseable {
   private final List<DeviceBuffer> buffers = new ArrayList<>();
   private final Random random = new Random(11);
 
-  Case(int threads) {
+  /**
+   * @param threads 0: one a core
+   */
+  Case(int threads, boolean repack) {
     backend =
         ServiceLoader.load(BackendProvider.class).stream()
             .map(ServiceLoader.Provider::get)
             .filter(p -> p.name().equals("cpu"))
             .findFirst()
             .orElseThrow()
-            .open(BackendOptions.defaults().withThreads(threads));
+            .open(BackendOptions.defaults().withThreads(threads).withRepack(repack));
     queue = backend.openQueue();
   }
 
