@@ -74,6 +74,15 @@ final class ModelOptions {
   private Optional<Encoding> cacheEncoding = Optional.empty();
 
   @Option(
+      names = "--cache-pages",
+      paramLabel = "N",
+      converter = Ranges.Positive.class,
+      description =
+          "Pages of the latent cache, shared by all sequences (default: enough for each to fill its"
+              + " context).")
+  private Optional<Integer> cachePages = Optional.empty();
+
+  @Option(
       names = "--no-repack",
       description =
           "Use weights where they are mapped: loads at once and takes no memory, runs slower.")
@@ -134,6 +143,9 @@ final class ModelOptions {
     }
     if (cacheEncoding.isPresent()) {
       options = options.withCacheEncoding(cacheEncoding.get());
+    }
+    if (cachePages.isPresent()) {
+      options = options.withCachePages(cachePages.get());
     }
     options = options.withRepack(!noRepack);
     return verbose ? options.withLog(context.err()::println) : options;

@@ -92,7 +92,8 @@ public final class Engine implements AutoCloseable {
                   options.cacheEncoding(),
                   options.pageTokens(),
                   contextLength,
-                  options.maxSequences()));
+                  options.maxSequences(),
+                  memoryPlan.cachePages()));
       int batch = Math.min(options.batchTokens(provider), backend.capabilities().maxTokens());
       runner = unwind.add(new StepRunner(backend, loaded.model(), cache, batch));
     } catch (Throwable e) {
