@@ -39,8 +39,7 @@ final class ChatCommand implements Callable<Integer> {
         throw new UsageException(
             "-sys: this model has no chat template to put it in; name one with --chat-template");
       }
-      ChatSession chat =
-          new ChatSession(context, engine, dialogue, chatOptions, samplingOptions);
+      ChatSession chat = new ChatSession(context, engine, dialogue, chatOptions, samplingOptions);
       try (ChatInput input = ChatInput.open(context)) {
         chat.run(input);
       }

@@ -42,8 +42,9 @@ final class CacheRoom implements Scheduler.Room<Job> {
     }
     boolean good = false;
     try {
-      int found = 0;
-      good = reserve(sequence, job.tokens().length - found) && cache.freePages() >= running;
+      int[] tokens = job.tokens();
+      int found = sequence.adopt(tokens);
+      good = reserve(sequence, tokens.length - found) && cache.freePages() >= running;
       if (good) {
         job.times().begin(found);
       }
@@ -80,8 +81,14 @@ final class CacheRoom implements Scheduler.Room<Job> {
     }
   }
 
+  /** Lets later requests, and this one if it has to give way, find what it has read and made. */
+  void publish(Job job) {
+    job.sequence().orElseThrow().publish(job.tokens());
+  }
+
   @Override
   public void release(Job job) {
+    publish(job);
     job.sequence().orElseThrow().close();
     job.letGo();
   }

@@ -284,13 +284,9 @@ public final class Engine implements AutoCloseable {
         request,
         generation,
         listener,
-        longestSequence(),
+        contextLength,
         this::isEnd,
         findTokenizer().map(t -> new TextStream(t, true)));
-  }
-
-  private int longestSequence() {
-    return Math.min(contextLength, Math.multiplyExact(cache.pages(), cache.pageTokens()));
   }
 
   private void requireGood(List<Integer> prompt) {

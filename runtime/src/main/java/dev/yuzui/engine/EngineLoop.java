@@ -204,7 +204,10 @@ final class EngineLoop implements AutoCloseable {
 
   /** The answers that go on from here with a sequence of their own. */
   private List<Job> promptRead(Job job) {
-    job.times().promptRead();
+    if (job.sampled() == 0) {
+      job.times().promptRead();
+      room.publish(job);
+    }
     List<Job> joined = new ArrayList<>();
     for (Job sibling : job.siblings()) {
       if (sibling.over()) {
@@ -343,7 +346,9 @@ final class EngineLoop implements AutoCloseable {
             1 - (double) cache.freePages() / cache.pages(),
             promptTokens,
             generationTokens,
-            scheduler.preemptions());
+            scheduler.preemptions(),
+            cache.prefixStats().queriedTokens(),
+            cache.prefixStats().foundTokens());
   }
 
   /** Requests that are not done fail. */

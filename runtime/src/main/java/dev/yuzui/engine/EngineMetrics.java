@@ -10,6 +10,8 @@ package dev.yuzui.engine;
  * @param promptTokens read by the model (prompt_tokens_total)
  * @param generationTokens sampled (generation_tokens_total)
  * @param preemptions sequences that gave way to older ones (num_preemptions_total)
+ * @param prefixQueries prompt tokens that were looked up in the cache (prefix_cache_queries)
+ * @param prefixHits of these, found (prefix_cache_hits)
  */
 public record EngineMetrics(
     int requestsRunning,
@@ -17,6 +19,8 @@ public record EngineMetrics(
     double cacheUsage,
     long promptTokens,
     long generationTokens,
-    long preemptions) {
-  static final EngineMetrics NONE = new EngineMetrics(0, 0, 0, 0, 0, 0);
+    long preemptions,
+    long prefixQueries,
+    long prefixHits) {
+  static final EngineMetrics NONE = new EngineMetrics(0, 0, 0, 0, 0, 0, 0, 0);
 }
