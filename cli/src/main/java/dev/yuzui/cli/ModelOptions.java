@@ -51,12 +51,20 @@ final class ModelOptions {
   private boolean fit;
 
   @Option(
-      names = {"-b", "--batch-size"},
+      names = {"-b", "--batch-size", "--max-num-batched-tokens"},
       paramLabel = "N",
       converter = Ranges.Positive.class,
       description =
-          "Prompt tokens read in one step (default: what suits the backend, 512 on the CPU).")
+          "Tokens of one step, those of prompts and those made (default: what suits the backend,"
+              + " 512 on the CPU).")
   private Optional<Integer> batchSize = Optional.empty();
+
+  @Option(
+      names = "--max-num-seqs",
+      paramLabel = "N",
+      converter = Ranges.Positive.class,
+      description = "Sequences that run together; each has a cache of -c tokens (default: 1).")
+  private Optional<Integer> maxSequences = Optional.empty();
 
   @Option(
       names = "--kv-cache-dtype",
@@ -93,6 +101,10 @@ final class ModelOptions {
     return contextSize;
   }
 
+  boolean limitsSequences() {
+    return maxSequences.isPresent();
+  }
+
   RuntimeOptions runtimeOptions(Context context) {
     RuntimeOptions options = RuntimeOptions.of(modelPath(context));
     if (backend.isPresent()) {
@@ -125,6 +137,9 @@ final class ModelOptions {
     }
     if (batchSize.isPresent()) {
       options = options.withBatchTokens(batchSize.get());
+    }
+    if (maxSequences.isPresent()) {
+      options = options.withMaxSequences(maxSequences.get());
     }
     if (cacheEncoding.isPresent()) {
       options = options.withCacheEncoding(cacheEncoding.get());
