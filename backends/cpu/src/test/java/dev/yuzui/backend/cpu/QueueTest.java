@@ -31,6 +31,7 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -80,7 +81,9 @@ class QueueTest {
     requireNoAllocation();
   }
 
+  /** All encodings by the Vector API: half a minute until the compiler is through with them. */
   @Test
+  @Tag("long")
   void replayWithoutRepackingAllocatesNothingOnceWarm() {
     queue.close();
     backend.close();
