@@ -34,8 +34,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class BatchingTest {
   private static final Path ROOT = Path.of(System.getProperty("yuzui.root"));
   private static final Path DEMO = ROOT.resolve("seeds/demo.gguf");
-  private static final Path TINY =
-      ROOT.resolve("tests/system/src/test/resources/golden/v3-f32");
+  private static final Path TINY = ROOT.resolve("tests/system/src/test/resources/golden/v3-f32");
   private static final String TEXT =
       "Once upon a time there was a king who had twelve daughters, each one more beautiful than the"
           + " other. They slept together in a hall where their beds stood close to one another, and"
@@ -45,7 +44,9 @@ class BatchingTest {
     return UnderTest.backends();
   }
 
-  /** With activations and cache entries as they are: rounding them chooses another word at times. */
+  /**
+   * With activations and cache entries as they are: rounding them chooses another word at times.
+   */
   private static RuntimeOptions exact(String backend, Path model) {
     return UnderTest.on(
         backend,
@@ -100,7 +101,8 @@ class BatchingTest {
   @MethodSource("backends")
   void whereThePagesRunOutSequencesGiveWayAndTheTextIsTheSame(String backend) {
     RuntimeOptions options = exact(backend, DEMO).withPageTokens(4);
-    try (Engine engine = open(options.withMaxSequences(8).withContextLength(60).withCachePages(15))) {
+    try (Engine engine =
+        open(options.withMaxSequences(8).withContextLength(60).withCachePages(24))) {
       assertEquals(alone(options), together(engine));
       assertTrue(engine.metrics().preemptions() > 0, "no one had to give way");
       assertEquals(0, engine.metrics().cacheUsage());
@@ -128,7 +130,7 @@ class BatchingTest {
           };
       Generation a = engine.generate(greedy(new int[] {text[0]}, 100), writer);
       Generation b = engine.generate(greedy(new int[] {text[1]}, 100), writer);
-      b.tokens().findFirst().orElseThrow();
+      assertTrue(b.tokens().findFirst().isPresent());
       engine.generate(greedy(text, 1), reader).await();
       a.cancel();
       b.cancel();
@@ -137,7 +139,7 @@ class BatchingTest {
       assertTrue(text.length > 40, "the prompt takes several steps");
       long chunks = during.stream().filter("chunk"::equals).count();
       assertEquals(Math.ceilDiv(text.length, 8 - 2), chunks);
-      assertEquals(2 * (chunks - 1), during.stream().filter("token"::equals).count());
+      assertEquals(2 * chunks, during.stream().filter("token"::equals).count());
     }
   }
 
@@ -164,7 +166,8 @@ class BatchingTest {
 
   @Test
   void requestsOfManyThreadsAreAnswered() throws InterruptedException {
-    RuntimeOptions options = exact("cpu", TINY).withMaxSequences(6).withPageTokens(4).withCachePages(40);
+    RuntimeOptions options =
+        exact("cpu", TINY).withMaxSequences(6).withPageTokens(4).withCachePages(40);
     try (Engine engine = open(options)) {
       List<Throwable> wrong = new CopyOnWriteArrayList<>();
       List<Thread> threads =
