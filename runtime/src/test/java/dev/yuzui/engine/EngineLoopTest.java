@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.yuzui.sampling.SamplingParams;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -14,10 +16,15 @@ import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import jdk.jfr.Recording;
+import jdk.jfr.consumer.RecordedEvent;
+import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 
 @Timeout(60)
 class EngineLoopTest {
@@ -243,6 +250,33 @@ class EngineLoopTest {
       assertThrows(EngineException.class, fails::await);
       assertEquals(9, model.generate(request(prompt(5, 1), 9)).await().tokens().size());
     }
+  }
+
+  @Test
+  void theFlightRecorderSeesStepsAndRequests(@TempDir Path folder) throws IOException {
+    Path file = folder.resolve("engine.jfr");
+    try (FakeModel model = new FakeModel(4, 64, 8);
+        Recording recording = new Recording()) {
+      recording.enable("dev.yuzui.Step");
+      recording.enable("dev.yuzui.Request");
+      recording.start();
+      model.generate(request(prompt(20, 1), 5)).await();
+      recording.stop();
+      recording.dump(file);
+    }
+    Map<String, List<RecordedEvent>> events =
+        RecordingFile.readAllEvents(file).stream()
+            .collect(Collectors.groupingBy(event -> event.getEventType().getName()));
+    List<RecordedEvent> steps = events.get("dev.yuzui.Step");
+    assertEquals(
+        List.of(8, 8, 4, 1, 1, 1, 1), steps.stream().map(step -> step.getInt("rows")).toList());
+    assertEquals(1, steps.getFirst().getInt("sequences"));
+    assertEquals(64 - 5, steps.getFirst().getInt("freePages"), "pages for the whole prompt");
+    RecordedEvent request = events.get("dev.yuzui.Request").getFirst();
+    assertEquals(5, request.getInt("tokens"));
+    assertEquals("length", request.getString("finishReason"));
+    assertTrue(
+        request.getDuration("timeToFirstToken").compareTo(request.getDuration("queueTime")) > 0);
   }
 
   /** Shared beginnings, several answers, cancellations, time limits, listeners that throw. */
