@@ -1,16 +1,20 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.engine.Engine;
+import dev.yuzui.engine.GenerateRequest;
 import dev.yuzui.engine.GenerationListener;
+import dev.yuzui.engine.GenerationResult;
 import dev.yuzui.engine.Session;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
+import java.util.stream.IntStream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -96,7 +100,7 @@ final class BatchCommand implements Callable<Integer> {
               lines,
               out,
               model,
-              request -> CompletableFuture.completedFuture(session.generate(request, listener)),
+              (request, n) -> answers(session, request, n, listener),
               new BatchRun.Options(AHEAD * engine.options().maxSequences(), !unordered));
       BatchProgress progress =
           new BatchProgress(context, count(), out.done().lines(), System::nanoTime);
@@ -109,6 +113,13 @@ final class BatchCommand implements Callable<Integer> {
       context.err().println("interrupted; --resume goes on");
     }
     return done ? ExitCode.DONE : ExitCode.INTERRUPTED;
+  }
+
+  private static List<CompletableFuture<GenerationResult>> answers(
+      Session session, GenerateRequest request, int n, GenerationListener listener) {
+    return IntStream.range(0, n)
+        .mapToObj(i -> CompletableFuture.completedFuture(session.generate(request, listener)))
+        .toList();
   }
 
   private InputStream open() {

@@ -2,7 +2,6 @@ package dev.yuzui.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.yuzui.cli.BatchProblem.Code;
-import dev.yuzui.cli.BatchTask.Choice;
 import dev.yuzui.cli.BatchTask.Kind;
 import dev.yuzui.engine.GenerateRequest;
 import dev.yuzui.sampling.SamplingParams;
@@ -68,7 +67,7 @@ record BatchParser(BatchModel model) {
   private static final Set<String> ROLES = Set.of("system", "user", "assistant", "tool");
 
   /** A prompt's token ids, and its text where it had one. */
-  private record Prompt(List<Integer> ids, String text) {}
+  private record Encoded(List<Integer> ids, String text) {}
 
   BatchTask parse(BatchEnvelope envelope) {
     if (!envelope.openAi()) {
@@ -92,11 +91,11 @@ record BatchParser(BatchModel model) {
     return switch (url) {
       case "/v1/chat/completions" -> {
         body.requireKnown(List.of(COMMON, CHAT, WITHOUT_EFFECT));
-        yield new BatchTask(Kind.CHAT, choices(body, List.of(conversation(body))));
+        yield task(Kind.CHAT, body, List.of(conversation(body)));
       }
       case "/v1/completions" -> {
         body.requireKnown(List.of(COMMON, COMPLETION, WITHOUT_EFFECT));
-        yield new BatchTask(Kind.COMPLETION, choices(body, prompts(body)));
+        yield task(Kind.COMPLETION, body, prompts(body));
       }
       default ->
           throw BatchProblem.of(
@@ -113,7 +112,7 @@ record BatchParser(BatchModel model) {
               + " \"body\"}, found "
               + (line.has("prompt") ? "both prompt and messages" : "none of them"));
     }
-    List<Prompt> prompts =
+    List<Encoded> prompts =
         line.has("messages")
             ? List.of(conversation(line))
             : line.object().path("prompt").isTextual()
@@ -122,17 +121,17 @@ record BatchParser(BatchModel model) {
                 ? List.of(
                     encoded(model.render(List.of(Message.user(line.text("prompt").orElseThrow())))))
                 : prompts(line);
-    List<Choice> choices = choices(line, prompts);
-    if (choices.size() > 1) {
+    BatchTask task = task(Kind.PLAIN, line, prompts);
+    if (task.choices() > 1) {
       throw BatchProblem.request(
           "prompt, n: expected one prompt and one answer, found "
-              + choices.size()
+              + task.choices()
               + "; write a line for each");
     }
-    return new BatchTask(Kind.PLAIN, choices);
+    return task;
   }
 
-  private List<Choice> choices(BatchFields body, List<Prompt> prompts) {
+  private BatchTask task(Kind kind, BatchFields body, List<Encoded> prompts) {
     body.refuse("stream", "false, for a batch is written line by line", Set.of("false"));
     body.refuse("logprobs", "none, for they are not given", Set.of("false"));
     body.refuse("top_logprobs", "none, for they are not given", Set.of("0"));
@@ -162,25 +161,21 @@ record BatchParser(BatchModel model) {
     List<String> stop = body.texts("stop").orElse(model.stop());
     boolean ignoreEos = body.flag("ignore_eos").orElse(model.ignoreEos());
     SamplingParams sampling = sampling(body);
-    List<Choice> choices = new ArrayList<>();
-    for (Prompt prompt : prompts) {
-      for (int i = 0; i < n; i++) {
-        choices.add(
-            new Choice(
-                new GenerateRequest(
-                    prompt.ids(), reseeded(sampling, choices.size()), limit, stop, ignoreEos),
-                prompt.text(),
-                i == 0));
-      }
+    List<BatchTask.Prompt> asked = new ArrayList<>();
+    for (Encoded prompt : prompts) {
+      GenerateRequest request =
+          new GenerateRequest(
+              prompt.ids(), reseeded(sampling, n * asked.size()), limit, stop, ignoreEos);
+      asked.add(new BatchTask.Prompt(request, prompt.text()));
     }
-    return choices;
+    return new BatchTask(kind, asked, n);
   }
 
   /** Answers of a line differ, and are the same again with the same seed. */
-  private static SamplingParams reseeded(SamplingParams sampling, int choice) {
+  private static SamplingParams reseeded(SamplingParams sampling, int before) {
     return sampling.seed().isEmpty()
         ? sampling
-        : sampling.withSeed(sampling.seed().getAsLong() + choice);
+        : sampling.withSeed(sampling.seed().getAsLong() + before);
   }
 
   private SamplingParams sampling(BatchFields body) {
@@ -206,16 +201,16 @@ record BatchParser(BatchModel model) {
     }
   }
 
-  private Prompt encoded(String text) {
+  private Encoded encoded(String text) {
     List<Integer> ids = Arrays.stream(model.encode().apply(text)).boxed().toList();
     if (ids.isEmpty()) {
       throw BatchProblem.field("prompt", "a text", "an empty one, and this model has no BOS");
     }
-    return new Prompt(ids, text);
+    return new Encoded(ids, text);
   }
 
   /** A text, token ids, or an array of either. */
-  private List<Prompt> prompts(BatchFields body) {
+  private List<Encoded> prompts(BatchFields body) {
     JsonNode node =
         body.get("prompt")
             .orElseThrow(() -> BatchProblem.field("prompt", "a text or token ids", "none"));
@@ -223,14 +218,14 @@ record BatchParser(BatchModel model) {
     if (several && node.size() > MAX_CHOICES) {
       throw BatchProblem.field("prompt", "at most " + MAX_CHOICES + " prompts", "" + node.size());
     }
-    List<Prompt> prompts = new ArrayList<>();
+    List<Encoded> prompts = new ArrayList<>();
     for (JsonNode each : several ? node : List.of(node)) {
       prompts.add(each.isTextual() ? encoded(each.textValue()) : tokens(each));
     }
     return prompts;
   }
 
-  private Prompt tokens(JsonNode array) {
+  private Encoded tokens(JsonNode array) {
     List<Integer> ids = new ArrayList<>();
     for (JsonNode id : array) {
       if (!id.isInt() || id.intValue() < 0 || id.intValue() >= model.vocabulary()) {
@@ -242,10 +237,10 @@ record BatchParser(BatchModel model) {
       throw BatchProblem.field(
           "prompt", "a text, token ids, or an array of either", array.toString());
     }
-    return new Prompt(ids, "");
+    return new Encoded(ids, "");
   }
 
-  private Prompt conversation(BatchFields body) {
+  private Encoded conversation(BatchFields body) {
     JsonNode array =
         body.get("messages")
             .filter(node -> node.isArray() && !node.isEmpty())

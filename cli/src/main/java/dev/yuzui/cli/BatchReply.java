@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.yuzui.cli.BatchLines.Line;
-import dev.yuzui.cli.BatchTask.Choice;
 import dev.yuzui.cli.BatchTask.Kind;
 import dev.yuzui.engine.GenerationResult;
 import dev.yuzui.text.ReasoningFilter;
@@ -50,7 +49,7 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning) {
   }
 
   /**
-   * @param results one for each of the task's choices
+   * @param results the answers to the first prompt, then those to the next
    */
   String done(Line line, BatchEnvelope envelope, BatchTask task, List<GenerationResult> results) {
     ObjectNode row = row(line);
@@ -86,13 +85,6 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning) {
     return row.putNull("error").toString();
   }
 
-  static long promptTokens(BatchTask task) {
-    return task.choices().stream()
-        .filter(Choice::first)
-        .mapToLong(c -> c.request().prompt().size())
-        .sum();
-  }
-
   static long generatedTokens(List<GenerationResult> results) {
     return results.stream().mapToLong(r -> r.tokens().size()).sum();
   }
@@ -120,7 +112,7 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning) {
   /** Reasoning that is kept apart goes where the DeepSeek API has it. */
   private void answer(
       ObjectNode to, String field, BatchTask task, int choice, GenerationResult result) {
-    ReasoningFilter filter = new ReasoningFilter(reasoning, task.choices().get(choice).rendered());
+    ReasoningFilter filter = new ReasoningFilter(reasoning, task.prompts().get(choice / task.answers()).text());
     StringBuilder answer = new StringBuilder();
     StringBuilder apart = new StringBuilder();
     for (List<Segment> segments : List.of(filter.push(result.text()), filter.finish())) {
@@ -142,7 +134,7 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning) {
   }
 
   private static ObjectNode usage(BatchTask task, List<GenerationResult> results) {
-    long prompt = promptTokens(task);
+    long prompt = task.promptTokens();
     long generated = generatedTokens(results);
     return JSON.objectNode()
         .put("prompt_tokens", prompt)

@@ -6,9 +6,9 @@ import dev.yuzui.engine.FinishReason;
 import dev.yuzui.engine.GenerateRequest;
 import dev.yuzui.engine.GenerationResult;
 import dev.yuzui.sampling.SamplingException;
-import dev.yuzui.spi.BackendException;
 import dev.yuzui.text.TextException;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
@@ -24,9 +24,10 @@ import java.util.function.BooleanSupplier;
  * on the caller's. What is held is bounded by the window, whatever the input's length.
  */
 final class BatchRun {
-  /** What answers requests; returns at once, or works one off after the other. */
+  /** What answers requests. */
   interface Generator {
-    CompletableFuture<GenerationResult> generate(GenerateRequest request);
+    /** Several answers to one prompt; their seeds count up from the request's. */
+    List<CompletableFuture<GenerationResult>> generate(GenerateRequest request, int answers);
   }
 
   /**
@@ -45,7 +46,9 @@ final class BatchRun {
   private final Generator generator;
   private final Options options;
   private final Semaphore room;
-  private final BlockingQueue<Pending> queue = new LinkedBlockingQueue<>();
+  
+  /** Lines for {@link #append}; an empty entry only wakes it. */
+  private final BlockingQueue<Optional<Pending>> queue = new LinkedBlockingQueue<>();
 
   BatchRun(
       BatchLines input,
@@ -99,6 +102,7 @@ final class BatchRun {
                   } catch (Throwable e) {
                     reading.completeExceptionally(e);
                   }
+                  queue.add(Optional.empty());
                 });
     try {
       return append(reading, progress, interrupted);
@@ -122,7 +126,9 @@ final class BatchRun {
         if (reading.isDone() && reading.resultNow() == appended) {
           return true;
         }
-        head = Optional.ofNullable(queue.poll(WAIT_MILLIS, TimeUnit.MILLISECONDS));
+        head =
+            Objects.requireNonNullElse(
+                queue.poll(WAIT_MILLIS, TimeUnit.MILLISECONDS), Optional.empty());
       }
       if (head.isPresent() && isComplete(head.get())) {
         append(head.get(), progress);
@@ -152,7 +158,7 @@ final class BatchRun {
           pending.results().stream().map(r -> result(pending.line(), r)).toList();
       BatchTask task = pending.task().orElseThrow();
       output.append(reply.done(pending.line(), pending.envelope().orElseThrow(), task, results));
-      progress.answered(BatchReply.promptTokens(task), BatchReply.generatedTokens(results));
+      progress.answered(task.promptTokens(), BatchReply.generatedTokens(results));
     } catch (BatchProblem e) {
       output.append(reply.failed(pending.line(), pending.envelope(), e));
       progress.failed();
@@ -237,28 +243,26 @@ final class BatchRun {
       // one odd line must not end every attempt at the others
       failure = Optional.of(BatchProblem.of(BatchProblem.Code.SERVER_ERROR, "unexpected " + e));
     }
-    int permits = Math.min(task.map(t -> t.choices().size()).orElse(1), options.window());
+    int permits = Math.min(task.map(BatchTask::choices).orElse(1), options.window());
     room.acquire(permits);
     List<CompletableFuture<GenerationResult>> results =
         failure.isPresent()
             ? List.of(CompletableFuture.failedFuture(failure.get()))
-            : task.orElseThrow().choices().stream().map(c -> generate(c.request())).toList();
+            : generate(task.orElseThrow());
     CompletableFuture<Void> all =
         CompletableFuture.allOf(results.toArray(CompletableFuture<?>[]::new));
     Pending pending = new Pending(line, envelope, task, results, all, permits);
     if (options.ordered()) {
-      queue.add(pending);
+      queue.add(Optional.of(pending));
     } else {
-      all.whenComplete((_, _) -> queue.add(pending));
+      all.whenComplete((_, _) -> queue.add(Optional.of(pending)));
     }
   }
 
-  private CompletableFuture<GenerationResult> generate(GenerateRequest request) {
-    try {
-      return generator.generate(request);
-    } catch (RuntimeException e) {
-      return CompletableFuture.failedFuture(e);
-    }
+  private List<CompletableFuture<GenerationResult>> generate(BatchTask task) {
+    return task.prompts().stream()
+        .flatMap(prompt -> generator.generate(prompt.request(), task.answers()).stream())
+        .toList();
   }
 
   /** A reader that waits for standard input may stay, for the process is about to end. */

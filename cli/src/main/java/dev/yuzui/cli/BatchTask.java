@@ -6,9 +6,10 @@ import java.util.List;
 /**
  * A line's requests.
  *
- * @param choices one for each prompt and each of {@code n}, in the order they are answered
+ * @param prompts in the order they are answered
+ * @param answers made to each
  */
-record BatchTask(Kind kind, List<Choice> choices) {
+record BatchTask(Kind kind, List<Prompt> prompts, int answers) {
   enum Kind {
     CHAT,
     COMPLETION,
@@ -16,8 +17,15 @@ record BatchTask(Kind kind, List<Choice> choices) {
   }
 
   /**
-   * @param rendered the prompt's text; empty where it came as token ids
-   * @param first of its prompt: the one whose tokens are counted
+   * @param text rendered; empty where the prompt came as token ids
    */
-  record Choice(GenerateRequest request, String rendered, boolean first) {}
+  record Prompt(GenerateRequest request, String text) {}
+
+  int choices() {
+    return prompts.size() * answers;
+  }
+
+  long promptTokens() {
+    return prompts.stream().mapToLong(p -> p.request().prompt().size()).sum();
+  }
 }
