@@ -1,18 +1,17 @@
 package dev.yuzui.cli;
 
-import dev.yuzui.engine.GenerationListener;
+import dev.yuzui.engine.Generation;
+import dev.yuzui.engine.GenerationResult;
+import dev.yuzui.engine.Token;
 import dev.yuzui.text.ReasoningFilter;
 import dev.yuzui.text.ReasoningFilter.Segment;
 import java.util.List;
+import java.util.stream.Stream;
 
-/**
- * Shows an answer as it is made: reasoning to stderr or nowhere, the rest to stdout. Ctrl-C cancels
- * it.
- */
-final class Answer implements GenerationListener {
+/** Shows an answer as it is made: reasoning to stderr or nowhere, the rest to stdout. */
+final class Answer {
   private final Context context;
   private final ReasoningFilter filter;
-  private final Interrupt interrupt;
   private final boolean silent;
   private final StringBuilder text = new StringBuilder();
   private boolean reasoned;
@@ -20,25 +19,19 @@ final class Answer implements GenerationListener {
   /**
    * @param silent keep the answer for later instead of printing it
    */
-  Answer(Context context, ReasoningFilter filter, Interrupt interrupt, boolean silent) {
+  Answer(Context context, ReasoningFilter filter, boolean silent) {
     this.context = context;
     this.filter = filter;
-    this.interrupt = interrupt;
     this.silent = silent;
   }
 
-  @Override
-  public void token(int id, String piece) {
-    show(filter.push(piece));
-  }
-
-  @Override
-  public boolean cancelled() {
-    return interrupt.requested();
-  }
-
-  void finish() {
-    show(filter.finish());
+  /** Shows all of it. */
+  GenerationResult follow(Generation generation) {
+    try (Stream<Token> tokens = generation.tokens()) {
+      tokens.forEach(token -> show(filter.push(token.text())));
+      show(filter.finish());
+      return generation.await();
+    }
   }
 
   /** The answer without what the filter took out. */

@@ -2,7 +2,6 @@ package dev.yuzui.cli;
 
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.RuntimeOptions;
-import dev.yuzui.engine.Session;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -30,8 +29,7 @@ final class ChatCommand implements Callable<Integer> {
   public Integer call() {
     samplingOptions.validate();
     RuntimeOptions options = modelOptions.runtimeOptions(context);
-    try (Engine engine = Loading.open(context, options);
-        Session session = engine.newSession()) {
+    try (Engine engine = Loading.open(context, options)) {
       Dialogue dialogue =
           chatOptions
               .template(context, engine)
@@ -41,8 +39,7 @@ final class ChatCommand implements Callable<Integer> {
         throw new UsageException(
             "-sys: this model has no chat template to put it in; name one with --chat-template");
       }
-      ChatSession chat =
-          new ChatSession(context, engine, session, dialogue, chatOptions, samplingOptions);
+      ChatSession chat = new ChatSession(context, engine, dialogue, chatOptions, samplingOptions);
       try (ChatInput input = ChatInput.open(context)) {
         chat.run(input);
       }

@@ -4,21 +4,17 @@ import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.EngineException;
 import dev.yuzui.engine.FinishReason;
 import dev.yuzui.engine.GenerateRequest;
+import dev.yuzui.engine.Generation;
 import dev.yuzui.engine.GenerationResult;
-import dev.yuzui.engine.Session;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.text.Message;
 import dev.yuzui.text.ReasoningFilter;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 
-/**
- * Lines in, answers out. The session's cache keeps what earlier turns have in common with the next
- * prompt.
- */
+/** Lines in, answers out. What earlier turns have in common with the next prompt is cached. */
 final class ChatSession {
   private static final String HELP =
       """
@@ -32,7 +28,6 @@ final class ChatSession {
 
   private final Context context;
   private final Engine engine;
-  private final Session session;
   private final Dialogue dialogue;
   private final ChatOptions options;
   private final SamplingParams sampling;
@@ -40,17 +35,16 @@ final class ChatSession {
   private final boolean ignoreEos;
   private final Conversation conversation;
   private Optional<GenerationResult> last = Optional.empty();
+  private int tokensInUse;
 
   ChatSession(
       Context context,
       Engine engine,
-      Session session,
       Dialogue dialogue,
       ChatOptions options,
       SamplingOptions samplingOptions) {
     this.context = context;
     this.engine = engine;
-    this.session = session;
     this.dialogue = dialogue;
     this.options = options;
     sampling = samplingOptions.params(engine.checkpoint().generationDefaults(), engine.tokenizer());
@@ -71,7 +65,7 @@ final class ChatSession {
     while (line.isPresent() && !line.get().strip().equals("/exit")) {
       try {
         take(line.get());
-      } catch (UsageException | FailedException | EngineException e) {
+      } catch (UsageException | FailedException e) {
         context.err().println("yuzui: " + e.getMessage());
       }
       line = input.next();
@@ -121,7 +115,7 @@ final class ChatSession {
                         + result.timings().cachedTokens()
                         + " prompt tokens were cached; ")
             .orElse("")
-        + session.length()
+        + tokensInUse
         + " of "
         + engine.contextLength()
         + " tokens of context in use, "
@@ -131,27 +125,31 @@ final class ChatSession {
 
   private void answer(String line) {
     conversation.add(Message.user(line));
-    try (Interrupt interrupt = new Interrupt()) {
+    try {
       String prompt = dialogue.render(conversation.messages());
       int[] ids = engine.tokenizer().encode(prompt, true);
-      Answer answer =
-          new Answer(context, new ReasoningFilter(options.reasoning(), prompt), interrupt, false);
-      GenerationResult result =
-          session.generate(
-              new GenerateRequest(
-                  Arrays.stream(ids).boxed().toList(),
-                  sampling,
-                  options.maxTokens(),
-                  stops,
-                  ignoreEos),
-              answer);
-      answer.finish();
+      GenerateRequest request =
+          GenerateRequest.of(ids)
+              .withSampling(sampling)
+              .withMaxTokens(options.maxTokens())
+              .withStop(stops)
+              .withIgnoreEos(ignoreEos);
+      Answer answer = new Answer(context, new ReasoningFilter(options.reasoning(), prompt), false);
+      Generation generation = engine.generate(request);
+      GenerationResult result;
+      try (Interrupt _ = new Interrupt(generation::cancel)) {
+        result = answer.follow(generation);
+      }
+      tokensInUse = ids.length + result.tokens().size();
       context.out().printNow("\n");
       last = Optional.of(result);
       conversation.add(Message.assistant(result.text()));
       explain(result.finish());
     } catch (EngineException e) {
       conversation.removeLast();
+      if (e.getCause() != null) {
+        throw e; // another line would fare no better
+      }
       throw new UsageException(e.getMessage() + "; or /reset");
     }
   }
@@ -164,11 +162,11 @@ final class ChatSession {
               .err()
               .println(
                   "(cut at "
-                      + (session.length() + 1 >= engine.contextLength()
+                      + (tokensInUse >= engine.contextLength()
                           ? "the end of the context; /reset starts anew"
                           : "-n " + options.maxTokens())
                       + ")");
-      case STOP -> {}
+      case STOP, TIMEOUT -> {}
     }
   }
 }

@@ -42,11 +42,17 @@ record Failures(Context context)
     if (stackTrace) {
       e.printStackTrace(context.err());
     }
+    return explain(e, stackTrace);
+  }
+
+  private int explain(Throwable e, boolean stackTrace) {
     return switch (e) {
       case Out.ReaderGone _ -> ExitCode.DONE;
       case UsageException _ -> say(e.getMessage(), ExitCode.USAGE);
       case WeightException _ -> say(e.getMessage(), ExitCode.USAGE);
       case TextException _ -> say(e.getMessage(), ExitCode.USAGE);
+      case EngineException failure when failure.getCause() != null ->
+          explain(failure.getCause(), stackTrace);
       case EngineException _ -> say(e.getMessage(), ExitCode.USAGE);
       case FailedException _ -> say(e.getMessage(), ExitCode.FAILED);
       case BackendException _ -> say(e.getMessage(), ExitCode.FAILED);

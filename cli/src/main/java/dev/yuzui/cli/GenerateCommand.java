@@ -3,15 +3,14 @@ package dev.yuzui.cli;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.FinishReason;
 import dev.yuzui.engine.GenerateRequest;
+import dev.yuzui.engine.Generation;
 import dev.yuzui.engine.GenerationResult;
 import dev.yuzui.engine.RuntimeOptions;
-import dev.yuzui.engine.Session;
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.Message;
 import dev.yuzui.text.ReasoningFilter;
 import dev.yuzui.text.RenderOptions;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -39,7 +38,18 @@ final class GenerateCommand implements Callable<Integer> {
       description = "Give the model the prompt as it is, without a chat template.")
   private boolean raw;
 
-  @Option(names = "--json", description = "Print one JSON object when done, instead of text.")
+  @Option(
+      names = {"-N", "--answers"},
+      paramLabel = "N",
+      converter = Ranges.Positive.class,
+      description =
+          "Answers to the one prompt, made together; --seed is the first one's, the others count up"
+              + " (default: 1).")
+  private int answers = 1;
+
+  @Option(
+      names = "--json",
+      description = "Print one JSON object when done, instead of text; an array with -N.")
   private boolean json;
 
   @Option(names = "--show-timings", description = "Print what was measured to stderr.")
@@ -95,41 +105,49 @@ final class GenerateCommand implements Callable<Integer> {
     }
     String prompt = chomp(input.text(context));
     RuntimeOptions options = modelOptions.runtimeOptions(context);
-    try (Engine engine = Loading.open(context, options);
-        Session session = engine.newSession()) {
+    if (options.maxSequences() < answers && !modelOptions.limitsSequences()) {
+      options = options.withMaxSequences(answers);
+    }
+    try (Engine engine = Loading.open(context, options)) {
       String rendered = render(engine, prompt);
       GenerateRequest request =
-          new GenerateRequest(
-              ids(engine, rendered),
-              samplingOptions.params(engine.checkpoint().generationDefaults(), engine.tokenizer()),
-              chatOptions.maxTokens(),
-              samplingOptions.stop(),
-              samplingOptions.ignoreEos());
-      return generate(
-          engine, session, request, new ReasoningFilter(chatOptions.reasoning(), rendered));
+          GenerateRequest.of(ids(engine, rendered))
+              .withSampling(
+                  samplingOptions.params(
+                      engine.checkpoint().generationDefaults(), engine.tokenizer()))
+              .withMaxTokens(chatOptions.maxTokens())
+              .withStop(samplingOptions.stop())
+              .withIgnoreEos(samplingOptions.ignoreEos());
+      return generate(engine, request, rendered);
     }
   }
 
-  private int generate(
-      Engine engine, Session session, GenerateRequest request, ReasoningFilter filter) {
-    try (Interrupt interrupt = new Interrupt()) {
-      Answer answer = new Answer(context, filter, interrupt, json);
-      GenerationResult result = session.generate(request, answer);
-      answer.finish();
-      Timings timings = Timings.of(engine.loadSeconds(), result);
-      String finish = result.finish().name().toLowerCase(Locale.ROOT);
-      context
-          .out()
-          .println(
-              json
-                  ? Json.compact(new Report(answer.text(), result.tokens(), finish, timings))
-                  : "");
-      context.out().flush();
-      if (showTimings) {
-        context.err().println(timings.line());
+  private int generate(Engine engine, GenerateRequest request, String prompt) {
+    List<Report> reports = new ArrayList<>();
+    boolean cancelled = false;
+    List<Generation> generations = engine.generate(request, answers);
+    try (Interrupt _ = new Interrupt(() -> generations.forEach(Generation::cancel))) {
+      for (Generation generation : generations) {
+        Answer answer =
+            new Answer(context, new ReasoningFilter(chatOptions.reasoning(), prompt), json);
+        GenerationResult result = answer.follow(generation);
+        Timings timings = Timings.of(engine.loadSeconds(), result);
+        String finish = result.finish().name().toLowerCase(Locale.ROOT);
+        reports.add(new Report(answer.text(), result.tokens(), finish, timings));
+        if (!json) {
+          context.out().printNow("\n");
+        }
+        if (showTimings) {
+          context.err().println(timings.line());
+        }
+        cancelled |= result.finish() == FinishReason.CANCELLED;
       }
-      return result.finish() == FinishReason.CANCELLED ? ExitCode.INTERRUPTED : ExitCode.DONE;
     }
+    if (json) {
+      context.out().println(Json.compact(answers == 1 ? reports.getFirst() : reports));
+      context.out().flush();
+    }
+    return cancelled ? ExitCode.INTERRUPTED : ExitCode.DONE;
   }
 
   private String render(Engine engine, String prompt) {
@@ -148,13 +166,13 @@ final class GenerateCommand implements Callable<Integer> {
     return template.get().render(messages, RenderOptions.ANSWER);
   }
 
-  private static List<Integer> ids(Engine engine, String text) {
+  private static int[] ids(Engine engine, String text) {
     int[] ids = engine.tokenizer().encode(text, true);
     if (ids.length == 0) {
       throw new UsageException(
           "-p: expected a text, found an empty one, and this model has no BOS to start from");
     }
-    return Arrays.stream(ids).boxed().toList();
+    return ids;
   }
 
   /** Editors end files with a newline that no one means as part of the prompt. */

@@ -3,14 +3,17 @@ package dev.yuzui.cli;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jline.utils.Signals;
 
-/** While open, the first Ctrl-C is only noted; a second one ends the program at once. */
+/** While open, the first Ctrl-C does what it is told; a second one ends the program at once. */
 final class Interrupt implements AutoCloseable {
   private static final String SIGNAL = "INT";
 
   private final AtomicBoolean requested = new AtomicBoolean();
   private final Object previous;
 
-  Interrupt() {
+  /**
+   * @param action on a thread of the JVM's
+   */
+  Interrupt(Runnable action) {
     previous =
         Signals.register(
             SIGNAL,
@@ -18,11 +21,8 @@ final class Interrupt implements AutoCloseable {
               if (requested.getAndSet(true)) {
                 Runtime.getRuntime().halt(ExitCode.INTERRUPTED);
               }
+              action.run();
             });
-  }
-
-  boolean requested() {
-    return requested.get();
   }
 
   @Override

@@ -51,12 +51,20 @@ final class ModelOptions {
   private boolean fit;
 
   @Option(
-      names = {"-b", "--batch-size"},
+      names = {"-b", "--batch-size", "--max-num-batched-tokens"},
       paramLabel = "N",
       converter = Ranges.Positive.class,
       description =
-          "Prompt tokens read in one step (default: what suits the backend, 512 on the CPU).")
+          "Tokens of one step, those of prompts and those made (default: what suits the backend,"
+              + " 512 on the CPU).")
   private Optional<Integer> batchSize = Optional.empty();
+
+  @Option(
+      names = "--max-num-seqs",
+      paramLabel = "N",
+      converter = Ranges.Positive.class,
+      description = "Sequences that run together; each has a cache of -c tokens (default: 1).")
+  private Optional<Integer> maxSequences = Optional.empty();
 
   @Option(
       names = "--kv-cache-dtype",
@@ -64,6 +72,15 @@ final class ModelOptions {
       converter = Ranges.CacheEncoding.class,
       description = "f32, f16, bf16, fp8 or q8_0 (default: f16).")
   private Optional<Encoding> cacheEncoding = Optional.empty();
+
+  @Option(
+      names = "--cache-pages",
+      paramLabel = "N",
+      converter = Ranges.Positive.class,
+      description =
+          "Pages of the latent cache, shared by all sequences (default: enough for each to fill its"
+              + " context).")
+  private Optional<Integer> cachePages = Optional.empty();
 
   @Option(
       names = "--no-repack",
@@ -82,6 +99,10 @@ final class ModelOptions {
 
   Optional<Integer> contextSize() {
     return contextSize;
+  }
+
+  boolean limitsSequences() {
+    return maxSequences.isPresent();
   }
 
   RuntimeOptions runtimeOptions(Context context) {
@@ -117,8 +138,14 @@ final class ModelOptions {
     if (batchSize.isPresent()) {
       options = options.withBatchTokens(batchSize.get());
     }
+    if (maxSequences.isPresent()) {
+      options = options.withMaxSequences(maxSequences.get());
+    }
     if (cacheEncoding.isPresent()) {
       options = options.withCacheEncoding(cacheEncoding.get());
+    }
+    if (cachePages.isPresent()) {
+      options = options.withCachePages(cachePages.get());
     }
     options = options.withRepack(!noRepack);
     return verbose ? options.withLog(context.err()::println) : options;

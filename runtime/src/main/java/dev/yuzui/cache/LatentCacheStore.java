@@ -25,16 +25,13 @@ public final class LatentCacheStore implements AutoCloseable {
   private final int pageTokens;
   private final int pagesPerSequence;
   private final int maxSequences;
+  private long queriedTokens;
+  private long foundTokens;
   private final BitSet usedSlots = new BitSet();
   private final List<DeviceBuffer> buffers = new ArrayList<>();
   private final List<LatentCache> layers = new ArrayList<>();
 
-  /**
-   * @param layers of the model, MTP layers included
-   * @param entry numbers of an entry, Lkv + R
-   * @param contextLength entries of a sequence at most
-   * @param maxSequences sequences open at the same time
-   */
+  /** With pages for every sequence to grow to {@code contextLength}. */
   public LatentCacheStore(
       Backend backend,
       int layers,
@@ -43,11 +40,38 @@ public final class LatentCacheStore implements AutoCloseable {
       int pageTokens,
       int contextLength,
       int maxSequences) {
+    this(
+        backend,
+        layers,
+        entry,
+        encoding,
+        pageTokens,
+        contextLength,
+        maxSequences,
+        Math.multiplyExact(Math.ceilDiv(contextLength, pageTokens), maxSequences));
+  }
+
+  /**
+   * @param layers of the model, MTP layers included
+   * @param entry numbers of an entry, Lkv + R
+   * @param contextLength entries of a sequence at most
+   * @param maxSequences sequences open at the same time
+   * @param pages they share; fewer than all of them may come to need
+   */
+  public LatentCacheStore(
+      Backend backend,
+      int layers,
+      int entry,
+      Encoding encoding,
+      int pageTokens,
+      int contextLength,
+      int maxSequences,
+      int pages) {
     this.backend = backend;
     this.pageTokens = pageTokens;
     this.pagesPerSequence = Math.ceilDiv(contextLength, pageTokens);
     this.maxSequences = maxSequences;
-    this.pages = Math.multiplyExact(pagesPerSequence, maxSequences);
+    this.pages = pages;
     this.pool = new PagePool(pages);
     long rows = (long) pages * pageTokens;
     try {
@@ -85,8 +109,28 @@ public final class LatentCacheStore implements AutoCloseable {
     return maxSequences;
   }
 
+  /** Pages no sequence holds; those that could still be adopted are among them. */
   public int freePages() {
     return pool.freePages();
+  }
+
+  /** Of the free pages, those that {@link Sequence#adopt} may find. */
+  public int prefixPages() {
+    return pool.idlePages();
+  }
+
+  public PrefixStats prefixStats() {
+    return new PrefixStats(queriedTokens, foundTokens, pool.evicted());
+  }
+
+  void countAdopted(int queried, int found) {
+    queriedTokens += queried;
+    foundTokens += found;
+  }
+
+  /** Nothing published so far is found any more; sequences keep what they hold. */
+  public void forgetPrefixes() {
+    pool.withdrawAll();
   }
 
   public int pages() {
@@ -115,6 +159,14 @@ public final class LatentCacheStore implements AutoCloseable {
     return pool;
   }
 
+  Backend backend() {
+    return backend;
+  }
+
+  List<LatentCache> layers() {
+    return layers;
+  }
+
   /** Copies the first {@code entries} entries of a page in every layer. */
   void copyPage(int from, int to, int entries) {
     try (Arena arena = Arena.ofConfined()) {
@@ -133,6 +185,7 @@ public final class LatentCacheStore implements AutoCloseable {
    * that do not read what they look at.
    */
   public void fill() {
+    forgetPrefixes();
     Tensor first = layers.getFirst().entries();
     SplittableRandom random = new SplittableRandom(1);
     float[] values = new float[Math.toIntExact(Math.min(first.rows(), 4096) * first.cols())];

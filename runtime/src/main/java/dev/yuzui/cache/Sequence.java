@@ -1,11 +1,15 @@
 package dev.yuzui.cache;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
+import java.util.OptionalInt;
 
 /**
  * One sequence's place in the cache: how many entries it has and in which pages. Pages may be
- * shared with forks; a shared page is copied when a write into it is reserved. Not thread-safe; no
- * step that reads or writes the sequence may be under way.
+ * shared with forks and with sequences that {@linkplain #adopt adopted} them; a shared page is
+ * copied when a write into it is reserved. Not thread-safe; no step that reads or writes the
+ * sequence may be under way.
  */
 public final class Sequence implements AutoCloseable {
   private final LatentCacheStore store;
@@ -14,6 +18,9 @@ public final class Sequence implements AutoCloseable {
   private int pageCount;
   private int length;
   private boolean closed;
+
+  /** Of the first pages, which are full: those adopted or published so far. */
+  private final List<PageKey> keys = new ArrayList<>();
 
   Sequence(LatentCacheStore store, int slot) {
     this.store = store;
@@ -59,7 +66,8 @@ public final class Sequence implements AutoCloseable {
     }
     PagePool pool = store.pool();
     int writeFrom = length / size;
-    boolean copy = tokens > 0 && writeFrom < pageCount && pool.isShared(pages[writeFrom]);
+    boolean rewrites = tokens > 0 && writeFrom < pageCount;
+    boolean copy = rewrites && pool.isShared(pages[writeFrom]);
     int fresh = Math.max(0, needed - pageCount) + (copy ? 1 : 0);
     if (fresh > pool.freePages()) {
       throw new CacheFullException(
@@ -75,6 +83,8 @@ public final class Sequence implements AutoCloseable {
       store.copyPage(pages[writeFrom], own, length % size);
       pool.release(pages[writeFrom]);
       pages[writeFrom] = own;
+    } else if (rewrites) {
+      pool.withdraw(pages[writeFrom]); // a rollback went into a published page
     }
     if (needed > pages.length) {
       pages = Arrays.copyOf(pages, Math.max(needed, 2 * pages.length));
@@ -98,6 +108,10 @@ public final class Sequence implements AutoCloseable {
       throw new IllegalArgumentException("truncate to " + newLength + " of " + length + " entries");
     }
     length = newLength;
+    int full = newLength / store.pageTokens();
+    if (full < keys.size()) {
+      keys.subList(full, keys.size()).clear();
+    }
     int keep = Math.ceilDiv(newLength, store.pageTokens());
     while (pageCount > keep) {
       store.pool().release(pages[--pageCount]);
@@ -113,7 +127,68 @@ public final class Sequence implements AutoCloseable {
     for (int i = 0; i < other.pageCount; i++) {
       store.pool().retain(pages[i]);
     }
+    other.keys.addAll(keys);
     return other;
+  }
+
+  /**
+   * Shares the longest run of published pages that begins {@code tokens}; at least one token is
+   * left to be read, since its logits are wanted. The entries of MTP layers come along; the last of
+   * a page was made with the token that followed it in the text that was read first.
+   *
+   * @param tokens of a prompt
+   * @return entries found, whole pages; now {@link #length}
+   * @throws IllegalStateException if the sequence has entries
+   */
+  public int adopt(int[] tokens) {
+    if (length > 0) {
+      throw new IllegalStateException("a sequence of " + length + " entries cannot adopt others");
+    }
+    truncate(0); // pages reserved and not written
+    int size = store.pageTokens();
+    int most = Math.min((tokens.length - 1) / size, store.pagesPerSequence());
+    PagePool pool = store.pool();
+    PageKey key = PageKey.ROOT;
+    while (pageCount < most) {
+      key = key.next(tokens, pageCount * size, size);
+      OptionalInt page = pool.find(key);
+      if (page.isEmpty()) {
+        break;
+      }
+      pool.retain(page.getAsInt());
+      if (pageCount == pages.length) {
+        pages = Arrays.copyOf(pages, 2 * pages.length);
+      }
+      pages[pageCount++] = page.getAsInt();
+      keys.add(key);
+    }
+    length = pageCount * size;
+    store.countAdopted(tokens.length, length);
+    return length;
+  }
+
+  /**
+   * Lets {@link #adopt} find this sequence's full pages, also after it is closed, until their
+   * memory is wanted. Costs what the pages filled since the last call do. Where an equal page can
+   * be found already, that one stays.
+   *
+   * @param tokens of the entries 0 … {@link #length}; what follows them is not looked at
+   */
+  public void publish(int[] tokens) {
+    if (tokens.length < length) {
+      throw new IllegalArgumentException(tokens.length + " tokens for " + length + " entries");
+    }
+    int size = store.pageTokens();
+    for (int i = keys.size(); i < length / size; i++) {
+      PageKey before = i == 0 ? PageKey.ROOT : keys.getLast();
+      PageKey key = before.next(tokens, i * size, size);
+      store.pool().publish(key, pages[i]);
+      keys.add(key);
+    }
+  }
+
+  LatentCacheStore store() {
+    return store;
   }
 
   @Override

@@ -9,6 +9,7 @@ import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.text.ChatTemplate;
+import dev.yuzui.text.TextStream;
 import dev.yuzui.text.Tokenizer;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoint.VocabularySource;
@@ -18,10 +19,15 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.stream.IntStream;
 
 /**
- * A model on a device, ready to generate. Sessions hold the sequences; steps run one at a time, so
- * an engine and its sessions are used by one thread at a time.
+ * A model on a device, ready to generate. Thread-safe: requests of all threads share the steps of
+ * one thread of the engine's, each with its own sequence; {@link RuntimeOptions#maxSequences} says
+ * how many run at a time, the others wait.
  */
 public final class Engine implements AutoCloseable {
   private final Checkpoint checkpoint;
@@ -31,10 +37,17 @@ public final class Engine implements AutoCloseable {
   private final ModelLoader.Loaded loaded;
   private final LatentCacheStore cache;
   private final StepRunner runner;
+  private final AtomicLong requests = new AtomicLong();
+
+  /** Held while the runner or the cache is used: fair, for the loop asks for it without end. */
+  private final ReentrantLock device = new ReentrantLock(true);
+
+  private final Object lazily = new Object(); // guards the three below
   private Optional<Tokenizer> tokenizer = Optional.empty();
+  private Optional<EngineLoop> loop = Optional.empty();
+  private boolean closed;
   private final MemoryPlan memoryPlan;
   private final double loadSeconds;
-  private boolean closed;
 
   Engine(
       Checkpoint checkpoint,
@@ -79,7 +92,8 @@ public final class Engine implements AutoCloseable {
                   options.cacheEncoding(),
                   options.pageTokens(),
                   contextLength,
-                  options.maxSequences()));
+                  options.maxSequences(),
+                  memoryPlan.cachePages()));
       int batch = Math.min(options.batchTokens(provider), backend.capabilities().maxTokens());
       runner = unwind.add(new StepRunner(backend, loaded.model(), cache, batch));
     } catch (Throwable e) {
@@ -191,11 +205,13 @@ public final class Engine implements AutoCloseable {
   }
 
   /** Built on first use: a large vocabulary takes longer than loading a small model. */
-  Optional<Tokenizer> findTokenizer() {
-    if (tokenizer.isEmpty() && !(checkpoint.vocabulary() instanceof VocabularySource.None)) {
-      tokenizer = Optional.of(Tokenizer.of(checkpoint.vocabulary()));
+  private Optional<Tokenizer> findTokenizer() {
+    synchronized (lazily) {
+      if (tokenizer.isEmpty() && !(checkpoint.vocabulary() instanceof VocabularySource.None)) {
+        tokenizer = Optional.of(Tokenizer.of(checkpoint.vocabulary()));
+      }
+      return tokenizer;
     }
-    return tokenizer;
   }
 
   /** The model's own chat template, or the built-in one its vocabulary calls for. */
@@ -204,18 +220,141 @@ public final class Engine implements AutoCloseable {
         .flatMap(t -> ChatTemplate.of(checkpoint.vocabulary(), t, config().name()));
   }
 
-  boolean isEnd(int token) {
+  private boolean isEnd(int token) {
     return config().eosTokens().contains(token)
         || findTokenizer().map(t -> t.isEndOfGeneration(token)).orElse(false);
+  }
+
+  // ---- requests
+  // -----------------------------------------------------------------------------------
+
+  /** As {@link #generate(GenerateRequest, GenerationListener)}, for {@link Generation#tokens}. */
+  public Generation generate(GenerateRequest request) {
+    return generate(request, (id, text) -> {});
+  }
+
+  /**
+   * Begins to answer, and returns at once. A request that cannot be met, as one whose prompt is
+   * longer than the context, has a result that fails.
+   */
+  public Generation generate(GenerateRequest request, GenerationListener listener) {
+    return submit(List.of(request), listener).getFirst();
+  }
+
+  /**
+   * Several answers to one prompt, which is read once. Where the request has a seed, answer i draws
+   * from seed + i.
+   */
+  public List<Generation> generate(GenerateRequest request, int answers) {
+    OptionalLong seed = request.sampling().seed();
+    return submit(
+        IntStream.range(0, answers)
+            .mapToObj(
+                i ->
+                    seed.isEmpty()
+                        ? request
+                        : request.withSampling(request.sampling().withSeed(seed.getAsLong() + i)))
+            .toList(),
+        (id, text) -> {});
+  }
+
+  /**
+   * @param same requests that differ in how they are sampled
+   */
+  private List<Generation> submit(List<GenerateRequest> same, GenerationListener listener) {
+    List<Generation> generations = same.stream().map(_ -> new Generation(this::cancel)).toList();
+    try {
+      requireGood(same.getFirst().prompt());
+      List<Job> jobs = new ArrayList<>();
+      for (int i = 0; i < same.size(); i++) {
+        jobs.add(job(same.get(i), generations.get(i), listener));
+      }
+      loop().submit(jobs.getFirst(), jobs.subList(1, jobs.size()));
+    } catch (RuntimeException e) {
+      EngineException why =
+          e instanceof EngineException known ? known : new EngineException(e.getMessage(), e);
+      generations.forEach(generation -> generation.fail(why));
+    }
+    return generations;
+  }
+
+  private Job job(GenerateRequest request, Generation generation, GenerationListener listener) {
+    return new Job(
+        requests.getAndIncrement(),
+        request,
+        generation,
+        listener,
+        contextLength,
+        this::isEnd,
+        findTokenizer().map(t -> new TextStream(t, true)));
+  }
+
+  private void requireGood(List<Integer> prompt) {
+    requireRoom(0, prompt.size());
+    int vocabulary = config().vocabSize();
+    for (int token : prompt) {
+      if (token < 0 || token >= vocabulary) {
+        throw new EngineException(
+            "token " + token + " is outside the vocabulary of " + vocabulary + " tokens");
+      }
+    }
+  }
+
+  private EngineLoop loop() {
+    synchronized (lazily) {
+      if (closed) {
+        throw new EngineException("the engine is closed");
+      }
+      if (loop.isEmpty()) {
+        loop = Optional.of(new EngineLoop(runner, cache, device, config().vocabSize()));
+      }
+      return loop.get();
+    }
+  }
+
+  private Optional<EngineLoop> startedLoop() {
+    synchronized (lazily) {
+      return loop;
+    }
+  }
+
+  private void cancel(Generation generation) {
+    startedLoop().ifPresent(l -> l.cancel(generation));
+  }
+
+  public EngineMetrics metrics() {
+    return startedLoop().map(EngineLoop::metrics).orElse(EngineMetrics.NONE);
+  }
+
+  // ---- by hand
+  // ------------------------------------------------------------------------------------
+
+  /** To be closed by whoever holds the device. */
+  interface Hold extends AutoCloseable {
+    @Override
+    void close();
+  }
+
+  /** Until it is closed, no other thread uses the runner or the cache. */
+  Hold holdDevice() {
+    device.lock();
+    return device::unlock;
   }
 
   StepRunner runner() {
     return runner;
   }
 
-  /** A session of its own sequence; at most {@code maxSequences} are open at a time. */
+  /** To be called where pages or sequences became free. */
+  void wake() {
+    startedLoop().ifPresent(EngineLoop::wake);
+  }
+
+  /** A session of its own sequence, one of {@link RuntimeOptions#maxSequences}. */
   public Session newSession() {
-    return new Session(this, cache.openSequence());
+    try (var _ = holdDevice()) {
+      return new Session(this, cache.openSequence());
+    }
   }
 
   /**
@@ -225,9 +364,11 @@ public final class Engine implements AutoCloseable {
    *     batchTokens}
    */
   public int[] decodeTogether(List<Session> sessions, int[] tokens) {
-    runner.run(chunks(sessions, tokens), 1);
-    hold(sessions, tokens);
-    return runner.greedy();
+    List<Chunk> chunks = chunks(sessions, tokens);
+    try (var _ = holdDevice()) {
+      runner.run(chunks, 1);
+      return runner.greedy();
+    }
   }
 
   /**
@@ -236,9 +377,10 @@ public final class Engine implements AutoCloseable {
    * @return how many experts the step's rows went to, for each layer that has experts
    */
   public List<Integer> countExperts(List<Session> sessions, int[] tokens) {
-    List<Integer> counts = runner.countExperts(chunks(sessions, tokens));
-    hold(sessions, tokens);
-    return counts;
+    List<Chunk> chunks = chunks(sessions, tokens);
+    try (var _ = holdDevice()) {
+      return runner.countExperts(chunks);
+    }
   }
 
   private List<Chunk> chunks(List<Session> sessions, int[] tokens) {
@@ -255,15 +397,11 @@ public final class Engine implements AutoCloseable {
     return chunks;
   }
 
-  private static void hold(List<Session> sessions, int[] tokens) {
-    for (int i = 0; i < tokens.length; i++) {
-      sessions.get(i).hold(sessions.get(i).length() - 1, new int[] {tokens[i]});
-    }
-  }
-
   /** Gives every entry of the cache random numbers, for {@link Session#assume}. */
   public void fillCache() {
-    cache.fill();
+    try (var _ = holdDevice()) {
+      cache.fill();
+    }
   }
 
   void requireRoom(int held, int more) {
@@ -318,9 +456,11 @@ public final class Engine implements AutoCloseable {
   private void eachChunk(int[] tokens, ChunkAction action) {
     requireRoom(0, tokens.length);
     int chunk = Math.min(runner.maxTokens(), StepRunner.MAX_OUTPUTS);
-    try (Sequence sequence = cache.openSequence()) {
+    try (Session session = newSession()) {
       for (int from = 0; from < tokens.length; from += chunk) {
-        action.run(sequence, from, Math.min(tokens.length, from + chunk));
+        try (var _ = holdDevice()) {
+          action.run(session.sequence(), from, Math.min(tokens.length, from + chunk));
+        }
       }
     }
   }
@@ -337,18 +477,24 @@ public final class Engine implements AutoCloseable {
     }
   }
 
+  /** Requests that are not done fail. */
   @Override
   public void close() {
-    if (closed) {
-      return;
+    synchronized (lazily) {
+      if (closed) {
+        return;
+      }
+      closed = true;
     }
-    closed = true;
+    startedLoop().ifPresent(EngineLoop::close);
     try (checkpoint;
         backend;
         loaded;
         cache;
         runner) {
-      tokenizer.ifPresent(Tokenizer::close);
+      synchronized (lazily) {
+        tokenizer.ifPresent(Tokenizer::close);
+      }
     }
   }
 }

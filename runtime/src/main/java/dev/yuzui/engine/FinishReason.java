@@ -6,5 +6,7 @@ public enum FinishReason {
   STOP,
   /** The token limit or the context length. */
   LENGTH,
-  CANCELLED
+  CANCELLED,
+  /** The request's own time limit. */
+  TIMEOUT
 }

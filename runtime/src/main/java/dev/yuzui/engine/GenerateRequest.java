@@ -1,20 +1,25 @@
 package dev.yuzui.engine;
 
 import dev.yuzui.sampling.SamplingParams;
+import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * @param prompt token ids, BOS included where the model wants one; not empty
  * @param maxTokens to generate at most; −1 means up to the context length
  * @param stop texts that end the generation; not part of the result
  * @param ignoreEos go on past the model's end tokens
+ * @param timeout from the moment the request is made, waiting included
  */
 public record GenerateRequest(
     List<Integer> prompt,
     SamplingParams sampling,
     int maxTokens,
     List<String> stop,
-    boolean ignoreEos) {
+    boolean ignoreEos,
+    Optional<Duration> timeout) {
 
   public GenerateRequest {
     prompt = List.copyOf(prompt);
@@ -22,5 +27,38 @@ public record GenerateRequest(
     if (prompt.isEmpty()) {
       throw new IllegalArgumentException("the prompt is empty: give at least one token");
     }
+    if (timeout.isPresent() && !timeout.get().isPositive()) {
+      throw new IllegalArgumentException("timeout: expected more than none, found " + timeout);
+    }
+  }
+
+  /** Sampled as {@link SamplingParams#DEFAULT} says, until the model ends it. */
+  public static GenerateRequest of(List<Integer> prompt) {
+    return new GenerateRequest(
+        prompt, SamplingParams.DEFAULT, -1, List.of(), false, Optional.empty());
+  }
+
+  public static GenerateRequest of(int... prompt) {
+    return of(Arrays.stream(prompt).boxed().toList());
+  }
+
+  public GenerateRequest withSampling(SamplingParams params) {
+    return new GenerateRequest(prompt, params, maxTokens, stop, ignoreEos, timeout);
+  }
+
+  public GenerateRequest withMaxTokens(int tokens) {
+    return new GenerateRequest(prompt, sampling, tokens, stop, ignoreEos, timeout);
+  }
+
+  public GenerateRequest withStop(List<String> texts) {
+    return new GenerateRequest(prompt, sampling, maxTokens, texts, ignoreEos, timeout);
+  }
+
+  public GenerateRequest withIgnoreEos(boolean goOn) {
+    return new GenerateRequest(prompt, sampling, maxTokens, stop, goOn, timeout);
+  }
+
+  public GenerateRequest withTimeout(Duration limit) {
+    return new GenerateRequest(prompt, sampling, maxTokens, stop, ignoreEos, Optional.of(limit));
   }
 }

@@ -10,10 +10,14 @@ public record GenerationResult(
     String text, List<Integer> tokens, FinishReason finish, Timings timings) {
 
   /**
-   * @param promptTokens read by the model (those found in the cache are in {@code cachedTokens})
+   * @param queueSeconds from the request to its first step
+   * @param cachedTokens of the prompt, found in the cache
+   * @param promptTokens read by the model: those not found
+   * @param promptSeconds from the first step to the first token
    * @param predictedTokens made after the first, whose cost is the prompt's
    */
   public record Timings(
+      double queueSeconds,
       int cachedTokens,
       int promptTokens,
       double promptSeconds,

@@ -21,7 +21,8 @@ import java.util.Locale;
  * @param weightBytes of the checkpoint's tensors
  * @param deviceWeightBytes of the device's memory for them; 0 where they stay in the mapped file
  * @param cacheBytesPerToken of one sequence, over all layers
- * @param cacheBytes for every sequence at full context
+ * @param cachePages that the sequences share
+ * @param cacheBytes of them
  * @param scratchBytes activations, logits and tables of the largest step, estimated from above, and
  *     weights made from the stored ones at load where they are used in the host's memory
  * @param availableBytes free on the device
@@ -36,6 +37,7 @@ public record MemoryPlan(
     long weightBytes,
     long deviceWeightBytes,
     long cacheBytesPerToken,
+    int cachePages,
     long cacheBytes,
     long scratchBytes,
     long availableBytes,
@@ -69,6 +71,7 @@ public record MemoryPlan(
         checkpoint.byteSize(),
         demand.weights,
         demand.cachePerToken,
+        demand.pages(context),
         demand.cache(context),
         demand.scratch(context),
         available,
@@ -87,10 +90,22 @@ public record MemoryPlan(
               + " tokens, found "
               + asked);
     }
-    if (options.fit() && largest > 0) {
-      return Math.min(asked > 0 ? asked : c.contextLength(), largest);
+    long held = (long) options.cachePages() * options.pageTokens();
+    if (held > 0 && asked > held) {
+      throw new EngineException(
+          "-c: expected at most the "
+              + held
+              + " tokens that --cache-pages "
+              + options.cachePages()
+              + " holds, found "
+              + asked
+              + "; lower the one or raise the other");
     }
-    return asked > 0 ? asked : Math.min(c.contextLength(), RuntimeOptions.DEFAULT_CONTEXT);
+    int most = held > 0 ? (int) Math.min(held, c.contextLength()) : c.contextLength();
+    if (options.fit() && largest > 0) {
+      return Math.min(asked > 0 ? asked : most, largest);
+    }
+    return asked > 0 ? asked : Math.min(most, RuntimeOptions.DEFAULT_CONTEXT);
   }
 
   /**
@@ -102,6 +117,7 @@ public record MemoryPlan(
    * @param step activations and logits of the largest step, and weights made at load
    * @param cachePerToken of one sequence
    * @param tablePerToken of the RoPE table
+   * @param fixedPages of the cache, 0 if it grows with the context
    */
   private record Demand(
       long weights,
@@ -112,7 +128,8 @@ public record MemoryPlan(
       long smallestCachePerToken,
       long tablePerToken,
       int sequences,
-      int pageTokens) {
+      int pageTokens,
+      int fixedPages) {
 
     static Demand of(Checkpoint checkpoint, BackendProvider provider, RuntimeOptions options) {
       DeepseekConfig c = checkpoint.config();
@@ -128,7 +145,8 @@ public record MemoryPlan(
           LatentCacheStore.bytesPerToken(layers, c.cacheEntry(), Encoding.E4M3),
           4L * c.ropeHeadDim(),
           options.maxSequences(),
-          options.pageTokens());
+          options.pageTokens(),
+          options.cachePages());
     }
 
     private static long weights(Checkpoint checkpoint, BackendProvider provider, boolean repack) {
@@ -148,16 +166,22 @@ public record MemoryPlan(
       return 4 * (tokens * row + StepRunner.MAX_OUTPUTS * output);
     }
 
-    private long entries(int context) {
-      return (long) Math.ceilDiv(context, pageTokens) * pageTokens;
+    int pages(int context) {
+      return fixedPages > 0
+          ? fixedPages
+          : Math.multiplyExact(Math.ceilDiv(context, pageTokens), sequences);
+    }
+
+    private long cacheEntries(int context) {
+      return (long) pages(context) * pageTokens;
     }
 
     long cache(int context) {
-      return Math.multiplyExact(entries(context) * sequences, cachePerToken);
+      return Math.multiplyExact(cacheEntries(context), cachePerToken);
     }
 
     long scratch(int context) {
-      return step + entries(context) * tablePerToken;
+      return step + (long) Math.ceilDiv(context, pageTokens) * pageTokens * tablePerToken;
     }
 
     long total(int context) {
@@ -168,7 +192,12 @@ public record MemoryPlan(
       long room = available - available / SPARE - weights - step;
       // what is read from the file is quicker from memory: up to half of the room is for that
       room -= Math.min(mapped, Math.max(0, room) / 2);
-      long page = pageTokens * (sequences * cachePerToken + tablePerToken);
+      if (fixedPages > 0) {
+        room -= cache(0);
+        most = (int) Math.min(most, cacheEntries(0));
+      }
+      long cachedAtOnce = fixedPages > 0 ? 0 : sequences;
+      long page = pageTokens * (cachedAtOnce * cachePerToken + tablePerToken);
       return (int) Math.min(most, Math.max(0, room) / page * pageTokens);
     }
 
@@ -177,7 +206,10 @@ public record MemoryPlan(
       if (largest > 0) {
         out.add("-c " + largest + " or less (--fit takes the most that fits)");
       }
-      long saved = entries(context) * sequences * (cachePerToken - smallestCachePerToken);
+      if (fixedPages > 0) {
+        out.add("a smaller --cache-pages");
+      }
+      long saved = cacheEntries(context) * (cachePerToken - smallestCachePerToken);
       if (!cacheEncoding.equals(Encoding.E4M3) && total(context) - saved <= available) {
         out.add("--kv-cache-dtype fp8");
       }

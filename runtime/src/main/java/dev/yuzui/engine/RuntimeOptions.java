@@ -22,6 +22,8 @@ import java.util.function.Consumer;
  * @param cacheEncoding one of {@link Encoding#caches}
  * @param maxSequences sequences that hold cache at the same time
  * @param pageTokens cache entries of a page
+ * @param cachePages pages that all sequences share; 0 means as many as all of them need at full
+ *     context. With fewer, sequences wait for each other and more of them may be admitted
  * @param repack whether a backend may copy weights into an order that suits the processor
  * @param log what was chosen and why, a line each
  */
@@ -36,6 +38,7 @@ public record RuntimeOptions(
     Encoding cacheEncoding,
     int maxSequences,
     int pageTokens,
+    int cachePages,
     boolean repack,
     Consumer<String> log) {
 
@@ -53,6 +56,7 @@ public record RuntimeOptions(
         Encoding.F16,
         1,
         64,
+        0,
         true,
         line -> {});
   }
@@ -74,6 +78,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        cachePages,
         repack,
         log);
   }
@@ -90,6 +95,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        cachePages,
         repack,
         log);
   }
@@ -106,6 +112,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        cachePages,
         repack,
         log);
   }
@@ -122,6 +129,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        cachePages,
         repack,
         log);
   }
@@ -138,6 +146,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        cachePages,
         repack,
         log);
   }
@@ -154,6 +163,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        cachePages,
         repack,
         log);
   }
@@ -170,6 +180,7 @@ public record RuntimeOptions(
         encoding,
         maxSequences,
         pageTokens,
+        cachePages,
         repack,
         log);
   }
@@ -186,6 +197,7 @@ public record RuntimeOptions(
         cacheEncoding,
         count,
         pageTokens,
+        cachePages,
         repack,
         log);
   }
@@ -202,6 +214,24 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         tokens,
+        cachePages,
+        repack,
+        log);
+  }
+
+  public RuntimeOptions withCachePages(int count) {
+    return new RuntimeOptions(
+        model,
+        backend,
+        device,
+        threads,
+        contextLength,
+        fit,
+        batchTokens,
+        cacheEncoding,
+        maxSequences,
+        pageTokens,
+        count,
         repack,
         log);
   }
@@ -218,6 +248,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        cachePages,
         allowed,
         log);
   }
@@ -234,6 +265,7 @@ public record RuntimeOptions(
         cacheEncoding,
         maxSequences,
         pageTokens,
+        cachePages,
         repack,
         sink);
   }

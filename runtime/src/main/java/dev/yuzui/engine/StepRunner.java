@@ -28,7 +28,7 @@ import java.util.stream.IntStream;
  * recording of the step's shape (recording it the first time) and reads back the logits that were
  * asked for. Not thread-safe.
  */
-final class StepRunner implements AutoCloseable {
+final class StepRunner implements Steps, AutoCloseable {
   /** Rows of logits of one step at most: they are wide. */
   static final int MAX_OUTPUTS = 64;
 
@@ -103,6 +103,8 @@ final class StepRunner implements AutoCloseable {
   private final MemorySegment bestStaging;
   private int bestOfLast;
   private int outputsOfLast;
+  private int wantedOfLast;
+  private boolean bestRead;
 
   StepRunner(Backend backend, DeepseekModel model, LatentCacheStore cache, int batchTokens) {
     this.backend = backend;
@@ -138,8 +140,8 @@ final class StepRunner implements AutoCloseable {
     return new Tensor(name, buffer, 0, encoding, rows, cols);
   }
 
-  /** Tokens of a step at most. */
-  int maxTokens() {
+  @Override
+  public int maxTokens() {
     return maxTokens;
   }
 
@@ -157,7 +159,8 @@ final class StepRunner implements AutoCloseable {
    *
    * @param candidates at most {@link Ops#MAX_TOP_K}; 0 picks none
    */
-  void run(List<Chunk> chunks, int candidates) {
+  @Override
+  public void run(List<Chunk> chunks, int candidates) {
     for (Chunk chunk : chunks) {
       chunk.sequence().reserve(chunk.tokens().length);
     }
@@ -245,8 +248,19 @@ final class StepRunner implements AutoCloseable {
             : AttentionForm.ABSORBED;
     fill(chunks, positionShift, rows);
     bestOfLast = outputs == 0 ? 0 : bucket(candidates);
-    outputsOfLast = outputs;
-    return new Shape(mtp, rows, outputs, form, bestOfLast);
+    bestRead = false;
+    wantedOfLast = outputs;
+    outputsOfLast = outputs == tokens ? outputs : outputBucket(outputs, rows);
+    return new Shape(mtp, rows, outputsOfLast, form, bestOfLast);
+  }
+
+  /**
+   * Of steps that want some of their rows: the next power of two, for each number of outputs is a
+   * recording.
+   */
+  private static int outputBucket(int outputs, int rows) {
+    int power = outputs <= 1 ? outputs : Integer.highestOneBit(outputs - 1) << 1;
+    return Math.min(power, Math.min(rows, MAX_OUTPUTS));
   }
 
   private int bucket(int candidates) {
@@ -332,7 +346,10 @@ final class StepRunner implements AutoCloseable {
       put(SEQUENCE, rows, t, -1);
       put(KV_LENGTH, rows, t, 0);
     }
-    int used = OUTPUT_ROW * rows + output;
+    for (int i = output; i < Math.min(rows, MAX_OUTPUTS); i++) {
+      put(OUTPUT_ROW, rows, i, 0); // what the bucket has besides
+    }
+    int used = OUTPUT_ROW * rows + Math.min(rows, MAX_OUTPUTS);
     backend.write(field(TOKEN, rows, used), staging.asSlice(0, 4L * used));
     if (pagesChanged) {
       backend.write(pages, pageStaging);
@@ -345,7 +362,8 @@ final class StepRunner implements AutoCloseable {
   }
 
   /** Copies row {@code index} of the last step's logits into {@code out} [vocab]. */
-  void logits(int index, float[] out) {
+  @Override
+  public void logits(int index, float[] out) {
     backend.read(logits.slice("logits", index, 1), logitsRow);
     MemorySegment.copy(logitsRow, ValueLayout.JAVA_FLOAT, 0, out, 0, vocab);
   }
@@ -353,14 +371,19 @@ final class StepRunner implements AutoCloseable {
   /** The best token of each wanted row of the last step, which was asked for candidates. */
   int[] greedy() {
     readBest();
-    int[] tokens = new int[outputsOfLast];
+    int[] tokens = new int[wantedOfLast];
     for (int i = 0; i < tokens.length; i++) {
       tokens[i] = bestStaging.getAtIndex(ValueLayout.JAVA_INT, (long) i * bestOfLast);
     }
     return tokens;
   }
 
+  /** Once a step. */
   private void readBest() {
+    if (bestRead) {
+      return;
+    }
+    bestRead = true;
     int numbers = 2 * outputsOfLast * bestOfLast;
     backend.read(
         new Tensor("best", best.buffer(), 0, Encoding.I32, 1, numbers),
@@ -368,7 +391,8 @@ final class StepRunner implements AutoCloseable {
   }
 
   /** The best logits of row {@code index}, as many as the last step was asked for or more. */
-  Best best(int index) {
+  @Override
+  public Best best(int index) {
     readBest();
     int[] ids = new int[bestOfLast];
     float[] values = new float[bestOfLast];

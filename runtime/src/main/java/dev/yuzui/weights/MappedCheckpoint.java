@@ -131,6 +131,16 @@ final class MappedCheckpoint implements Checkpoint {
   }
 
   @Override
+  public String fingerprint() {
+    Map<PartOf, List<HostTensor>> matrices = new HashMap<>(bound.experts());
+    bound.tensors().forEach((key, tensor) -> matrices.put(key, List.of(tensor)));
+    bound
+        .keyValueUps()
+        .forEach((layer, kvB) -> matrices.put(new PartOf(Part.KEY_UP, layer), List.of(kvB)));
+    return Fingerprint.of(metadata(), matrices);
+  }
+
+  @Override
   public GenerationDefaults generationDefaults() {
     return description.generationDefaults;
   }

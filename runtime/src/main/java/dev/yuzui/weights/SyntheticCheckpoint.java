@@ -387,6 +387,11 @@ public final class SyntheticCheckpoint implements Checkpoint {
   }
 
   @Override
+  public String fingerprint() {
+    return Fingerprint.of(metadata(), matrices);
+  }
+
+  @Override
   public GenerationDefaults generationDefaults() {
     return GenerationDefaults.NONE;
   }

@@ -179,4 +179,36 @@ class MemoryPlanTest {
     assertEquals(1, device.closed, "with room for " + holds);
     return opened;
   }
+
+  @Test
+  void aPoolOfPagesIsAsLargeAsItIsAskedToBe() {
+    RuntimeOptions many = options.withContextLength(256).withMaxSequences(8);
+    MemoryPlan full = plan(MUCH, many);
+    assertEquals(8 * 4, full.cachePages(), "by default all sequences can fill their context");
+    MemoryPlan ten = plan(MUCH, many.withCachePages(10));
+    assertEquals(10, ten.cachePages());
+    assertEquals(10 * 64 * ten.cacheBytesPerToken(), ten.cacheBytes());
+    assertEquals(full.cacheBytes() - ten.cacheBytes(), full.totalBytes() - ten.totalBytes());
+    assertEquals(256, ten.contextLength());
+  }
+
+  @Test
+  void aContextLargerThanThePoolIsRefusedOrLoweredToIt() {
+    RuntimeOptions ten = options.withMaxSequences(8).withCachePages(10);
+    assertEquals(640, plan(MUCH, ten).contextLength());
+    assertEquals(640, plan(MUCH, ten.withFit()).contextLength());
+    assertEquals(
+        "-c: expected at most the 640 tokens that --cache-pages 10 holds, found 641; lower the one or"
+            + " raise the other",
+        assertThrows(EngineException.class, () -> plan(MUCH, ten.withContextLength(641)))
+            .getMessage());
+  }
+
+  @Test
+  void aPoolThatDoesNotFitIsToBeMadeSmaller() {
+    RuntimeOptions ten = options.withContextLength(64).withCachePages(10);
+    MemoryPlan needs = plan(MUCH, ten);
+    MemoryPlan less = plan(needs.totalBytes() - 1, ten);
+    assertTrue(less.complaint().contains("a smaller --cache-pages"), less.complaint());
+  }
 }

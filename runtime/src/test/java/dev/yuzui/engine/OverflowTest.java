@@ -1,5 +1,6 @@
 package dev.yuzui.engine;
 
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -39,12 +40,11 @@ class OverflowTest {
                 overflowing(arena),
                 new ReferenceProvider(),
                 RuntimeOptions.of(GOLDEN).withContextLength(64),
-                LoadProgress.none());
-        Session session = engine.newSession()) {
-      var request = new GenerateRequest(List.of(256, 5), params, 3, List.of(), true);
-      var e =
-          assertThrows(SamplingException.class, () -> session.generate(request, (id, text) -> {}));
+                LoadProgress.none())) {
+      var request = GenerateRequest.of(256, 5).withSampling(params).withMaxTokens(3);
+      var e = assertThrows(EngineException.class, () -> engine.generate(request).await());
       assertTrue(e.getMessage().contains("token 0 is not a number"), e.getMessage());
+      assertInstanceOf(SamplingException.class, e.getCause());
     }
   }
 

@@ -8,11 +8,12 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.FinishReason;
 import dev.yuzui.engine.GenerateRequest;
-import dev.yuzui.engine.GenerationListener;
+import dev.yuzui.engine.Generation;
 import dev.yuzui.engine.GenerationResult;
 import dev.yuzui.engine.LoadProgress;
 import dev.yuzui.engine.RuntimeOptions;
 import dev.yuzui.engine.Session;
+import dev.yuzui.engine.Token;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.spi.Encoding;
 import java.io.IOException;
@@ -63,21 +64,18 @@ class DemoModelTest {
   @MethodSource("backends")
   void continuesThePromptAsTheReferenceDoes(String backend) throws IOException {
     JsonNode expected = new ObjectMapper().readTree(SEEDS.resolve("demo-expected.json").toFile());
-    try (Engine engine = open(backend, false);
-        Session session = engine.newSession()) {
+    try (Engine engine = open(backend, false)) {
       int[] prompt = engine.tokenizer().encode(expected.get("prompt").asText(), true);
       assertEquals(ints(expected.get("tokens")), Arrays.stream(prompt).boxed().toList());
       List<Integer> greedy = ints(expected.get("greedy"));
       StringBuilder streamed = new StringBuilder();
+      GenerateRequest request =
+          GenerateRequest.of(prompt)
+              .withSampling(SamplingParams.GREEDY)
+              .withMaxTokens(greedy.size())
+              .withIgnoreEos(true);
       GenerationResult result =
-          session.generate(
-              new GenerateRequest(
-                  ints(expected.get("tokens")),
-                  SamplingParams.GREEDY,
-                  greedy.size(),
-                  List.of(),
-                  true),
-              (id, text) -> streamed.append(text));
+          engine.generate(request, (id, text) -> streamed.append(text)).await();
       assertEquals(greedy, result.tokens());
       assertEquals(result.text(), streamed.toString());
       assertEquals(
@@ -96,9 +94,8 @@ class DemoModelTest {
                       .withBackend("cpu")
                       .withThreads(threads)
                       .withContextLength(256),
-                  LoadProgress.none());
-          Session session = engine.newSession()) {
-        texts.add(session.generate(request(engine, 40, List.of(), 7), (id, text) -> {}).text());
+                  LoadProgress.none())) {
+        texts.add(engine.generate(request(engine, 40, List.of(), 7)).await().text());
       }
     }
     assertEquals(texts.get(0), texts.get(1));
@@ -109,8 +106,7 @@ class DemoModelTest {
   @ParameterizedTest
   @MethodSource("backends")
   void candidatesPickedOnTheDeviceGiveTheTokensOfWholeRows(String backend) {
-    try (Engine engine = open(backend);
-        Session session = engine.newSession()) {
+    try (Engine engine = open(backend)) {
       for (SamplingParams params :
           List.of(
               SamplingParams.GREEDY,
@@ -121,17 +117,20 @@ class DemoModelTest {
           SamplingParams candidates = params.withSeed(seed);
           SamplingParams rows = candidates.withLogitBias(Map.of(0, 0f));
           assertTrue(candidates.candidates() > 0 && rows.candidates() == 0);
-          assertEquals(
-              tokens(engine, session, rows), tokens(engine, session, candidates), () -> "" + rows);
+          assertEquals(tokens(engine, rows), tokens(engine, candidates), () -> "" + rows);
         }
       }
     }
   }
 
-  private static List<Integer> tokens(Engine engine, Session session, SamplingParams params) {
-    return session
+  private static List<Integer> tokens(Engine engine, SamplingParams params) {
+    return engine
         .generate(
-            new GenerateRequest(prompt(engine), params, 12, List.of(), true), (id, text) -> {})
+            GenerateRequest.of(prompt(engine))
+                .withSampling(params)
+                .withMaxTokens(12)
+                .withIgnoreEos(true))
+        .await()
         .tokens();
   }
 
@@ -177,34 +176,30 @@ class DemoModelTest {
   }
 
   @Test
-  void aSessionReadsOnlyWhatIsNew() {
+  void aPromptIsReadFromWhereItDiffersFromEarlierOnes() {
     try (Engine engine = open("cpu");
-        Session session = engine.newSession();
-        Engine other = open("cpu");
-        Session fresh = other.newSession()) {
-      GenerationResult first =
-          session.generate(request(engine, 10, List.of(), 1), (id, text) -> {});
+        Engine other = open("cpu")) {
+      GenerationResult first = engine.generate(request(engine, 80, List.of(), 1)).await();
       List<Integer> longer = new ArrayList<>(prompt(engine));
       longer.addAll(first.tokens());
       longer.addAll(Arrays.stream(engine.tokenizer().encode(" And then", false)).boxed().toList());
       GenerateRequest next =
-          new GenerateRequest(longer, SamplingParams.GREEDY, 10, List.of(), true);
-      GenerationResult reused = session.generate(next, (id, text) -> {});
-      GenerationResult anew = fresh.generate(next, (id, text) -> {});
+          GenerateRequest.of(longer).withSampling(SamplingParams.GREEDY).withMaxTokens(10);
+      GenerationResult reused = engine.generate(next).await();
+      GenerationResult anew = other.generate(next).await();
       assertEquals(anew.tokens(), reused.tokens());
-      assertTrue(reused.timings().cachedTokens() >= prompt(engine).size() + 9);
+      assertEquals(64, reused.timings().cachedTokens(), "one page");
+      assertEquals(longer.size() - 64, reused.timings().promptTokens());
       assertEquals(0, anew.timings().cachedTokens());
     }
   }
 
   @Test
   void aStopTextEndsTheAnswerBeforeItself() {
-    try (Engine engine = open("cpu");
-        Session session = engine.newSession()) {
-      String all = session.generate(request(engine, 60, List.of(), 3), (id, text) -> {}).text();
+    try (Engine engine = open("cpu")) {
+      String all = engine.generate(request(engine, 60, List.of(), 3)).await().text();
       String stop = all.substring(20, 24);
-      GenerationResult cut =
-          session.generate(request(engine, 60, List.of(stop), 3), (id, text) -> {});
+      GenerationResult cut = engine.generate(request(engine, 60, List.of(stop), 3)).await();
       assertEquals(all.substring(0, all.indexOf(stop)), cut.text());
       assertEquals(FinishReason.STOP, cut.finish());
     }
@@ -212,26 +207,16 @@ class DemoModelTest {
 
   @Test
   void aCancelledGenerationKeepsWhatItHas() {
-    try (Engine engine = open("cpu");
-        Session session = engine.newSession()) {
-      int[] seen = new int[1];
-      GenerationResult result =
-          session.generate(
-              request(engine, 100, List.of(), 3),
-              new GenerationListener() {
-                @Override
-                public void token(int id, String text) {
-                  seen[0]++;
-                }
-
-                @Override
-                public boolean cancelled() {
-                  return seen[0] >= 5;
-                }
-              });
+    try (Engine engine = open("cpu")) {
+      Generation generation = engine.generate(request(engine, 100, List.of(), 3));
+      List<Token> seen;
+      try (Stream<Token> tokens = generation.tokens()) {
+        seen = tokens.limit(5).toList();
+      }
+      GenerationResult result = generation.await();
       assertEquals(FinishReason.CANCELLED, result.finish());
-      assertEquals(5, result.tokens().size());
-      assertEquals(prompt(engine).size() + 4, session.length(), "entries held");
+      assertEquals(seen.stream().map(Token::id).toList(), result.tokens().subList(0, 5));
+      assertTrue(result.tokens().size() < 100, "it went on after it was cancelled");
     }
   }
 
@@ -241,6 +226,10 @@ class DemoModelTest {
 
   private static GenerateRequest request(Engine engine, int tokens, List<String> stop, long seed) {
     SamplingParams params = SamplingParams.DEFAULT.withSeed(seed);
-    return new GenerateRequest(prompt(engine), params, tokens, stop, true);
+    return GenerateRequest.of(prompt(engine))
+        .withSampling(params)
+        .withMaxTokens(tokens)
+        .withStop(stop)
+        .withIgnoreEos(true);
   }
 }

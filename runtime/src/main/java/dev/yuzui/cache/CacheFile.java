@@ -1,0 +1,300 @@
+package dev.yuzui.cache;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import dev.yuzui.spi.Tensor;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.Locale;
+import java.util.zip.CRC32C;
+
+/**
+ * A sequence's entries in a file, so that a prompt need not be read again after a restart. Little
+ * endian:
+ *
+ * <pre>
+ * "YUZUI KV" | version, header bytes: I32 | file bytes: I64
+ * header: layers, numbers of an entry, tokens: I32 | encoding, model name, fingerprint: I32 length
+ *         and UTF-8
+ * tokens: I32 each | entries of layer 0, in order | … of layer 1 | … | CRC32C of all before: I32
+ * </pre>
+ *
+ * Pages do not show: a file fits stores of any page size.
+ */
+public final class CacheFile {
+  private static final long MAGIC =
+      ByteBuffer.wrap("YUZUI KV".getBytes(UTF_8)).order(ByteOrder.LITTLE_ENDIAN).getLong();
+  private static final int VERSION = 1;
+  private static final int PREAMBLE = 24;
+  private static final int CHECKSUM = 4;
+  private static final int CHUNK = 1 << 30;
+  private static final String AGAIN = "delete it and let the prompt be read again";
+
+  private record Header(
+      int layers, int entry, int tokens, String encoding, String model, String fingerprint) {
+
+    static Header of(LatentCacheStore store, ModelKey model, int tokens) {
+      Tensor entries = store.layer(0).entries();
+      return new Header(
+          store.layers().size(),
+          (int) entries.cols(),
+          tokens,
+          entries.encoding().label(),
+          model.name(),
+          model.fingerprint());
+    }
+
+    ByteBuffer bytes() {
+      byte[][] texts = {
+        encoding.getBytes(UTF_8), model.getBytes(UTF_8), fingerprint.getBytes(UTF_8)
+      };
+      int size = 12 + 4 * texts.length;
+      for (byte[] text : texts) {
+        size += text.length;
+      }
+      ByteBuffer out = littleEndian(size).putInt(layers).putInt(entry).putInt(tokens);
+      for (byte[] text : texts) {
+        out.putInt(text.length).put(text);
+      }
+      return out.flip();
+    }
+
+    static Header read(ByteBuffer in) {
+      return new Header(in.getInt(), in.getInt(), in.getInt(), text(in), text(in), text(in));
+    }
+
+    private static String text(ByteBuffer in) {
+      byte[] text = new byte[in.getInt()];
+      in.get(text);
+      return new String(text, UTF_8);
+    }
+  }
+
+  private CacheFile() {}
+
+  /**
+   * Writes the entries to {@code file}, which is replaced once all is written.
+   *
+   * @param tokens of the entries, all of them
+   * @throws CacheFileException if it cannot be written; what was there before is left as it was
+   */
+  public static void save(Path file, ModelKey model, int[] tokens, Sequence sequence) {
+    if (tokens.length != sequence.length()) {
+      throw new IllegalArgumentException(
+          tokens.length + " tokens for " + sequence.length() + " entries");
+    }
+    try {
+      Path folder = file.toAbsolutePath().getParent();
+      Path partial = Files.createTempFile(folder, file.getFileName() + "-", ".partial");
+      try {
+        try (FileChannel channel = FileChannel.open(partial, StandardOpenOption.WRITE)) {
+          write(channel, model, tokens, sequence);
+        }
+        Files.move(partial, file, StandardCopyOption.ATOMIC_MOVE);
+      } finally {
+        Files.deleteIfExists(partial);
+      }
+    } catch (IOException e) {
+      throw new CacheFileException(
+          file, "file", "to write it", reason(e), "check the folder, its permissions and space", e);
+    }
+  }
+
+  private static void write(FileChannel channel, ModelKey model, int[] tokens, Sequence sequence)
+      throws IOException {
+    LatentCacheStore store = sequence.store();
+    ByteBuffer header = Header.of(store, model, tokens.length).bytes();
+    long total = PREAMBLE + header.remaining() + bodyBytes(store, tokens.length) + CHECKSUM;
+    CRC32C crc = new CRC32C();
+    put(
+        channel,
+        crc,
+        littleEndian(PREAMBLE)
+            .putLong(MAGIC)
+            .putInt(VERSION)
+            .putInt(header.remaining())
+            .putLong(total)
+            .flip());
+    put(channel, crc, header);
+    ByteBuffer ids = littleEndian(4 * tokens.length);
+    ids.asIntBuffer().put(tokens);
+    put(channel, crc, ids);
+    try (Arena arena = Arena.ofConfined()) {
+      long page = store.layer(0).entries().slice("page", 0, store.pageTokens()).byteSize();
+      MemorySegment staging = arena.allocate(page, 64);
+      eachRun(
+          sequence,
+          tokens.length,
+          entries -> {
+            MemorySegment bytes = staging.asSlice(0, entries.byteSize());
+            store.backend().read(entries, bytes);
+            put(channel, crc, bytes.asByteBuffer());
+          });
+    }
+    put(channel, new CRC32C(), littleEndian(CHECKSUM).putInt((int) crc.getValue()).flip());
+  }
+
+  /**
+   * Fills an empty sequence with a file's entries.
+   *
+   * @return the tokens of the entries
+   * @throws CacheFileException if the file is damaged, or of another model, encoding or version
+   * @throws CacheFullException if too few pages are free
+   */
+  public static int[] load(Path file, ModelKey model, Sequence sequence) {
+    if (sequence.length() > 0) {
+      throw new IllegalStateException("the sequence has " + sequence.length() + " entries");
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment all = map(file, arena);
+      ByteBuffer header = checked(file, all);
+      Header found = Header.read(header);
+      LatentCacheStore store = sequence.store();
+      requireFit(file, found, Header.of(store, model, found.tokens()), sequence);
+      int[] tokens = new int[found.tokens()];
+      long at = PREAMBLE + (long) header.capacity();
+      all.asSlice(at, 4L * tokens.length)
+          .asByteBuffer()
+          .order(ByteOrder.LITTLE_ENDIAN)
+          .asIntBuffer()
+          .get(tokens);
+      sequence.reserve(tokens.length);
+      long[] from = {at + 4L * tokens.length};
+      eachRun(
+          sequence,
+          tokens.length,
+          entries -> {
+            store.backend().write(entries, all.asSlice(from[0], entries.byteSize()));
+            from[0] += entries.byteSize();
+          });
+      sequence.advance(tokens.length);
+      return tokens;
+    } catch (NoSuchFileException e) {
+      throw new CacheFileException(file, "file", "an existing file", "none", "check the path", e);
+    } catch (IOException e) {
+      throw new CacheFileException(file, "file", "to read it", reason(e), "check the file", e);
+    }
+  }
+
+  private static MemorySegment map(Path file, Arena arena) throws IOException {
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+      return channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
+    }
+  }
+
+  /** The header's bytes, once the file is known to be whole. */
+  private static ByteBuffer checked(Path file, MemorySegment all) {
+    ByteBuffer start =
+        all.asSlice(0, Math.min(PREAMBLE, all.byteSize()))
+            .asByteBuffer()
+            .order(ByteOrder.LITTLE_ENDIAN);
+    if (start.remaining() < PREAMBLE || start.getLong() != MAGIC) {
+      throw new CacheFileException(
+          file, "start", "\"YUZUI KV\"", "something else", "name a file that yuzui saved");
+    }
+    int version = start.getInt();
+    if (version != VERSION) {
+      throw new CacheFileException(file, "version", VERSION, version, AGAIN);
+    }
+    int headerBytes = start.getInt();
+    long size = start.getLong();
+    if (size != all.byteSize()) {
+      throw new CacheFileException(
+          file, "size", size + " bytes", all.byteSize() + ": it is truncated or damaged", AGAIN);
+    }
+    long end = size - CHECKSUM;
+    CRC32C crc = new CRC32C();
+    for (long at = 0; at < end; at += CHUNK) {
+      crc.update(all.asSlice(at, Math.min(CHUNK, end - at)).asByteBuffer());
+    }
+    int stored = all.asSlice(end, CHECKSUM).asByteBuffer().order(ByteOrder.LITTLE_ENDIAN).getInt();
+    if (stored != (int) crc.getValue()) {
+      throw new CacheFileException(
+          file,
+          "checksum",
+          Integer.toHexString(stored),
+          Integer.toHexString((int) crc.getValue()) + ": it is damaged",
+          AGAIN);
+    }
+    return all.asSlice(PREAMBLE, headerBytes).asByteBuffer().order(ByteOrder.LITTLE_ENDIAN);
+  }
+
+  private static void requireFit(Path file, Header found, Header wanted, Sequence sequence) {
+    if (!found.fingerprint().equals(wanted.fingerprint())) {
+      throw new CacheFileException(
+          file,
+          "model",
+          wanted.model() + " (" + wanted.fingerprint() + ")",
+          found.model() + " (" + found.fingerprint() + ")",
+          "use the file with the model that wrote it, or another file for this one");
+    }
+    if (!found.encoding().equals(wanted.encoding())) {
+      throw new CacheFileException(
+          file,
+          "cache encoding",
+          wanted.encoding(),
+          found.encoding(),
+          "use --kv-cache-dtype " + found.encoding().toLowerCase(Locale.ROOT));
+    }
+    if (found.layers() != wanted.layers() || found.entry() != wanted.entry()) {
+      throw new CacheFileException(
+          file,
+          "entries",
+          wanted.layers() + " layers of " + wanted.entry() + " numbers",
+          found.layers() + " of " + found.entry(),
+          AGAIN);
+    }
+    LatentCacheStore store = sequence.store();
+    int context = store.pagesPerSequence() * store.pageTokens();
+    if (found.tokens() > context) {
+      throw new CacheFileException(
+          file, "tokens", "at most the context's " + context, found.tokens(), "use a larger -c");
+    }
+  }
+
+  private static long bodyBytes(LatentCacheStore store, int tokens) {
+    Tensor entries = store.layer(0).entries();
+    long entry = entries.encoding().byteSize(1, entries.cols());
+    return 4L * tokens + store.layers().size() * entry * tokens;
+  }
+
+  private interface RunAction {
+    void run(Tensor entries) throws IOException;
+  }
+
+  /** The first {@code count} entries of each layer, page by page. */
+  private static void eachRun(Sequence sequence, int count, RunAction action) throws IOException {
+    LatentCacheStore store = sequence.store();
+    int size = store.pageTokens();
+    for (var layer : store.layers()) {
+      for (int i = 0; i * size < count; i++) {
+        long row = (long) sequence.page(i) * size;
+        action.run(layer.entries().slice("page", row, Math.min(size, count - i * size)));
+      }
+    }
+  }
+
+  private static void put(FileChannel channel, CRC32C crc, ByteBuffer bytes) throws IOException {
+    crc.update(bytes.duplicate());
+    while (bytes.hasRemaining()) {
+      channel.write(bytes);
+    }
+  }
+
+  private static ByteBuffer littleEndian(int size) {
+    return ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN);
+  }
+
+  private static String reason(IOException e) {
+    return e.getClass().getSimpleName() + " " + e.getMessage();
+  }
+}

@@ -1,0 +1,373 @@
+package dev.yuzui.engine;
+
+import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.cache.Sequence;
+import dev.yuzui.engine.Scheduler.Grant;
+import dev.yuzui.engine.StepRunner.Best;
+import dev.yuzui.engine.StepRunner.Chunk;
+import dev.yuzui.engine.StepRunner.Outputs;
+import dev.yuzui.sampling.Sampler;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.OptionalLong;
+import java.util.PriorityQueue;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * Drives requests through a model on a thread of its own: in each turn it takes in what came, runs
+ * a step, samples, and tells. What a request brings on itself fails it alone; when a step fails,
+ * all fail, and those that come later.
+ */
+final class EngineLoop implements AutoCloseable {
+  private sealed interface Outcome {
+    record Done(FinishReason reason) implements Outcome {}
+
+    record Failed(EngineException why) implements Outcome {}
+  }
+
+  private final Steps steps;
+  private final LatentCacheStore cache;
+  private final ReentrantLock device;
+  private final float[] logits;
+  private final CacheRoom room;
+  private final Scheduler<Job> scheduler;
+  private final Inbox inbox = new Inbox();
+  private final Thread thread;
+
+  // of requests that are not over
+  private final Map<Generation, Job> jobs = new LinkedHashMap<>();
+  private final PriorityQueue<Job> timed =
+      new PriorityQueue<>((a, b) -> Long.signum(deadline(a) - deadline(b)));
+
+  private boolean idle = true;
+  private long promptTokens;
+  private long generationTokens;
+  private volatile EngineMetrics metrics = EngineMetrics.NONE;
+
+  /**
+   * @param device held while the model or the cache is used
+   */
+  EngineLoop(Steps steps, LatentCacheStore cache, ReentrantLock device, int vocabulary) {
+    this.steps = steps;
+    this.cache = cache;
+    this.device = device;
+    this.logits = new float[vocabulary];
+    this.room = new CacheRoom(cache);
+    int budget = steps.maxTokens();
+    int most = Math.min(budget, Math.min(cache.maxSequences(), StepRunner.MAX_OUTPUTS));
+    this.scheduler = new Scheduler<>(room, budget, most);
+    this.thread = Thread.ofPlatform().daemon().name("yuzui-engine").start(this::run);
+  }
+
+  /**
+   * @param more answers to the same prompt
+   * @throws EngineException if the engine takes no more requests
+   */
+  void submit(Job job, List<Job> more) {
+    job.siblings().addAll(more);
+    inbox.submit(job);
+  }
+
+  void cancel(Generation generation) {
+    inbox.cancel(generation);
+  }
+
+  /** Pages or sequences may have become free. */
+  void wake() {
+    inbox.disturb();
+  }
+
+  EngineMetrics metrics() {
+    return metrics;
+  }
+
+  private void run() {
+    EngineException why;
+    try {
+      while (takeMail()) {
+        step();
+      }
+      why = new EngineException("the engine was closed before the request was done");
+    } catch (Throwable e) {
+      why =
+          new EngineException(
+              "the engine cannot go on: " + e.getMessage() + "; close it and open another", e);
+    }
+    inbox.shut(why).arrived().forEach(this::take);
+    Outcome outcome = new Outcome.Failed(why);
+    Map<Job, Outcome> all = new LinkedHashMap<>();
+    jobs.values().forEach(job -> all.put(job, outcome));
+    jobs.values().forEach(job -> job.siblings().clear());
+    end(all);
+  }
+
+  // ---- what comes from outside
+  // --------------------------------------------------------------------
+
+  /** False when the engine is to close. */
+  private boolean takeMail() {
+    OptionalLong until =
+        timed.isEmpty() ? OptionalLong.empty() : OptionalLong.of(deadline(timed.peek()));
+    Inbox.Mail mail = inbox.take(idle, until);
+    mail.arrived().forEach(this::take);
+    Map<Job, Outcome> over = new LinkedHashMap<>();
+    for (Generation generation : mail.cancelled()) {
+      if (jobs.containsKey(generation)) {
+        over.put(jobs.get(generation), new Outcome.Done(FinishReason.CANCELLED));
+      }
+    }
+    long now = System.nanoTime();
+    while (!timed.isEmpty() && deadline(timed.peek()) - now <= 0) {
+      over.putIfAbsent(timed.poll(), new Outcome.Done(FinishReason.TIMEOUT));
+    }
+    end(over);
+    return !mail.closing();
+  }
+
+  private void take(Job job) {
+    know(job);
+    job.siblings().forEach(this::know);
+    scheduler.add(job);
+  }
+
+  private void know(Job job) {
+    jobs.put(job.generation(), job);
+    if (job.times().deadline().isPresent()) {
+      timed.add(job);
+    }
+  }
+
+  private static long deadline(Job job) {
+    return job.times().deadline().orElseThrow();
+  }
+
+  // ---- a step
+  // -------------------------------------------------------------------------------------
+
+  private void step() {
+    List<Grant<Job>> grants;
+    Map<Job, Integer> drawn = new LinkedHashMap<>();
+    Map<Job, Outcome> over = new LinkedHashMap<>();
+    device.lock();
+    try {
+      StepEvent event = new StepEvent();
+      event.begin();
+      grants = scheduler.next();
+      idle = grants.isEmpty();
+      if (idle) {
+        count();
+        return;
+      }
+      List<Job> ready = run(grants);
+      for (int row = 0; row < ready.size(); row++) {
+        Job job = ready.get(row);
+        List<Job> siblings = promptRead(job);
+        draw(job, row, drawn, over);
+        for (Job sibling : siblings) {
+          draw(sibling, row, drawn, over);
+        }
+      }
+      count();
+      event.rows = grants.stream().mapToInt(Grant::tokens).sum();
+      event.sequences = grants.size();
+      event.queueLength = scheduler.waiting().size();
+      event.freePages = cache.freePages();
+      event.commit();
+    } finally {
+      device.unlock();
+    }
+    tell(grants, drawn, over);
+    end(over);
+  }
+
+  /** Those whose next token is to be drawn, in the order of their rows. */
+  private List<Job> run(List<Grant<Job>> grants) {
+    List<Chunk> chunks = new ArrayList<>();
+    List<Job> ready = new ArrayList<>();
+    for (Grant<Job> grant : grants) {
+      Job job = grant.entry();
+      boolean last = grant.tokens() == job.pending();
+      Sequence sequence = job.sequence().orElseThrow();
+      chunks.add(
+          new Chunk(sequence, job.pending(grant.tokens()), last ? Outputs.LAST : Outputs.NONE));
+      promptTokens += Math.clamp(job.promptLength() - sequence.length(), 0, grant.tokens());
+      if (last) {
+        ready.add(job);
+      }
+    }
+    steps.run(chunks, ready.stream().mapToInt(Job::candidates).max().orElse(0));
+    return ready;
+  }
+
+  /** The answers that go on from here with a sequence of their own. */
+  private List<Job> promptRead(Job job) {
+    if (job.sampled() == 0) {
+      job.times().promptRead();
+      room.publish(job);
+    }
+    List<Job> joined = new ArrayList<>();
+    for (Job sibling : job.siblings()) {
+      if (sibling.over()) {
+        continue;
+      }
+      if (scheduler.mayJoin() && room.fork(job, sibling)) {
+        scheduler.join(sibling);
+        sibling.times().promptRead();
+        joined.add(sibling);
+      } else {
+        scheduler.add(sibling);
+      }
+    }
+    job.siblings().clear();
+    return joined;
+  }
+
+  private void draw(Job job, int row, Map<Job, Integer> drawn, Map<Job, Outcome> over) {
+    if (!job.mayStillSample()) {
+      over.put(job, new Outcome.Done(FinishReason.LENGTH));
+      return;
+    }
+    try {
+      Sampler sampler = job.sampler(logits.length);
+      int token = draw(job, sampler, row);
+      sampler.accept(token);
+      drawn.put(job, token);
+      generationTokens++;
+    } catch (RuntimeException e) {
+      over.put(job, failed(e));
+    }
+  }
+
+  /** By the row's candidates, if it has any; a row without is one to complain about as a whole. */
+  private int draw(Job job, Sampler sampler, int row) {
+    if (job.candidates() > 0) {
+      Best best = steps.best(row);
+      if (best.logits()[0] > Float.NEGATIVE_INFINITY) {
+        return sampler.sample(best.ids(), best.logits());
+      }
+    }
+    steps.logits(row, logits);
+    return sampler.sample(logits);
+  }
+
+  private static void tell(
+      List<Grant<Job>> grants, Map<Job, Integer> drawn, Map<Job, Outcome> over) {
+    grants.forEach(grant -> guard(grant.entry(), over, grant.entry()::tellPrompt));
+    drawn.forEach(
+        (job, token) ->
+            guard(
+                job,
+                over,
+                () ->
+                    job.take(token).ifPresent(reason -> over.put(job, new Outcome.Done(reason)))));
+  }
+
+  /** What goes wrong with one request's text or listener fails that request. */
+  private static void guard(Job job, Map<Job, Outcome> over, Runnable telling) {
+    if (over.get(job) instanceof Outcome.Failed) {
+      return;
+    }
+    try {
+      telling.run();
+    } catch (RuntimeException e) {
+      over.put(job, failed(e));
+    }
+  }
+
+  private static Outcome failed(RuntimeException e) {
+    return new Outcome.Failed(
+        e instanceof EngineException known ? known : new EngineException(e.getMessage(), e));
+  }
+
+  // ---- the end of a request
+  // -----------------------------------------------------------------------
+
+  /** Gives back what the jobs have before anyone hears of it. */
+  private void end(Map<Job, Outcome> over) {
+    if (over.isEmpty()) {
+      return;
+    }
+    device.lock();
+    try {
+      for (Job job : over.keySet()) {
+        scheduler.remove(job);
+        jobs.remove(job.generation());
+        if (job.times().deadline().isPresent()) {
+          timed.remove(job);
+        }
+        job.setOver();
+      }
+      // whoever waited for one of them to read the prompt reads it itself
+      over.keySet().forEach(this::promote);
+      count();
+    } finally {
+      device.unlock();
+    }
+    over.forEach(EngineLoop::report);
+  }
+
+  private void promote(Job job) {
+    List<Job> heirs = job.siblings().stream().filter(sibling -> !sibling.over()).toList();
+    job.siblings().clear();
+    if (!heirs.isEmpty()) {
+      heirs.getFirst().siblings().addAll(heirs.subList(1, heirs.size()));
+      scheduler.add(heirs.getFirst());
+    }
+  }
+
+  private static void report(Job job, Outcome outcome) {
+    RequestEvent event = new RequestEvent();
+    if (event.shouldCommit()) {
+      event.queueTime = job.times().queueNanos();
+      event.timeToFirstToken = job.times().firstTokenNanos();
+      event.promptTokens = job.promptLength();
+      event.tokens = job.sampled();
+      event.finishReason =
+          switch (outcome) {
+            case Outcome.Done(FinishReason reason) -> reason.name().toLowerCase(Locale.ROOT);
+            case Outcome.Failed _ -> "error";
+          };
+      event.commit();
+    }
+    switch (outcome) {
+      case Outcome.Done(FinishReason reason) -> job.generation().complete(job.result(reason));
+      case Outcome.Failed(EngineException why) -> job.generation().fail(why);
+    }
+  }
+
+  private void count() {
+    metrics =
+        new EngineMetrics(
+            scheduler.running().size(),
+            scheduler.waiting().size(),
+            1 - (double) cache.freePages() / cache.pages(),
+            promptTokens,
+            generationTokens,
+            scheduler.preemptions(),
+            cache.prefixStats().queriedTokens(),
+            cache.prefixStats().foundTokens());
+  }
+
+  /** Requests that are not done fail. */
+  @Override
+  public void close() {
+    if (Thread.currentThread() == thread) {
+      throw new IllegalStateException("a listener cannot close the engine that calls it");
+    }
+    inbox.close();
+    boolean interrupted = false;
+    while (thread.isAlive()) {
+      try {
+        thread.join();
+      } catch (InterruptedException _) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

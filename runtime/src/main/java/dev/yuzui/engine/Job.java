@@ -1,0 +1,209 @@
+package dev.yuzui.engine;
+
+import dev.yuzui.cache.Sequence;
+import dev.yuzui.sampling.Sampler;
+import dev.yuzui.spi.Ops;
+import dev.yuzui.text.StopStrings;
+import dev.yuzui.text.TextStream;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.IntPredicate;
+
+/**
+ * A request on its way through the engine: the tokens it has, of which its sequence holds the
+ * first, and the text made of them. What its sequence lacks is pending; once that is one token, or
+ * none but what was just sampled, it makes text. Losing the sequence loses nothing else. Used by
+ * the engine's thread.
+ */
+final class Job implements Scheduler.Entry {
+  private final long order;
+  private final GenerateRequest request;
+  private final Generation generation;
+  private final GenerationListener listener;
+  private final int limit;
+  private final int promptLength;
+  private final IntPredicate ends;
+  private final Optional<TextStream> stream;
+  private final StopStrings stops;
+  private final StringBuilder text = new StringBuilder();
+  private final JobTimes times;
+  private final List<Job> siblings = new ArrayList<>();
+  private int[] tokens;
+  private int count;
+  private int promptHeld;
+  private Optional<Sampler> sampler = Optional.empty();
+  private Optional<Sequence> sequence = Optional.empty();
+  private boolean over;
+
+  /**
+   * @param room tokens it may have at most
+   * @param ends whether a token ends a text
+   * @param stream empty where there is no vocabulary: text is empty then
+   */
+  Job(
+      long order,
+      GenerateRequest request,
+      Generation generation,
+      GenerationListener listener,
+      int room,
+      IntPredicate ends,
+      Optional<TextStream> stream) {
+    this.order = order;
+    this.request = request;
+    this.generation = generation;
+    this.listener = listener;
+    this.ends = ends;
+    this.stream = stream;
+    stops = new StopStrings(request.stop());
+    tokens = request.prompt().stream().mapToInt(Integer::intValue).toArray();
+    count = tokens.length;
+    promptLength = tokens.length;
+    int most = room - promptLength;
+    limit = request.maxTokens() < 0 ? most : Math.min(request.maxTokens(), most);
+    times = new JobTimes(request.timeout());
+  }
+
+  @Override
+  public long order() {
+    return order;
+  }
+
+  @Override
+  public int pending() {
+    return count - held();
+  }
+
+  @Override
+  public boolean decoding() {
+    return count > promptLength && pending() == 1;
+  }
+
+  /** Tokens its sequence holds. */
+  private int held() {
+    return sequence.map(Sequence::length).orElse(0);
+  }
+
+  Generation generation() {
+    return generation;
+  }
+
+  JobTimes times() {
+    return times;
+  }
+
+  int promptLength() {
+    return promptLength;
+  }
+
+  /** Tokens sampled. */
+  int sampled() {
+    return count - promptLength;
+  }
+
+  /** Answers to the same prompt that wait for it to be read. */
+  List<Job> siblings() {
+    return siblings;
+  }
+
+  boolean over() {
+    return over;
+  }
+
+  void setOver() {
+    over = true;
+    sampler = Optional.empty(); // it has arrays as long as the vocabulary
+  }
+
+  Optional<Sequence> sequence() {
+    return sequence;
+  }
+
+  void hold(Sequence mine) {
+    sequence = Optional.of(mine);
+  }
+
+  void letGo() {
+    sequence = Optional.empty();
+  }
+
+  /** All tokens so far. */
+  int[] tokens() {
+    return Arrays.copyOf(tokens, count);
+  }
+
+  /** The first {@code n} pending tokens. */
+  int[] pending(int n) {
+    return Arrays.copyOfRange(tokens, held(), held() + n);
+  }
+
+  /** So many of a row's best logits decide its draws; 0: all of them. */
+  int candidates() {
+    int wanted = request.sampling().candidates();
+    return wanted <= Ops.MAX_TOP_K ? wanted : 0;
+  }
+
+  /**
+   * A sampler is large, so only jobs that have begun have one.
+   *
+   * @throws IllegalArgumentException if the request's parameters do not suit the vocabulary
+   */
+  Sampler sampler(int vocabulary) {
+    if (sampler.isEmpty()) {
+      sampler =
+          Optional.of(
+              new Sampler(request.sampling(), vocabulary, Arrays.copyOf(tokens, promptLength)));
+    }
+    return sampler.get();
+  }
+
+  /** Tells how much of the prompt has been read, the first time. */
+  void tellPrompt() {
+    if (held() > promptHeld && promptHeld < promptLength) {
+      promptHeld = Math.min(held(), promptLength);
+      tell(() -> listener.prompt(promptHeld, promptLength));
+    }
+  }
+
+  boolean mayStillSample() {
+    return sampled() < limit;
+  }
+
+  /** Adds a sampled token and tells what it makes of the text; why that is the end, if it is. */
+  Optional<FinishReason> take(int token) {
+    if (count == tokens.length) {
+      tokens = Arrays.copyOf(tokens, Math.max(64, 2 * count));
+    }
+    tokens[count++] = token;
+    boolean end = !request.ignoreEos() && ends.test(token);
+    String piece = end ? "" : stops.push(stream.map(s -> s.push(token)).orElse(""));
+    Optional<FinishReason> finish =
+        end || stops.stopped()
+            ? Optional.of(FinishReason.STOP)
+            : mayStillSample() ? Optional.empty() : Optional.of(FinishReason.LENGTH);
+    if (finish.isPresent() && !stops.stopped()) {
+      piece += stops.push(stream.map(TextStream::finish).orElse(""));
+      piece += stops.finish(); // what never became a stop text
+    }
+    text.append(piece);
+    Token told = new Token(token, piece);
+    generation.add(told);
+    tell(() -> listener.token(token, told.text()));
+    return finish;
+  }
+
+  private static void tell(Runnable listening) {
+    try {
+      listening.run();
+    } catch (Throwable e) {
+      throw new EngineException("the request's listener failed: " + e, e);
+    }
+  }
+
+  GenerationResult result(FinishReason finish) {
+    List<Integer> made = Arrays.stream(tokens, promptLength, count).boxed().toList();
+    return new GenerationResult(
+        text.toString(), made, finish, times.timings(promptHeld, sampled()));
+  }
+}

@@ -1,0 +1,20 @@
+package dev.yuzui.engine;
+
+import dev.yuzui.engine.StepRunner.Best;
+import dev.yuzui.engine.StepRunner.Chunk;
+import java.util.List;
+
+/** What the loop asks of a model: see {@link StepRunner}, which it is but for tests. */
+interface Steps {
+  /** Tokens of a step at most. */
+  int maxTokens();
+
+  /** Appends the chunks to their sequences and picks candidates of the wanted rows. */
+  void run(List<Chunk> chunks, int candidates);
+
+  /** The candidates of row {@code index} of the last step. */
+  Best best(int index);
+
+  /** Copies row {@code index} of the last step's logits. */
+  void logits(int index, float[] out);
+}

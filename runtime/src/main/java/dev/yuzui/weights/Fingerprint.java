@@ -1,0 +1,70 @@
+package dev.yuzui.weights;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import dev.yuzui.spi.HostTensor;
+import dev.yuzui.weights.TensorBinder.PartOf;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.Comparator;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * What tells one checkpoint from another without reading all of it: SHA-256 over the metadata, and
+ * of every matrix its name, encoding, shape and a few of its bytes. Training on touches every
+ * matrix nearly everywhere, so few bytes of each are enough; there are thousands of matrices.
+ */
+final class Fingerprint {
+  private static final int SPOTS = 4;
+  private static final int SPOT_BYTES = 16;
+
+  private final MessageDigest sha;
+
+  private Fingerprint() {
+    try {
+      sha = MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException(e); // every Java platform has it
+    }
+  }
+
+  /**
+   * @param matrices of each part, the experts in order
+   */
+  static String of(Map<String, String> metadata, Map<PartOf, List<HostTensor>> matrices) {
+    Fingerprint fingerprint = new Fingerprint();
+    new TreeMap<>(metadata).forEach((key, value) -> fingerprint.add(key + "=" + value));
+    matrices.entrySet().stream()
+        .sorted(
+            Map.Entry.comparingByKey(
+                Comparator.comparing(PartOf::part).thenComparing(PartOf::layer)))
+        .flatMap(e -> e.getValue().stream())
+        .forEach(fingerprint::add);
+    return HexFormat.of().formatHex(fingerprint.sha.digest());
+  }
+
+  private void add(String text) {
+    sha.update(text.getBytes(UTF_8));
+    sha.update((byte) 0);
+  }
+
+  private void add(HostTensor tensor) {
+    add(tensor.toString());
+    add(tensor.data());
+    tensor.scales().ifPresent(this::add);
+  }
+
+  private void add(MemorySegment data) {
+    long last = Math.max(0, data.byteSize() - SPOT_BYTES);
+    for (int i = 0; i < SPOTS; i++) {
+      MemorySegment spot = data.asSlice(last * i / (SPOTS - 1));
+      sha.update(
+          spot.asSlice(0, Math.min(SPOT_BYTES, spot.byteSize())).toArray(ValueLayout.JAVA_BYTE));
+    }
+  }
+}
