@@ -1,20 +1,16 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.engine.Engine;
-import dev.yuzui.engine.GenerateRequest;
-import dev.yuzui.engine.GenerationListener;
-import dev.yuzui.engine.GenerationResult;
-import dev.yuzui.engine.Session;
+import dev.yuzui.engine.Generation;
+import dev.yuzui.engine.RuntimeOptions;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CompletableFuture;
-import java.util.stream.IntStream;
+import java.util.concurrent.atomic.AtomicBoolean;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -28,11 +24,17 @@ import picocli.CommandLine.Option;
           + " /v1/completions, and is answered in the same form. Its fields go before the flags. A"
           + " line that cannot be answered gets an error in its place; the exit code stays 0, and the"
           + " summary counts them.",
+      "It runs "
+          + BatchCommand.SEQUENCES
+          + " sequences together unless --max-num-seqs says otherwise.",
       "Ended or killed at any moment, the same command with --resume goes on: lines that have a"
           + " result are left out, an incomplete last one is made again."
     },
     footer = {"", "Example: yuzui batch -i in.jsonl -o out.jsonl --resume"})
 final class BatchCommand implements Callable<Integer> {
+  /** Sequences that run together where the user does not say. */
+  static final int SEQUENCES = 8;
+
   /** Answers in work or waiting for their turn, for each sequence that runs. */
   private static final int AHEAD = 4;
 
@@ -78,34 +80,28 @@ final class BatchCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     samplingOptions.validate();
+    RuntimeOptions options = modelOptions.runtimeOptions(context);
+    if (!modelOptions.limitsSequences()) {
+      options = options.withMaxSequences(SEQUENCES);
+    }
+    AtomicBoolean interrupted = new AtomicBoolean();
     boolean done;
     try (BatchLines lines = new BatchLines("-i " + input, open());
         BatchOutput out = BatchOutput.open(context, output, resume);
-        Engine engine = Loading.open(context, modelOptions.runtimeOptions(context));
-        Interrupt interrupt = new Interrupt();
-        Session session = engine.newSession()) {
-      BatchModel model = BatchModel.of(context, engine, chatOptions, samplingOptions, raw);
-      GenerationListener listener =
-          new GenerationListener() {
-            @Override
-            public void token(int id, String text) {}
-
-            @Override
-            public boolean cancelled() {
-              return interrupt.requested();
-            }
-          };
+        Engine engine = Loading.open(context, options);
+        Interrupt _ = new Interrupt(() -> interrupted.set(true))) {
       BatchRun run =
           new BatchRun(
               lines,
               out,
-              model,
-              (request, n) -> answers(session, request, n, listener),
-              new BatchRun.Options(AHEAD * engine.options().maxSequences(), !unordered));
+              BatchModel.of(context, engine, chatOptions, samplingOptions, raw),
+              (request, answers) ->
+                  engine.generate(request, answers).stream().map(Generation::result).toList(),
+              new BatchRun.Options(AHEAD * options.maxSequences(), !unordered));
       BatchProgress progress =
           new BatchProgress(context, count(), out.done().lines(), System::nanoTime);
       try (progress) {
-        done = run.run(progress, interrupt::requested);
+        done = run.run(progress, interrupted::get);
       }
       context.err().println(progress.summary());
     }
@@ -113,13 +109,6 @@ final class BatchCommand implements Callable<Integer> {
       context.err().println("interrupted; --resume goes on");
     }
     return done ? ExitCode.DONE : ExitCode.INTERRUPTED;
-  }
-
-  private static List<CompletableFuture<GenerationResult>> answers(
-      Session session, GenerateRequest request, int n, GenerationListener listener) {
-    return IntStream.range(0, n)
-        .mapToObj(i -> CompletableFuture.completedFuture(session.generate(request, listener)))
-        .toList();
   }
 
   private InputStream open() {

@@ -164,8 +164,11 @@ record BatchParser(BatchModel model) {
     List<BatchTask.Prompt> asked = new ArrayList<>();
     for (Encoded prompt : prompts) {
       GenerateRequest request =
-          new GenerateRequest(
-              prompt.ids(), reseeded(sampling, n * asked.size()), limit, stop, ignoreEos);
+          GenerateRequest.of(prompt.ids())
+              .withSampling(reseeded(sampling, n * asked.size()))
+              .withMaxTokens(limit)
+              .withStop(stop)
+              .withIgnoreEos(ignoreEos);
       asked.add(new BatchTask.Prompt(request, prompt.text()));
     }
     return new BatchTask(kind, asked, n);

@@ -112,7 +112,8 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning) {
   /** Reasoning that is kept apart goes where the DeepSeek API has it. */
   private void answer(
       ObjectNode to, String field, BatchTask task, int choice, GenerationResult result) {
-    ReasoningFilter filter = new ReasoningFilter(reasoning, task.prompts().get(choice / task.answers()).text());
+    ReasoningFilter filter =
+        new ReasoningFilter(reasoning, task.prompts().get(choice / task.answers()).text());
     StringBuilder answer = new StringBuilder();
     StringBuilder apart = new StringBuilder();
     for (List<Segment> segments : List.of(filter.push(result.text()), filter.finish())) {

@@ -46,7 +46,7 @@ final class BatchRun {
   private final Generator generator;
   private final Options options;
   private final Semaphore room;
-  
+
   /** Lines for {@link #append}; an empty entry only wakes it. */
   private final BlockingQueue<Optional<Pending>> queue = new LinkedBlockingQueue<>();
 
@@ -177,16 +177,12 @@ final class BatchRun {
   }
 
   private static RuntimeException problem(Throwable failure) {
-    for (Throwable e = failure; e != null; e = e.getCause()) {
-      if (e instanceof BackendException) {
-        return unchecked(failure);
-      }
-    }
     return switch (failure) {
       case BatchProblem e -> e;
-      case EngineException e -> BatchProblem.request(e.getMessage());
       case TextException e -> BatchProblem.request(e.getMessage());
-      case SamplingException e -> BatchProblem.of(BatchProblem.Code.SERVER_ERROR, e.getMessage());
+      case EngineException e when e.getCause() == null -> BatchProblem.request(e.getMessage());
+      case EngineException e when e.getCause() instanceof SamplingException ->
+          BatchProblem.of(BatchProblem.Code.SERVER_ERROR, e.getMessage());
       default -> unchecked(failure);
     };
   }

@@ -51,7 +51,6 @@ class BatchRunTest {
   @TempDir private Path folder;
   private final AtomicInteger requests = new AtomicInteger();
 
-
   /** Answers after a while that has nothing to do with the order of asking. */
   private final Single later =
       request -> {
@@ -271,7 +270,7 @@ class BatchRunTest {
                     new EngineException(
                         "the engine cannot go on", new BackendException("cuda: gone", "reboot")))
                 : AT_ONCE.generate(request);
-    assertThrows(BackendException.class, () -> FakeBatch.run(plain(10), out(), dying, ORDERED));
+    assertThrows(EngineException.class, () -> FakeBatch.run(plain(10), out(), dying, ORDERED));
     assertEquals(upTo(3), numbers());
     assertTrue(FakeBatch.run(plain(10), out(), AT_ONCE, ORDERED));
     assertEquals(upTo(10), numbers());

@@ -19,7 +19,7 @@ import java.util.Set;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Collectors;
 
-/** Batches without a model: letters are tokens, and an answer repeats its prompt. */
+/** Batches without a model: letters are tokens, and an answer repeats how its prompt begins. */
 final class FakeBatch {
   static final BatchModel MODEL =
       new BatchModel(
@@ -50,12 +50,13 @@ final class FakeBatch {
   private FakeBatch() {}
 
   static GenerationResult parrot(GenerateRequest request) {
-    String text = request.prompt().stream().map(Character::toString).collect(Collectors.joining());
+    String text =
+        request.prompt().stream().limit(20).map(Character::toString).collect(Collectors.joining());
     return new GenerationResult(
         text,
         request.prompt(),
         FinishReason.STOP,
-        new GenerationResult.Timings(0, request.prompt().size(), 0, 0, 0));
+        new GenerationResult.Timings(0, 0, request.prompt().size(), 0, 0, 0));
   }
 
   static boolean run(
