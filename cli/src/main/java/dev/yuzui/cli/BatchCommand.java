@@ -130,7 +130,7 @@ final class BatchCommand implements Callable<Integer> {
 
   /** Reads the input once more, ahead, which takes no time beside answering it. */
   private OptionalLong count() {
-    if (!Files.isRegularFile(Path.of(input))) {
+    if (input.equals("-") || !Files.isRegularFile(Path.of(input))) {
       return OptionalLong.empty();
     }
     try (BatchLines lines = new BatchLines("-i " + input, open())) {

@@ -1,5 +1,6 @@
 package dev.yuzui.cli;
 
+import java.time.Duration;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -44,7 +45,7 @@ final class BatchProgress implements AutoCloseable {
                     new ProgressBarBuilder()
                         .setTaskName("Lines")
                         .setInitialMax(total.orElse(-1))
-                        .startsFrom(before, java.time.Duration.ZERO)
+                        .startsFrom(before, Duration.ZERO)
                         .setStyle(ProgressBarStyle.ASCII)
                         .setUpdateIntervalMillis(250)
                         .setConsumer(new Loading.Line(c.err()))

@@ -2,6 +2,7 @@ package dev.yuzui.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -71,14 +72,18 @@ class BatchKillTest {
         .start();
   }
 
+  private static void awaitALine(Process process, Path out) throws Exception {
+    long before = Files.exists(out) ? Files.size(out) : 0;
+    while (process.isAlive() && (!Files.exists(out) || Files.size(out) == before)) {
+      Thread.sleep(2);
+    }
+  }
+
   /** Runs the command and kills it some time after it has written something. */
   private void runAndKill(List<String> command, Path out) throws Exception {
-    long before = Files.exists(out) ? Files.size(out) : 0;
     Process process = start(command);
     try {
-      while (process.isAlive() && (!Files.exists(out) || Files.size(out) == before)) {
-        Thread.sleep(2);
-      }
+      awaitALine(process, out);
       Thread.sleep(random.nextInt(500));
     } finally {
       process.destroyForcibly().waitFor(20, TimeUnit.SECONDS);
@@ -121,5 +126,23 @@ class BatchKillTest {
           ordered ? expected : expected.stream().sorted().toList(),
           ordered ? results : results.stream().sorted().toList());
     }
+  }
+
+  @Test
+  void ctrlCEndsItWithWholeLinesAndExitCode130() throws Exception {
+    assumeFalse(System.getProperty("os.name").startsWith("Windows"), "no SIGINT on Windows");
+    Path out = folder.resolve("out.jsonl");
+    Process process = start(command("out.jsonl"));
+    try {
+      awaitALine(process, out);
+      new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
+      assertTrue(process.waitFor(20, TimeUnit.SECONDS), "it ended");
+    } finally {
+      process.destroyForcibly();
+    }
+    String log = Files.readString(folder.resolve("log"));
+    assertEquals(ExitCode.INTERRUPTED, process.exitValue(), log);
+    assertTrue(log.endsWith("interrupted; --resume goes on\n"), log);
+    assertTrue(Files.readString(out).endsWith("}\n"));
   }
 }

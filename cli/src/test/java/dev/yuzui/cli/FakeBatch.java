@@ -51,7 +51,7 @@ final class FakeBatch {
 
   static GenerationResult parrot(GenerateRequest request) {
     String text =
-        request.prompt().stream().limit(20).map(Character::toString).collect(Collectors.joining());
+        request.prompt().stream().limit(40).map(Character::toString).collect(Collectors.joining());
     return new GenerationResult(
         text,
         request.prompt(),
