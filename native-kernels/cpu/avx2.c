@@ -8,6 +8,8 @@
 #define KERNELS yz_avx2
 #define INSTRUCTIONS "avx2"
 #define MOST_TOKENS 4
+#define PANEL_ROWS 4
+#define VECTORS 1
 
 typedef struct { __m256i a, b; } Bytes;
 typedef struct { __m256i a, b; } Ints;
@@ -131,7 +133,10 @@ FN void pairs_dot(Floats* sum, Pairs w, const uint8_t* x, int64_t col) {
 
 #include "kernels.inc"
 
-static void pairs(const float* x, int64_t cols, uint8_t* prepared) { memcpy(prepared, x, (size_t)cols * 4); }
+static void pairs(const float* x, int64_t cols, uint8_t* prepared) {
+  memcpy(prepared, x, (size_t)cols * 4);
+  if (cols % 2 == 1) memset(prepared + cols * 4, 0, 4);
+}
 
 static float quantize(const float* x, int count, int8_t* q) {
   const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));

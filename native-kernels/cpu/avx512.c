@@ -8,6 +8,8 @@
 #define KERNELS yz_avx512
 #define INSTRUCTIONS "avx512-vnni"
 #define MOST_TOKENS 8
+#define PANEL_ROWS 8
+#define VECTORS 2
 
 typedef __m512i Bytes;
 typedef __m512i Ints;
@@ -132,6 +134,7 @@ static void pairs(const float* x, int64_t cols, uint8_t* prepared) {
     to[c / 2 * 4 + c % 2] = high;
     to[c / 2 * 4 + c % 2 + 2] = bf16_of(x[c] - f);
   }
+  if (cols % 2 == 1) to[2 * cols - 1] = to[2 * cols + 1] = 0;
 }
 
 static float quantize(const float* x, int count, int8_t* q) {

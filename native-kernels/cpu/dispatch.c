@@ -57,16 +57,8 @@ void yz_prepare(int type, const float* x, int64_t cols, uint8_t* prepared) {
     } else {
       kernels->pairs(x, cols, prepared);
     }
-    memset(prepared + (cols + 1) / 2 * 8, 0, (size_t)(k - (cols + 1) / 2 * 2) * 4);
-    if (cols % 2 == 1) {
-      /* the second of the last two columns */
-      if (type != YZ_F16 && strcmp(kernels->instructions, "avx512-vnni") == 0) {
-        memset(prepared + (cols - 1) * 4 + 2, 0, 2);
-        memset(prepared + (cols - 1) * 4 + 6, 0, 2);
-      } else {
-        memset(prepared + cols * 4, 0, 4);
-      }
-    }
+    const int64_t written = type == YZ_F16 ? cols : (cols + 1) / 2 * 2;
+    memset(prepared + written * 4, 0, (size_t)(k - written) * 4);
     return;
   }
   int8_t* q = (int8_t*)prepared;
@@ -119,4 +111,37 @@ void yz_attend(int cache, const float* q, int heads, const YzPages* pages, int64
     m[h] = state[h];
     l[h] = state[16 + h];
   }
+}
+
+static int64_t expansion(const YzHeads* s, int64_t rows, uint8_t* work, Expansion* x) {
+  const int64_t count = yz_lanes((int)rows), nope = yz_lanes(s->nope), value = yz_lanes(s->value);
+  const int64_t sizes[] = {nope * s->lkv,
+                           value * s->lkv,
+                           count * (s->nope + s->rope),
+                           count * s->value,
+                           2 * count,
+                           count,
+                           YZ_EXPANDED_ENTRIES * (int64_t)(s->lkv + s->rope + 16),
+                           YZ_EXPANDED_ENTRIES * (nope + s->rope + 16),
+                           YZ_EXPANDED_ENTRIES * (value + 16),
+                           YZ_EXPANDED_ENTRIES * 32};
+  float* at[10];
+  int64_t used = 0;
+  for (int i = 0; i < 10; i++) {
+    if (work != NULL) at[i] = (float*)(((uintptr_t)work + 63) & ~(uintptr_t)63) + used;
+    used += (sizes[i] + 15) / 16 * 16;
+  }
+  if (work != NULL) *x = (Expansion){at[0], at[1], at[2], at[3], at[4], (int32_t*)at[5], at[6], at[7], at[8], at[9]};
+  return 4 * used + 64;
+}
+
+int64_t yz_expanded_bytes(int nope, int rope, int value, int lkv, int64_t count) {
+  const YzHeads heads = {nope, rope, value, lkv, 0};
+  return expansion(&heads, count, NULL, NULL);
+}
+
+void yz_expanded(int cache, const YzHeads* heads, const YzRows* rows, const YzPages* pages, uint8_t* work) {
+  Expansion x;
+  expansion(heads, rows->count, work, &x);
+  kernels->expanded(cache, heads, rows, pages, &x);
 }

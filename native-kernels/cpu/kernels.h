@@ -11,16 +11,36 @@
 typedef void (*Product)(const uint8_t* packed, int64_t rows, int64_t cols, int64_t first, int64_t last,
                         const uint8_t* const* x, int n, float* const* out);
 
+/* Memory of yz_expanded; LANES are those of an instruction set, 32 at most. */
+typedef struct {
+  float* key_up;   /* [nope / LANES][lkv][LANES] */
+  float* value_up; /* [value / LANES][lkv][LANES] */
+  float* q;        /* [rows / LANES][nope + rope][LANES], in units of 2^x */
+  float* sums;     /* [rows / LANES][value][LANES] */
+  float* state;    /* [rows / LANES]: maxima [LANES], sums of weights [LANES] */
+  int32_t* lengths;
+  float *entries, *keys, *values; /* of a block, a line more a row, or rows would compete for the same sets */
+  float* scores;                  /* [entries][LANES] */
+} Expansion;
+
+/* Entries whose keys and values are rebuilt at a time. */
+#define YZ_EXPANDED_ENTRIES 64
+
+/* n, or a little more: a multiple of every LANES. */
+static inline int yz_lanes(int n) { return (n + 31) / 32 * 32; }
+
 typedef struct {
   const char* instructions;
   Product product[YZ_TYPES];
-  /* Columns of x for BF16 and FP8 weights, eight bytes for two. */
+  /* Columns of x for BF16 and FP8 weights, eight bytes for two; zero for the second of the last two if their count is odd. */
   void (*pairs)(const float* x, int64_t cols, uint8_t* prepared);
   /* 32 or 256 columns: codes and their scale. */
   float (*quantize)(const float* x, int count, int8_t* q);
   /* See attention.inc. q [lkv + rope][16 heads] in units of 2^x, sum [lkv][16], state: maxima [16], sums [16]. */
   void (*attend)(int cache, const float* q, const YzPages* pages, int64_t from, int64_t to, int lkv, int rope, float* sum,
                  float* state, float* tile);
+  /* See expanded.inc. */
+  void (*expanded)(int cache, const YzHeads* heads, const YzRows* rows, const YzPages* pages, const Expansion* memory);
 } Kernels;
 
 extern const Kernels yz_scalar, yz_avx2, yz_avx512;

@@ -6,6 +6,8 @@
 #define KERNELS yz_scalar
 #define INSTRUCTIONS "scalar"
 #define MOST_TOKENS 1
+#define PANEL_ROWS 1
+#define VECTORS 1
 #define EACH for (int i = 0; i < 16; i++)
 
 typedef struct { uint8_t v[64]; } Bytes;
@@ -82,7 +84,10 @@ FN void pairs_dot(Floats* sum, Pairs w, const uint8_t* x, int64_t col) {
 
 #include "kernels.inc"
 
-static void pairs(const float* x, int64_t cols, uint8_t* prepared) { memcpy(prepared, x, (size_t)cols * 4); }
+static void pairs(const float* x, int64_t cols, uint8_t* prepared) {
+  memcpy(prepared, x, (size_t)cols * 4);
+  if (cols % 2 == 1) memset(prepared + cols * 4, 0, 4);
+}
 
 static float quantize(const float* x, int count, int8_t* q) {
   float most = 0;

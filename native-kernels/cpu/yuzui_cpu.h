@@ -31,7 +31,7 @@ void yz_prepare(int type, const float* x, int64_t cols, uint8_t* prepared);
 void yz_product(int type, const uint8_t* packed, int64_t rows, int64_t cols, int64_t first, int64_t last,
                 const uint8_t* const* x, int n, float* const* out);
 
-/* Encodings of a latent cache; entries are a multiple of 16 numbers (Q8_0: 32). */
+/* Encodings of a latent cache, and of weights that are read as they are; rows are a multiple of 16 numbers (Q8_0: 32). */
 enum yz_cache { YZ_CACHE_F32, YZ_CACHE_F16, YZ_CACHE_BF16, YZ_CACHE_E4M3, YZ_CACHE_Q8_0 };
 
 /* A sequence's entries: entry i is row table[i / tokens]·tokens + i % tokens of `entries`, rows of `bytes`. */
@@ -47,6 +47,33 @@ typedef struct {
 int64_t yz_attend_bytes(int lkv, int rope);
 void yz_attend(int cache, const float* q, int heads, const YzPages* pages, int64_t first, int64_t last, int lkv, int rope,
                float scale, float* out, int64_t out_stride, float* m, float* l, uint8_t* work);
+
+/* A head: columns of a query and a key (without and with rotation) and of a value, the latent's rank, and the softmax scale. */
+typedef struct {
+  int32_t nope, rope, value, lkv;
+  float scale;
+} YzHeads;
+
+/* A matrix in an encoding of yz_cache, rows of `bytes`; F32 rows may be of any length. */
+typedef struct {
+  const uint8_t* rows;
+  int64_t encoding, bytes;
+} YzMatrix;
+
+/* Rows of one sequence and one head: row i sees the first lengths[i] entries. q [count][nope + rope] and out [count][value]
+ * with their strides in floats; key_up [lkv][nope] is W_UK, value_up [value][lkv] is W_UV. */
+typedef struct {
+  const float* q;
+  float* out;
+  const int32_t* lengths;
+  int64_t q_stride, out_stride, count;
+  YzMatrix key_up, value_up;
+} YzRows;
+
+/* Expanded attention: out = softmax(q·[W_UK·c; k]·scale)·W_UV·c, zeros for a row that sees nothing. `work` has
+ * yz_expanded_bytes(nope, rope, value, lkv, count) bytes. */
+int64_t yz_expanded_bytes(int nope, int rope, int value, int lkv, int64_t count);
+void yz_expanded(int cache, const YzHeads* heads, const YzRows* rows, const YzPages* pages, uint8_t* work);
 
 /* Memory for packed weights, zeros, in huge pages where the system has them; NULL: there is none. `bytes` is a multiple of
  * 2 MiB. */

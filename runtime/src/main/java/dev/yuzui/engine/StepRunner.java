@@ -2,6 +2,7 @@ package dev.yuzui.engine;
 
 import dev.yuzui.cache.LatentCacheStore;
 import dev.yuzui.cache.Sequence;
+import dev.yuzui.engine.StepInputs.Rows;
 import dev.yuzui.model.DeepseekModel;
 import dev.yuzui.model.Step;
 import dev.yuzui.model.Step.AttentionForm;
@@ -11,6 +12,7 @@ import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.Ops;
+import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
@@ -24,7 +26,7 @@ import java.util.function.Consumer;
 import java.util.stream.IntStream;
 
 /**
- * Runs steps: several sequences with several tokens each. Fills the {@link StepBatch}, replays the
+ * Runs steps: several sequences with several tokens each. Fills the {@link StepInputs}, replays the
  * recording of the step's shape (recording it the first time) and reads back the logits that were
  * asked for. Not thread-safe.
  */
@@ -40,27 +42,26 @@ final class StepRunner implements Steps, AutoCloseable {
 
   private static final int MAX_RECORDINGS = 64;
 
-  private static final int TOKEN = 0;
-  private static final int POSITION = 1;
-  private static final int SEQUENCE = 2;
-  private static final int KV_LENGTH = 3;
-  private static final int OUTPUT_ROW = 4;
-
   /** Which rows of a chunk's logits are wanted. */
   enum Outputs {
     NONE,
     LAST,
-    ALL
+    ALL;
+
+    /** Of a chunk of {@code tokens} tokens. */
+    int count(int tokens) {
+      return switch (this) {
+        case NONE -> 0;
+        case LAST -> 1;
+        case ALL -> tokens;
+      };
+    }
   }
 
   /** Tokens that a sequence appends in a step. */
   record Chunk(Sequence sequence, int[] tokens, Outputs outputs) {
     int outputCount() {
-      return switch (outputs) {
-        case NONE -> 0;
-        case LAST -> 1;
-        case ALL -> tokens.length;
-      };
+      return outputs.count(tokens.length);
     }
   }
 
@@ -71,12 +72,21 @@ final class StepRunner implements Steps, AutoCloseable {
    */
   record Best(int[] ids, float[] logits) {}
 
+  /** Which layers a step runs, and what they start from. */
+  private enum Pass {
+    MAIN,
+    /** The MTP layer, from states of the main model. */
+    MTP,
+    /** The MTP layer, from states it left itself. */
+    CHAINED
+  }
+
   /**
    * What a recording depends on.
    *
    * @param best of each row of logits that are picked; 0 picks none
    */
-  private record Shape(boolean mtp, int tokens, int outputs, AttentionForm form, int best) {}
+  private record Shape(Pass pass, int tokens, int outputs, AttentionForm form, int best) {}
 
   private final Backend backend;
   private final DeviceQueue queue;
@@ -88,13 +98,7 @@ final class StepRunner implements Steps, AutoCloseable {
   private final Arena arena = Arena.ofShared();
   private final Map<Shape, DeviceQueue.Recording> recordings = new LinkedHashMap<>(16, 0.75f, true);
 
-  // the fields of StepBatch behind each other, a step's rows of each, and the page table; host
-  // staging beside both
-  private final Tensor fields;
-  private final MemorySegment staging;
-  private final Tensor pages;
-  private final MemorySegment pageStaging;
-  private boolean pagesChanged = true;
+  private final StepInputs inputs;
   private final Tensor hidden;
   private final Tensor mtpHidden;
   private final Tensor logits;
@@ -114,10 +118,7 @@ final class StepRunner implements Steps, AutoCloseable {
     this.vocab = model.config().vocabSize();
     this.queue = backend.openQueue();
     try {
-      fields = allocate("step", Encoding.I32, OUTPUT_ROW + 1, maxTokens);
-      staging = arena.allocate(fields.byteSize(), 64);
-      pages = allocate("pages", Encoding.I32, cache.maxSequences(), cache.pagesPerSequence());
-      pageStaging = arena.allocate(pages.byteSize(), 64);
+      inputs = new StepInputs(backend, cache, maxTokens, vocab, this::allocate, arena);
       hidden = allocate("hidden", Encoding.F32, maxTokens, model.config().hiddenSize());
       mtpHidden =
           model.predictors() > 0
@@ -164,7 +165,7 @@ final class StepRunner implements Steps, AutoCloseable {
     for (Chunk chunk : chunks) {
       chunk.sequence().reserve(chunk.tokens().length);
     }
-    replay(false, chunks, 0, candidates);
+    replay(Pass.MAIN, rows(chunks), candidates);
     for (Chunk chunk : chunks) {
       chunk.sequence().advance(chunk.tokens().length);
     }
@@ -180,7 +181,7 @@ final class StepRunner implements Steps, AutoCloseable {
     for (Chunk chunk : chunks) {
       chunk.sequence().reserve(chunk.tokens().length);
     }
-    enqueue(prepare(false, chunks, 0, 0), dispatch -> counts.add(expertsOf(dispatch)));
+    enqueue(prepare(Pass.MAIN, rows(chunks), 0), dispatch -> counts.add(expertsOf(dispatch)));
     queue.synchronize();
     for (Chunk chunk : chunks) {
       chunk.sequence().advance(chunk.tokens().length);
@@ -198,17 +199,44 @@ final class StepRunner implements Steps, AutoCloseable {
     }
   }
 
-  /**
-   * Runs the MTP layer over the states the last {@link #run} left, for the same chunk: {@code next}
-   * holds the token that follows each of the chunk's tokens; it may be one shorter than the chunk,
-   * whose last state is then left out.
-   */
-  void runMtp(Sequence sequence, int start, int[] next) {
-    replay(true, List.of(new Chunk(sequence, next, Outputs.ALL)), start - sequence.length(), 0);
+  private static List<Rows> rows(List<Chunk> chunks) {
+    return chunks.stream()
+        .map(c -> new Rows(c.sequence(), c.sequence().length(), c.tokens(), c.outputs(), 0))
+        .toList();
   }
 
-  private void replay(boolean mtp, List<Chunk> chunks, int positionShift, int candidates) {
-    Shape shape = prepare(mtp, chunks, positionShift, candidates);
+  /**
+   * Runs the MTP layer over states that the last {@link #run} left, and writes its cache; the main
+   * model's logits are gone then.
+   *
+   * @param rows whose sources are rows of that run, and whose tokens those that follow: row i, from
+   *     the state of entry i and token i+1, predicts token i+2
+   */
+  void runMtp(List<Rows> rows, int candidates) {
+    replay(Pass.MTP, rows, candidates);
+  }
+
+  /**
+   * {@link #runMtp} over states that the MTP layer itself left, for a draft behind a draft. Entries
+   * from the sequence's length on must be {@linkplain Sequence#reserve reserved}.
+   *
+   * @param rows whose sources are rows of the last runMtp or chainMtp
+   */
+  void chainMtp(List<Rows> rows, int candidates) {
+    replay(Pass.CHAINED, rows, candidates);
+  }
+
+  /**
+   * {@link #runMtp} with all logits, after a run of one chunk that began at {@code start}.
+   *
+   * @param next may be one shorter than the chunk, whose last state is then left out
+   */
+  void runMtp(Sequence sequence, int start, int[] next) {
+    runMtp(List.of(new Rows(sequence, start, next, Outputs.ALL, 0)), 0);
+  }
+
+  private void replay(Pass pass, List<Rows> all, int candidates) {
+    Shape shape = prepare(pass, all, candidates);
     DeviceQueue.Recording recording = recordings.get(shape);
     if (recording == null) {
       recording = queue.record(() -> enqueue(shape, _ -> {}));
@@ -223,14 +251,10 @@ final class StepRunner implements Steps, AutoCloseable {
     queue.synchronize();
   }
 
-  /**
-   * Writes what varies.
-   *
-   * @param positionShift added to the sequences' lengths to give the first position
-   */
-  private Shape prepare(boolean mtp, List<Chunk> chunks, int positionShift, int candidates) {
-    int tokens = chunks.stream().mapToInt(c -> c.tokens().length).sum();
-    int outputs = chunks.stream().mapToInt(Chunk::outputCount).sum();
+  /** Writes what varies. */
+  private Shape prepare(Pass pass, List<Rows> all, int candidates) {
+    int tokens = all.stream().mapToInt(r -> r.tokens().length).sum();
+    int outputs = all.stream().mapToInt(r -> r.outputs().count(r.tokens().length)).sum();
     if (tokens > maxTokens || outputs > MAX_OUTPUTS) {
       throw new IllegalArgumentException(
           tokens
@@ -243,15 +267,15 @@ final class StepRunner implements Steps, AutoCloseable {
     }
     int rows = backend.capabilities().bucket(tokens);
     AttentionForm form =
-        chunks.stream().anyMatch(c -> c.tokens().length >= PREFILL_TOKENS)
+        all.stream().anyMatch(r -> r.tokens().length >= PREFILL_TOKENS)
             ? AttentionForm.PREFILL
             : AttentionForm.ABSORBED;
-    fill(chunks, positionShift, rows);
+    inputs.fill(all, rows, pass != Pass.MAIN);
     bestOfLast = outputs == 0 ? 0 : bucket(candidates);
     bestRead = false;
     wantedOfLast = outputs;
     outputsOfLast = outputs == tokens ? outputs : outputBucket(outputs, rows);
-    return new Shape(mtp, rows, outputsOfLast, form, bestOfLast);
+    return new Shape(pass, rows, outputsOfLast, form, bestOfLast);
   }
 
   /**
@@ -270,24 +294,28 @@ final class StepRunner implements Steps, AutoCloseable {
 
   private void enqueue(Shape shape, Consumer<Dispatch> routed) {
     int rows = shape.tokens();
-    StepBatch batch =
-        new StepBatch(
-            field(TOKEN, rows, rows),
-            field(POSITION, rows, rows),
-            field(SEQUENCE, rows, rows),
-            field(KV_LENGTH, rows, rows),
-            pages,
-            field(OUTPUT_ROW, rows, shape.outputs()));
+    StepBatch batch = inputs.batch(rows, shape.outputs());
     Step step = new Step(queue.ops(), batch, cache, model.ropeTable(), shape.form(), routed);
-    Tensor h = hidden.slice("hidden", 0, shape.tokens());
     Tensor out = logits.slice("logits", 0, shape.outputs());
-    if (shape.mtp()) {
-      model.predict(step, 0, h, mtpHidden.slice("mtp_hidden", 0, shape.tokens()), out);
-    } else {
-      model.forward(step, h, out);
+    switch (shape.pass()) {
+      case MAIN -> model.forward(step, hidden.slice("hidden", 0, rows), out);
+      case MTP -> predict(step, hidden, out);
+      case CHAINED -> predict(step, mtpHidden, out);
     }
     if (shape.best() > 0) {
       queue.ops().topK(out, bestIds(shape), bestLogits(shape));
+    }
+  }
+
+  /**
+   * @param from states of which each row takes the one its source says
+   */
+  private void predict(Step step, Tensor from, Tensor out) {
+    int rows = step.batch().tokens();
+    try (Scratch.Frame _ = step.ops().scratch().frame()) {
+      Tensor states = step.ops().scratch().f32("mtp_states", rows, from.cols());
+      step.ops().embed(from, inputs.sources(rows), states);
+      model.predict(step, 0, states, mtpHidden.slice("mtp_hidden", 0, rows), out);
     }
   }
 
@@ -304,61 +332,6 @@ final class StepRunner implements Steps, AutoCloseable {
         Encoding.F32,
         shape.outputs(),
         shape.best());
-  }
-
-  /** The first {@code cols} numbers of a field of steps of {@code rows} rows. */
-  private Tensor field(int field, int rows, int cols) {
-    return new Tensor("step." + field, fields.buffer(), 4L * field * rows, Encoding.I32, 1, cols);
-  }
-
-  private void fill(List<Chunk> chunks, int positionShift, int rows) {
-    int t = 0;
-    int output = 0;
-    for (Chunk chunk : chunks) {
-      Sequence sequence = chunk.sequence();
-      int start = sequence.length() + positionShift;
-      int n = chunk.tokens().length;
-      for (int i = 0; i < n; i++, t++) {
-        int token = chunk.tokens()[i];
-        if (token < 0 || token >= vocab) {
-          throw new EngineException(
-              "token " + token + " is outside the vocabulary of " + vocab + " tokens");
-        }
-        put(TOKEN, rows, t, token);
-        put(POSITION, rows, t, start + i);
-        put(SEQUENCE, rows, t, sequence.slot());
-        put(KV_LENGTH, rows, t, start + i + 1);
-        boolean wanted =
-            chunk.outputs() == Outputs.ALL || chunk.outputs() == Outputs.LAST && i == n - 1;
-        if (wanted) {
-          put(OUTPUT_ROW, rows, output++, t);
-        }
-      }
-      for (int p = 0; p < sequence.pageCount(); p++) {
-        long at = (long) sequence.slot() * cache.pagesPerSequence() + p;
-        pagesChanged |= pageStaging.getAtIndex(ValueLayout.JAVA_INT, at) != sequence.page(p);
-        pageStaging.setAtIndex(ValueLayout.JAVA_INT, at, sequence.page(p));
-      }
-    }
-    for (; t < rows; t++) {
-      put(TOKEN, rows, t, 0);
-      put(POSITION, rows, t, 0);
-      put(SEQUENCE, rows, t, -1);
-      put(KV_LENGTH, rows, t, 0);
-    }
-    for (int i = output; i < Math.min(rows, MAX_OUTPUTS); i++) {
-      put(OUTPUT_ROW, rows, i, 0); // what the bucket has besides
-    }
-    int used = OUTPUT_ROW * rows + Math.min(rows, MAX_OUTPUTS);
-    backend.write(field(TOKEN, rows, used), staging.asSlice(0, 4L * used));
-    if (pagesChanged) {
-      backend.write(pages, pageStaging);
-      pagesChanged = false;
-    }
-  }
-
-  private void put(int field, int rows, int index, int value) {
-    staging.setAtIndex(ValueLayout.JAVA_INT, (long) field * rows + index, value);
   }
 
   /** Copies row {@code index} of the last step's logits into {@code out} [vocab]. */

@@ -24,6 +24,7 @@ final class Fingerprint {
   private static final int SPOT_BYTES = 16;
 
   private final MessageDigest sha;
+  private final byte[] spots = new byte[SPOTS * SPOT_BYTES];
 
   private Fingerprint() {
     try {
@@ -60,11 +61,11 @@ final class Fingerprint {
   }
 
   private void add(MemorySegment data) {
-    long last = Math.max(0, data.byteSize() - SPOT_BYTES);
+    int count = (int) Math.min(SPOT_BYTES, data.byteSize());
     for (int i = 0; i < SPOTS; i++) {
-      MemorySegment spot = data.asSlice(last * i / (SPOTS - 1));
-      sha.update(
-          spot.asSlice(0, Math.min(SPOT_BYTES, spot.byteSize())).toArray(ValueLayout.JAVA_BYTE));
+      long at = (data.byteSize() - count) * i / (SPOTS - 1);
+      MemorySegment.copy(data, ValueLayout.JAVA_BYTE, at, spots, i * SPOT_BYTES, count);
     }
+    sha.update(spots);
   }
 }

@@ -32,9 +32,11 @@ final class Entries {
         tokens,
         0,
         (rows, expected) -> {
-          MemorySegment found = Arena.ofAuto().allocate(expected.byteSize(), 4);
-          backend.read(rows, found);
-          same[0] &= found.mismatch(expected) < 0;
+          try (Arena arena = Arena.ofConfined()) {
+            MemorySegment found = arena.allocate(expected.byteSize(), 4);
+            backend.read(rows, found);
+            same[0] &= found.mismatch(expected) < 0;
+          }
         });
     return same[0];
   }

@@ -65,7 +65,7 @@ class PrefixReuseRandomTest {
         } catch (CacheFullException _) {
           // forks may need more pages than there are; nothing changed
         }
-        check(store, entries, step % 20 == 0);
+        check(store, entries, step % 50 == 0);
       }
       open.forEach(o -> o.sequence.close());
       assertEquals(pages, store.freePages());

@@ -7,7 +7,6 @@ import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.IntStream;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
@@ -23,14 +22,12 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /** Absorbed attention of one token over a context. */
 @State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MICROSECONDS)
+@BenchmarkMode(Mode.Throughput)
+@OutputTimeUnit(TimeUnit.SECONDS)
 @Fork(1)
 @Warmup(iterations = 5, time = 1)
 @Measurement(iterations = 7, time = 1)
 public class AttentionBenchmark {
-  private static final int PAGE = 64;
-
   @Param({"1024", "8192"})
   public int context;
 
@@ -41,28 +38,24 @@ public class AttentionBenchmark {
   @Param({"F16", "Q8_0"})
   public String cache;
 
-  @Param("1")
+  /** 0: one a core. */
+  @Param("0")
   public int threads;
 
   private Case c;
   private DeviceQueue.Recording decode;
+  private double bytes;
+  private double operations;
 
   @Setup
   public void build() {
-    c = new Case(threads);
+    c = new Case(threads, true);
     MlaShape shape = new MlaShape(heads, 128, 64, 128, 512, 0.05f);
-    Encoding encoding = Encoding.byLabel(cache).orElseThrow();
-    Tensor entries = c.empty(encoding, context, shape.entry());
-    Tensor table = c.empty(Encoding.F32, context, shape.rope());
-    int[] positions = IntStream.range(0, context).toArray();
-    Tensor pages = c.ints(1, IntStream.range(0, context / PAGE).toArray());
-    LatentCache latents = new LatentCache(entries, PAGE);
-    Tensor everyone = c.ints(1, new int[context]);
-    StepBatch fill =
-        new StepBatch(everyone, c.ints(1, positions), everyone, everyone, pages, c.ints(1, 0));
     Tensor kv = c.normal(context, shape.entry());
     Tensor norm = c.normal(1, shape.kvLora());
-    c.queue.ops().appendLatent(kv, norm, 1e-6f, table, latents, fill);
+    Tensor pages = c.pages(context);
+    Encoding encoding = Encoding.byLabel(cache).orElseThrow();
+    LatentCache latents = c.latents(encoding, kv, norm, shape, pages);
 
     Tensor q = c.normal(1, (long) heads * shape.entry());
     Tensor out = c.empty(Encoding.F32, 1, (long) heads * shape.kvLora());
@@ -70,6 +63,8 @@ public class AttentionBenchmark {
     StepBatch step =
         new StepBatch(zero, c.ints(1, context - 1), zero, c.ints(1, context), pages, zero);
     decode = c.queue.record(() -> c.queue.ops().mlaDecode(q, latents, shape, step, out));
+    bytes = entries.byteSize() / 1e9;
+    operations = 2e-9 * heads * context * (shape.entry() + shape.kvLora());
     decode.replay();
     c.queue.synchronize();
     check(c.read(q), c.read(kv), c.read(norm), shape, c.read(out));
@@ -114,9 +109,11 @@ public class AttentionBenchmark {
   }
 
   @Benchmark
-  public void decode() {
+  public void decode(LimitsBenchmark.Rates rates) {
     decode.replay();
     c.queue.synchronize();
+    rates.gigabytes += bytes;
+    rates.gigaflops += operations;
   }
 
   @TearDown

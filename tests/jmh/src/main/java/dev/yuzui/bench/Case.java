@@ -8,6 +8,9 @@ import dev.yuzui.spi.DeviceBuffer;
 import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
+import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.MlaShape;
+import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -17,23 +20,29 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Random;
 import java.util.ServiceLoader;
+import java.util.stream.IntStream;
 
 /** The cpu backend with what a benchmark lays out on it; closes all of it. */
 final class Case implements AutoCloseable {
+  private static final int PAGE = 64;
+
   final Backend backend;
   final DeviceQueue queue;
   private final Arena arena = Arena.ofShared();
   private final List<DeviceBuffer> buffers = new ArrayList<>();
   private final Random random = new Random(11);
 
-  Case(int threads) {
+  /**
+   * @param threads 0: one a core
+   */
+  Case(int threads, boolean repack) {
     backend =
         ServiceLoader.load(BackendProvider.class).stream()
             .map(ServiceLoader.Provider::get)
             .filter(p -> p.name().equals("cpu"))
             .findFirst()
             .orElseThrow()
-            .open(BackendOptions.defaults().withThreads(threads));
+            .open(BackendOptions.defaults().withThreads(threads).withRepack(repack));
     queue = backend.openQueue();
   }
 
@@ -57,6 +66,23 @@ final class Case implements AutoCloseable {
     Tensor t = empty(Encoding.I32, rows, values.length / rows);
     backend.write(t, arena.allocateFrom(ValueLayout.JAVA_INT, values));
     return t;
+  }
+
+  /** The page table of one sequence. */
+  Tensor pages(int context) {
+    return ints(1, IntStream.range(0, context / PAGE).toArray());
+  }
+
+  /** A cache with an entry for each row of {@code kv}; keys are zero, for so are all angles. */
+  LatentCache latents(Encoding encoding, Tensor kv, Tensor norm, MlaShape shape, Tensor pages) {
+    int context = (int) kv.rows();
+    Tensor table = empty(Encoding.F32, context, shape.rope());
+    LatentCache latents = new LatentCache(empty(encoding, context, shape.entry()), PAGE);
+    Tensor none = ints(1, new int[context]);
+    Tensor positions = ints(1, IntStream.range(0, context).toArray());
+    StepBatch fill = new StepBatch(none, positions, none, none, pages, ints(1, 0));
+    queue.ops().appendLatent(kv, norm, 1e-6f, table, latents, fill);
+    return latents;
   }
 
   /**

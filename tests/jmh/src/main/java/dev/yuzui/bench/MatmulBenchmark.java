@@ -5,7 +5,6 @@ import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
 import dev.yuzui.spi.Tensor;
 import java.util.concurrent.TimeUnit;
-import org.openjdk.jmh.annotations.AuxCounters;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
@@ -21,7 +20,7 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * Products of T vectors with a weight larger than the caches, by encoding. One token is bound by
- * memory: read {@code gigabytes} (of weight, a second) beside {@link MemoryBenchmark}. Many are
+ * memory: read {@code gigabytes} (of weight, a second) beside {@link LimitsBenchmark}. Many are
  * bound by arithmetic: read {@code gigaflops}.
  */
 @State(Scope.Benchmark)
@@ -31,7 +30,7 @@ import org.openjdk.jmh.annotations.Warmup;
 @Warmup(iterations = 5, time = 1)
 @Measurement(iterations = 7, time = 1)
 public class MatmulBenchmark {
-  @Param({"1", "4", "64"})
+  @Param({"1", "8", "512"})
   public int tokens;
 
   @Param({
@@ -54,8 +53,12 @@ public class MatmulBenchmark {
   })
   public String encoding;
 
-  @Param("1")
+  /** 0: one a core. */
+  @Param("0")
   public int threads;
+
+  @Param({"true", "false"})
+  public boolean repack;
 
   @Param("2048")
   public int cols;
@@ -65,17 +68,9 @@ public class MatmulBenchmark {
   private double bytes;
   private double operations;
 
-  /** Rates, from what one call reads and computes. */
-  @AuxCounters(AuxCounters.Type.OPERATIONS)
-  @State(Scope.Thread)
-  public static class Rates {
-    public double gigabytes;
-    public double gigaflops;
-  }
-
   @Setup
   public void build() {
-    c = new Case(threads);
+    c = new Case(threads, repack);
     Encoding e = Encoding.byLabel(encoding).orElseThrow();
     long rows = tokens > 8 ? 1024 : (128L << 20) / e.rowBytes(cols) / 64 * 64;
     HostTensor host = c.weight(e, rows, cols);
@@ -91,7 +86,7 @@ public class MatmulBenchmark {
   }
 
   @Benchmark
-  public void matmul(Rates rates) {
+  public void matmul(LimitsBenchmark.Rates rates) {
     product.replay();
     c.queue.synchronize();
     rates.gigabytes += bytes;

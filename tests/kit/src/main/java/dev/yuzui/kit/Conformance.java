@@ -8,11 +8,12 @@ import org.junit.jupiter.params.AfterParameterizedClassInvocation;
 import org.junit.jupiter.params.BeforeParameterizedClassInvocation;
 import org.junit.jupiter.params.Parameter;
 import org.junit.jupiter.params.ParameterizedClass;
-import org.junit.jupiter.params.provider.MethodSource;
 
-/** A suite: one rig per backend and class. */
+/**
+ * A suite: one rig per backend and class. The classes that extend one name their backends, such as
+ * {@code @MethodSource("dev.yuzui.kit.BackendsUnderTest#all")}.
+ */
 @ParameterizedClass(name = "{0}")
-@MethodSource("dev.yuzui.kit.BackendsUnderTest#all")
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 public abstract class Conformance {
   @Parameter protected BackendProvider provider;

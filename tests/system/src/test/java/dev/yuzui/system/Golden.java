@@ -78,6 +78,11 @@ record Golden(
     return name.contains("f32");
   }
 
+  /** Whether weights are in blocks with a scale, not numbers. */
+  boolean hasBlocks() {
+    return name.contains("q8");
+  }
+
   /** ‖a − b‖ / ‖b‖ over all elements. */
   static double relativeError(float[] a, float[] b) {
     if (a.length != b.length) {

@@ -1,6 +1,5 @@
 package dev.yuzui.backend.cpu;
 
-import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.LatentCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.StepBatch;
@@ -48,8 +47,8 @@ final class AbsorbedAttention {
       StepBatch batch,
       Tensor out) {
     this.kernels = kernels;
-    OptionalInt number = nativeCache(cache.entries().encoding(), shape);
-    this.natives = natives.filter(_ -> number.isPresent());
+    OptionalInt number = NativeKernels.cacheNumber(cache.entries().encoding(), shape.entry());
+    this.natives = natives.filter(_ -> number.isPresent() && shape.kvLora() % 8 == 0);
     this.cacheNumber = number.orElse(0);
     this.shape = shape;
     this.cache = Matrix.of(cache.entries());
@@ -63,25 +62,6 @@ final class AbsorbedAttention {
   /** Parts of one token's entries at most. */
   static int parts(int tokens) {
     return Math.max(1, PARTS / tokens);
-  }
-
-  /** The number in yz_cache of an encoding that the native kernel reads at this shape. */
-  private static OptionalInt nativeCache(Encoding encoding, MlaShape shape) {
-    boolean whole = shape.entry() % 16 == 0 && shape.kvLora() % 8 == 0;
-    int number =
-        switch (encoding) {
-          case Encoding.Plain(var scalar) ->
-              switch (scalar) {
-                case F32 -> 0;
-                case F16 -> 1;
-                case BF16 -> 2;
-                case E4M3 -> 3;
-                case I32 -> -1;
-              };
-          case Encoding.Q8_0 _ -> 4;
-          default -> -1;
-        };
-    return whole && number >= 0 ? OptionalInt.of(number) : OptionalInt.empty();
   }
 
   long laneBytes() {
@@ -253,10 +233,7 @@ final class AbsorbedAttention {
     long max = state + 16 * 8;
     long sum = max + 64;
     long entries = sum + 64;
-    Memory.i64(entries, cache.data());
-    Memory.i64(entries + 8, to == 0 ? 0 : pages.table(sequence, to));
-    Memory.i64(entries + 16, pages.pageTokens());
-    Memory.i64(entries + 24, cache.rowBytes());
+    pages.describe(cache, sequence, to, entries);
     natives
         .orElseThrow()
         .attend(

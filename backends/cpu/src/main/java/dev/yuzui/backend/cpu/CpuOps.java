@@ -214,7 +214,7 @@ final class CpuOps implements Ops {
       return;
     }
     ExpandedAttention expanded =
-        new ExpandedAttention(kernels, q, cache, keyUp, valueUp, shape, batch, out);
+        new ExpandedAttention(kernels, strips, q, cache, keyUp, valueUp, shape, batch, out);
     queue.reserve(expanded.laneBytes(), expanded.laneRows());
     Choice choice = new Choice(expanded);
     submit(choice);

@@ -4,6 +4,7 @@ import dev.yuzui.spi.LatentCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
+import java.util.Optional;
 
 /**
  * The expanded form of {@link dev.yuzui.spi.Ops#mlaPrefill}. A chunk is a head and a run of rows of
@@ -12,9 +13,10 @@ import dev.yuzui.spi.Tensor;
  */
 final class ExpandedAttention extends Op {
   private static final int ENTRIES = 64;
-  private static final int RUN = 256;
+  private static final int RUN = 512;
 
   private final CpuKernels kernels;
+  private final Optional<NativeExpanded> natives;
   private final MlaShape shape;
   private final Matrix cache;
   private final Matrix keyUp;
@@ -28,6 +30,7 @@ final class ExpandedAttention extends Op {
 
   ExpandedAttention(
       CpuKernels kernels,
+      Optional<NativeKernels> natives,
       Tensor q,
       LatentCache cache,
       Tensor keyUp,
@@ -45,6 +48,9 @@ final class ExpandedAttention extends Op {
     this.out = HostBuffer.address(out);
     this.tokens = Math.toIntExact(q.rows());
     this.runStart = new int[tokens + 1];
+    this.natives =
+        natives.flatMap(
+            n -> NativeExpanded.of(n, kernels, this.cache, this.keyUp, this.valueUp, shape, pages));
   }
 
   /**
@@ -102,6 +108,10 @@ final class ExpandedAttention extends Op {
   }
 
   long laneBytes() {
+    return natives.map(n -> n.laneBytes(Math.min(RUN, tokens))).orElse(javaLaneBytes());
+  }
+
+  private long javaLaneBytes() {
     return keyWeights()
         + shape.value() * valueWeightStride()
         + ENTRIES * (entryStride() + keyStride() + valueStride())
@@ -110,7 +120,7 @@ final class ExpandedAttention extends Op {
   }
 
   private long temporary(Lane lane) {
-    return lane.memory() + laneBytes() - temporaryBytes();
+    return lane.memory() + javaLaneBytes() - temporaryBytes();
   }
 
   /** For products and for decoding a row of a weight. */
@@ -136,14 +146,27 @@ final class ExpandedAttention extends Op {
     int first = runStart[run];
     int count = runStart[run + 1] - first;
     long outRow = 4L * shape.heads() * shape.value();
-    long acc = out + first * outRow + 4L * head * shape.value();
+    long to = out + first * outRow + 4L * head * shape.value();
+    int sequence = pages.sequence(first);
+    if (sequence < 0) {
+      zero(count, to, outRow);
+      return;
+    }
+    if (natives.isPresent()) {
+      natives.get().attend(lane, head, sequence, first, count, query(first, head), to, outRow);
+      return;
+    }
+    decodeWeights(lane, head);
+    attend(lane, head, sequence, first, count, to, outRow);
+  }
+
+  private void zero(int count, long acc, long outRow) {
     for (int i = 0; i < count; i++) {
       kernels.zero(acc + i * outRow, shape.value());
     }
-    int sequence = pages.sequence(first);
-    if (sequence < 0) {
-      return;
-    }
+  }
+
+  private void decodeWeights(Lane lane, int head) {
     long key = lane.memory();
     long value = key + keyWeights();
     for (int l = 0; l < shape.kvLora(); l++) {
@@ -164,7 +187,10 @@ final class ExpandedAttention extends Op {
           temporary(lane),
           value + v * valueWeightStride());
     }
-    attend(lane, head, sequence, first, count, acc, outRow);
+  }
+
+  private long query(int t, int head) {
+    return q + 4L * ((long) t * shape.heads() + head) * shape.query();
   }
 
   private void attend(
@@ -176,6 +202,7 @@ final class ExpandedAttention extends Op {
     long values = keys + ENTRIES * keyStride();
     long scores = values + ENTRIES * valueStride();
     long states = scores + 4L * RUN * ENTRIES;
+    zero(count, acc, outRow);
     int longest = 0;
     for (int i = 0; i < count; i++) {
       longest = Math.max(longest, pages.kvLength(first + i));
@@ -190,7 +217,7 @@ final class ExpandedAttention extends Op {
         skip++;
       }
       for (int i = skip; i < count; i++) {
-        lane.in[i - skip] = q + 4L * (((long) first + i) * shape.heads() + head) * shape.query();
+        lane.in[i - skip] = query(first + i, head);
         lane.out[i - skip] = scores + 4L * i * ENTRIES;
       }
       kernels.products(

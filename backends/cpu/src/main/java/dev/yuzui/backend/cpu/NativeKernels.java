@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.MlaShape;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -13,6 +14,7 @@ import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * The C functions of native-kernels/cpu/yuzui_cpu.h, on addresses. Short ones are critical calls: a
@@ -85,6 +87,14 @@ final class NativeKernels {
                 JAVA_LONG,
                 JAVA_LONG,
                 JAVA_LONG));
+    static final MethodHandle EXPANDED_BYTES =
+        bind(
+            "yz_expanded_bytes",
+            result(JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
+    static final MethodHandle EXPANDED =
+        bind(
+            "yz_expanded",
+            FunctionDescriptor.ofVoid(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
     static final MethodHandle RESERVE = bind("yz_reserve", result(JAVA_LONG, JAVA_LONG));
     static final MethodHandle RELEASE =
         bind("yz_release", FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG));
@@ -185,6 +195,24 @@ final class NativeKernels {
     }
   }
 
+  /** The number in yz_cache of an encoding that is read as it is, in rows of so many numbers. */
+  static OptionalInt cacheNumber(Encoding encoding, long cols) {
+    int number =
+        switch (encoding) {
+          case Encoding.Plain(var scalar) ->
+              switch (scalar) {
+                case F32 -> 0;
+                case F16 -> 1;
+                case BF16 -> 2;
+                case E4M3 -> 3;
+                case I32 -> -1;
+              };
+          case Encoding.Q8_0 _ -> 4;
+          default -> -1;
+        };
+    return cols % 16 == 0 && number >= 0 ? OptionalInt.of(number) : OptionalInt.empty();
+  }
+
   /** Bytes of {@code work} of {@link #attend}. */
   long attendBytes(MlaShape shape) {
     try {
@@ -231,6 +259,30 @@ final class NativeKernels {
           max,
           sum,
           work);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  /** Bytes of {@code work} of {@link #expanded} for so many rows. */
+  long expandedBytes(MlaShape s, int rows) {
+    try {
+      return (long)
+          Calls.EXPANDED_BYTES.invokeExact(s.nope(), s.rope(), s.value(), s.kvLora(), (long) rows);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  /**
+   * Expanded attention of rows of one sequence and one head; see yz_expanded.
+   *
+   * @param cache number of the encoding in yz_cache
+   * @param heads address of a YzHeads; of a YzRows and a YzPages likewise
+   */
+  void expanded(int cache, long heads, long rows, long pages, long work) {
+    try {
+      Calls.EXPANDED.invokeExact(cache, heads, rows, pages, work);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }

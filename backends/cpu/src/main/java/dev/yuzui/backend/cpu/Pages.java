@@ -40,16 +40,18 @@ final class Pages {
     return sequence(t) < 0 ? 0 : Memory.i32(kvLength + 4L * t);
   }
 
-  /** Address of the page table of a sequence, whose entries up to {@code to} lie in the cache. */
-  long table(int sequence, int to) {
+  /** Bytes of a YzPages. */
+  static final long DESCRIPTION = 32;
+
+  /** Writes a YzPages for the first {@code to} entries of a sequence, which lie in the cache. */
+  void describe(Matrix cache, int sequence, int to, long at) {
     for (int i = 0; i < to; i += pageTokens) {
       entry(sequence, Math.min(i + pageTokens, to) - 1);
     }
-    return table + 4L * sequence * perSequence;
-  }
-
-  int pageTokens() {
-    return pageTokens;
+    Memory.i64(at, cache.data());
+    Memory.i64(at + 8, to == 0 ? 0 : table + 4L * sequence * perSequence);
+    Memory.i64(at + 16, pageTokens);
+    Memory.i64(at + 24, cache.rowBytes());
   }
 
   /** Row of the cache where entry {@code i} of a sequence lies. */

@@ -1,0 +1,304 @@
+package dev.yuzui.engine;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.yuzui.backend.reference.ReferenceProvider;
+import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.cache.Sequence;
+import dev.yuzui.engine.MtpDrafter.Kept;
+import dev.yuzui.engine.StepInputs.Rows;
+import dev.yuzui.engine.StepRunner.Chunk;
+import dev.yuzui.engine.StepRunner.Outputs;
+import dev.yuzui.model.ModelLoader;
+import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.BackendOptions;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.weights.Checkpoint;
+import dev.yuzui.weights.Checkpoints;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.StreamSupport;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Drafts of the MTP layer, held against the float64 reference and against themselves. */
+@ParameterizedClass(name = "{0}")
+@ValueSource(strings = {"v3-f32", "gguf-v3-q8"})
+class MtpDrafterTest {
+  private static final int CONTEXT = 48;
+
+  @Parameter String golden;
+
+  private Path folder;
+  private Checkpoint checkpoint;
+  private Backend backend;
+  private ModelLoader.Loaded loaded;
+  private LatentCacheStore cache;
+  private StepRunner runner;
+  private MtpDrafter drafter;
+  private int vocab;
+  private int[] text;
+
+  @BeforeEach
+  void open() throws IOException {
+    folder =
+        Path.of(System.getProperty("yuzui.root"), "tests/system/src/test/resources/golden", golden);
+    checkpoint =
+        Checkpoints.open(golden.startsWith("gguf") ? folder.resolve("model.gguf") : folder);
+    vocab = checkpoint.config().vocabSize();
+    backend = new ReferenceProvider().open(BackendOptions.defaults());
+    loaded = ModelLoader.load(checkpoint, backend, CONTEXT, bytes -> {});
+    cache =
+        new LatentCacheStore(
+            backend,
+            checkpoint.config().layers() + checkpoint.config().mtpLayers(),
+            checkpoint.config().cacheEntry(),
+            Encoding.F32,
+            4,
+            CONTEXT,
+            4,
+            24);
+    runner = new StepRunner(backend, loaded.model(), cache, 32);
+    drafter = new MtpDrafter(runner);
+    var expected = new ObjectMapper().readTree(folder.resolve("expected.json").toFile());
+    text =
+        StreamSupport.stream(expected.get("tokens").spliterator(), false)
+            .mapToInt(t -> t.asInt())
+            .toArray();
+  }
+
+  @AfterEach
+  void close() {
+    runner.close();
+    cache.close();
+    loaded.close();
+    backend.close();
+    checkpoint.close();
+  }
+
+  private int[] text(int from, int to) {
+    return Arrays.copyOfRange(text, from, to);
+  }
+
+  private void run(Sequence s, int... tokens) {
+    runner.run(List.of(new Chunk(s, tokens, Outputs.LAST)), 1);
+  }
+
+  /** What is drafted behind {@code known}, of which all but the last token are read at once. */
+  private int[] alone(int[] known, int most) {
+    try (Sequence s = cache.openSequence()) {
+      run(s, Arrays.copyOf(known, known.length - 1));
+      int[] next = Arrays.copyOfRange(known, 1, known.length);
+      return drafter.draft(List.of(new Kept(s, 0, 0, next, most)), 0).getFirst();
+    }
+  }
+
+  /** [3, vocab]: behind 13 tokens of the text. */
+  private float[][] expectedLogits() throws IOException {
+    var numbers =
+        ByteBuffer.wrap(Files.readAllBytes(folder.resolve("drafts.f32")))
+            .order(ByteOrder.LITTLE_ENDIAN)
+            .asFloatBuffer();
+    float[][] rows = new float[3][vocab];
+    for (float[] row : rows) {
+      numbers.get(row);
+    }
+    return rows;
+  }
+
+  private static int best(float[] row) {
+    int best = 0;
+    for (int i = 1; i < row.length; i++) {
+      best = row[i] > row[best] ? i : best;
+    }
+    return best;
+  }
+
+  @Test
+  void draftsAreThoseOfTheReference() throws IOException {
+    int[] expected = Arrays.stream(expectedLogits()).mapToInt(MtpDrafterTest::best).toArray();
+    for (int most = 0; most <= 3; most++) {
+      assertArrayEquals(Arrays.copyOf(expected, most), alone(text(0, 13), most));
+    }
+  }
+
+  @Test
+  void logitsOfChainedDraftsAreThoseOfTheReference() throws IOException {
+    float[][] expected = expectedLogits();
+    try (Sequence s = cache.openSequence()) {
+      run(s, text(0, 12));
+      s.reserve(2);
+      runner.runMtp(List.of(new Rows(s, 0, text(1, 13), Outputs.LAST, 0)), 0);
+      int source = 11;
+      for (int depth = 0; ; depth++) {
+        float[] row = new float[vocab];
+        runner.logits(0, row);
+        assertArrayEquals(expected[depth], row, 2e-4f, "draft " + (depth + 1));
+        if (depth == 2) {
+          break;
+        }
+        int[] draft = {best(expected[depth])};
+        runner.chainMtp(List.of(new Rows(s, 12 + depth, draft, Outputs.LAST, source)), 0);
+        source = 0;
+      }
+    }
+  }
+
+  @Test
+  void aPromptReadInPiecesIsDraftedBehindAsOneReadAtOnce() {
+    int[] expected = alone(text(0, 20), 3);
+    try (Sequence s = cache.openSequence()) {
+      run(s, text(0, 7));
+      drafter.draft(List.of(new Kept(s, 0, 0, text(1, 8), 0)), 0);
+      run(s, text(7, 17));
+      drafter.draft(List.of(new Kept(s, 0, 7, text(8, 18), 0)), 0);
+      run(s, text(17, 19));
+      assertArrayEquals(
+          expected, drafter.draft(List.of(new Kept(s, 0, 17, text(18, 20), 3)), 0).getFirst());
+    }
+  }
+
+  @Test
+  void sequencesDraftTogetherAsEachAloneAlsoBehindARollback() {
+    int[] expectedA = alone(text(0, 11), 3);
+    int[] expectedB = alone(text(20, 40), 2);
+    int[] expectedC = alone(text(5, 13), 1);
+    try (Sequence a = cache.openSequence();
+        Sequence b = cache.openSequence();
+        Sequence c = cache.openSequence()) {
+      run(a, text(0, 8));
+      assertEquals(
+          3, drafter.draft(List.of(new Kept(a, 0, 0, text(1, 9), 3)), 0).getFirst().length);
+      // a verifies three drafts, of which the first was right, while the others read
+      int wrong = (text[10] + 1) % 256;
+      int[] drafted = {text[8], text[9], wrong, wrong};
+      runner.run(
+          List.of(
+              new Chunk(a, drafted, Outputs.ALL),
+              new Chunk(b, text(20, 39), Outputs.LAST),
+              new Chunk(c, text(5, 12), Outputs.LAST)),
+          1);
+      a.truncate(10);
+      List<int[]> drafts =
+          drafter.draft(
+              List.of(
+                  new Kept(a, 0, 8, text(9, 11), 3),
+                  new Kept(b, 4, 0, text(21, 40), 2),
+                  new Kept(c, 23, 0, text(6, 13), 1)),
+              0);
+      assertArrayEquals(expectedA, drafts.get(0));
+      assertArrayEquals(expectedB, drafts.get(1));
+      assertArrayEquals(expectedC, drafts.get(2));
+    }
+  }
+
+  @Test
+  void whoLeavesDoesNotDisturbTheOthers() {
+    int[] expected = alone(text(20, 40), 2);
+    try (Sequence a = cache.openSequence();
+        Sequence b = cache.openSequence()) {
+      runner.run(
+          List.of(new Chunk(a, text(0, 5), Outputs.LAST), new Chunk(b, text(20, 39), Outputs.LAST)),
+          1);
+      assertArrayEquals(
+          expected, drafter.draft(List.of(new Kept(b, 5, 0, text(21, 40), 2)), 0).getFirst());
+      assertEquals(List.of(), drafter.draft(List.of(), 0));
+    }
+  }
+
+  @Test
+  void anImprobableDraftIsDroppedAndNothingIsDraftedBehindIt() throws IOException {
+    float[][] expected = expectedLogits();
+    double[] p = Arrays.stream(expected).mapToDouble(MtpDrafterTest::amongTen).toArray();
+    for (double least : new double[] {p[0] - 1e-3, p[0] + 1e-3, p[1] - 1e-3, p[1] + 1e-3, 1}) {
+      int want = 0;
+      while (want < 3 && p[want] >= least) {
+        want++;
+      }
+      try (Sequence s = cache.openSequence()) {
+        run(s, text(0, 12));
+        Kept kept = new Kept(s, 0, 0, text(1, 13), 3);
+        assertEquals(want, drafter.draft(List.of(kept), least).getFirst().length, "p " + least);
+      }
+    }
+  }
+
+  private static double amongTen(float[] logits) {
+    float[] sorted = logits.clone();
+    Arrays.sort(sorted);
+    double sum = 0;
+    for (int i = 1; i <= 10; i++) {
+      sum += Math.exp(sorted[sorted.length - i] - sorted[sorted.length - 1]);
+    }
+    return 1 / sum;
+  }
+
+  @Test
+  void withoutAFreePageThereAreFewerDrafts() {
+    try (Sequence hog = cache.openSequence();
+        Sequence s = cache.openSequence()) {
+      run(s, text(0, 11)); // one entry is free in its third page
+      hog.reserve(CONTEXT);
+      try (Sequence more = cache.openSequence()) {
+        more.reserve(4 * cache.freePages());
+        assertEquals(0, cache.freePages());
+        int[] drafts = drafter.draft(List.of(new Kept(s, 0, 0, text(1, 12), 4)), 0).getFirst();
+        assertEquals(2, drafts.length);
+      }
+    }
+  }
+
+  /** Drafted, verified and rolled back, the greedy text is what it is one token at a time. */
+  @Test
+  void theTextIsTheSameWithAndWithoutDrafts() {
+    List<Integer> plain = new ArrayList<>();
+    try (Sequence s = cache.openSequence()) {
+      run(s, text(0, 9));
+      while (plain.size() < 24) {
+        plain.add(runner.greedy()[0]);
+        run(s, plain.getLast());
+      }
+    }
+    List<Integer> drafted = new ArrayList<>();
+    int steps = 0;
+    try (Sequence s = cache.openSequence()) {
+      run(s, text(0, 9));
+      int[] next = text(1, 10);
+      next[8] = runner.greedy()[0];
+      drafted.add(next[8]);
+      int start = 0;
+      while (drafted.size() < 24) {
+        int[] drafts = drafter.draft(List.of(new Kept(s, 0, start, next, 3)), 0).getFirst();
+        start = s.length();
+        int[] chunk = new int[1 + drafts.length];
+        chunk[0] = drafted.getLast();
+        System.arraycopy(drafts, 0, chunk, 1, drafts.length);
+        runner.run(List.of(new Chunk(s, chunk, Outputs.ALL)), 1);
+        steps++;
+        int[] model = runner.greedy();
+        int accepted = 0;
+        while (accepted < drafts.length && drafts[accepted] == model[accepted]) {
+          accepted++;
+        }
+        next = Arrays.copyOf(model, accepted + 1);
+        Arrays.stream(next).forEach(drafted::add);
+        s.truncate(start + next.length);
+      }
+    }
+    assertEquals(plain, drafted.subList(0, 24));
+    assertTrue(steps <= 23);
+  }
+}

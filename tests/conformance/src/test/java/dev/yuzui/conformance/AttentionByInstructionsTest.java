@@ -1,0 +1,14 @@
+package dev.yuzui.conformance;
+
+import dev.yuzui.backend.cpu.CpuVariants;
+import dev.yuzui.kit.AttentionConformance;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.params.provider.MethodSource;
+
+@MethodSource("dev.yuzui.backend.cpu.CpuVariants#instructionSets")
+class AttentionByInstructionsTest extends AttentionConformance {
+  @AfterAll
+  static void asBefore() {
+    CpuVariants.bestInstructions();
+  }
+}

@@ -1,0 +1,14 @@
+package dev.yuzui.conformance;
+
+import dev.yuzui.backend.cpu.CpuVariants;
+import dev.yuzui.kit.ExpertsConformance;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.params.provider.MethodSource;
+
+@MethodSource("dev.yuzui.backend.cpu.CpuVariants#instructionSets")
+class ExpertsByInstructionsTest extends ExpertsConformance {
+  @AfterAll
+  static void asBefore() {
+    CpuVariants.bestInstructions();
+  }
+}
