@@ -37,7 +37,6 @@ final class BatchRun {
   record Options(int window, boolean ordered) {}
 
   private static final long WAIT_MILLIS = 100;
-  private static final long END_MILLIS = 1000;
 
   private final BatchLines input;
   private final BatchOutput output;
@@ -46,6 +45,7 @@ final class BatchRun {
   private final Generator generator;
   private final Options options;
   private final Semaphore room;
+  private volatile boolean atInput;
 
   /** Lines for {@link #append}; an empty entry only wakes it. */
   private final BlockingQueue<Optional<Pending>> queue = new LinkedBlockingQueue<>();
@@ -154,8 +154,7 @@ final class BatchRun {
 
   private void append(Pending pending, BatchProgress progress) {
     try {
-      List<GenerationResult> results =
-          pending.results().stream().map(r -> result(pending.line(), r)).toList();
+      List<GenerationResult> results = pending.results().stream().map(BatchRun::result).toList();
       BatchTask task = pending.task().orElseThrow();
       output.append(reply.done(pending.line(), pending.envelope().orElseThrow(), task, results));
       progress.answered(task.promptTokens(), BatchReply.generatedTokens(results));
@@ -166,7 +165,7 @@ final class BatchRun {
   }
 
   /** What concerns one request is that line's problem; anything else ends the batch. */
-  private static GenerationResult result(Line line, CompletableFuture<GenerationResult> future) {
+  private static GenerationResult result(CompletableFuture<GenerationResult> future) {
     if (future.state() != CompletableFuture.State.SUCCESS) {
       throw future.isCancelled() ? new Cancelled() : problem(future.exceptionNow());
     }
@@ -200,7 +199,7 @@ final class BatchRun {
     long submitted = 0;
     long last = 0;
     BatchDone done = output.done();
-    for (Optional<Line> next = input.next(); next.isPresent(); next = input.next()) {
+    for (Optional<Line> next = next(); next.isPresent(); next = next()) {
       Line line = next.get();
       last = line.number();
       if (done.has(line)) {
@@ -217,6 +216,16 @@ final class BatchRun {
     }
     done.requireNoneAfter(last);
     return submitted;
+  }
+
+  private Optional<Line> next() throws InterruptedException {
+    atInput = true;
+    Optional<Line> line = input.next();
+    atInput = false;
+    if (Thread.interrupted()) {
+      throw new InterruptedException();
+    }
+    return line;
   }
 
   private void submit(Line line) throws InterruptedException {
@@ -261,11 +270,16 @@ final class BatchRun {
         .toList();
   }
 
-  /** A reader that waits for standard input may stay, for the process is about to end. */
-  private static void stop(Thread reader) {
+  /**
+   * Afterwards the reader uses neither engine nor generator. One that waits for input stays there,
+   * for whoever writes the input may never go on.
+   */
+  private void stop(Thread reader) {
     reader.interrupt();
     try {
-      reader.join(END_MILLIS);
+      while (reader.isAlive() && !atInput) {
+        reader.join(WAIT_MILLIS);
+      }
     } catch (InterruptedException _) {
       Thread.currentThread().interrupt();
     }

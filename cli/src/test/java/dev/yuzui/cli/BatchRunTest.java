@@ -14,6 +14,9 @@ import dev.yuzui.spi.BackendException;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.PipedInputStream;
+import java.io.PipedOutputStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -78,7 +81,7 @@ class BatchRunTest {
               try {
                 return Json.mapper().readTree(line);
               } catch (IOException e) {
-                throw new java.io.UncheckedIOException(e);
+                throw new UncheckedIOException(e);
               }
             })
         .toList();
@@ -201,7 +204,7 @@ class BatchRunTest {
 
   @Test
   void cutOffAnywhereItGoesOnToTheSameResult() throws IOException {
-    String input = "{\"prompt\":\"é\"}\n\n{oops\n{\"prompt\":[104,105]}\n{\"prompt\":\"z\"}";
+    String input = "{\"prompt\":\"é\"}\n\n{oops\n{\"prompt\":[104,105]}";
     FakeBatch.run(input, out(), AT_ONCE, ORDERED);
     byte[] whole = Files.readAllBytes(out());
     for (int length = 0; length <= whole.length; length++) {
@@ -298,5 +301,24 @@ class BatchRunTest {
         };
     assertFalse(FakeBatch.run(plain(3), out(), cancelled, ORDERED));
     assertEquals(List.of(), numbers());
+  }
+
+  @Test
+  void anInterruptDoesNotWaitForInput() throws IOException {
+    try (PipedOutputStream writer = new PipedOutputStream();
+        PipedInputStream input = new PipedInputStream(writer)) {
+      writer.write(plain(2).getBytes(StandardCharsets.UTF_8));
+      writer.flush();
+      assertFalse(FakeBatch.run(input, out(), AT_ONCE, ORDERED, this::twoLines));
+    }
+    assertEquals(upTo(2), numbers());
+  }
+
+  private boolean twoLines() {
+    try {
+      return Files.readAllLines(out()).size() == 2;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 }
