@@ -11,6 +11,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 class GenerateCommandTest {
@@ -56,6 +57,25 @@ class GenerateCommandTest {
             .toList();
     assertEquals(texts.get(0), texts.get(1));
     assertNotEquals(texts.get(0), texts.get(2));
+  }
+
+  @Test
+  void severalAnswersTakeSeedsThatCountUp() {
+    String[] command = {"generate", "-m", GGUF, "-p", "Hello", "-n", "8", "--seed", "7", "-N", "3"};
+    JsonNode together =
+        yuzui(Stream.concat(Stream.of(command), Stream.of("--json")).toArray(String[]::new)).json();
+    StringBuilder texts = new StringBuilder();
+    for (int i = 0; i < 3; i++) {
+      command[8] = "" + (7 + i);
+      command[10] = "1";
+      CommandRun alone = yuzui(command);
+      assertEquals(alone.out(), together.get(i).get("text").asText() + "\n");
+      texts.append(alone.out());
+    }
+    assertEquals(3, together.size());
+    command[8] = "7";
+    command[10] = "3";
+    assertEquals(texts.toString(), yuzui(command).out());
   }
 
   @Test

@@ -1,7 +1,6 @@
 package dev.yuzui.engine;
 
 import dev.yuzui.cache.LatentCacheStore;
-import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.StepRunner.Chunk;
 import dev.yuzui.engine.StepRunner.Outputs;
 import dev.yuzui.model.ModelLoader;
@@ -9,18 +8,16 @@ import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.text.ChatTemplate;
-import dev.yuzui.text.TextStream;
 import dev.yuzui.text.Tokenizer;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoint.VocabularySource;
 import dev.yuzui.weights.Checkpoints;
 import dev.yuzui.weights.DeepseekConfig;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.IntStream;
 
@@ -37,15 +34,14 @@ public final class Engine implements AutoCloseable {
   private final ModelLoader.Loaded loaded;
   private final LatentCacheStore cache;
   private final StepRunner runner;
-  private final AtomicLong requests = new AtomicLong();
+  private final Requests requests;
 
   /** Held while the runner or the cache is used: fair, for the loop asks for it without end. */
   private final ReentrantLock device = new ReentrantLock(true);
 
-  private final Object lazily = new Object(); // guards the three below
+  private final Object lazily = new Object(); // guards the tokenizer
   private Optional<Tokenizer> tokenizer = Optional.empty();
-  private Optional<EngineLoop> loop = Optional.empty();
-  private boolean closed;
+  private final AtomicBoolean closed = new AtomicBoolean();
   private final MemoryPlan memoryPlan;
   private final double loadSeconds;
 
@@ -100,6 +96,7 @@ public final class Engine implements AutoCloseable {
       unwind.close();
       throw e;
     }
+    this.requests = new Requests(this, runner, cache, device);
     this.loadSeconds = (System.nanoTime() - start) * 1e-9;
   }
 
@@ -205,7 +202,7 @@ public final class Engine implements AutoCloseable {
   }
 
   /** Built on first use: a large vocabulary takes longer than loading a small model. */
-  private Optional<Tokenizer> findTokenizer() {
+  Optional<Tokenizer> findTokenizer() {
     synchronized (lazily) {
       if (tokenizer.isEmpty() && !(checkpoint.vocabulary() instanceof VocabularySource.None)) {
         tokenizer = Optional.of(Tokenizer.of(checkpoint.vocabulary()));
@@ -220,13 +217,10 @@ public final class Engine implements AutoCloseable {
         .flatMap(t -> ChatTemplate.of(checkpoint.vocabulary(), t, config().name()));
   }
 
-  private boolean isEnd(int token) {
+  boolean isEnd(int token) {
     return config().eosTokens().contains(token)
         || findTokenizer().map(t -> t.isEndOfGeneration(token)).orElse(false);
   }
-
-  // ---- requests
-  // -----------------------------------------------------------------------------------
 
   /** As {@link #generate(GenerateRequest, GenerationListener)}, for {@link Generation#tokens}. */
   public Generation generate(GenerateRequest request) {
@@ -238,7 +232,7 @@ public final class Engine implements AutoCloseable {
    * longer than the context, has a result that fails.
    */
   public Generation generate(GenerateRequest request, GenerationListener listener) {
-    return submit(List.of(request), listener).getFirst();
+    return requests.submit(List.of(request), listener).getFirst();
   }
 
   /**
@@ -246,8 +240,11 @@ public final class Engine implements AutoCloseable {
    * from seed + i.
    */
   public List<Generation> generate(GenerateRequest request, int answers) {
+    if (answers < 1) {
+      throw new IllegalArgumentException("answers: expected 1 or more, found " + answers);
+    }
     OptionalLong seed = request.sampling().seed();
-    return submit(
+    return requests.submit(
         IntStream.range(0, answers)
             .mapToObj(
                 i ->
@@ -258,76 +255,9 @@ public final class Engine implements AutoCloseable {
         (id, text) -> {});
   }
 
-  /**
-   * @param same requests that differ in how they are sampled
-   */
-  private List<Generation> submit(List<GenerateRequest> same, GenerationListener listener) {
-    List<Generation> generations = same.stream().map(_ -> new Generation(this::cancel)).toList();
-    try {
-      requireGood(same.getFirst().prompt());
-      List<Job> jobs = new ArrayList<>();
-      for (int i = 0; i < same.size(); i++) {
-        jobs.add(job(same.get(i), generations.get(i), listener));
-      }
-      loop().submit(jobs.getFirst(), jobs.subList(1, jobs.size()));
-    } catch (RuntimeException e) {
-      EngineException why =
-          e instanceof EngineException known ? known : new EngineException(e.getMessage(), e);
-      generations.forEach(generation -> generation.fail(why));
-    }
-    return generations;
-  }
-
-  private Job job(GenerateRequest request, Generation generation, GenerationListener listener) {
-    return new Job(
-        requests.getAndIncrement(),
-        request,
-        generation,
-        listener,
-        contextLength,
-        this::isEnd,
-        findTokenizer().map(t -> new TextStream(t, true)));
-  }
-
-  private void requireGood(List<Integer> prompt) {
-    requireRoom(0, prompt.size());
-    int vocabulary = config().vocabSize();
-    for (int token : prompt) {
-      if (token < 0 || token >= vocabulary) {
-        throw new EngineException(
-            "token " + token + " is outside the vocabulary of " + vocabulary + " tokens");
-      }
-    }
-  }
-
-  private EngineLoop loop() {
-    synchronized (lazily) {
-      if (closed) {
-        throw new EngineException("the engine is closed");
-      }
-      if (loop.isEmpty()) {
-        loop = Optional.of(new EngineLoop(runner, cache, device, config().vocabSize()));
-      }
-      return loop.get();
-    }
-  }
-
-  private Optional<EngineLoop> startedLoop() {
-    synchronized (lazily) {
-      return loop;
-    }
-  }
-
-  private void cancel(Generation generation) {
-    startedLoop().ifPresent(l -> l.cancel(generation));
-  }
-
   public EngineMetrics metrics() {
-    return startedLoop().map(EngineLoop::metrics).orElse(EngineMetrics.NONE);
+    return requests.metrics();
   }
-
-  // ---- by hand
-  // ------------------------------------------------------------------------------------
 
   /** To be closed by whoever holds the device. */
   interface Hold extends AutoCloseable {
@@ -345,9 +275,9 @@ public final class Engine implements AutoCloseable {
     return runner;
   }
 
-  /** To be called where pages or sequences became free. */
+  /** Tells the requests that wait that there may be room now. */
   void wake() {
-    startedLoop().ifPresent(EngineLoop::wake);
+    requests.wake();
   }
 
   /** A session of its own sequence, one of {@link RuntimeOptions#maxSequences}. */
@@ -419,12 +349,7 @@ public final class Engine implements AutoCloseable {
 
   /** Logits of every position. */
   public void logits(int[] tokens, LogitsSink sink) {
-    eachChunk(
-        tokens,
-        (sequence, from, to) -> {
-          run(sequence, Arrays.copyOfRange(tokens, from, to), Outputs.ALL);
-          emit(from, to - from, sink);
-        });
+    new LogitsPass(this, tokens, sink).main();
   }
 
   /**
@@ -437,56 +362,16 @@ public final class Engine implements AutoCloseable {
     if (config().mtpLayers() == 0) {
       throw new EngineException(checkpoint.path() + ": the checkpoint has no MTP layer");
     }
-    eachChunk(
-        tokens,
-        (sequence, from, to) -> {
-          run(sequence, Arrays.copyOfRange(tokens, from, to), Outputs.NONE);
-          int[] next = Arrays.copyOfRange(tokens, from + 1, Math.min(to + 1, tokens.length));
-          if (next.length > 0) {
-            runner.runMtp(sequence, from, next);
-            emit(from, next.length, sink);
-          }
-        });
-  }
-
-  private interface ChunkAction {
-    void run(Sequence sequence, int from, int to);
-  }
-
-  private void eachChunk(int[] tokens, ChunkAction action) {
-    requireRoom(0, tokens.length);
-    int chunk = Math.min(runner.maxTokens(), StepRunner.MAX_OUTPUTS);
-    try (Session session = newSession()) {
-      for (int from = 0; from < tokens.length; from += chunk) {
-        try (var _ = holdDevice()) {
-          action.run(session.sequence(), from, Math.min(tokens.length, from + chunk));
-        }
-      }
-    }
-  }
-
-  private void run(Sequence sequence, int[] tokens, Outputs outputs) {
-    runner.run(List.of(new Chunk(sequence, tokens, outputs)));
-  }
-
-  private void emit(int from, int rows, LogitsSink sink) {
-    float[] row = new float[config().vocabSize()];
-    for (int i = 0; i < rows; i++) {
-      runner.logits(i, row);
-      sink.row(from + i, row);
-    }
+    new LogitsPass(this, tokens, sink).mtp();
   }
 
   /** Requests that are not done fail. */
   @Override
   public void close() {
-    synchronized (lazily) {
-      if (closed) {
-        return;
-      }
-      closed = true;
+    if (closed.getAndSet(true)) {
+      return;
     }
-    startedLoop().ifPresent(EngineLoop::close);
+    requests.close();
     try (checkpoint;
         backend;
         loaded;

@@ -104,8 +104,7 @@ final class EngineLoop implements AutoCloseable {
     end(all);
   }
 
-  // ---- what comes from outside
-  // --------------------------------------------------------------------
+  // ---- what comes from outside ----
 
   /** False when the engine is to close. */
   private boolean takeMail() {
@@ -144,8 +143,7 @@ final class EngineLoop implements AutoCloseable {
     return job.times().deadline().orElseThrow();
   }
 
-  // ---- a step
-  // -------------------------------------------------------------------------------------
+  // ---- a step ----
 
   private void step() {
     List<Grant<Job>> grants;
@@ -282,8 +280,7 @@ final class EngineLoop implements AutoCloseable {
         e instanceof EngineException known ? known : new EngineException(e.getMessage(), e));
   }
 
-  // ---- the end of a request
-  // -----------------------------------------------------------------------
+  // ---- the end of a request ----
 
   /** Gives back what the jobs have before anyone hears of it. */
   private void end(Map<Job, Outcome> over) {

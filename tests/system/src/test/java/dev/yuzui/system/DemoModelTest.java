@@ -89,12 +89,12 @@ class DemoModelTest {
     List<String> texts = new ArrayList<>();
     for (int threads : new int[] {1, 2, 3}) {
       try (Engine engine =
-              Engine.open(
-                  RuntimeOptions.of(SEEDS.resolve("demo.gguf"))
-                      .withBackend("cpu")
-                      .withThreads(threads)
-                      .withContextLength(256),
-                  LoadProgress.none())) {
+          Engine.open(
+              RuntimeOptions.of(SEEDS.resolve("demo.gguf"))
+                  .withBackend("cpu")
+                  .withThreads(threads)
+                  .withContextLength(256),
+              LoadProgress.none())) {
         texts.add(engine.generate(request(engine, 40, List.of(), 7)).await().text());
       }
     }

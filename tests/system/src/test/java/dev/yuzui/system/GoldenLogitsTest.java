@@ -10,7 +10,6 @@ import dev.yuzui.engine.GenerationResult;
 import dev.yuzui.engine.LoadProgress;
 import dev.yuzui.engine.LogitsSink;
 import dev.yuzui.engine.RuntimeOptions;
-import dev.yuzui.engine.Session;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
@@ -149,14 +148,14 @@ class GoldenLogitsTest {
   @MethodSource("cases")
   void greedyContinuation(Golden golden, String backend) {
     Assumptions.assumeTrue(golden.isF32(), "near ties may fall either way in " + golden);
-    try (Engine engine = open(golden, backend, 64, Encoding.F32);
-        Session session = engine.newSession()) {
+    try (Engine engine = open(golden, backend, 64, Encoding.F32)) {
       List<Integer> prompt = Arrays.stream(golden.tokens()).limit(golden.prompt()).boxed().toList();
-      GenerationResult result =
-          session.generate(
-              new GenerateRequest(
-                  prompt, SamplingParams.GREEDY, golden.greedy().size(), List.of(), true),
-              (id, text) -> {});
+      GenerateRequest request =
+          GenerateRequest.of(prompt)
+              .withSampling(SamplingParams.GREEDY)
+              .withMaxTokens(golden.greedy().size())
+              .withIgnoreEos(true);
+      GenerationResult result = engine.generate(request).await();
       assertEquals(golden.greedy(), result.tokens());
     }
   }

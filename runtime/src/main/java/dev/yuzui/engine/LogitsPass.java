@@ -1,0 +1,58 @@
+package dev.yuzui.engine;
+
+import dev.yuzui.cache.Sequence;
+import dev.yuzui.engine.StepRunner.Chunk;
+import dev.yuzui.engine.StepRunner.Outputs;
+import java.util.Arrays;
+import java.util.List;
+
+/** Reads a text and hands out the logits of all its positions. */
+record LogitsPass(Engine engine, int[] tokens, LogitsSink sink) {
+  private interface ChunkAction {
+    void run(Sequence sequence, int from, int to);
+  }
+
+  void main() {
+    eachChunk(
+        (sequence, from, to) -> {
+          run(sequence, Arrays.copyOfRange(tokens, from, to), Outputs.ALL);
+          emit(from, to - from);
+        });
+  }
+
+  void mtp() {
+    eachChunk(
+        (sequence, from, to) -> {
+          run(sequence, Arrays.copyOfRange(tokens, from, to), Outputs.NONE);
+          int[] next = Arrays.copyOfRange(tokens, from + 1, Math.min(to + 1, tokens.length));
+          if (next.length > 0) {
+            engine.runner().runMtp(sequence, from, next);
+            emit(from, next.length);
+          }
+        });
+  }
+
+  private void eachChunk(ChunkAction action) {
+    engine.requireRoom(0, tokens.length);
+    int chunk = Math.min(engine.batchTokens(), StepRunner.MAX_OUTPUTS);
+    try (Session session = engine.newSession()) {
+      for (int from = 0; from < tokens.length; from += chunk) {
+        try (var _ = engine.holdDevice()) {
+          action.run(session.sequence(), from, Math.min(tokens.length, from + chunk));
+        }
+      }
+    }
+  }
+
+  private void run(Sequence sequence, int[] chunk, Outputs outputs) {
+    engine.runner().run(List.of(new Chunk(sequence, chunk, outputs)));
+  }
+
+  private void emit(int from, int rows) {
+    float[] row = new float[engine.config().vocabSize()];
+    for (int i = 0; i < rows; i++) {
+      engine.runner().logits(i, row);
+      sink.row(from + i, row);
+    }
+  }
+}

@@ -1,0 +1,111 @@
+package dev.yuzui.engine;
+
+import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.text.TextStream;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * The door to the loop, which starts with the first request. What cannot be met is turned away
+ * here, on the caller's thread. Thread-safe.
+ */
+final class Requests implements AutoCloseable {
+  private final Engine engine;
+  private final Steps steps;
+  private final LatentCacheStore cache;
+  private final ReentrantLock device;
+  private final AtomicLong order = new AtomicLong();
+  private Optional<EngineLoop> loop = Optional.empty();
+  private boolean closed;
+
+  /**
+   * @param device held while the model or the cache is used
+   */
+  Requests(Engine engine, Steps steps, LatentCacheStore cache, ReentrantLock device) {
+    this.engine = engine;
+    this.steps = steps;
+    this.cache = cache;
+    this.device = device;
+  }
+
+  /**
+   * @param same requests that differ in how they are sampled alone
+   */
+  List<Generation> submit(List<GenerateRequest> same, GenerationListener listener) {
+    List<Generation> generations = same.stream().map(_ -> new Generation(this::cancel)).toList();
+    try {
+      requireGood(same.getFirst().prompt());
+      List<Job> jobs = new ArrayList<>();
+      for (int i = 0; i < same.size(); i++) {
+        jobs.add(job(same.get(i), generations.get(i), listener));
+      }
+      loop().submit(jobs.getFirst(), jobs.subList(1, jobs.size()));
+    } catch (RuntimeException e) {
+      EngineException why =
+          e instanceof EngineException known ? known : new EngineException(e.getMessage(), e);
+      generations.forEach(generation -> generation.fail(why));
+    }
+    return generations;
+  }
+
+  private Job job(GenerateRequest request, Generation generation, GenerationListener listener) {
+    return new Job(
+        order.getAndIncrement(),
+        request,
+        generation,
+        listener,
+        engine.contextLength(),
+        engine::isEnd,
+        engine.findTokenizer().map(t -> new TextStream(t, true)));
+  }
+
+  private void requireGood(List<Integer> prompt) {
+    engine.requireRoom(0, prompt.size());
+    int vocabulary = engine.config().vocabSize();
+    for (int token : prompt) {
+      if (token < 0 || token >= vocabulary) {
+        throw new EngineException(
+            "token " + token + " is outside the vocabulary of " + vocabulary + " tokens");
+      }
+    }
+  }
+
+  private synchronized EngineLoop loop() {
+    if (closed) {
+      throw new EngineException("the engine is closed");
+    }
+    if (loop.isEmpty()) {
+      loop = Optional.of(new EngineLoop(steps, cache, device, engine.config().vocabSize()));
+    }
+    return loop.get();
+  }
+
+  private synchronized Optional<EngineLoop> started() {
+    return loop;
+  }
+
+  private void cancel(Generation generation) {
+    started().ifPresent(l -> l.cancel(generation));
+  }
+
+  EngineMetrics metrics() {
+    return started().map(EngineLoop::metrics).orElse(EngineMetrics.NONE);
+  }
+
+  /** To be called where pages or sequences became free. */
+  void wake() {
+    started().ifPresent(EngineLoop::wake);
+  }
+
+  /** Requests that are not done fail, and all that come later. */
+  @Override
+  public void close() {
+    synchronized (this) {
+      closed = true;
+    }
+    started().ifPresent(EngineLoop::close);
+  }
+}

@@ -1,0 +1,157 @@
+package dev.yuzui.engine;
+
+import dev.yuzui.backend.reference.ReferenceProvider;
+import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.cache.Sequence;
+import dev.yuzui.engine.StepRunner.Best;
+import dev.yuzui.engine.StepRunner.Chunk;
+import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.BackendOptions;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * A loop around a model that keeps a sequence's tokens in its pages, as numbers, and whose next
+ * token follows from all of them: a page that is lost, shared wrongly or read too early shows.
+ */
+final class FakeModel implements Steps, AutoCloseable {
+  static final int VOCABULARY = 97;
+  static final int CONTEXT = 64;
+  private static final int PAGE_TOKENS = 4;
+
+  final Backend backend = new ReferenceProvider().open(BackendOptions.defaults());
+  final LatentCacheStore cache;
+  final EngineLoop loop;
+  private final ReentrantLock device = new ReentrantLock(true);
+  private final int maxTokens;
+  private final Arena arena = Arena.ofShared();
+  private final MemorySegment page = arena.allocate(4L * PAGE_TOKENS, 4);
+  private final List<Integer> next = new ArrayList<>();
+  private long orders;
+  private volatile Optional<BackendException> failure = Optional.empty();
+  private volatile long stepMillis;
+
+  FakeModel(int maxSequences, int pages, int maxTokens) {
+    this.maxTokens = maxTokens;
+    cache =
+        new LatentCacheStore(
+            backend, 1, 1, Encoding.F32, PAGE_TOKENS, CONTEXT, maxSequences, pages);
+    loop = new EngineLoop(this, cache, device, VOCABULARY);
+  }
+
+  /** The token that follows {@code tokens}. */
+  static int successor(List<Integer> tokens) {
+    return Math.floorMod(tokens.hashCode() * 0x9E3779B9 >>> 8, VOCABULARY);
+  }
+
+  /** What the model makes of {@code prompt}, by itself. */
+  static List<Integer> alone(List<Integer> prompt, int tokens) {
+    List<Integer> all = new ArrayList<>(prompt);
+    for (int i = 0; i < tokens; i++) {
+      all.add(successor(all));
+    }
+    return all.subList(prompt.size(), all.size());
+  }
+
+  synchronized List<Generation> generate(
+      GenerateRequest request, int answers, GenerationListener listener) {
+    List<Job> jobs = new ArrayList<>();
+    for (int i = 0; i < answers; i++) {
+      Generation generation = new Generation(loop::cancel);
+      jobs.add(
+          new Job(orders++, request, generation, listener, CONTEXT, _ -> false, Optional.empty()));
+    }
+    try {
+      loop.submit(jobs.getFirst(), jobs.subList(1, answers));
+    } catch (EngineException e) {
+      jobs.forEach(job -> job.generation().fail(e));
+    }
+    return jobs.stream().map(Job::generation).toList();
+  }
+
+  Generation generate(GenerateRequest request) {
+    return generate(request, 1, (id, text) -> {}).getFirst();
+  }
+
+  void fail(String message) {
+    failure = Optional.of(new BackendException(message, "plug it in again"));
+  }
+
+  void takeMillisForAStep(long millis) {
+    stepMillis = millis;
+  }
+
+  @Override
+  public int maxTokens() {
+    return maxTokens;
+  }
+
+  @Override
+  public void run(List<Chunk> chunks, int candidates) {
+    failure.ifPresent(
+        e -> {
+          throw e;
+        });
+    try {
+      Thread.sleep(stepMillis);
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+    next.clear();
+    for (Chunk chunk : chunks) {
+      Sequence sequence = chunk.sequence();
+      sequence.reserve(chunk.tokens().length);
+      for (int i = 0; i < chunk.tokens().length; i++) {
+        page.set(ValueLayout.JAVA_FLOAT, 0, chunk.tokens()[i]);
+        backend.write(entries(sequence, sequence.length() + i, 1), page.asSlice(0, 4));
+      }
+      sequence.advance(chunk.tokens().length);
+      if (chunk.outputCount() == 1) {
+        next.add(successor(read(sequence)));
+      }
+    }
+  }
+
+  private List<Integer> read(Sequence sequence) {
+    List<Integer> tokens = new ArrayList<>();
+    for (int at = 0; at < sequence.length(); at += PAGE_TOKENS) {
+      int count = Math.min(PAGE_TOKENS, sequence.length() - at);
+      backend.read(entries(sequence, at, count), page.asSlice(0, 4L * count));
+      for (int i = 0; i < count; i++) {
+        tokens.add((int) page.getAtIndex(ValueLayout.JAVA_FLOAT, i));
+      }
+    }
+    return tokens;
+  }
+
+  private Tensor entries(Sequence sequence, int at, int count) {
+    long row = (long) sequence.page(at / PAGE_TOKENS) * PAGE_TOKENS + at % PAGE_TOKENS;
+    return cache.layer(0).entries().slice("entries", row, count);
+  }
+
+  @Override
+  public Best best(int index) {
+    return new Best(new int[] {next.get(index)}, new float[] {1});
+  }
+
+  @Override
+  public void logits(int index, float[] out) {
+    throw new AssertionError("greedy requests need no rows");
+  }
+
+  @Override
+  public void close() {
+    loop.close();
+    cache.close();
+    backend.close();
+    arena.close();
+  }
+}

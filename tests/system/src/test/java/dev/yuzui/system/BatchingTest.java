@@ -1,0 +1,258 @@
+package dev.yuzui.system;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.yuzui.engine.Engine;
+import dev.yuzui.engine.EngineException;
+import dev.yuzui.engine.FinishReason;
+import dev.yuzui.engine.GenerateRequest;
+import dev.yuzui.engine.Generation;
+import dev.yuzui.engine.GenerationListener;
+import dev.yuzui.engine.GenerationResult;
+import dev.yuzui.engine.LoadProgress;
+import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.engine.Session;
+import dev.yuzui.sampling.SamplingParams;
+import dev.yuzui.spi.Encoding;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Requests that share steps get what each gets alone, whatever happens around them. */
+@Timeout(120)
+class BatchingTest {
+  private static final Path ROOT = Path.of(System.getProperty("yuzui.root"));
+  private static final Path DEMO = ROOT.resolve("seeds/demo.gguf");
+  private static final Path TINY = ROOT.resolve("tests/system/src/test/resources/golden/v3-f32");
+  private static final String TEXT =
+      "Once upon a time there was a king who had twelve daughters, each one more beautiful than the"
+          + " other. They slept together in a hall where their beds stood close to one another, and"
+          + " at night when they had lain down, the king locked the door and bolted it.";
+
+  static Stream<String> backends() {
+    return UnderTest.backends();
+  }
+
+  /**
+   * With activations and cache entries as they are: rounding them chooses another word at times.
+   */
+  private static RuntimeOptions exact(String backend, Path model) {
+    return UnderTest.on(
+        backend,
+        RuntimeOptions.of(model)
+            .withThreads(2)
+            .withContextLength(128)
+            .withRepack(false)
+            .withCacheEncoding(Encoding.F32));
+  }
+
+  private static Engine open(RuntimeOptions options) {
+    return Engine.open(options, LoadProgress.none());
+  }
+
+  private static GenerateRequest greedy(int[] prompt, int tokens) {
+    return GenerateRequest.of(prompt)
+        .withSampling(SamplingParams.GREEDY)
+        .withMaxTokens(tokens)
+        .withIgnoreEos(true);
+  }
+
+  /** Of several lengths and beginnings. */
+  private static List<GenerateRequest> requests(Engine engine) {
+    int[] text = engine.tokenizer().encode(TEXT, false);
+    return IntStream.range(0, 8)
+        .mapToObj(i -> greedy(Arrays.copyOfRange(text, i, i + 1 + 6 * i), 18 - 2 * i))
+        .toList();
+  }
+
+  private static List<List<Integer>> alone(RuntimeOptions options) {
+    try (Engine engine = open(options.withMaxSequences(1))) {
+      return requests(engine).stream().map(r -> engine.generate(r).await().tokens()).toList();
+    }
+  }
+
+  private static List<List<Integer>> together(Engine engine) {
+    List<Generation> generations = requests(engine).stream().map(engine::generate).toList();
+    return generations.stream().map(g -> g.await().tokens()).toList();
+  }
+
+  @ParameterizedTest
+  @MethodSource("backends")
+  void sequencesThatJoinAndLeaveMakeWhatEachMakesAlone(String backend) {
+    RuntimeOptions options = exact(backend, DEMO);
+    try (Engine engine = open(options.withMaxSequences(5).withBatchTokens(16))) {
+      assertEquals(alone(options), together(engine));
+      assertEquals(0, engine.metrics().preemptions());
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("backends")
+  void whereThePagesRunOutSequencesGiveWayAndTheTextIsTheSame(String backend) {
+    RuntimeOptions options = exact(backend, DEMO).withPageTokens(4);
+    try (Engine engine =
+        open(options.withMaxSequences(8).withContextLength(60).withCachePages(24))) {
+      assertEquals(alone(options), together(engine));
+      assertTrue(engine.metrics().preemptions() > 0, "no one had to give way");
+      assertEquals(0, engine.metrics().cacheUsage());
+    }
+  }
+
+  @Test
+  void whileALongPromptIsReadTextIsMadeInEveryStep() {
+    RuntimeOptions options = exact("cpu", DEMO).withMaxSequences(3).withBatchTokens(8);
+    try (Engine engine = open(options)) {
+      int[] text = engine.tokenizer().encode(TEXT, true);
+      List<String> events = new CopyOnWriteArrayList<>();
+      GenerationListener writer = (id, words) -> events.add("token");
+      GenerationListener reader =
+          new GenerationListener() {
+            @Override
+            public void prompt(int done, int total) {
+              events.add("chunk");
+            }
+
+            @Override
+            public void token(int id, String words) {
+              events.add("read");
+            }
+          };
+      Generation a = engine.generate(greedy(new int[] {text[0]}, 100), writer);
+      Generation b = engine.generate(greedy(new int[] {text[1]}, 100), writer);
+      assertTrue(b.tokens().findFirst().isPresent());
+      engine.generate(greedy(text, 1), reader).await();
+      a.cancel();
+      b.cancel();
+      int begun = events.indexOf("chunk");
+      List<String> during = events.subList(begun, events.indexOf("read"));
+      assertTrue(text.length > 40, "the prompt takes several steps");
+      long chunks = during.stream().filter("chunk"::equals).count();
+      assertEquals(Math.ceilDiv(text.length, 8 - 2), chunks);
+      assertEquals(2 * chunks, during.stream().filter("token"::equals).count());
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("backends")
+  void severalAnswersToOnePromptReadItOnce(String backend) {
+    RuntimeOptions options = exact(backend, DEMO).withMaxSequences(4);
+    try (Engine engine = open(options)) {
+      int[] prompt = engine.tokenizer().encode("There was once a king", true);
+      GenerateRequest request =
+          GenerateRequest.of(prompt)
+              .withSampling(SamplingParams.DEFAULT.withSeed(5))
+              .withMaxTokens(10);
+      List<List<Integer>> together =
+          engine.generate(request, 4).stream().map(g -> g.await().tokens()).toList();
+      assertEquals(prompt.length, engine.metrics().promptTokens());
+      for (int i = 0; i < 4; i++) {
+        SamplingParams seeded = SamplingParams.DEFAULT.withSeed(5 + i);
+        assertEquals(
+            engine.generate(request.withSampling(seeded)).await().tokens(), together.get(i));
+      }
+    }
+  }
+
+  @Test
+  void requestsOfManyThreadsAreAnswered() throws InterruptedException {
+    RuntimeOptions options =
+        exact("cpu", TINY).withMaxSequences(6).withPageTokens(4).withCachePages(40);
+    try (Engine engine = open(options)) {
+      List<Throwable> wrong = new CopyOnWriteArrayList<>();
+      List<Thread> threads =
+          IntStream.range(0, 4)
+              .mapToObj(i -> Thread.ofVirtual().unstarted(() -> ask(engine, new Random(i))))
+              .toList();
+      threads.forEach(t -> t.setUncaughtExceptionHandler((_, e) -> wrong.add(e)));
+      threads.forEach(Thread::start);
+      for (Thread thread : threads) {
+        thread.join();
+      }
+      assertEquals(List.of(), wrong);
+      assertEquals(0, engine.metrics().requestsRunning() + engine.metrics().requestsWaiting());
+      assertEquals(0, engine.metrics().cacheUsage(), "pages in use");
+      assertTrue(engine.metrics().generationTokens() > 500);
+    }
+  }
+
+  private static void ask(Engine engine, Random random) {
+    List<Generation> open = new ArrayList<>();
+    for (int i = 0; i < 75; i++) {
+      int[] prompt = random.ints(1 + random.nextInt(40), 0, 256).toArray();
+      open.add(engine.generate(greedy(prompt, random.nextInt(24))));
+      if (random.nextInt(3) == 0) {
+        open.get(random.nextInt(open.size())).cancel();
+      }
+    }
+    for (Generation generation : open) {
+      GenerationResult result = generation.await();
+      assertTrue(List.of(FinishReason.LENGTH, FinishReason.CANCELLED).contains(result.finish()));
+    }
+  }
+
+  @Test
+  void aRequestThatCannotBeMetFailsAlone() {
+    try (Engine engine = open(exact("cpu", TINY).withMaxSequences(2))) {
+      Generation good = engine.generate(greedy(new int[] {1, 2, 3}, 20));
+      Generation tooLong = engine.generate(greedy(new int[129], 5));
+      Generation outside = engine.generate(greedy(new int[] {1, 100_000}, 5));
+      String message = assertThrows(EngineException.class, tooLong::await).getMessage();
+      assertTrue(message.contains("129") && message.contains("128"), message);
+      message = assertThrows(EngineException.class, outside::await).getMessage();
+      assertTrue(message.contains("token 100000 is outside the vocabulary"), message);
+      assertEquals(20, good.await().tokens().size());
+    }
+  }
+
+  @Test
+  void aSessionAndRequestsShareTheDevice() {
+    try (Engine engine = open(exact("cpu", TINY).withMaxSequences(2))) {
+      List<Integer> expected = engine.generate(greedy(new int[] {1, 2, 3}, 40)).await().tokens();
+      try (Session session = engine.newSession()) {
+        Generation beside = engine.generate(greedy(new int[] {1, 2, 3}, 40));
+        session.prefill(new int[] {1, 2});
+        List<Integer> byHand = new ArrayList<>();
+        int token = 3;
+        for (int i = 0; i < 40; i++) {
+          token = session.decodeStep(token);
+          byHand.add(token);
+        }
+        assertEquals(expected, byHand);
+        assertEquals(expected, beside.await().tokens());
+      }
+    }
+  }
+
+  @Test
+  void aRequestWaitsForTheSequenceThatASessionHolds() throws InterruptedException {
+    try (Engine engine = open(exact("cpu", TINY))) {
+      Generation waits;
+      try (Session session = engine.newSession()) {
+        session.prefill(new int[] {1, 2, 3});
+        waits = engine.generate(greedy(new int[] {1, 2, 3}, 5));
+        Thread.sleep(20);
+        assertTrue(!waits.result().isDone());
+      }
+      assertEquals(5, waits.await().tokens().size());
+    }
+  }
+
+  @Test
+  void aClosedEngineSaysSo() {
+    Engine engine = open(exact("cpu", TINY));
+    engine.close();
+    Generation late = engine.generate(greedy(new int[] {1}, 5));
+    assertTrue(assertThrows(EngineException.class, late::await).getMessage().contains("closed"));
+  }
+}
