@@ -9,8 +9,9 @@ import java.util.OptionalInt;
 
 /**
  * {@link dev.yuzui.spi.Ops#mlaDecode}: online softmax over blocks of entries, each decoded once for
- * a block of heads. With few tokens the entries are split too, into parts whose length depends on
- * the step alone, and a second op merges the parts in order: results do not depend on threads.
+ * a block of heads. Entries go in parts whose length depends on their number alone, merged in
+ * order, so that a token's result depends neither on threads nor on what else is in the step. With
+ * few tokens the parts are chunks of their own, and a second op merges them.
  */
 final class AbsorbedAttention {
   private static final int HEADS = 16;
@@ -22,8 +23,8 @@ final class AbsorbedAttention {
   /** The state of 16 heads, their maxima and sums, and a YzPages. */
   private static final long NATIVE_BYTES = 16 * 8 + 2 * 64 + 64;
 
-  /** Parts of all tokens together at most, which bounds the memory of their results. */
-  private static final int PARTS = 64;
+  /** Parts of a token's entries at most, which bounds the memory of their results. */
+  static final int PARTS = 32;
 
   private static final float LN2 = 0.6931471805599453f;
 
@@ -59,14 +60,19 @@ final class AbsorbedAttention {
     this.blocks = Math.ceilDiv(shape.heads(), HEADS);
   }
 
-  /** Parts of one token's entries at most. */
-  static int parts(int tokens) {
-    return Math.max(1, PARTS / tokens);
+  /** What {@link #split} takes. */
+  long laneBytes() {
+    return natives.map(n -> NATIVE_BYTES + n.attendBytes(shape)).orElse(javaLaneBytes());
   }
 
-  long laneBytes() {
-    return Math.max(
-        javaLaneBytes(), natives.map(n -> NATIVE_BYTES + n.attendBytes(shape)).orElse(0L));
+  /** What {@link #whole} takes. */
+  long wholeLaneBytes() {
+    return partsAt() + PARTS * HEADS * partRow();
+  }
+
+  /** Where in lane memory a token's parts lie. */
+  private long partsAt() {
+    return Math.ceilDiv(laneBytes(), 64) * 64L;
   }
 
   private long javaLaneBytes() {
@@ -95,20 +101,19 @@ final class AbsorbedAttention {
         int t = chunk / blocks;
         int h = chunk % blocks * HEADS;
         int heads = Math.min(HEADS, shape.heads() - h);
-        long row = 4L * shape.kvLora();
-        long to = out + ((long) t * shape.heads() + h) * row;
-        long state = attend(lane, t, h, heads, 0, pages.kvLength(t), to, row);
+        long parts = lane.memory() + partsAt();
+        for (int p = 0; p < partsUsed(t); p++) {
+          part(lane, t, p, h, heads, parts + p * HEADS * partRow());
+        }
         for (int i = 0; i < heads; i++) {
-          float sum = Memory.f32(state + 8L * i + 4);
-          kernels.scale(to + i * row, sum == 0 ? 0 : 1 / sum, shape.kvLora());
+          merge(parts + i * partRow(), HEADS * partRow(), t, h + i);
         }
       }
     };
   }
 
-  /** Parts of the entries of every token; {@code partial} has room for all. */
+  /** Parts of the entries of every token; {@code partial} has room for {@value #PARTS} of each. */
   Op split(long partial) {
-    int parts = parts(tokens);
     return new Op() {
       @Override
       int chunks() {
@@ -129,48 +134,56 @@ final class AbsorbedAttention {
         }
         int h = chunk % blocks * HEADS;
         int heads = Math.min(HEADS, shape.heads() - h);
-        int length = partLength(t);
-        int from = part * length;
-        int to = Math.min(from + length, pages.kvLength(t));
-        long at = partial + (((long) t * parts + part) * shape.heads() + h) * partRow();
-        long state = attend(lane, t, h, heads, from, to, at, partRow());
-        for (int i = 0; i < heads; i++) {
-          Memory.copy(state + 8L * i, at + i * partRow() + 4L * shape.kvLora(), 8);
-        }
+        long at = partial + (((long) t * PARTS + part) * shape.heads() + h) * partRow();
+        part(lane, t, part, h, heads, at);
       }
     };
+  }
+
+  private void part(Lane lane, int t, int part, int h, int heads, long at) {
+    int length = partLength(t);
+    int from = part * length;
+    int to = Math.min(from + length, pages.kvLength(t));
+    long state = attend(lane, t, h, heads, from, to, at, partRow());
+    for (int i = 0; i < heads; i++) {
+      Memory.copy(state + 8L * i, at + i * partRow() + 4L * shape.kvLora(), 8);
+    }
   }
 
   /** Puts the parts of each head together. */
   Op merge(long partial) {
-    int parts = parts(tokens);
     return new RowOp((long) tokens * shape.heads(), 16L * shape.kvLora()) {
       @Override
       void row(int i, Lane lane) {
         int t = i / shape.heads();
-        int used = partsUsed(t);
-        long row = out + 4L * i * shape.kvLora();
-        kernels.zero(row, shape.kvLora());
-        long first = partial + ((long) t * parts * shape.heads() + i % shape.heads()) * partRow();
+        int h = i % shape.heads();
         long step = shape.heads() * partRow();
-        float max = Float.NEGATIVE_INFINITY;
-        for (int p = 0; p < used; p++) {
-          max = Math.max(max, Memory.f32(first + p * step + 4L * shape.kvLora()));
-        }
-        float sum = 0;
-        for (int p = 0; p < used; p++) {
-          long state = first + p * step + 4L * shape.kvLora();
-          float by = (float) Math.exp(Memory.f32(state) - max);
-          sum += by * Memory.f32(state + 4);
-          kernels.addScaled(first + p * step, by, row, shape.kvLora());
-        }
-        kernels.scale(row, sum == 0 ? 0 : 1 / sum, shape.kvLora());
+        merge(partial + t * PARTS * step + h * partRow(), step, t, h);
       }
     };
   }
 
+  /** {@code step} lies between the parts of a head. */
+  private void merge(long first, long step, int t, int h) {
+    int used = partsUsed(t);
+    long row = out + 4L * ((long) t * shape.heads() + h) * shape.kvLora();
+    kernels.zero(row, shape.kvLora());
+    float max = Float.NEGATIVE_INFINITY;
+    for (int p = 0; p < used; p++) {
+      max = Math.max(max, Memory.f32(first + p * step + 4L * shape.kvLora()));
+    }
+    float sum = 0;
+    for (int p = 0; p < used; p++) {
+      long state = first + p * step + 4L * shape.kvLora();
+      float by = (float) Math.exp(Memory.f32(state) - max);
+      sum += by * Memory.f32(state + 4);
+      kernels.addScaled(first + p * step, by, row, shape.kvLora());
+    }
+    kernels.scale(row, sum == 0 ? 0 : 1 / sum, shape.kvLora());
+  }
+
   private int partLength(int t) {
-    int share = Math.ceilDiv(pages.kvLength(t), parts(tokens));
+    int share = Math.ceilDiv(pages.kvLength(t), PARTS);
     return Math.max(PART, Math.ceilDiv(share, ENTRIES) * ENTRIES);
   }
 

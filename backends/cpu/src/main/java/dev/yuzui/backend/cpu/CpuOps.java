@@ -183,15 +183,15 @@ final class CpuOps implements Ops {
     OpChecks.mlaDecode(q, cache, shape, batch, out);
     AbsorbedAttention attention =
         new AbsorbedAttention(kernels, strips, q, cache, shape, batch, out);
-    queue.reserve(attention.laneBytes(), 0);
     if (q.rows() > SPLIT_TOKENS) {
+      queue.reserve(attention.wholeLaneBytes(), 0);
       submit(attention.whole());
       return;
     }
-    int parts = AbsorbedAttention.parts(Math.toIntExact(q.rows()));
+    queue.reserve(attention.laneBytes(), 0);
     try (var frame = scratch.frame()) {
-      Tensor partial =
-          scratch.f32("attention parts", q.rows() * parts * shape.heads(), attention.partRow() / 4);
+      long rows = q.rows() * AbsorbedAttention.PARTS * shape.heads();
+      Tensor partial = scratch.f32("attention parts", rows, attention.partRow() / 4);
       long at = HostBuffer.address(partial);
       submit(attention.split(at));
       submit(attention.merge(at));

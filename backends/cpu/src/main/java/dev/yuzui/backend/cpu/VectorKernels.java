@@ -36,6 +36,9 @@ final class VectorKernels implements CpuKernels {
 
   @Override
   public int few(Encoding encoding) {
+    if (encoding.equals(Encoding.F32)) {
+      return 0; // nothing to decode, and a row's result stays the same whatever is beside it
+    }
     boolean anyLength = encoding instanceof Encoding.Plain || encoding instanceof Encoding.Fp8Tiled;
     return anyLength || lanes() == 16 ? FEW : 0;
   }
