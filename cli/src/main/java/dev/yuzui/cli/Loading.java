@@ -60,7 +60,7 @@ final class Loading implements LoadProgress, AutoCloseable {
   }
 
   /** The line the bar is drawn on. The library's own ends the line, which leaves a blank one. */
-  private record Line(PrintStream out) implements ProgressBarConsumer {
+  record Line(PrintStream out) implements ProgressBarConsumer {
     @Override
     public int getMaxRenderedLength() {
       return WIDTH - 1;

@@ -29,6 +29,7 @@ final class YuzuiCommand implements Callable<Integer> {
       List.of(
           GenerateCommand.class,
           ChatCommand.class,
+          BatchCommand.class,
           InspectCommand.class,
           TokenizeCommand.class,
           LogitsCommand.class,

@@ -76,6 +76,9 @@ class UsageTest {
           logits -o x                 | either --tokens or a text
           logits --tokens 1           | --out
           perplexity                  | --file
+          batch -o x                  | --input
+          batch -i x                  | --output
+          batch -i x -o y --temp -1   | --temp
           bench -m a --synthetic v3-4l| -m and --synthetic
           bench -p 0 -n 0             | at least one test
           """)

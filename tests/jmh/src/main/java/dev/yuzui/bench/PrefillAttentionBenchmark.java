@@ -58,7 +58,7 @@ public class PrefillAttentionBenchmark {
 
   @Setup
   public void build() {
-    c = new Case(threads);
+    c = new Case(threads, true);
     MlaShape shape = new MlaShape(16, 128, 64, 128, 512, 0.05f);
     Tensor kv = c.normal(context, shape.entry());
     Tensor norm = c.normal(1, shape.kvLora());

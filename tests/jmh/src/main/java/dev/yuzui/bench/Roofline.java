@@ -24,6 +24,11 @@ public final class Roofline {
   };
 
   private record Limit(double memory, double int8, double f32) {
+    @Override
+    public String toString() {
+      return "memory %.1f GB/s, int8 %.0f and F32 %.0f GFLOP/s".formatted(memory, int8, f32);
+    }
+
     Limit max(Limit other) {
       return new Limit(
           Math.max(memory, other.memory), Math.max(int8, other.int8), Math.max(f32, other.f32));
@@ -42,18 +47,9 @@ public final class Roofline {
         run(options(AttentionBenchmark.class).param("context", "8192").param("heads", "16")));
     Limit after = limits();
     Limit limit = before.max(after);
-    System.out.printf(
-        "%nLimits: memory %.1f GB/s, int8 %.0f GFLOP/s, F32 %.0f GFLOP/s"
-            + " (before %.1f, %.0f, %.0f; after %.1f, %.0f, %.0f)%n%n",
-        limit.memory,
-        limit.int8,
-        limit.f32,
-        before.memory,
-        before.int8,
-        before.f32,
-        after.memory,
-        after.int8,
-        after.f32);
+    System.out.println();
+    System.out.println("Limits: " + limit + "; before " + before + "; after " + after);
+    System.out.println();
     System.out.println("| kernel | type | tokens | GB/s | GFLOP/s | limit | share |");
     System.out.println("|---|---|---|---|---|---|---|");
     kernels.forEach(result -> System.out.println(row(result, limit)));

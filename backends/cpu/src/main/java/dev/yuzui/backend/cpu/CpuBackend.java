@@ -27,6 +27,17 @@ final class CpuBackend implements Backend {
   private static final int EXACT_TOKENS = 16;
   private static final int TOKEN_BUCKET = 16;
 
+  /** Asked for at every step. */
+  private static final Capabilities CAPABILITIES =
+      new Capabilities(
+          Set.copyOf(Encoding.all()),
+          Set.copyOf(Encoding.caches()),
+          EXACT_TOKENS,
+          TOKEN_BUCKET,
+          MAX_TOKENS,
+          true,
+          false);
+
   private final KernelChoice kernels;
   private final Optional<Packer> packer;
   private final Processors processors;
@@ -54,14 +65,7 @@ final class CpuBackend implements Backend {
 
   @Override
   public Capabilities capabilities() {
-    return new Capabilities(
-        Set.copyOf(Encoding.all()),
-        Set.copyOf(Encoding.caches()),
-        EXACT_TOKENS,
-        TOKEN_BUCKET,
-        MAX_TOKENS,
-        true,
-        false);
+    return CAPABILITIES;
   }
 
   @Override

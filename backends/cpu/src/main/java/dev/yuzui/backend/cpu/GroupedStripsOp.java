@@ -50,7 +50,9 @@ final class GroupedStripsOp extends Op {
     this.outRow = 4 * out.cols();
     Packed first = this.w[0];
     int matrices = Math.min(this.w.length, dispatch.slots());
-    int chunk = Strips.chunkStrips(first, first.strips(), matrices, threads);
+    int chunk =
+        Strips.chunkStrips(
+            first, first.strips(), matrices, dispatch.slots() / dispatch.used(), threads);
     this.perExpert = Math.ceilDiv(first.strips(), chunk);
     this.strips = new Strips(kernels, rowKernels, chunk);
     this.active = new int[this.w.length];

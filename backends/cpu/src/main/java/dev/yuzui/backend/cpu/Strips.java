@@ -11,18 +11,28 @@ import java.util.Optional;
 record Strips(NativeKernels kernels, CpuKernels rowKernels, int chunkStrips) {
   static final int VECTORS = 64;
 
-  /** Weight bytes of a chunk: work enough to be worth taking, and a part of a core's own cache. */
+  /** Weight bytes of a chunk at least: work enough to be worth taking. */
   private static final long LEAST_BYTES = 16 << 10;
 
-  private static final long MOST_BYTES = 256 << 10;
+  /**
+   * At most, where weights pass once: each chunk begins with a wait for memory (chunks of 64 KiB
+   * cost a V2-Lite token a sixth more time).
+   */
+  private static final long MOST_BYTES = 1 << 20;
+
+  /** At most, where they pass several times: a part of a core's own cache. */
+  private static final long CACHED_BYTES = 256 << 10;
 
   /** Chunks a thread, so that the last ones to end do not hold up the others for long. */
-  private static final int CHUNKS = 8;
+  private static final int CHUNKS = 4;
 
-  /** {@code matrices}: how many of the size of {@code w} an op multiplies at a time. */
-  static int chunkStrips(Packed w, int strips, int matrices, int threads) {
+  /**
+   * @param matrices how many of the size of {@code w} an op multiplies at a time
+   * @param vectors that a matrix meets at most
+   */
+  static int chunkStrips(Packed w, int strips, int matrices, int vectors, int threads) {
     long share = w.stripBytes() * strips * matrices / (CHUNKS * (long) threads);
-    long bytes = Math.clamp(share, LEAST_BYTES, MOST_BYTES);
+    long bytes = Math.clamp(share, LEAST_BYTES, vectors <= VECTORS ? MOST_BYTES : CACHED_BYTES);
     return (int) Math.clamp(bytes / w.stripBytes(), 1, strips);
   }
 

@@ -39,7 +39,7 @@ final class StripsOp extends Op {
     this.outRow = 4 * out.cols();
     this.outHead = outRow / heads;
     this.headStrips = w.strips() / heads;
-    int chunk = Strips.chunkStrips(w, headStrips, heads, threads);
+    int chunk = Strips.chunkStrips(w, headStrips, heads, tokens, threads);
     this.perHead = Math.ceilDiv(headStrips, chunk);
     this.strips = new Strips(kernels, rowKernels, chunk);
   }

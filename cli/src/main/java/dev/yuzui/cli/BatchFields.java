@@ -1,0 +1,181 @@
+package dev.yuzui.cli;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectReader;
+import dev.yuzui.cli.BatchProblem.Code;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * A JSON object whose fields are asked for by name and type; {@code null} counts as absent, as the
+ * OpenAI interface has it. Complaints are {@link BatchProblem}s.
+ */
+record BatchFields(JsonNode object) {
+  private static final ObjectReader READER =
+      Json.mapper().reader().with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+
+  static BatchFields parse(byte[] line) {
+    try {
+      String text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(line)).toString();
+      JsonNode node = READER.readTree(text);
+      if (!node.isObject()) {
+        throw BatchProblem.of(
+            Code.INVALID_JSON_LINE, "expected a JSON object, found " + Texts.shorten(text));
+      }
+      return new BatchFields(node);
+    } catch (CharacterCodingException _) {
+      throw BatchProblem.of(Code.INVALID_JSON_LINE, "expected UTF-8 text, found other bytes");
+    } catch (JsonProcessingException e) {
+      throw BatchProblem.of(
+          Code.INVALID_JSON_LINE,
+          "expected a JSON object on one line, found "
+              + e.getOriginalMessage()
+              + Optional.ofNullable(e.getLocation())
+                  .map(at -> " at column " + at.getColumnNr())
+                  .orElse(""));
+    }
+  }
+
+  boolean has(String name) {
+    return object.hasNonNull(name);
+  }
+
+  Optional<JsonNode> get(String name) {
+    return Optional.ofNullable(object.get(name)).filter(node -> !node.isNull());
+  }
+
+  Optional<String> text(String name) {
+    return get(name)
+        .map(
+            node -> {
+              if (!node.isTextual()) {
+                throw BatchProblem.field(name, "a string", node.toString());
+              }
+              return node.textValue();
+            });
+  }
+
+  Optional<Boolean> flag(String name) {
+    return get(name)
+        .map(
+            node -> {
+              if (!node.isBoolean()) {
+                throw BatchProblem.field(name, "true or false", node.toString());
+              }
+              return node.booleanValue();
+            });
+  }
+
+  Optional<Double> number(String name, double from, double to) {
+    return get(name)
+        .map(
+            node -> {
+              double value = node.doubleValue();
+              if (!node.isNumber() || !(value >= from && value <= to)) {
+                throw BatchProblem.field(
+                    name, "a number from " + from + " to " + to, node.toString());
+              }
+              return value;
+            });
+  }
+
+  Optional<Integer> integer(String name, int from, int to) {
+    return get(name)
+        .map(
+            node -> {
+              if (!node.canConvertToExactIntegral()
+                  || !node.canConvertToInt()
+                  || node.intValue() < from
+                  || node.intValue() > to) {
+                throw BatchProblem.field(
+                    name, "a whole number from " + from + " to " + to, node.toString());
+              }
+              return node.intValue();
+            });
+  }
+
+  Optional<Long> longInteger(String name) {
+    return get(name)
+        .map(
+            node -> {
+              if (!node.canConvertToExactIntegral() || !node.canConvertToLong()) {
+                throw BatchProblem.field(name, "a whole number", node.toString());
+              }
+              return node.longValue();
+            });
+  }
+
+  /** A string, or an array of them. */
+  Optional<List<String>> texts(String name) {
+    return get(name)
+        .map(
+            node -> {
+              List<String> texts = new ArrayList<>();
+              for (JsonNode each : node.isArray() ? node : List.of(node)) {
+                if (!each.isTextual() || each.textValue().isEmpty()) {
+                  throw BatchProblem.field(
+                      name, "a text, or an array of texts, none of them empty", node.toString());
+                }
+                texts.add(each.textValue());
+              }
+              return texts;
+            });
+  }
+
+  /** {@code {"token id": bias}}; −100 forbids a token, as its documentation says. */
+  Optional<Map<Integer, Float>> logitBias(String name, int vocabulary) {
+    return get(name)
+        .map(
+            node -> {
+              Map<Integer, Float> bias = new HashMap<>();
+              node.forEachEntry(
+                  (id, value) -> {
+                    int token = id.matches("\\d{1,9}") ? Integer.parseInt(id) : vocabulary;
+                    if (token >= vocabulary || !value.isNumber()) {
+                      throw BatchProblem.field(
+                          name,
+                          "{\"token id\": number} with ids below " + vocabulary,
+                          "\"" + id + "\": " + value);
+                    }
+                    float number = value.floatValue();
+                    bias.put(token, number <= -100 ? Float.NEGATIVE_INFINITY : number);
+                  });
+              if (!node.isObject()) {
+                throw BatchProblem.field(name, "an object", node.toString());
+              }
+              return bias;
+            });
+  }
+
+  /** Refuses what would change the answer and cannot be done; {@code unless} the value is inert. */
+  void refuse(String name, String why, Set<String> unless) {
+    get(name)
+        .filter(node -> !unless.contains(node.toString()))
+        .ifPresent(
+            node -> {
+              throw BatchProblem.field(name, why, node.toString());
+            });
+  }
+
+  /** Refuses names that are in none of the sets: a misspelt limit should not go unseen. */
+  void requireKnown(List<Set<String>> known) {
+    object
+        .fieldNames()
+        .forEachRemaining(
+            name -> {
+              if (known.stream().noneMatch(set -> set.contains(name))) {
+                throw BatchProblem.field(
+                    name, "a field of this request", "one that is not known; leave it out");
+              }
+            });
+  }
+}

@@ -1,0 +1,102 @@
+package dev.yuzui.cli;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.Arrays;
+import java.util.Optional;
+import java.util.zip.CRC32;
+
+/** Lines of bytes, one at a time; blank ones are counted but not given. */
+final class BatchLines implements AutoCloseable {
+  /** Bytes of a line at most; longer ones are passed over without being kept. */
+  static final int LIMIT = 16 << 20;
+
+  private static final byte[] BYTE_ORDER_MARK = {(byte) 0xEF, (byte) 0xBB, (byte) 0xBF};
+
+  private final String name;
+  private final InputStream in;
+  private final byte[] block = new byte[1 << 16];
+  private int at;
+  private int end;
+  private long number;
+
+  /**
+   * @param name for messages
+   */
+  BatchLines(String name, InputStream in) {
+    this.name = name;
+    this.in = in;
+  }
+
+  /**
+   * @param number of the line in the file, from 1
+   * @param crc of the bytes, to recognise the line by
+   * @param bytes without the newline; empty if there are more than {@link #LIMIT}
+   */
+  record Line(long number, int crc, Optional<byte[]> bytes) {}
+
+  /** The next line that is not blank. */
+  Optional<Line> next() {
+    while (true) {
+      ByteArrayOutputStream text = new ByteArrayOutputStream(256);
+      CRC32 crc = new CRC32();
+      boolean blank = true;
+      boolean tooLong = false;
+      boolean any = false;
+      while (at < end || fill()) {
+        any = true;
+        int from = at;
+        while (at < end && block[at] != '\n') {
+          blank &= block[at] == ' ' || block[at] == '\t' || block[at] == '\r';
+          at++;
+        }
+        crc.update(block, from, at - from);
+        tooLong |= text.size() + at - from > LIMIT;
+        if (tooLong) {
+          text.reset();
+        } else {
+          text.write(block, from, at - from);
+        }
+        if (at < end) {
+          at++;
+          break;
+        }
+      }
+      if (!any) {
+        return Optional.empty();
+      }
+      number++;
+      if (!blank) {
+        return Optional.of(
+            new Line(
+                number,
+                (int) crc.getValue(),
+                tooLong ? Optional.empty() : Optional.of(text.toByteArray())));
+      }
+    }
+  }
+
+  private boolean fill() {
+    try {
+      boolean first = end == 0;
+      at = 0;
+      end = first ? in.readNBytes(block, 0, BYTE_ORDER_MARK.length) : in.read(block);
+      if (first && Arrays.mismatch(block, 0, end, BYTE_ORDER_MARK, 0, 3) < 0) {
+        end = in.read(block);
+      }
+      return end > 0;
+    } catch (IOException e) {
+      throw new FailedException(name + " cannot be read: " + e.getMessage());
+    }
+  }
+
+  @Override
+  public void close() {
+    try {
+      in.close();
+    } catch (IOException e) {
+      throw new FailedException(name + " cannot be closed: " + e.getMessage());
+    }
+  }
+}

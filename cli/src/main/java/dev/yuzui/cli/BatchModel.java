@@ -1,0 +1,75 @@
+package dev.yuzui.cli;
+
+import dev.yuzui.engine.Engine;
+import dev.yuzui.sampling.SamplingParams;
+import dev.yuzui.text.ChatTemplate;
+import dev.yuzui.text.Message;
+import dev.yuzui.text.ReasoningFilter;
+import dev.yuzui.text.RenderOptions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Function;
+
+/**
+ * What a line of a batch needs of the model and of the command line.
+ *
+ * @param name that answers name as their model
+ * @param vocabulary token ids are below it
+ * @param encode text to token ids, BOS in front where the model wants it
+ * @param template renders a conversation; empty where the model has none
+ * @param raw plain prompts go to the model as they are
+ * @param system for conversations that begin without one
+ * @param reasoning what becomes of {@code <think>} text; apart means {@code reasoning_content}
+ * @param maxTokens where a line says nothing; −1 is up to the context
+ */
+record BatchModel(
+    String name,
+    int vocabulary,
+    Function<String, int[]> encode,
+    Optional<Function<List<Message>, String>> template,
+    boolean raw,
+    Optional<String> system,
+    ReasoningFilter.Mode reasoning,
+    SamplingParams sampling,
+    int maxTokens,
+    List<String> stop,
+    boolean ignoreEos) {
+
+  static BatchModel of(
+      Context context, Engine engine, ChatOptions chat, SamplingOptions sampling, boolean raw) {
+    Optional<ChatTemplate> template = chat.template(context, engine);
+    if (template.isEmpty() && chat.system().isPresent()) {
+      throw new UsageException(
+          "-sys: this model has no chat template to put it in; name one with --chat-template");
+    }
+    return new BatchModel(
+        engine.config().name(),
+        engine.config().vocabSize(),
+        text -> engine.tokenizer().encode(text, true),
+        template.map(t -> messages -> t.render(messages, RenderOptions.ANSWER)),
+        raw,
+        chat.system(),
+        chat.reasoning(),
+        sampling.params(engine.checkpoint().generationDefaults(), engine.tokenizer()),
+        chat.maxTokens(),
+        sampling.stop(),
+        sampling.ignoreEos());
+  }
+
+  /** The prompt of a conversation. */
+  String render(List<Message> messages) {
+    Function<List<Message>, String> render =
+        template.orElseThrow(
+            () ->
+                BatchProblem.request(
+                    "messages: this model has no chat template to put them in; name one with"
+                        + " --chat-template, or send a prompt"));
+    List<Message> all = new ArrayList<>();
+    if (messages.isEmpty() || !messages.getFirst().role().equals("system")) {
+      system.ifPresent(text -> all.add(Message.system(text)));
+    }
+    all.addAll(messages);
+    return render.apply(all);
+  }
+}

@@ -1,0 +1,294 @@
+package dev.yuzui.cli;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.yuzui.cli.BatchProblem.Code;
+import dev.yuzui.cli.BatchTask.Kind;
+import dev.yuzui.engine.GenerateRequest;
+import dev.yuzui.sampling.SamplingParams;
+import dev.yuzui.text.Message;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * Makes generation requests of a line's fields, which are those of the OpenAI interface and some
+ * that other servers have added to it. What cannot be done is refused, not passed over.
+ */
+record BatchParser(BatchModel model) {
+  /** Answers of a line at most. */
+  static final int MAX_CHOICES = 128;
+
+  private static final Set<String> ENVELOPE = Set.of("custom_id", "method", "url", "body");
+  private static final Set<String> COMMON =
+      Set.of(
+          "model",
+          "max_tokens",
+          "temperature",
+          "top_p",
+          "top_k",
+          "min_p",
+          "presence_penalty",
+          "frequency_penalty",
+          "repetition_penalty",
+          "logit_bias",
+          "n",
+          "seed",
+          "stop",
+          "ignore_eos",
+          "stream",
+          "logprobs");
+  private static final Set<String> CHAT =
+      Set.of(
+          "messages",
+          "max_completion_tokens",
+          "top_logprobs",
+          "tools",
+          "tool_choice",
+          "functions",
+          "function_call",
+          "response_format");
+  private static final Set<String> COMPLETION = Set.of("prompt", "best_of", "echo", "suffix");
+
+  /** They change nothing here. */
+  private static final Set<String> WITHOUT_EFFECT =
+      Set.of(
+          "user",
+          "metadata",
+          "store",
+          "service_tier",
+          "safety_identifier",
+          "prompt_cache_key",
+          "stream_options",
+          "parallel_tool_calls");
+
+  private static final Set<String> ROLES = Set.of("system", "user", "assistant", "tool");
+
+  /** A prompt's token ids, and its text where it had one. */
+  private record Encoded(List<Integer> ids, String text) {}
+
+  BatchTask parse(BatchEnvelope envelope) {
+    if (!envelope.openAi()) {
+      return plain(envelope.line());
+    }
+    BatchFields line = envelope.line();
+    line.requireKnown(List.of(ENVELOPE));
+    if (envelope.customId().isEmpty()) {
+      throw BatchProblem.field("custom_id", "a string", line.object().path("custom_id").toString());
+    }
+    String method = line.text("method").orElse("POST");
+    if (!method.equals("POST")) {
+      throw BatchProblem.field("method", "POST", method);
+    }
+    BatchFields body =
+        line.get("body")
+            .filter(JsonNode::isObject)
+            .map(BatchFields::new)
+            .orElseThrow(() -> BatchProblem.field("body", "an object", "none"));
+    String url = line.text("url").orElse("");
+    return switch (url) {
+      case "/v1/chat/completions" -> {
+        body.requireKnown(List.of(COMMON, CHAT, WITHOUT_EFFECT));
+        yield task(Kind.CHAT, body, List.of(conversation(body)));
+      }
+      case "/v1/completions" -> {
+        body.requireKnown(List.of(COMMON, COMPLETION, WITHOUT_EFFECT));
+        yield task(Kind.COMPLETION, body, prompts(body));
+      }
+      default ->
+          throw BatchProblem.of(
+              Code.MISMATCHED_URL,
+              "url: expected /v1/chat/completions or /v1/completions, found " + Texts.shorten(url));
+    };
+  }
+
+  private BatchTask plain(BatchFields line) {
+    line.requireKnown(List.of(COMMON, CHAT, COMPLETION, WITHOUT_EFFECT, Set.of("custom_id")));
+    if (line.has("prompt") == line.has("messages")) {
+      throw BatchProblem.request(
+          "expected {\"prompt\": …}, {\"messages\": …} or {\"custom_id\", \"method\", \"url\","
+              + " \"body\"}, found "
+              + (line.has("prompt") ? "both prompt and messages" : "none of them"));
+    }
+    List<Encoded> prompts =
+        line.has("messages")
+            ? List.of(conversation(line))
+            : line.object().path("prompt").isTextual()
+                    && !model.raw()
+                    && model.template().isPresent()
+                ? List.of(
+                    encoded(model.render(List.of(Message.user(line.text("prompt").orElseThrow())))))
+                : prompts(line);
+    BatchTask task = task(Kind.PLAIN, line, prompts);
+    if (task.choices() > 1) {
+      throw BatchProblem.request(
+          "prompt, n: expected one prompt and one answer, found "
+              + task.choices()
+              + "; write a line for each");
+    }
+    return task;
+  }
+
+  private BatchTask task(Kind kind, BatchFields body, List<Encoded> prompts) {
+    body.refuse("stream", "false, for a batch is written line by line", Set.of("false"));
+    body.refuse("logprobs", "none, for they are not given", Set.of("false"));
+    body.refuse("top_logprobs", "none, for they are not given", Set.of("0"));
+    body.refuse("tools", "none, for calls are not recognised in answers", Set.of("[]"));
+    body.refuse("tool_choice", "none", Set.of("\"none\"", "\"auto\""));
+    body.refuse("functions", "none, for calls are not recognised in answers", Set.of("[]"));
+    body.refuse("function_call", "none", Set.of("\"none\"", "\"auto\""));
+    body.refuse("response_format", "text", Set.of("{\"type\":\"text\"}"));
+    body.refuse("best_of", "1", Set.of("1"));
+    body.refuse("echo", "false", Set.of("false"));
+    body.refuse("suffix", "none", Set.of("\"\""));
+    int n = body.integer("n", 1, MAX_CHOICES).orElse(1);
+    if (n * prompts.size() > MAX_CHOICES) {
+      throw BatchProblem.request(
+          "prompt, n: expected at most "
+              + MAX_CHOICES
+              + " answers to a line, found "
+              + prompts.size()
+              + " prompts × "
+              + n
+              + "; write more lines");
+    }
+    int limit =
+        body.integer("max_completion_tokens", 1, Integer.MAX_VALUE)
+            .or(() -> body.integer("max_tokens", 1, Integer.MAX_VALUE))
+            .orElse(model.maxTokens());
+    List<String> stop = body.texts("stop").orElse(model.stop());
+    boolean ignoreEos = body.flag("ignore_eos").orElse(model.ignoreEos());
+    SamplingParams sampling = sampling(body);
+    List<BatchTask.Prompt> asked = new ArrayList<>();
+    for (Encoded prompt : prompts) {
+      GenerateRequest request =
+          GenerateRequest.of(prompt.ids())
+              .withSampling(reseeded(sampling, n * asked.size()))
+              .withMaxTokens(limit)
+              .withStop(stop)
+              .withIgnoreEos(ignoreEos);
+      asked.add(new BatchTask.Prompt(request, prompt.text()));
+    }
+    return new BatchTask(kind, asked, n);
+  }
+
+  /** Answers of a line differ, and are the same again with the same seed. */
+  private static SamplingParams reseeded(SamplingParams sampling, int before) {
+    return sampling.seed().isEmpty()
+        ? sampling
+        : sampling.withSeed(sampling.seed().getAsLong() + before);
+  }
+
+  private SamplingParams sampling(BatchFields body) {
+    SamplingParams base = model.sampling();
+    try {
+      SamplingParams params =
+          base.withTemperature(body.number("temperature", 0, 1e6).orElse(base.temperature()))
+              .withTopP(body.number("top_p", Double.MIN_VALUE, 1).orElse(base.topP()))
+              .withMinP(body.number("min_p", 0, 1).orElse(base.minP()))
+              .withTopK(
+                  Math.max(0, body.integer("top_k", -1, Integer.MAX_VALUE).orElse(base.topK())))
+              .withPenalties(
+                  body.number("repetition_penalty", Double.MIN_VALUE, 1e6)
+                      .orElse(base.repeatPenalty()),
+                  base.repeatLastN(),
+                  body.number("presence_penalty", -1e6, 1e6).orElse(base.presencePenalty()),
+                  body.number("frequency_penalty", -1e6, 1e6).orElse(base.frequencyPenalty()))
+              .withLogitBias(
+                  body.logitBias("logit_bias", model.vocabulary()).orElse(base.logitBias()));
+      return body.longInteger("seed").map(params::withSeed).orElse(params);
+    } catch (IllegalArgumentException e) {
+      throw BatchProblem.request(e.getMessage());
+    }
+  }
+
+  private Encoded encoded(String text) {
+    List<Integer> ids = Arrays.stream(model.encode().apply(text)).boxed().toList();
+    if (ids.isEmpty()) {
+      throw BatchProblem.field("prompt", "a text", "an empty one, and this model has no BOS");
+    }
+    return new Encoded(ids, text);
+  }
+
+  /** A text, token ids, or an array of either. */
+  private List<Encoded> prompts(BatchFields body) {
+    JsonNode node =
+        body.get("prompt")
+            .orElseThrow(() -> BatchProblem.field("prompt", "a text or token ids", "none"));
+    boolean several = node.isArray() && !node.isEmpty() && !node.get(0).isNumber();
+    if (several && node.size() > MAX_CHOICES) {
+      throw BatchProblem.field("prompt", "at most " + MAX_CHOICES + " prompts", "" + node.size());
+    }
+    List<Encoded> prompts = new ArrayList<>();
+    for (JsonNode each : several ? node : List.of(node)) {
+      prompts.add(each.isTextual() ? encoded(each.textValue()) : tokens(each));
+    }
+    return prompts;
+  }
+
+  private Encoded tokens(JsonNode array) {
+    List<Integer> ids = new ArrayList<>();
+    for (JsonNode id : array) {
+      if (!id.isInt() || id.intValue() < 0 || id.intValue() >= model.vocabulary()) {
+        throw BatchProblem.field("prompt", "token ids below " + model.vocabulary(), id.toString());
+      }
+      ids.add(id.intValue());
+    }
+    if (!array.isArray() || ids.isEmpty()) {
+      throw BatchProblem.field(
+          "prompt", "a text, token ids, or an array of either", array.toString());
+    }
+    return new Encoded(ids, "");
+  }
+
+  private Encoded conversation(BatchFields body) {
+    JsonNode array =
+        body.get("messages")
+            .filter(node -> node.isArray() && !node.isEmpty())
+            .orElseThrow(
+                () ->
+                    BatchProblem.field(
+                        "messages", "an array of {\"role\", \"content\"}", "none in it"));
+    List<Message> messages = new ArrayList<>();
+    array.forEach(node -> messages.add(message(node)));
+    return encoded(model.render(messages));
+  }
+
+  private static Message message(JsonNode node) {
+    String role = node.path("role").asText().replace("developer", "system");
+    if (!ROLES.contains(role)) {
+      throw BatchProblem.field(
+          "messages",
+          "a role of system, developer, user, assistant or tool",
+          node.path("role").toString());
+    }
+    Map<String, Object> more = Json.mapper().convertValue(node, Json.OBJECT);
+    more.keySet().removeAll(Set.of("role", "content"));
+    Optional<String> content = content(node.path("content"));
+    if (content.isEmpty() && !node.hasNonNull("tool_calls")) {
+      throw BatchProblem.field("messages", "a content", node.toString());
+    }
+    return new Message(role, content, more);
+  }
+
+  /** A text, or parts that are texts. */
+  private static Optional<String> content(JsonNode node) {
+    if (node.isMissingNode() || node.isNull()) {
+      return Optional.empty();
+    }
+    if (node.isTextual()) {
+      return Optional.of(node.textValue());
+    }
+    StringBuilder text = new StringBuilder();
+    for (JsonNode part : node.isArray() ? node : List.of(node)) {
+      if (!part.path("type").asText().equals("text") || !part.path("text").isTextual()) {
+        throw BatchProblem.field(
+            "messages", "content of texts, for this model sees nothing else", part.toString());
+      }
+      text.append(part.path("text").textValue());
+    }
+    return Optional.of(text.toString());
+  }
+}

@@ -1,0 +1,61 @@
+package dev.yuzui.cli;
+
+import java.util.Optional;
+
+/** What is wrong with one line of a batch; the others go on. */
+final class BatchProblem extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  /** The codes that clients of the OpenAI batch interface know. */
+  enum Code {
+    INVALID_JSON_LINE(400),
+    INVALID_REQUEST(400),
+    MISMATCHED_URL(404),
+    SERVER_ERROR(500);
+
+    private final int status;
+
+    Code(int status) {
+      this.status = status;
+    }
+
+    /** The HTTP status a server would answer with. */
+    int status() {
+      return status;
+    }
+  }
+
+  private final Code code;
+  private final String field;
+
+  private BatchProblem(Code code, String field, String message) {
+    super(message);
+    this.code = code;
+    this.field = field;
+  }
+
+  static BatchProblem of(Code code, String message) {
+    return new BatchProblem(code, "", message);
+  }
+
+  /** A request that cannot be met. */
+  static BatchProblem request(String message) {
+    return of(Code.INVALID_REQUEST, message);
+  }
+
+  static BatchProblem field(String field, String expected, String found) {
+    return new BatchProblem(
+        Code.INVALID_REQUEST,
+        field,
+        field + ": expected " + expected + ", found " + Texts.shorten(found));
+  }
+
+  Code code() {
+    return code;
+  }
+
+  /** The field at fault, where one is. */
+  Optional<String> field() {
+    return Optional.of(field).filter(f -> !f.isEmpty());
+  }
+}

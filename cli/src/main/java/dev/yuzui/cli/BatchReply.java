@@ -1,0 +1,145 @@
+package dev.yuzui.cli;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.yuzui.cli.BatchLines.Line;
+import dev.yuzui.cli.BatchTask.Kind;
+import dev.yuzui.engine.GenerationResult;
+import dev.yuzui.text.ReasoningFilter;
+import dev.yuzui.text.ReasoningFilter.Segment;
+import java.time.Instant;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+
+/**
+ * Writes output lines. Each begins with an id made of its input line's number and checksum, by
+ * which {@link BatchDone} knows it again.
+ */
+record BatchReply(String model, ReasoningFilter.Mode reasoning) {
+  static final String START = "{\"id\":\"batch_req_";
+
+  private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
+
+  /**
+   * @param envelope empty if the line could not be read at all
+   */
+  String failed(Line line, Optional<BatchEnvelope> envelope, BatchProblem problem) {
+    String code = problem.code().name().toLowerCase(Locale.ROOT);
+    ObjectNode row = row(line);
+    ObjectNode error = JSON.objectNode();
+    error.put("code", code).put("message", problem.getMessage()).put("line", line.number());
+    if (envelope.isPresent() && !envelope.get().openAi()) {
+      return text(row, line, envelope.get()).set("error", error).toString();
+    }
+    row.put("custom_id", envelope.flatMap(BatchEnvelope::customId).orElse(null));
+    if (envelope.isEmpty()) {
+      row.putNull("response");
+    } else {
+      ObjectNode body = JSON.objectNode();
+      body.putObject("error")
+          .put("message", problem.getMessage())
+          .put("type", problem.code().status() < 500 ? "invalid_request_error" : "server_error")
+          .put("param", problem.field().orElse(null))
+          .put("code", code);
+      response(row, line, problem.code().status()).set("body", body);
+    }
+    return row.set("error", error).toString();
+  }
+
+  /**
+   * @param results the answers to the first prompt, then those to the next
+   */
+  String done(Line line, BatchEnvelope envelope, BatchTask task, List<GenerationResult> results) {
+    ObjectNode row = row(line);
+    if (task.kind() == Kind.PLAIN) {
+      text(row, line, envelope);
+      answer(row, "text", task, 0, results.getFirst());
+      row.put("finish_reason", finish(results.getFirst()));
+      return row.set("usage", usage(task, results)).toString();
+    }
+    row.put("custom_id", envelope.customId().orElseThrow());
+    ObjectNode body = response(row, line, 200).putObject("body");
+    boolean chat = task.kind() == Kind.CHAT;
+    body.put("id", (chat ? "chatcmpl-" : "cmpl-") + name(line));
+    body.put("object", chat ? "chat.completion" : "text_completion");
+    body.put("created", Instant.now().getEpochSecond());
+    body.put("model", model);
+    ArrayNode choices = body.putArray("choices");
+    for (int i = 0; i < results.size(); i++) {
+      ObjectNode choice = choices.addObject().put("index", i);
+      if (chat) {
+        answer(
+            choice.putObject("message").put("role", "assistant"),
+            "content",
+            task,
+            i,
+            results.get(i));
+      } else {
+        choice.put("text", results.get(i).text());
+      }
+      choice.putNull("logprobs").put("finish_reason", finish(results.get(i)));
+    }
+    body.set("usage", usage(task, results));
+    return row.putNull("error").toString();
+  }
+
+  static long generatedTokens(List<GenerationResult> results) {
+    return results.stream().mapToLong(r -> r.tokens().size()).sum();
+  }
+
+  private static ObjectNode row(Line line) {
+    return JSON.objectNode().put("id", "batch_req_" + name(line));
+  }
+
+  private static String name(Line line) {
+    return String.format(Locale.ROOT, "%d_%08x", line.number(), line.crc());
+  }
+
+  private static ObjectNode text(ObjectNode row, Line line, BatchEnvelope envelope) {
+    row.put("line", line.number());
+    envelope.customId().ifPresent(id -> row.put("custom_id", id));
+    return row;
+  }
+
+  private static ObjectNode response(ObjectNode row, Line line, int status) {
+    return row.putObject("response")
+        .put("status_code", status)
+        .put("request_id", "req_" + name(line));
+  }
+
+  /** Reasoning that is kept apart goes where the DeepSeek API has it. */
+  private void answer(
+      ObjectNode to, String field, BatchTask task, int choice, GenerationResult result) {
+    ReasoningFilter filter =
+        new ReasoningFilter(reasoning, task.prompts().get(choice / task.answers()).text());
+    StringBuilder answer = new StringBuilder();
+    StringBuilder apart = new StringBuilder();
+    for (List<Segment> segments : List.of(filter.push(result.text()), filter.finish())) {
+      for (Segment segment : segments) {
+        switch (segment.channel()) {
+          case ANSWER -> answer.append(segment.text());
+          case REASONING -> apart.append(segment.text());
+        }
+      }
+    }
+    if (!apart.isEmpty()) {
+      to.put("reasoning_content", apart.toString());
+    }
+    to.put(field, answer.toString());
+  }
+
+  private static String finish(GenerationResult result) {
+    return result.finish().name().toLowerCase(Locale.ROOT);
+  }
+
+  private static ObjectNode usage(BatchTask task, List<GenerationResult> results) {
+    long prompt = task.promptTokens();
+    long generated = generatedTokens(results);
+    return JSON.objectNode()
+        .put("prompt_tokens", prompt)
+        .put("completion_tokens", generated)
+        .put("total_tokens", prompt + generated);
+  }
+}

@@ -1,0 +1,287 @@
+package dev.yuzui.cli;
+
+import dev.yuzui.cli.BatchLines.Line;
+import dev.yuzui.engine.EngineException;
+import dev.yuzui.engine.FinishReason;
+import dev.yuzui.engine.GenerateRequest;
+import dev.yuzui.engine.GenerationResult;
+import dev.yuzui.sampling.SamplingException;
+import dev.yuzui.text.TextException;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.BooleanSupplier;
+
+/**
+ * Reads lines on a thread of its own, as far ahead as the window allows, and appends their results
+ * on the caller's. What is held is bounded by the window, whatever the input's length.
+ */
+final class BatchRun {
+  /** What answers requests. */
+  interface Generator {
+    /** Several answers to one prompt; their seeds count up from the request's. */
+    List<CompletableFuture<GenerationResult>> generate(GenerateRequest request, int answers);
+  }
+
+  /**
+   * @param window answers that are made or wait for their turn, at most
+   * @param ordered append in the input's order, not as finished
+   */
+  record Options(int window, boolean ordered) {}
+
+  private static final long WAIT_MILLIS = 100;
+
+  private final BatchLines input;
+  private final BatchOutput output;
+  private final BatchParser parser;
+  private final BatchReply reply;
+  private final Generator generator;
+  private final Options options;
+  private final Semaphore room;
+  private volatile boolean atInput;
+
+  /** Lines for {@link #append}; an empty entry only wakes it. */
+  private final BlockingQueue<Optional<Pending>> queue = new LinkedBlockingQueue<>();
+
+  BatchRun(
+      BatchLines input,
+      BatchOutput output,
+      BatchModel model,
+      Generator generator,
+      Options options) {
+    this.input = input;
+    this.output = output;
+    this.parser = new BatchParser(model);
+    this.reply = new BatchReply(model.name(), model.reasoning());
+    this.generator = generator;
+    this.options = options;
+    this.room = new Semaphore(options.window());
+  }
+
+  /**
+   * A line on its way.
+   *
+   * @param permits of the window that it holds
+   */
+  private record Pending(
+      Line line,
+      Optional<BatchEnvelope> envelope,
+      Optional<BatchTask> task,
+      List<CompletableFuture<GenerationResult>> results,
+      CompletableFuture<Void> all,
+      int permits) {}
+
+  /** Ends the run when a line was cancelled, which only an interrupt does. */
+  private static final class Cancelled extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+  }
+
+  /**
+   * Returns when every line has its result, or soon after {@code interrupted}, whose work in hand
+   * is dropped.
+   *
+   * @return whether all lines are done
+   */
+  boolean run(BatchProgress progress, BooleanSupplier interrupted) {
+    CompletableFuture<Long> reading = new CompletableFuture<>();
+    Thread reader =
+        Thread.ofPlatform()
+            .daemon()
+            .name("batch-reader")
+            .start(
+                () -> {
+                  try {
+                    reading.complete(read());
+                  } catch (Throwable e) {
+                    reading.completeExceptionally(e);
+                  }
+                  queue.add(Optional.empty());
+                });
+    try {
+      return append(reading, progress, interrupted);
+    } catch (InterruptedException | Cancelled _) {
+      return false;
+    } finally {
+      stop(reader);
+    }
+  }
+
+  private boolean append(
+      CompletableFuture<Long> reading, BatchProgress progress, BooleanSupplier interrupted)
+      throws InterruptedException {
+    long appended = 0;
+    Optional<Pending> head = Optional.empty();
+    while (!interrupted.getAsBoolean()) {
+      if (reading.isCompletedExceptionally()) {
+        throw unchecked(reading.exceptionNow());
+      }
+      if (head.isEmpty()) {
+        if (reading.isDone() && reading.resultNow() == appended) {
+          return true;
+        }
+        head =
+            Objects.requireNonNullElse(
+                queue.poll(WAIT_MILLIS, TimeUnit.MILLISECONDS), Optional.empty());
+      }
+      if (head.isPresent() && isComplete(head.get())) {
+        append(head.get(), progress);
+        room.release(head.get().permits());
+        appended++;
+        head = Optional.empty();
+      }
+      progress.show();
+    }
+    return false;
+  }
+
+  private static boolean isComplete(Pending pending) throws InterruptedException {
+    try {
+      pending.all().get(WAIT_MILLIS, TimeUnit.MILLISECONDS);
+      return true;
+    } catch (TimeoutException _) {
+      return false;
+    } catch (ExecutionException _) {
+      return true; // each of the results says what happened to it
+    }
+  }
+
+  private void append(Pending pending, BatchProgress progress) {
+    try {
+      List<GenerationResult> results = pending.results().stream().map(BatchRun::result).toList();
+      BatchTask task = pending.task().orElseThrow();
+      output.append(reply.done(pending.line(), pending.envelope().orElseThrow(), task, results));
+      progress.answered(task.promptTokens(), BatchReply.generatedTokens(results));
+    } catch (BatchProblem e) {
+      output.append(reply.failed(pending.line(), pending.envelope(), e));
+      progress.failed();
+    }
+  }
+
+  /** What concerns one request is that line's problem; anything else ends the batch. */
+  private static GenerationResult result(CompletableFuture<GenerationResult> future) {
+    if (future.state() != CompletableFuture.State.SUCCESS) {
+      throw future.isCancelled() ? new Cancelled() : problem(future.exceptionNow());
+    }
+    if (future.resultNow().finish() == FinishReason.CANCELLED) {
+      throw new Cancelled();
+    }
+    return future.resultNow();
+  }
+
+  private static RuntimeException problem(Throwable failure) {
+    return switch (failure) {
+      case BatchProblem e -> e;
+      case TextException e -> BatchProblem.request(e.getMessage());
+      case EngineException e when e.getCause() == null -> BatchProblem.request(e.getMessage());
+      case EngineException e when e.getCause() instanceof SamplingException ->
+          BatchProblem.of(BatchProblem.Code.SERVER_ERROR, e.getMessage());
+      default -> unchecked(failure);
+    };
+  }
+
+  private static RuntimeException unchecked(Throwable failure) {
+    return switch (failure) {
+      case RuntimeException e -> e;
+      case Error e -> throw e;
+      default -> new IllegalStateException(failure);
+    };
+  }
+
+  /** Returns how many lines have come to the queue or will. */
+  private long read() throws InterruptedException {
+    long submitted = 0;
+    long last = 0;
+    BatchDone done = output.done();
+    for (Optional<Line> next = next(); next.isPresent(); next = next()) {
+      Line line = next.get();
+      last = line.number();
+      if (done.has(line)) {
+        continue;
+      }
+      if (options.ordered() && done.beyond(last)) {
+        throw UsageException.ofFlag(
+            "--resume",
+            "an output in the input's order",
+            "none of line " + last + " and some of later lines; give --unordered again");
+      }
+      submit(line);
+      submitted++;
+    }
+    done.requireNoneAfter(last);
+    return submitted;
+  }
+
+  private Optional<Line> next() throws InterruptedException {
+    atInput = true;
+    Optional<Line> line = input.next();
+    atInput = false;
+    if (Thread.interrupted()) {
+      throw new InterruptedException();
+    }
+    return line;
+  }
+
+  private void submit(Line line) throws InterruptedException {
+    Optional<BatchEnvelope> envelope = Optional.empty();
+    Optional<BatchTask> task = Optional.empty();
+    Optional<RuntimeException> failure = Optional.empty();
+    try {
+      byte[] bytes =
+          line.bytes()
+              .orElseThrow(
+                  () ->
+                      BatchProblem.of(
+                          BatchProblem.Code.INVALID_JSON_LINE,
+                          "expected a line of at most " + Texts.bytes(BatchLines.LIMIT)));
+      envelope = Optional.of(BatchEnvelope.of(BatchFields.parse(bytes)));
+      task = Optional.of(parser.parse(envelope.get()));
+    } catch (BatchProblem | EngineException | TextException e) {
+      failure = Optional.of(e);
+    } catch (RuntimeException e) {
+      // one odd line must not end every attempt at the others
+      failure = Optional.of(BatchProblem.of(BatchProblem.Code.SERVER_ERROR, "unexpected " + e));
+    }
+    int permits = Math.min(task.map(BatchTask::choices).orElse(1), options.window());
+    room.acquire(permits);
+    List<CompletableFuture<GenerationResult>> results =
+        failure.isPresent()
+            ? List.of(CompletableFuture.failedFuture(failure.get()))
+            : generate(task.orElseThrow());
+    CompletableFuture<Void> all =
+        CompletableFuture.allOf(results.toArray(CompletableFuture<?>[]::new));
+    Pending pending = new Pending(line, envelope, task, results, all, permits);
+    if (options.ordered()) {
+      queue.add(Optional.of(pending));
+    } else {
+      all.whenComplete((_, _) -> queue.add(Optional.of(pending)));
+    }
+  }
+
+  private List<CompletableFuture<GenerationResult>> generate(BatchTask task) {
+    return task.prompts().stream()
+        .flatMap(prompt -> generator.generate(prompt.request(), task.answers()).stream())
+        .toList();
+  }
+
+  /**
+   * Afterwards the reader uses neither engine nor generator. One that waits for input stays there,
+   * for whoever writes the input may never go on.
+   */
+  private void stop(Thread reader) {
+    reader.interrupt();
+    try {
+      while (reader.isAlive() && !atInput) {
+        reader.join(WAIT_MILLIS);
+      }
+    } catch (InterruptedException _) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

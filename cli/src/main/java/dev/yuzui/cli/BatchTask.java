@@ -1,0 +1,31 @@
+package dev.yuzui.cli;
+
+import dev.yuzui.engine.GenerateRequest;
+import java.util.List;
+
+/**
+ * A line's requests.
+ *
+ * @param prompts in the order they are answered
+ * @param answers made to each
+ */
+record BatchTask(Kind kind, List<Prompt> prompts, int answers) {
+  enum Kind {
+    CHAT,
+    COMPLETION,
+    PLAIN
+  }
+
+  /**
+   * @param text rendered; empty where the prompt came as token ids
+   */
+  record Prompt(GenerateRequest request, String text) {}
+
+  int choices() {
+    return prompts.size() * answers;
+  }
+
+  long promptTokens() {
+    return prompts.stream().mapToLong(p -> p.request().prompt().size()).sum();
+  }
+}

@@ -1,0 +1,218 @@
+package dev.yuzui.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.yuzui.cli.BatchTask.Kind;
+import dev.yuzui.engine.GenerateRequest;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class BatchParserTest {
+  private static BatchTask parse(String line) {
+    return new BatchParser(FakeBatch.MODEL)
+        .parse(BatchEnvelope.of(BatchFields.parse(line.getBytes(StandardCharsets.UTF_8))));
+  }
+
+  private static BatchTask chat(String body) {
+    return parse(
+        "{\"custom_id\":\"a\",\"method\":\"POST\",\"url\":\"/v1/chat/completions\",\"body\":"
+            + body
+            + "}");
+  }
+
+  private static BatchTask completion(String body) {
+    return parse(
+        "{\"custom_id\":\"a\",\"method\":\"POST\",\"url\":\"/v1/completions\",\"body\":"
+            + body
+            + "}");
+  }
+
+  private static List<String> prompts(BatchTask task) {
+    return task.prompts().stream()
+        .map(prompt -> FakeBatch.parrot(prompt.request()).text())
+        .toList();
+  }
+
+  @Test
+  void aPlainPromptIsAUsersMessageAndACompletionsPromptIsNot() {
+    assertEquals(List.of("<user>hi"), prompts(parse("{\"prompt\":\"hi\"}")));
+    assertEquals(List.of("hi"), prompts(completion("{\"model\":\"m\",\"prompt\":\"hi\"}")));
+  }
+
+  @Test
+  void messagesGoThroughTheTemplate() {
+    BatchTask task =
+        chat(
+            """
+            {"messages":[{"role":"developer","content":"brief"},
+             {"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},
+             {"role":"assistant","content":null,"tool_calls":[]}]}\
+            """);
+    assertEquals(Kind.CHAT, task.kind());
+    assertEquals(List.of("<system>brief<user>ab<assistant>"), prompts(task));
+    assertEquals(
+        List.of("<user>x"),
+        prompts(parse("{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}")));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      textBlock =
+          """
+          "hi"            | hi
+          ["hi","ho"]     | hi,ho
+          [104,105]       | hi
+          [[104,105],[49]]| hi,1
+          """)
+  void aCompletionsPromptIsATextOrTokensOrAnArrayOfEither(String prompt, String prompts) {
+    assertEquals(List.of(prompts.split(",")), prompts(completion("{\"prompt\":" + prompt + "}")));
+  }
+
+  @Test
+  void everyPromptIsAnsweredNTimesWithSeedsOfItsOwn() {
+    BatchTask task = completion("{\"prompt\":[\"a\",\"b\"],\"n\":2,\"seed\":7}");
+    assertEquals(2, task.answers());
+    assertEquals(
+        List.of(7L, 9L),
+        task.prompts().stream().map(p -> p.request().sampling().seed().orElseThrow()).toList());
+    assertEquals(2, task.promptTokens());
+  }
+
+  @Test
+  void fieldsGoBeforeTheCommandLine() {
+    GenerateRequest request =
+        chat("""
+                {"messages":[{"role":"user","content":"x"}],"max_tokens":9,"max_completion_tokens":3,
+                 "temperature":0.5,"top_p":0.25,"top_k":-1,"min_p":0.125,"seed":-4,"stop":["."],
+                 "presence_penalty":1,"frequency_penalty":2,"repetition_penalty":1.5,
+                 "logit_bias":{"5":1.5,"6":-100},"ignore_eos":true,"user":"me","stream":false}\
+                """)
+            .prompts()
+            .getFirst()
+            .request();
+    assertEquals(3, request.maxTokens());
+    assertEquals(List.of("."), request.stop());
+    assertTrue(request.ignoreEos());
+    var sampling = request.sampling();
+    assertEquals(0.5, sampling.temperature());
+    assertEquals(0.25, sampling.topP());
+    assertEquals(0, sampling.topK());
+    assertEquals(0.125, sampling.minP());
+    assertEquals(OptionalLong.of(-4), sampling.seed());
+    assertEquals(1, sampling.presencePenalty());
+    assertEquals(2, sampling.frequencyPenalty());
+    assertEquals(1.5, sampling.repeatPenalty());
+    assertEquals(Map.of(5, 1.5f, 6, Float.NEGATIVE_INFINITY), sampling.logitBias());
+  }
+
+  @Test
+  void nullIsAbsent() {
+    GenerateRequest request =
+        completion(
+                "{\"prompt\":\"x\",\"max_tokens\":null,\"stop\":null,\"seed\":null,\"logprobs\":null,\"suffix\":null}")
+            .prompts()
+            .getFirst()
+            .request();
+    assertEquals(FakeBatch.MODEL.maxTokens(), request.maxTokens());
+    assertEquals(OptionalLong.empty(), request.sampling().seed());
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      textBlock =
+          """
+          {"prompt":"x"                           | invalid_json_line | on one line
+          {"prompt":"x"} {}                       | invalid_json_line | on one line
+          ["x"]                                   | invalid_json_line | expected a JSON object
+          7                                       | invalid_json_line | expected a JSON object
+          {}                                      | invalid_request   | found none of them
+          {"prompt":"x","messages":[]}            | invalid_request   | found both
+          {"prompt":7}                            | invalid_request   | prompt: expected a text
+          {"prompt":[70000]}                      | invalid_request   | token ids below 65536, found 70000
+          {"prompt":[]}                           | invalid_request   | prompt: expected a text
+          {"prompt":"x","max_token":5}            | invalid_request   | max_token: expected a field
+          {"prompt":"x","max_tokens":0}           | invalid_request   | max_tokens: expected a whole number from 1
+          {"prompt":"x","max_tokens":1.5}         | invalid_request   | max_tokens: expected a whole number
+          {"prompt":"x","temperature":"hot"}      | invalid_request   | temperature: expected a number
+          {"prompt":"x","temperature":-1}         | invalid_request   | temperature: expected a number from 0
+          {"prompt":"x","top_p":0}                | invalid_request   | top_p: expected a number
+          {"prompt":"x","seed":0.5}               | invalid_request   | seed: expected a whole number
+          {"prompt":"x","stop":[1]}               | invalid_request   | stop: expected a text
+          {"prompt":"x","stop":""}                | invalid_request   | stop: expected a text
+          {"prompt":"x","logit_bias":{"a":1}}     | invalid_request   | logit_bias: expected
+          {"prompt":"x","n":2}                    | invalid_request   | write a line for each
+          {"prompt":"x","n":1000}                 | invalid_request   | n: expected a whole number from 1 to 128
+          {"prompt":"x","logprobs":5}             | invalid_request   | logprobs: expected none
+          {"prompt":"x","stream":true}            | invalid_request   | stream: expected false
+          {"prompt":"x","tools":[{}]}             | invalid_request   | tools: expected none
+          {"prompt":"x","response_format":{"type":"json_object"}} | invalid_request | response_format: expected text
+          {"prompt":"x","best_of":3}              | invalid_request   | best_of: expected 1
+          {"prompt":"x","echo":true}              | invalid_request   | echo: expected false
+          {"messages":[]}                         | invalid_request   | messages: expected an array
+          {"messages":["x"]}                      | invalid_request   | messages: expected a role
+          {"messages":[{"role":"bard","content":"x"}]} | invalid_request | found "bard"
+          {"messages":[{"role":"user"}]}          | invalid_request   | messages: expected a content
+          {"messages":[{"role":"user","content":[{"type":"image_url"}]}]} | invalid_request | content of texts
+          {"body":{}}                             | invalid_request   | custom_id: expected a string
+          {"custom_id":"a","url":"/v1/completions"} | invalid_request | body: expected an object
+          {"custom_id":"a","method":"GET","body":{}} | invalid_request | method: expected POST, found GET
+          {"custom_id":"a","url":"/v1/embeddings","body":{}} | mismatched_url | found /v1/embeddings
+          {"custom_id":"a","url":"/v1/completions","body":{"messages":[]}} | invalid_request | messages: expected a field
+          """)
+  void whatCannotBeDoneIsRefusedNamingTheField(String line, String code, String message) {
+    BatchProblem problem = assertThrows(BatchProblem.class, () -> parse(line));
+    assertEquals(code, problem.code().name().toLowerCase(java.util.Locale.ROOT));
+    assertTrue(problem.getMessage().contains(message), problem.getMessage());
+  }
+
+  @Test
+  void bytesThatAreNoUtf8AreRefused() {
+    byte[] line = "{\"prompt\":\"\u00e9\"}".getBytes(StandardCharsets.ISO_8859_1);
+    BatchProblem problem = assertThrows(BatchProblem.class, () -> BatchFields.parse(line));
+    assertTrue(problem.getMessage().contains("UTF-8"), problem.getMessage());
+  }
+
+  @Test
+  void moreAnswersThanALineMayHaveAreRefused() {
+    BatchProblem problem =
+        assertThrows(BatchProblem.class, () -> completion("{\"prompt\":[\"a\",\"b\"],\"n\":100}"));
+    assertTrue(problem.getMessage().contains("at most 128"), problem.getMessage());
+  }
+
+  @Test
+  void aConversationWithoutATemplateIsRefused() {
+    BatchModel model = FakeBatch.MODEL;
+    BatchModel bare =
+        new BatchModel(
+            model.name(),
+            model.vocabulary(),
+            model.encode(),
+            Optional.empty(),
+            false,
+            Optional.empty(),
+            model.reasoning(),
+            model.sampling(),
+            5,
+            List.of(),
+            false);
+    byte[] line =
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}".getBytes(StandardCharsets.UTF_8);
+    BatchProblem problem =
+        assertThrows(
+            BatchProblem.class,
+            () -> new BatchParser(bare).parse(BatchEnvelope.of(BatchFields.parse(line))));
+    assertTrue(problem.getMessage().contains("--chat-template"), problem.getMessage());
+  }
+}

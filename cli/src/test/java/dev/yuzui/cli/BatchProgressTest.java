@@ -1,0 +1,92 @@
+package dev.yuzui.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.Test;
+
+class BatchProgressTest {
+  private static final long SECOND = 1_000_000_000L;
+
+  private final ByteArrayOutputStream err = new ByteArrayOutputStream();
+  private final AtomicLong clock = new AtomicLong();
+
+  private BatchProgress progress(OptionalLong total, Set<String> terminals) {
+    Context context =
+        new Context(
+            new Surroundings(
+                Optional.empty(),
+                Path.of("target", "no-such-cache"),
+                terminals,
+                OptionalInt.empty()),
+            new ByteArrayInputStream(new byte[0]),
+            new Out(OutputStream.nullOutputStream()),
+            new PrintStream(err, true, StandardCharsets.UTF_8));
+    return new BatchProgress(context, total, 20, clock::get);
+  }
+
+  private String shown() {
+    return err.toString(StandardCharsets.UTF_8);
+  }
+
+  /** Ten lines with 50 tokens each, one a second. */
+  private void work(BatchProgress progress) {
+    for (int i = 0; i < 10; i++) {
+      clock.addAndGet(SECOND);
+      progress.answered(7, 50);
+      progress.show();
+    }
+  }
+
+  @Test
+  void aLogGetsALineEveryTenSeconds() {
+    try (BatchProgress progress = progress(OptionalLong.of(3630), Set.of())) {
+      work(progress);
+      assertEquals("30 of 3630 lines, 50.0 tokens a second, 1:00:00 left\n", shown());
+      work(progress);
+      assertEquals(2, shown().lines().count());
+    }
+  }
+
+  @Test
+  void withoutATotalThereIsNoTimeLeft() {
+    try (BatchProgress progress = progress(OptionalLong.empty(), Set.of())) {
+      work(progress);
+      assertEquals("30 lines, 50.0 tokens a second\n", shown());
+    }
+  }
+
+  @Test
+  void aTerminalSeesABarThatIsGoneAtTheEnd() {
+    try (BatchProgress progress = progress(OptionalLong.of(30), Set.of("err"))) {
+      work(progress);
+    }
+    assertTrue(shown().contains("30/30"), shown());
+    assertTrue(shown().contains("50.0 tokens a second"), shown());
+    String[] states = shown().split("\r");
+    assertEquals("", states[states.length - 1].strip(), "what is left on the line");
+  }
+
+  @Test
+  void theSummaryCountsThisRunsLinesAndTokens() {
+    try (BatchProgress progress = progress(OptionalLong.of(31), Set.of())) {
+      work(progress);
+      progress.failed();
+      assertEquals(
+          "11 lines after 20 done before: 10 answered, 1 with errors; prompts 70 tokens, texts 500"
+              + " tokens, 50.0 tokens a second; 10.0 s",
+          progress.summary());
+    }
+  }
+}

@@ -1,0 +1,324 @@
+package dev.yuzui.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.yuzui.engine.EngineException;
+import dev.yuzui.engine.FinishReason;
+import dev.yuzui.engine.GenerateRequest;
+import dev.yuzui.engine.GenerationResult;
+import dev.yuzui.spi.BackendException;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.PipedInputStream;
+import java.io.PipedOutputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class BatchRunTest {
+  private static final BatchRun.Options ORDERED = new BatchRun.Options(8, true);
+  private static final BatchRun.Options UNORDERED = new BatchRun.Options(8, false);
+  private static final Single AT_ONCE =
+      request -> CompletableFuture.completedFuture(FakeBatch.parrot(request));
+
+  /** Answers one by one. */
+  private interface Single extends BatchRun.Generator {
+    CompletableFuture<GenerationResult> generate(GenerateRequest request);
+
+    @Override
+    default List<CompletableFuture<GenerationResult>> generate(
+        GenerateRequest request, int answers) {
+      return Stream.generate(() -> generate(request)).limit(answers).toList();
+    }
+  }
+
+  @TempDir private Path folder;
+  private final AtomicInteger requests = new AtomicInteger();
+
+  /** Answers after a while that has nothing to do with the order of asking. */
+  private final Single later =
+      request -> {
+        requests.incrementAndGet();
+        return CompletableFuture.supplyAsync(
+            () -> FakeBatch.parrot(request),
+            CompletableFuture.delayedExecutor(
+                ThreadLocalRandom.current().nextInt(4), TimeUnit.MILLISECONDS));
+      };
+
+  private static String plain(int lines) {
+    return IntStream.range(0, lines)
+        .mapToObj(i -> "{\"prompt\":\"" + i + "\"}\n")
+        .collect(Collectors.joining());
+  }
+
+  private Path out() {
+    return folder.resolve("out.jsonl");
+  }
+
+  private List<JsonNode> rows() throws IOException {
+    return Files.readAllLines(out()).stream()
+        .map(
+            line -> {
+              try {
+                return Json.mapper().readTree(line);
+              } catch (IOException e) {
+                throw new UncheckedIOException(e);
+              }
+            })
+        .toList();
+  }
+
+  private List<Integer> numbers() throws IOException {
+    return rows().stream().map(row -> row.get("line").asInt()).toList();
+  }
+
+  private static List<Integer> upTo(int lines) {
+    return IntStream.rangeClosed(1, lines).boxed().toList();
+  }
+
+  @Test
+  void resultsComeInTheInputsOrderHoweverTheyAreFinished() throws IOException {
+    assertTrue(FakeBatch.run(plain(200), out(), later, ORDERED));
+    assertEquals(upTo(200), numbers());
+    assertEquals("<user>41", rows().get(41).get("text").asText());
+  }
+
+  @Test
+  void unorderedResultsComeAsFinishedAndAreAllThere() throws IOException {
+    CompletableFuture<GenerationResult> first = new CompletableFuture<>();
+    Single lateFirst =
+        request -> {
+          GenerationResult result = FakeBatch.parrot(request);
+          if (result.text().equals("<user>0")) {
+            return first;
+          }
+          if (result.text().equals("<user>19")) {
+            first.complete(FakeBatch.parrot(request));
+          }
+          return CompletableFuture.completedFuture(result);
+        };
+    assertTrue(FakeBatch.run(plain(20), out(), lateFirst, UNORDERED));
+    assertEquals(2, numbers().getFirst());
+    assertEquals(upTo(20), numbers().stream().sorted().toList());
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void noMoreIsAskedThanTheWindowHolds(boolean ordered) {
+    AtomicInteger open = new AtomicInteger();
+    AtomicInteger most = new AtomicInteger();
+    Single counting =
+        request -> {
+          most.accumulateAndGet(open.incrementAndGet(), Math::max);
+          return later.generate(request).whenComplete((_, _) -> open.decrementAndGet());
+        };
+    String several =
+        "{\"custom_id\":\"a\",\"url\":\"/v1/completions\",\"body\":{\"prompt\":\"x\",\"n\":3}}\n";
+    assertTrue(
+        FakeBatch.run(
+            (plain(3) + several).repeat(20), out(), counting, new BatchRun.Options(5, ordered)));
+    assertTrue(most.get() <= 5 && most.get() >= 3, "at most " + most.get() + " at a time");
+  }
+
+  @Test
+  void errorsStandWhereTheResultsWouldAndTheOthersGoOn() throws IOException {
+    String input =
+        """
+        {"prompt":"a"}
+        {oops
+
+        {"custom_id":"c","url":"/v1/completions","body":{"prompt":"x","n":0}}
+        {"custom_id":"d","url":"/v1/completions","body":{"prompt":"y"}}
+        {"prompt":"too long"}
+        """;
+    Single picky =
+        request ->
+            request.prompt().size() > 8
+                ? CompletableFuture.failedFuture(new EngineException("the prompt does not fit"))
+                : AT_ONCE.generate(request);
+    assertTrue(FakeBatch.run(input, out(), picky, ORDERED));
+    List<JsonNode> rows = rows();
+    assertEquals(5, rows.size());
+    assertEquals("<user>a", rows.get(0).get("text").asText());
+    assertEquals("invalid_json_line", rows.get(1).at("/error/code").asText());
+    assertEquals(2, rows.get(1).at("/error/line").asInt());
+    assertEquals("c", rows.get(2).get("custom_id").asText());
+    assertEquals(400, rows.get(2).at("/response/status_code").asInt());
+    assertEquals("n", rows.get(2).at("/response/body/error/param").asText());
+    assertEquals(4, rows.get(2).at("/error/line").asInt());
+    assertEquals("y", rows.get(3).at("/response/body/choices/0/text").asText());
+    assertTrue(rows.get(3).get("error").isNull());
+    assertEquals("the prompt does not fit", rows.get(4).at("/error/message").asText());
+    assertEquals(6, rows.get(4).get("line").asInt());
+  }
+
+  @Test
+  void aChatAnswerHasTheShapeOfTheOpenAiInterface() throws IOException {
+    String input =
+        "{\"custom_id\":\"a\",\"method\":\"POST\",\"url\":\"/v1/chat/completions\",\"body\":"
+            + "{\"model\":\"any\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"n\":2}}";
+    Single thinking =
+        request ->
+            CompletableFuture.completedFuture(
+                new GenerationResult(
+                    "<think>hm</think>yes",
+                    List.of(1, 2, 3),
+                    FinishReason.LENGTH,
+                    FakeBatch.parrot(request).timings()));
+    FakeBatch.run(input, out(), thinking, ORDERED);
+    JsonNode row = rows().getFirst();
+    assertEquals(List.of("id", "custom_id", "response", "error"), CommandRun.names(row));
+    assertEquals(
+        List.of("status_code", "request_id", "body"), CommandRun.names(row.get("response")));
+    JsonNode body = row.at("/response/body");
+    assertEquals(
+        List.of("id", "object", "created", "model", "choices", "usage"), CommandRun.names(body));
+    assertEquals("chat.completion", body.get("object").asText());
+    assertEquals(
+        "{\"index\":1,\"message\":{\"role\":\"assistant\",\"reasoning_content\":\"hm\",\"content\":\"yes\"},"
+            + "\"logprobs\":null,\"finish_reason\":\"length\"}",
+        body.get("choices").get(1).toString());
+    assertEquals(
+        "{\"prompt_tokens\":8,\"completion_tokens\":6,\"total_tokens\":14}",
+        body.get("usage").toString());
+  }
+
+  @Test
+  void cutOffAnywhereItGoesOnToTheSameResult() throws IOException {
+    String input = "{\"prompt\":\"é\"}\n\n{oops\n{\"prompt\":[104,105]}";
+    FakeBatch.run(input, out(), AT_ONCE, ORDERED);
+    byte[] whole = Files.readAllBytes(out());
+    for (int length = 0; length <= whole.length; length++) {
+      Files.write(out(), Arrays.copyOf(whole, length));
+      FakeBatch.run(input, out(), AT_ONCE, ORDERED);
+      assertEquals(
+          new String(whole, StandardCharsets.UTF_8), Files.readString(out()), "cut at " + length);
+    }
+  }
+
+  @Test
+  void unorderedResultsWithHolesAreCompletedAndNothingIsDoneTwice() throws IOException {
+    FakeBatch.run(plain(20), out(), AT_ONCE, ORDERED);
+    List<String> some =
+        Files.readAllLines(out()).stream().filter(l -> l.hashCode() % 3 != 0).toList();
+    Files.write(out(), some.reversed());
+    assertTrue(FakeBatch.run(plain(20), out(), later, UNORDERED));
+    assertEquals(20 - some.size(), requests.get());
+    assertEquals(upTo(20), numbers().stream().sorted().toList());
+  }
+
+  @Test
+  void anOutputWithHolesIsNotContinuedInOrder() throws IOException {
+    FakeBatch.run(plain(5), out(), AT_ONCE, ORDERED);
+    Files.write(out(), Files.readAllLines(out()).subList(1, 5));
+    assertRefused(plain(5), "--unordered");
+  }
+
+  @Test
+  void anotherInputsOutputIsRefusedAsItIs() throws IOException {
+    FakeBatch.run(plain(5), out(), AT_ONCE, ORDERED);
+    assertRefused("{\"prompt\":\"new\"}\n" + plain(6), "line 1 differs");
+    assertRefused(plain(4), "ends with line 4");
+    Files.writeString(out(), "{\"text\":\"mine\"}\n");
+    assertRefused(plain(5), "in line 1; give -o another name");
+    String row = "{\"id\":\"batch_req_1_00000000\"}\n";
+    Files.writeString(out(), row + row);
+    assertRefused(plain(5), "a second one for line 1");
+  }
+
+  private void assertRefused(String input, String message) throws IOException {
+    String before = Files.readString(out());
+    UsageException refused =
+        assertThrows(UsageException.class, () -> FakeBatch.run(input, out(), later, ORDERED));
+    assertTrue(refused.getMessage().contains(message), refused.getMessage());
+    assertEquals(before, Files.readString(out()));
+    assertEquals(0, requests.get());
+  }
+
+  @Test
+  void anOutputThatAnotherProcessWritesIsRefused() {
+    try (BatchOutput _ = BatchOutput.open(FakeBatch.CONTEXT, out().toString(), true)) {
+      UsageException refused =
+          assertThrows(
+              UsageException.class, () -> FakeBatch.run(plain(1), out(), AT_ONCE, ORDERED));
+      assertTrue(refused.getMessage().contains("another one is writing"), refused.getMessage());
+    }
+  }
+
+  @Test
+  void aDeviceThatFailsEndsTheBatchAndLosesNoLine() throws IOException {
+    Single dying =
+        request ->
+            requests.incrementAndGet() > 3
+                ? CompletableFuture.failedFuture(
+                    new EngineException(
+                        "the engine cannot go on", new BackendException("cuda: gone", "reboot")))
+                : AT_ONCE.generate(request);
+    assertThrows(EngineException.class, () -> FakeBatch.run(plain(10), out(), dying, ORDERED));
+    assertEquals(upTo(3), numbers());
+    assertTrue(FakeBatch.run(plain(10), out(), AT_ONCE, ORDERED));
+    assertEquals(upTo(10), numbers());
+  }
+
+  @Test
+  void anInterruptLeavesWholeLinesAndTheRestForLater() throws IOException {
+    InputStream input = new ByteArrayInputStream(plain(50).getBytes(StandardCharsets.UTF_8));
+    Single stuck =
+        request ->
+            requests.incrementAndGet() > 10 ? new CompletableFuture<>() : AT_ONCE.generate(request);
+    assertFalse(FakeBatch.run(input, out(), stuck, ORDERED, () -> requests.get() > 10));
+    assertTrue(numbers().size() <= 10);
+    assertTrue(FakeBatch.run(plain(50), out(), AT_ONCE, ORDERED));
+    assertEquals(upTo(50), numbers());
+  }
+
+  @Test
+  void aCancelledAnswerIsNotWritten() throws IOException {
+    Single cancelled =
+        request -> {
+          GenerationResult r = FakeBatch.parrot(request);
+          return CompletableFuture.completedFuture(
+              new GenerationResult(r.text(), r.tokens(), FinishReason.CANCELLED, r.timings()));
+        };
+    assertFalse(FakeBatch.run(plain(3), out(), cancelled, ORDERED));
+    assertEquals(List.of(), numbers());
+  }
+
+  @Test
+  void anInterruptDoesNotWaitForInput() throws IOException {
+    try (PipedOutputStream writer = new PipedOutputStream();
+        PipedInputStream input = new PipedInputStream(writer)) {
+      writer.write(plain(2).getBytes(StandardCharsets.UTF_8));
+      writer.flush();
+      assertFalse(FakeBatch.run(input, out(), AT_ONCE, ORDERED, this::twoLines));
+    }
+    assertEquals(upTo(2), numbers());
+  }
+
+  private boolean twoLines() {
+    try {
+      return Files.readAllLines(out()).size() == 2;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}

@@ -1,0 +1,86 @@
+package dev.yuzui.cli;
+
+import dev.yuzui.engine.FinishReason;
+import dev.yuzui.engine.GenerateRequest;
+import dev.yuzui.engine.GenerationResult;
+import dev.yuzui.sampling.SamplingParams;
+import dev.yuzui.text.ReasoningFilter;
+import java.io.ByteArrayInputStream;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.function.BooleanSupplier;
+import java.util.stream.Collectors;
+
+/** Batches without a model: letters are tokens, and an answer repeats how its prompt begins. */
+final class FakeBatch {
+  static final BatchModel MODEL =
+      new BatchModel(
+          "parrot",
+          1 << 16,
+          text -> text.chars().toArray(),
+          Optional.of(
+              messages ->
+                  messages.stream()
+                      .map(m -> "<" + m.role() + ">" + m.content().orElse(""))
+                      .collect(Collectors.joining())),
+          false,
+          Optional.empty(),
+          ReasoningFilter.Mode.STDERR,
+          SamplingParams.GREEDY,
+          5,
+          List.of(),
+          false);
+
+  static final Context CONTEXT =
+      new Context(
+          new Surroundings(
+              Optional.empty(), Path.of("target", "no-such-cache"), Set.of(), OptionalInt.empty()),
+          new ByteArrayInputStream(new byte[0]),
+          new Out(OutputStream.nullOutputStream()),
+          new PrintStream(OutputStream.nullOutputStream(), false, StandardCharsets.UTF_8));
+
+  private FakeBatch() {}
+
+  static GenerationResult parrot(GenerateRequest request) {
+    String text =
+        request.prompt().stream().limit(40).map(Character::toString).collect(Collectors.joining());
+    return new GenerationResult(
+        text,
+        request.prompt(),
+        FinishReason.STOP,
+        new GenerationResult.Timings(0, 0, request.prompt().size(), 0, 0, 0));
+  }
+
+  static boolean run(
+      String input, Path output, BatchRun.Generator generator, BatchRun.Options options) {
+    return run(
+        new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)),
+        output,
+        generator,
+        options,
+        () -> false);
+  }
+
+  /** Always resumes. */
+  static boolean run(
+      InputStream input,
+      Path output,
+      BatchRun.Generator generator,
+      BatchRun.Options options,
+      BooleanSupplier interrupted) {
+    try (BatchLines lines = new BatchLines("-i test", input);
+        BatchOutput out = BatchOutput.open(CONTEXT, output.toString(), true);
+        BatchProgress progress =
+            new BatchProgress(CONTEXT, OptionalLong.empty(), 0, System::nanoTime)) {
+      return new BatchRun(lines, out, MODEL, generator, options).run(progress, interrupted);
+    }
+  }
+}
