@@ -63,7 +63,7 @@ public class AttentionBenchmark {
     StepBatch step =
         new StepBatch(zero, c.ints(1, context - 1), zero, c.ints(1, context), pages, zero);
     decode = c.queue.record(() -> c.queue.ops().mlaDecode(q, latents, shape, step, out));
-    bytes = entries.byteSize() / 1e9;
+    bytes = latents.entries().byteSize() / 1e9;
     operations = 2e-9 * heads * context * (shape.entry() + shape.kvLora());
     decode.replay();
     c.queue.synchronize();
