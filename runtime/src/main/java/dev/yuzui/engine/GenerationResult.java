@@ -21,6 +21,8 @@ public record GenerationResult(
    * @param acceptedTokens that were right, each of which saved a step
    */
   public record Speculative(int drafts, int draftTokens, int acceptedTokens) {
+    public static final Speculative NONE = new Speculative(0, 0, 0);
+
     public double acceptanceRate() {
       return draftTokens == 0 ? 0 : (double) acceptedTokens / draftTokens;
     }
