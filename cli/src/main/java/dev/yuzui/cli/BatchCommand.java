@@ -72,6 +72,7 @@ final class BatchCommand implements Callable<Integer> {
   @Mixin private ModelOptions modelOptions;
   @Mixin private ChatOptions chatOptions;
   @Mixin private SamplingOptions samplingOptions;
+  @Mixin private SpeculationOptions speculationOptions;
 
   BatchCommand(Context context) {
     this.context = context;
@@ -80,7 +81,8 @@ final class BatchCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     samplingOptions.validate();
-    RuntimeOptions options = modelOptions.runtimeOptions(context);
+    RuntimeOptions options =
+        modelOptions.runtimeOptions(context).withSpeculation(speculationOptions.speculation());
     if (!modelOptions.limitsSequences()) {
       options = options.withMaxSequences(SEQUENCES);
     }

@@ -20,6 +20,7 @@ final class ChatCommand implements Callable<Integer> {
   @Mixin private ModelOptions modelOptions;
   @Mixin private ChatOptions chatOptions;
   @Mixin private SamplingOptions samplingOptions;
+  @Mixin private SpeculationOptions speculationOptions;
 
   ChatCommand(Context context) {
     this.context = context;
@@ -28,7 +29,8 @@ final class ChatCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     samplingOptions.validate();
-    RuntimeOptions options = modelOptions.runtimeOptions(context);
+    RuntimeOptions options =
+        modelOptions.runtimeOptions(context).withSpeculation(speculationOptions.speculation());
     try (Engine engine = Loading.open(context, options)) {
       Dialogue dialogue =
           chatOptions

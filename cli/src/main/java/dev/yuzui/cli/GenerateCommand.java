@@ -32,6 +32,7 @@ final class GenerateCommand implements Callable<Integer> {
   @Mixin private ModelOptions modelOptions;
   @Mixin private ChatOptions chatOptions;
   @Mixin private SamplingOptions samplingOptions;
+  @Mixin private SpeculationOptions speculationOptions;
 
   @Option(
       names = "--raw",
@@ -60,7 +61,30 @@ final class GenerateCommand implements Callable<Integer> {
   }
 
   /** What {@code --json} prints. */
-  record Report(String text, List<Integer> tokens, String finishReason, Timings timings) {}
+  record Report(
+      String text,
+      List<Integer> tokens,
+      String finishReason,
+      Timings timings,
+      Speculative speculative) {}
+
+  /** Guesses checked, and how many of them were right; see {@link SpeculationOptions}. */
+  record Speculative(int drafts, int draftTokens, int acceptedTokens, double acceptanceRate) {
+    static Speculative of(GenerationResult result) {
+      GenerationResult.Speculative s = result.speculative();
+      return new Speculative(s.drafts(), s.draftTokens(), s.acceptedTokens(), s.acceptanceRate());
+    }
+
+    String line() {
+      return String.format(
+          Locale.ROOT,
+          "%d of %d drafted tokens accepted (%.2f) in %d steps",
+          acceptedTokens,
+          draftTokens,
+          acceptanceRate,
+          drafts);
+    }
+  }
 
   /**
    * @param promptTokens read by the model, and how many a second
@@ -104,7 +128,8 @@ final class GenerateCommand implements Callable<Integer> {
           "--raw: it leaves out the chat template, which -sys and --chat-template need");
     }
     String prompt = chomp(input.text(context));
-    RuntimeOptions options = modelOptions.runtimeOptions(context);
+    RuntimeOptions options =
+        modelOptions.runtimeOptions(context).withSpeculation(speculationOptions.speculation());
     if (options.maxSequences() < answers && !modelOptions.limitsSequences()) {
       options = options.withMaxSequences(answers);
     }
@@ -133,12 +158,16 @@ final class GenerateCommand implements Callable<Integer> {
         GenerationResult result = answer.follow(generation);
         Timings timings = Timings.of(engine.loadSeconds(), result);
         String finish = result.finish().name().toLowerCase(Locale.ROOT);
-        reports.add(new Report(answer.text(), result.tokens(), finish, timings));
+        Speculative speculative = Speculative.of(result);
+        reports.add(new Report(answer.text(), result.tokens(), finish, timings, speculative));
         if (!json) {
           context.out().printNow("\n");
         }
         if (showTimings) {
           context.err().println(timings.line());
+          if (speculative.drafts() > 0) {
+            context.err().println(speculative.line());
+          }
         }
         cancelled |= result.finish() == FinishReason.CANCELLED;
       }

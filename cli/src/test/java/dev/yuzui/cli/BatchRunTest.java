@@ -183,7 +183,8 @@ class BatchRunTest {
                     "<think>hm</think>yes",
                     List.of(1, 2, 3),
                     FinishReason.LENGTH,
-                    FakeBatch.parrot(request).timings()));
+                    FakeBatch.parrot(request).timings(),
+                    GenerationResult.Speculative.NONE));
     FakeBatch.run(input, out(), thinking, ORDERED);
     JsonNode row = rows().getFirst();
     assertEquals(List.of("id", "custom_id", "response", "error"), CommandRun.names(row));
@@ -297,7 +298,8 @@ class BatchRunTest {
         request -> {
           GenerationResult r = FakeBatch.parrot(request);
           return CompletableFuture.completedFuture(
-              new GenerationResult(r.text(), r.tokens(), FinishReason.CANCELLED, r.timings()));
+              new GenerationResult(
+                  r.text(), r.tokens(), FinishReason.CANCELLED, r.timings(), r.speculative()));
         };
     assertFalse(FakeBatch.run(plain(3), out(), cancelled, ORDERED));
     assertEquals(List.of(), numbers());

@@ -56,7 +56,8 @@ final class FakeBatch {
         text,
         request.prompt(),
         FinishReason.STOP,
-        new GenerationResult.Timings(0, 0, request.prompt().size(), 0, 0, 0));
+        new GenerationResult.Timings(0, 0, request.prompt().size(), 0, 0, 0),
+        GenerationResult.Speculative.NONE);
   }
 
   static boolean run(

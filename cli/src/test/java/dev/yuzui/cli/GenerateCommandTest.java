@@ -21,7 +21,7 @@ class GenerateCommandTest {
         yuzui("generate", "-m", FOLDER, "--raw", "-p", "Hello", "-n", "5", "--seed", "1", "--json");
     assertEquals(ExitCode.DONE, run.exitCode(), run.err());
     JsonNode json = run.json();
-    assertEquals(List.of("text", "tokens", "finish_reason", "timings"), names(json));
+    assertEquals(List.of("text", "tokens", "finish_reason", "timings", "speculative"), names(json));
     assertEquals(5, json.get("tokens").size());
     assertTrue(json.get("tokens").get(0).isInt());
     assertEquals("length", json.get("finish_reason").asText());
@@ -57,6 +57,18 @@ class GenerateCommandTest {
             .toList();
     assertEquals(texts.get(0), texts.get(1));
     assertNotEquals(texts.get(0), texts.get(2));
+  }
+
+  @Test
+  void guessesByTheMtpLayerAreCountedAndChangeNothing() {
+    JsonNode without = greedy("--json").json();
+    JsonNode with = greedy("--json", "--spec-type", "draft-mtp", "--spec-draft-n-max", "2").json();
+    assertEquals(without.get("tokens"), with.get("tokens"));
+    assertEquals(0, without.at("/speculative/drafts").asInt());
+    assertTrue(with.at("/speculative/draft_tokens").asInt() > 0, with.toString());
+    assertEquals(
+        List.of("drafts", "draft_tokens", "accepted_tokens", "acceptance_rate"),
+        names(with.get("speculative")));
   }
 
   @Test

@@ -54,6 +54,10 @@ public final class Engine implements AutoCloseable {
     this.checkpoint = checkpoint;
     this.options = options;
     DeepseekConfig config = checkpoint.config();
+    if (options.speculation().drafts() == Speculation.Drafts.MTP && config.mtpLayers() == 0) {
+      throw new EngineException(
+          "--spec-type draft-mtp: " + checkpoint.path() + " has no MTP layer; use ngram, or none");
+    }
     this.memoryPlan = MemoryPlan.of(checkpoint, provider, options);
     this.contextLength = memoryPlan.contextLength();
     if (!memoryPlan.fits()) {

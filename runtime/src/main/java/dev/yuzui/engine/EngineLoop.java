@@ -33,6 +33,7 @@ final class EngineLoop implements AutoCloseable {
   private final ReentrantLock device;
   private final float[] logits;
   private final CacheRoom room;
+  private final SpeculativeDecoder speculation;
   private final Scheduler<Job> scheduler;
   private final Inbox inbox = new Inbox();
   private final Thread thread;
@@ -45,13 +46,22 @@ final class EngineLoop implements AutoCloseable {
   private boolean idle = true;
   private long promptTokens;
   private long generationTokens;
+  private long drafts;
+  private long draftTokens;
+  private long acceptedTokens;
   private volatile EngineMetrics metrics = EngineMetrics.NONE;
 
   /**
    * @param device held while the model or the cache is used
    */
-  EngineLoop(Steps steps, LatentCacheStore cache, ReentrantLock device, int vocabulary) {
+  EngineLoop(
+      Steps steps,
+      LatentCacheStore cache,
+      ReentrantLock device,
+      int vocabulary,
+      SpeculativeDecoder speculation) {
     this.steps = steps;
+    this.speculation = speculation;
     this.cache = cache;
     this.device = device;
     this.logits = new float[vocabulary];
@@ -145,29 +155,44 @@ final class EngineLoop implements AutoCloseable {
 
   // ---- a step ----
 
+  /**
+   * A job's part of a step.
+   *
+   * @param row of the step, its first
+   * @param start entry it writes with it
+   * @param output of the step, its first, if it has any
+   * @param drafts of its tokens, the last
+   * @param ready whether its next token is to be drawn
+   */
+  private record Turn(Job job, int row, int start, int output, int drafts, boolean ready) {}
+
   private void step() {
-    List<Grant<Job>> grants;
-    Map<Job, Integer> drawn = new LinkedHashMap<>();
+    List<Turn> turns;
+    List<Job> drawn = new ArrayList<>();
     Map<Job, Outcome> over = new LinkedHashMap<>();
     device.lock();
     try {
       StepEvent event = new StepEvent();
       event.begin();
-      grants = scheduler.next();
+      List<Grant<Job>> grants = scheduler.next();
       idle = grants.isEmpty();
       if (idle) {
         count();
         return;
       }
-      List<Job> ready = run(grants);
-      for (int row = 0; row < ready.size(); row++) {
-        Job job = ready.get(row);
-        List<Job> siblings = promptRead(job);
-        draw(job, row, drawn, over);
-        for (Job sibling : siblings) {
-          draw(sibling, row, drawn, over);
+      turns = run(grants);
+      for (Turn turn : turns) {
+        if (turn.ready()) {
+          List<Job> siblings = promptRead(turn.job());
+          draw(turn.job(), turn.output(), turn.drafts(), drawn, over);
+          siblings.forEach(sibling -> draw(sibling, turn.output(), 0, drawn, over));
         }
       }
+      speculation.draft(
+          turns.stream()
+              .filter(turn -> !over.containsKey(turn.job()))
+              .map(turn -> new SpeculativeDecoder.Part(turn.job(), turn.row(), turn.start()))
+              .toList());
       count();
       event.rows = grants.stream().mapToInt(Grant::tokens).sum();
       event.sequences = grants.size();
@@ -177,27 +202,34 @@ final class EngineLoop implements AutoCloseable {
     } finally {
       device.unlock();
     }
-    tell(grants, drawn, over);
+    tell(turns, drawn, over);
     end(over);
   }
 
-  /** Those whose next token is to be drawn, in the order of their rows. */
-  private List<Job> run(List<Grant<Job>> grants) {
+  private List<Turn> run(List<Grant<Job>> grants) {
     List<Chunk> chunks = new ArrayList<>();
-    List<Job> ready = new ArrayList<>();
+    List<Turn> turns = new ArrayList<>();
+    int row = 0;
+    int output = 0;
+    int spareOutputs = StepRunner.MAX_OUTPUTS - grants.size();
     for (Grant<Job> grant : grants) {
       Job job = grant.entry();
-      boolean last = grant.tokens() == job.pending();
       Sequence sequence = job.sequence().orElseThrow();
-      chunks.add(
-          new Chunk(sequence, job.pending(grant.tokens()), last ? Outputs.LAST : Outputs.NONE));
-      promptTokens += Math.clamp(job.promptLength() - sequence.length(), 0, grant.tokens());
-      if (last) {
-        ready.add(job);
-      }
+      boolean ready = grant.tokens() >= job.known();
+      int guesses = ready ? Math.min(grant.tokens() - job.known(), spareOutputs) : 0;
+      int tokens = ready ? job.known() + guesses : grant.tokens();
+      Outputs outputs = !ready ? Outputs.NONE : guesses > 0 ? Outputs.ALL : Outputs.LAST;
+      chunks.add(new Chunk(sequence, job.pending(tokens), outputs));
+      turns.add(new Turn(job, row, sequence.length(), output, guesses, ready));
+      promptTokens += Math.clamp(job.promptLength() - sequence.length(), 0, tokens);
+      row += tokens;
+      output += ready ? 1 + guesses : 0;
+      spareOutputs -= guesses;
     }
-    steps.run(chunks, ready.stream().mapToInt(Job::candidates).max().orElse(0));
-    return ready;
+    steps.run(
+        chunks,
+        turns.stream().filter(Turn::ready).mapToInt(t -> t.job().candidates()).max().orElse(0));
+    return turns;
   }
 
   /** The answers that go on from here with a sequence of their own. */
@@ -223,17 +255,38 @@ final class EngineLoop implements AutoCloseable {
     return joined;
   }
 
-  private void draw(Job job, int row, Map<Job, Integer> drawn, Map<Job, Outcome> over) {
-    if (!job.mayStillSample()) {
+  /**
+   * Samples from the row behind the last known token and, as long as the guesses are right, from
+   * those behind them; what was guessed wrong leaves the sequence.
+   */
+  private void draw(Job job, int output, int guesses, List<Job> drawn, Map<Job, Outcome> over) {
+    if (job.room() <= 0) {
       over.put(job, new Outcome.Done(FinishReason.LENGTH));
       return;
     }
     try {
       Sampler sampler = job.sampler(logits.length);
-      int token = draw(job, sampler, row);
-      sampler.accept(token);
-      drawn.put(job, token);
-      generationTokens++;
+      int right = 0;
+      while (true) {
+        int token = draw(job, sampler, output + right);
+        sampler.accept(token);
+        job.append(token);
+        generationTokens++;
+        if (right == guesses || job.drafts()[right] != token) {
+          break;
+        }
+        right++;
+      }
+      Sequence sequence = job.sequence().orElseThrow();
+      sequence.truncate(sequence.length() - (guesses - right));
+      job.setDrafts(new int[0]);
+      if (guesses > 0) {
+        job.countDrafts(guesses, right);
+        drafts++;
+        draftTokens += guesses;
+        acceptedTokens += right;
+      }
+      drawn.add(job);
     } catch (RuntimeException e) {
       over.put(job, failed(e));
     }
@@ -251,16 +304,15 @@ final class EngineLoop implements AutoCloseable {
     return sampler.sample(logits);
   }
 
-  private static void tell(
-      List<Grant<Job>> grants, Map<Job, Integer> drawn, Map<Job, Outcome> over) {
-    grants.forEach(grant -> guard(grant.entry(), over, grant.entry()::tellPrompt));
+  private static void tell(List<Turn> turns, List<Job> drawn, Map<Job, Outcome> over) {
+    turns.forEach(turn -> guard(turn.job(), over, turn.job()::tellPrompt));
     drawn.forEach(
-        (job, token) ->
+        job ->
             guard(
                 job,
                 over,
                 () ->
-                    job.take(token).ifPresent(reason -> over.put(job, new Outcome.Done(reason)))));
+                    job.tellTokens().ifPresent(reason -> over.put(job, new Outcome.Done(reason)))));
   }
 
   /** What goes wrong with one request's text or listener fails that request. */
@@ -321,7 +373,7 @@ final class EngineLoop implements AutoCloseable {
       event.queueTime = job.times().queueNanos();
       event.timeToFirstToken = job.times().firstTokenNanos();
       event.promptTokens = job.promptLength();
-      event.tokens = job.sampled();
+      event.tokens = job.made();
       event.finishReason =
           switch (outcome) {
             case Outcome.Done(FinishReason reason) -> reason.name().toLowerCase(Locale.ROOT);
@@ -345,7 +397,10 @@ final class EngineLoop implements AutoCloseable {
             generationTokens,
             scheduler.preemptions(),
             cache.prefixStats().queriedTokens(),
-            cache.prefixStats().foundTokens());
+            cache.prefixStats().foundTokens(),
+            drafts,
+            draftTokens,
+            acceptedTokens);
   }
 
   /** Requests that are not done fail. */

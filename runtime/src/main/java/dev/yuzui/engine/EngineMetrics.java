@@ -12,6 +12,9 @@ package dev.yuzui.engine;
  * @param preemptions sequences that gave way to older ones (num_preemptions_total)
  * @param prefixQueries prompt tokens that were looked up in the cache (prefix_cache_queries)
  * @param prefixHits of these, found (prefix_cache_hits)
+ * @param drafts times that guesses were checked (spec_decode_num_drafts)
+ * @param draftTokens guesses checked (spec_decode_num_draft_tokens)
+ * @param acceptedTokens of these, right (spec_decode_num_accepted_tokens)
  */
 public record EngineMetrics(
     int requestsRunning,
@@ -21,6 +24,9 @@ public record EngineMetrics(
     long generationTokens,
     long preemptions,
     long prefixQueries,
-    long prefixHits) {
-  static final EngineMetrics NONE = new EngineMetrics(0, 0, 0, 0, 0, 0, 0, 0);
+    long prefixHits,
+    long drafts,
+    long draftTokens,
+    long acceptedTokens) {
+  static final EngineMetrics NONE = new EngineMetrics(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 }

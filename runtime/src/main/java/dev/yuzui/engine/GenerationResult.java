@@ -7,7 +7,26 @@ import java.util.List;
  * @param tokens sampled, the end token included
  */
 public record GenerationResult(
-    String text, List<Integer> tokens, FinishReason finish, Timings timings) {
+    String text,
+    List<Integer> tokens,
+    FinishReason finish,
+    Timings timings,
+    Speculative speculative) {
+
+  /**
+   * Guesses at what would be sampled.
+   *
+   * @param drafts steps that checked some
+   * @param draftTokens that were checked
+   * @param acceptedTokens that were right, each of which saved a step
+   */
+  public record Speculative(int drafts, int draftTokens, int acceptedTokens) {
+    public static final Speculative NONE = new Speculative(0, 0, 0);
+
+    public double acceptanceRate() {
+      return draftTokens == 0 ? 0 : (double) acceptedTokens / draftTokens;
+    }
+  }
 
   /**
    * @param queueSeconds from the request to its first step

@@ -10,6 +10,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.IntPredicate;
+import java.util.function.Supplier;
 
 /**
  * A request on its way through the engine: the tokens it has, of which its sequence holds the
@@ -32,6 +33,13 @@ final class Job implements Scheduler.Entry {
   private final List<Job> siblings = new ArrayList<>();
   private int[] tokens;
   private int count;
+  private int told;
+  private int[] drafts = {};
+  private Optional<NgramDrafter> ngrams = Optional.empty();
+  private int ngramTokens;
+  private int drafted;
+  private int draftTokens;
+  private int acceptedTokens;
   private int promptHeld;
   private Optional<Sampler> sampler = Optional.empty();
   private Optional<Sequence> sequence = Optional.empty();
@@ -59,6 +67,7 @@ final class Job implements Scheduler.Entry {
     stops = new StopStrings(request.stop());
     tokens = request.prompt().stream().mapToInt(Integer::intValue).toArray();
     count = tokens.length;
+    told = count;
     promptLength = tokens.length;
     int most = room - promptLength;
     limit = request.maxTokens() < 0 ? most : Math.min(request.maxTokens(), most);
@@ -72,12 +81,17 @@ final class Job implements Scheduler.Entry {
 
   @Override
   public int pending() {
+    return known() + drafts.length;
+  }
+
+  /** Of the pending tokens, those that are no drafts. */
+  int known() {
     return count - held();
   }
 
   @Override
   public boolean decoding() {
-    return count > promptLength && pending() == 1;
+    return count > promptLength && known() == 1;
   }
 
   /** Tokens its sequence holds. */
@@ -95,6 +109,11 @@ final class Job implements Scheduler.Entry {
 
   int promptLength() {
     return promptLength;
+  }
+
+  /** Tokens told. */
+  int made() {
+    return told - promptLength;
   }
 
   /** Tokens sampled. */
@@ -126,16 +145,52 @@ final class Job implements Scheduler.Entry {
 
   void letGo() {
     sequence = Optional.empty();
+    drafts = new int[0];
+  }
+
+  int count() {
+    return count;
   }
 
   /** All tokens so far. */
   int[] tokens() {
-    return Arrays.copyOf(tokens, count);
+    return tokens(0, count);
+  }
+
+  int[] tokens(int from, int to) {
+    return Arrays.copyOfRange(tokens, from, Math.min(to, count));
   }
 
   /** The first {@code n} pending tokens. */
   int[] pending(int n) {
-    return Arrays.copyOfRange(tokens, held(), held() + n);
+    int[] out = Arrays.copyOfRange(tokens, held(), held() + n);
+    int sure = Math.min(n, known());
+    System.arraycopy(drafts, 0, out, sure, n - sure);
+    return out;
+  }
+
+  int[] drafts() {
+    return drafts;
+  }
+
+  /** Guesses of what it will sample next. */
+  void setDrafts(int[] guesses) {
+    drafts = guesses;
+  }
+
+  void countDrafts(int tried, int accepted) {
+    drafted++;
+    draftTokens += tried;
+    acceptedTokens += accepted;
+  }
+
+  /** Of all its tokens. */
+  NgramDrafter ngrams(Supplier<NgramDrafter> make) {
+    NgramDrafter drafter = ngrams.orElseGet(make);
+    ngrams = Optional.of(drafter);
+    drafter.append(tokens(ngramTokens, count));
+    ngramTokens = count;
+    return drafter;
   }
 
   /** So many of a row's best logits decide its draws; 0: all of them. */
@@ -166,30 +221,46 @@ final class Job implements Scheduler.Entry {
     }
   }
 
-  boolean mayStillSample() {
-    return sampled() < limit;
+  /** Tokens it may still sample. */
+  int room() {
+    return limit - sampled();
   }
 
-  /** Adds a sampled token and tells what it makes of the text; why that is the end, if it is. */
-  Optional<FinishReason> take(int token) {
+  /** Adds a sampled token. */
+  void append(int token) {
     if (count == tokens.length) {
       tokens = Arrays.copyOf(tokens, Math.max(64, 2 * count));
     }
     tokens[count++] = token;
+  }
+
+  /**
+   * Tells what tokens were sampled and what they make of the text; why that is the end, if it is.
+   * What was sampled behind the end is dropped.
+   */
+  Optional<FinishReason> tellTokens() {
+    Optional<FinishReason> finish = Optional.empty();
+    while (told < count && finish.isEmpty()) {
+      finish = tell(tokens[told++]);
+    }
+    return finish;
+  }
+
+  private Optional<FinishReason> tell(int token) {
     boolean end = !request.ignoreEos() && ends.test(token);
     String piece = end ? "" : stops.push(stream.map(s -> s.push(token)).orElse(""));
     Optional<FinishReason> finish =
         end || stops.stopped()
             ? Optional.of(FinishReason.STOP)
-            : mayStillSample() ? Optional.empty() : Optional.of(FinishReason.LENGTH);
+            : told - promptLength < limit ? Optional.empty() : Optional.of(FinishReason.LENGTH);
     if (finish.isPresent() && !stops.stopped()) {
       piece += stops.push(stream.map(TextStream::finish).orElse(""));
       piece += stops.finish(); // what never became a stop text
     }
     text.append(piece);
-    Token told = new Token(token, piece);
-    generation.add(told);
-    tell(() -> listener.token(token, told.text()));
+    Token next = new Token(token, piece);
+    generation.add(next);
+    tell(() -> listener.token(token, next.text()));
     return finish;
   }
 
@@ -202,8 +273,12 @@ final class Job implements Scheduler.Entry {
   }
 
   GenerationResult result(FinishReason finish) {
-    List<Integer> made = Arrays.stream(tokens, promptLength, count).boxed().toList();
+    List<Integer> made = Arrays.stream(tokens, promptLength, told).boxed().toList();
     return new GenerationResult(
-        text.toString(), made, finish, times.timings(promptHeld, sampled()));
+        text.toString(),
+        made,
+        finish,
+        times.timings(promptHeld, made.size()),
+        new GenerationResult.Speculative(drafted, draftTokens, acceptedTokens));
   }
 }

@@ -78,9 +78,20 @@ final class Requests implements AutoCloseable {
       throw new EngineException("the engine is closed");
     }
     if (loop.isEmpty()) {
-      loop = Optional.of(new EngineLoop(steps, cache, device, engine.config().vocabSize()));
+      loop =
+          Optional.of(
+              new EngineLoop(steps, cache, device, engine.config().vocabSize(), speculation()));
     }
     return loop.get();
+  }
+
+  private SpeculativeDecoder speculation() {
+    Speculation how = engine.options().speculation();
+    return new SpeculativeDecoder(
+        how,
+        how.drafts() == Speculation.Drafts.MTP
+            ? Optional.of(new MtpDrafter(engine.runner()))
+            : Optional.empty());
   }
 
   private synchronized Optional<EngineLoop> started() {

@@ -25,6 +25,7 @@ import java.util.function.Consumer;
  * @param cachePages pages that all sequences share; 0 means as many as all of them need at full
  *     context. With fewer, sequences wait for each other and more of them may be admitted
  * @param repack whether a backend may copy weights into an order that suits the processor
+ * @param speculation whether and how tokens to come are guessed
  * @param log what was chosen and why, a line each
  */
 public record RuntimeOptions(
@@ -40,6 +41,7 @@ public record RuntimeOptions(
     int pageTokens,
     int cachePages,
     boolean repack,
+    Speculation speculation,
     Consumer<String> log) {
 
   public static final int DEFAULT_CONTEXT = 4096;
@@ -58,6 +60,7 @@ public record RuntimeOptions(
         64,
         0,
         true,
+        Speculation.NONE,
         line -> {});
   }
 
@@ -80,6 +83,7 @@ public record RuntimeOptions(
         pageTokens,
         cachePages,
         repack,
+        speculation,
         log);
   }
 
@@ -97,6 +101,7 @@ public record RuntimeOptions(
         pageTokens,
         cachePages,
         repack,
+        speculation,
         log);
   }
 
@@ -114,6 +119,7 @@ public record RuntimeOptions(
         pageTokens,
         cachePages,
         repack,
+        speculation,
         log);
   }
 
@@ -131,6 +137,7 @@ public record RuntimeOptions(
         pageTokens,
         cachePages,
         repack,
+        speculation,
         log);
   }
 
@@ -148,6 +155,7 @@ public record RuntimeOptions(
         pageTokens,
         cachePages,
         repack,
+        speculation,
         log);
   }
 
@@ -165,6 +173,7 @@ public record RuntimeOptions(
         pageTokens,
         cachePages,
         repack,
+        speculation,
         log);
   }
 
@@ -182,6 +191,7 @@ public record RuntimeOptions(
         pageTokens,
         cachePages,
         repack,
+        speculation,
         log);
   }
 
@@ -199,6 +209,7 @@ public record RuntimeOptions(
         pageTokens,
         cachePages,
         repack,
+        speculation,
         log);
   }
 
@@ -216,6 +227,7 @@ public record RuntimeOptions(
         tokens,
         cachePages,
         repack,
+        speculation,
         log);
   }
 
@@ -233,6 +245,7 @@ public record RuntimeOptions(
         pageTokens,
         count,
         repack,
+        speculation,
         log);
   }
 
@@ -250,6 +263,25 @@ public record RuntimeOptions(
         pageTokens,
         cachePages,
         allowed,
+        speculation,
+        log);
+  }
+
+  public RuntimeOptions withSpeculation(Speculation how) {
+    return new RuntimeOptions(
+        model,
+        backend,
+        device,
+        threads,
+        contextLength,
+        fit,
+        batchTokens,
+        cacheEncoding,
+        maxSequences,
+        pageTokens,
+        cachePages,
+        repack,
+        how,
         log);
   }
 
@@ -267,6 +299,7 @@ public record RuntimeOptions(
         pageTokens,
         cachePages,
         repack,
+        speculation,
         sink);
   }
 }

@@ -25,7 +25,7 @@ final class Scheduler<E extends Scheduler.Entry> {
     /** Tokens it has yet to append, one or more. */
     int pending();
 
-    /** Whether it makes text: all of what it appends belongs into one step. */
+    /** Whether it makes text: what it appends behind the first token are guesses. */
     boolean decoding();
   }
 
@@ -99,8 +99,9 @@ final class Scheduler<E extends Scheduler.Entry> {
     long before = preemptions;
     for (Map.Entry<E, Integer> share : shares.entrySet()) {
       E entry = share.getKey();
-      if (makeRoom(entry, share.getValue())) {
-        step.add(new Grant<>(entry, share.getValue()));
+      int tokens = makeRoom(entry, share.getValue());
+      if (tokens > 0) {
+        step.add(new Grant<>(entry, tokens));
       }
     }
     if (preemptions == before) {
@@ -134,15 +135,20 @@ final class Scheduler<E extends Scheduler.Entry> {
     return shares;
   }
 
-  /** False if {@code entry} itself is not, or no longer, running. */
-  private boolean makeRoom(E entry, int tokens) {
+  /** The tokens there is room for; 0 if {@code entry} itself is not, or no longer, running. */
+  private int makeRoom(E entry, int share) {
+    int tokens = share;
     while (running.contains(entry)) {
       if (room.reserve(entry, tokens)) {
-        return true;
+        return tokens;
       }
-      preempt(running.last());
+      if (entry.decoding() && tokens > 1) {
+        tokens = 1; // guesses push nobody out
+      } else {
+        preempt(running.last());
+      }
     }
-    return false;
+    return 0;
   }
 
   private void preempt(E entry) {

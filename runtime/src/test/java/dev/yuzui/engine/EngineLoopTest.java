@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.yuzui.engine.Speculation.Drafts;
 import dev.yuzui.sampling.SamplingParams;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -25,6 +26,8 @@ import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 @Timeout(60)
 class EngineLoopTest {
@@ -74,6 +77,33 @@ class EngineLoopTest {
       }
       assertTrue(model.loop.metrics().preemptions() > 0, "no one had to give way");
       assertEquals(20, model.cache.freePages());
+    }
+  }
+
+  @Test
+  void guessesSaveStepsAndChangeNothing() {
+    Speculation speculation = new Speculation(Drafts.NGRAM, 4, 0);
+    List<Integer> counting = IntStream.range(0, 30).mapToObj(i -> i % 12).toList();
+    try (FakeModel model = new FakeModel(1, 64, 8, speculation)) {
+      GenerationResult result = model.generate(request(counting, 30)).await();
+      assertEquals(FakeModel.alone(counting, 30), result.tokens());
+      var speculative = result.speculative();
+      assertTrue(speculative.acceptedTokens() > 5, speculative.toString());
+      assertTrue(speculative.acceptedTokens() < speculative.draftTokens(), "some were wrong");
+      assertTrue(speculative.drafts() * 4 >= speculative.draftTokens());
+    }
+  }
+
+  @Test
+  void guessesPushNobodyOut() {
+    List<Integer> counting = IntStream.range(0, 20).mapToObj(i -> i % 12).toList();
+    try (FakeModel model = new FakeModel(2, 12, 16, new Speculation(Drafts.NGRAM, 15, 0))) {
+      model.takeMillisForAStep(1);
+      Generation first = model.generate(request(counting, 4));
+      Generation second = model.generate(request(counting, 4));
+      assertEquals(FakeModel.alone(counting, 4), first.await().tokens());
+      assertEquals(FakeModel.alone(counting, 4), second.await().tokens());
+      assertEquals(0, model.loop.metrics().preemptions());
     }
   }
 
@@ -280,10 +310,12 @@ class EngineLoopTest {
   }
 
   /** Shared beginnings, several answers, cancellations, time limits, listeners that throw. */
-  @Test
-  void tenThousandRandomRequestsLeaveNoPageBehind() {
+  @ParameterizedTest
+  @EnumSource(names = {"NONE", "NGRAM"})
+  void tenThousandRandomRequestsLeaveNoPageBehind(Drafts drafts) {
     Random random = new Random(5);
-    try (FakeModel model = new FakeModel(8, 40, 24)) {
+    Speculation speculation = new Speculation(drafts, 3, 0);
+    try (FakeModel model = new FakeModel(8, 40, 24, speculation)) {
       List<Integer> shared = prompt(40, 7);
       int done = 0;
       int made = 0;
@@ -331,6 +363,8 @@ class EngineLoopTest {
       assertEquals(0, metrics.requestsWaiting());
       assertTrue(metrics.preemptions() > 0, "no one had to give way");
       assertTrue(metrics.prefixHits() > 0, "nothing was found in the cache");
+      assertEquals(drafts == Drafts.NGRAM, metrics.acceptedTokens() > 0);
+      assertEquals(drafts == Drafts.NGRAM, metrics.acceptedTokens() < metrics.draftTokens());
       assertEquals(40, model.cache.freePages());
     }
   }

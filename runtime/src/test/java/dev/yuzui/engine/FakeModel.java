@@ -25,6 +25,9 @@ import java.util.concurrent.locks.ReentrantLock;
 final class FakeModel implements Steps, AutoCloseable {
   static final int VOCABULARY = 97;
   static final int CONTEXT = 64;
+
+  private static final int COUNTS = 12;
+
   private static final int PAGE_TOKENS = 4;
 
   final Backend backend = new ReferenceProvider().open(BackendOptions.defaults());
@@ -40,16 +43,27 @@ final class FakeModel implements Steps, AutoCloseable {
   private volatile long stepMillis;
 
   FakeModel(int maxSequences, int pages, int maxTokens) {
+    this(maxSequences, pages, maxTokens, Speculation.NONE);
+  }
+
+  FakeModel(int maxSequences, int pages, int maxTokens, Speculation speculation) {
     this.maxTokens = maxTokens;
     cache =
         new LatentCacheStore(
             backend, 1, 1, Encoding.F32, PAGE_TOKENS, CONTEXT, maxSequences, pages);
-    loop = new EngineLoop(this, cache, device, VOCABULARY);
+    loop =
+        new EngineLoop(
+            this, cache, device, VOCABULARY, new SpeculativeDecoder(speculation, Optional.empty()));
   }
 
-  /** The token that follows {@code tokens}. */
+  /** The token that follows {@code tokens}; some stretches count, so that runs come up again. */
   static int successor(List<Integer> tokens) {
-    return Math.floorMod(tokens.hashCode() * 0x9E3779B9 >>> 8, VOCABULARY);
+    int last = tokens.getLast();
+    if (last < COUNTS && tokens.size() % 7 != 0) {
+      return (last + 1) % COUNTS;
+    }
+    int hash = tokens.hashCode() * 0x9E3779B9 >>> 8;
+    return Math.floorMod(hash, tokens.size() % 3 == 0 ? COUNTS : VOCABULARY);
   }
 
   /** What the model makes of {@code prompt}, by itself. */
@@ -113,9 +127,17 @@ final class FakeModel implements Steps, AutoCloseable {
         page.set(ValueLayout.JAVA_FLOAT, 0, chunk.tokens()[i]);
         backend.write(entries(sequence, sequence.length() + i, 1), page.asSlice(0, 4));
       }
+      int before = sequence.length();
       sequence.advance(chunk.tokens().length);
-      if (chunk.outputCount() == 1) {
-        next.add(successor(read(sequence)));
+      List<Integer> all = chunk.outputCount() > 0 ? read(sequence) : List.of();
+      switch (chunk.outputs()) {
+        case NONE -> {}
+        case LAST -> next.add(successor(all));
+        case ALL -> {
+          for (int end = before + 1; end <= all.size(); end++) {
+            next.add(successor(all.subList(0, end)));
+          }
+        }
       }
     }
   }

@@ -14,6 +14,8 @@ import dev.yuzui.engine.GenerationResult;
 import dev.yuzui.engine.LoadProgress;
 import dev.yuzui.engine.RuntimeOptions;
 import dev.yuzui.engine.Session;
+import dev.yuzui.engine.Speculation;
+import dev.yuzui.engine.Speculation.Drafts;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.spi.Encoding;
 import java.nio.file.Path;
@@ -106,6 +108,41 @@ class BatchingTest {
       assertEquals(alone(options), together(engine));
       assertTrue(engine.metrics().preemptions() > 0, "no one had to give way");
       assertEquals(0, engine.metrics().cacheUsage());
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("backends")
+  void guessesChangeNothing(String backend) {
+    RuntimeOptions options = exact(backend, DEMO).withPageTokens(4);
+    List<List<Integer>> expected = alone(options);
+    for (Drafts drafts : List.of(Drafts.MTP, Drafts.NGRAM)) {
+      RuntimeOptions guessing = options.withSpeculation(new Speculation(drafts, 2, 0));
+      try (Engine engine =
+          open(guessing.withMaxSequences(5).withContextLength(60).withCachePages(60))) {
+        assertEquals(expected, together(engine), () -> "" + drafts);
+        assertEquals(drafts == Drafts.MTP, engine.metrics().acceptedTokens() > 10);
+        assertEquals(0, engine.metrics().cacheUsage());
+      }
+    }
+  }
+
+  @Test
+  void guessesSaveStepsAndTheSameSeedGivesTheSameText() {
+    RuntimeOptions options = exact("cpu", DEMO);
+    RuntimeOptions guessing = options.withSpeculation(new Speculation(Drafts.MTP, 1, 0));
+    try (Engine plain = open(options);
+        Engine guesses = open(guessing)) {
+      int[] prompt = plain.tokenizer().encode("There was once a king", true);
+      GenerateRequest request = greedy(prompt, 100);
+      GenerationResult result = guesses.generate(request).await();
+      assertEquals(plain.generate(request).await().tokens(), result.tokens());
+      assertTrue(result.speculative().acceptanceRate() > 0.5, "" + result.speculative());
+      for (int seed = 0; seed < 3; seed++) {
+        GenerateRequest sampled = request.withSampling(SamplingParams.DEFAULT.withSeed(seed));
+        assertEquals(
+            plain.generate(sampled).await().tokens(), guesses.generate(sampled).await().tokens());
+      }
     }
   }
 

@@ -1,0 +1,62 @@
+package dev.yuzui.cli;
+
+import dev.yuzui.engine.Speculation;
+import dev.yuzui.engine.Speculation.Drafts;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
+
+/** Whether tokens to come are guessed and checked together: for commands that make text. */
+final class SpeculationOptions {
+  @Option(
+      names = "--spec-type",
+      paramLabel = "TYPE",
+      converter = Type.class,
+      description =
+          "Guess tokens and check them in one step, which changes no text: draft-mtp (by the"
+              + " model's MTP layer), ngram (by what came before), none (default: none).")
+  private Drafts type = Drafts.NONE;
+
+  @Option(
+      names = "--spec-draft-n-max",
+      paramLabel = "N",
+      converter = Ranges.Positive.class,
+      description = "Tokens guessed at a time (default: 1 of draft-mtp, 8 of ngram).")
+  private Optional<Integer> most = Optional.empty();
+
+  @Option(
+      names = "--spec-draft-p-min",
+      paramLabel = "P",
+      converter = Ranges.Decimal.class,
+      description = "Leave out guesses of a smaller probability; draft-mtp (default: 0).")
+  private double leastProbable;
+
+  Speculation speculation() {
+    return switch (type) {
+      case NONE -> Speculation.NONE;
+      case MTP -> new Speculation(type, most.orElse(1), leastProbable);
+      case NGRAM -> new Speculation(type, most.orElse(8), 0);
+    };
+  }
+
+  static final class Type implements ITypeConverter<Drafts> {
+    private static final Map<String, Drafts> BY_NAME =
+        new TreeMap<>(Map.of("none", Drafts.NONE, "draft-mtp", Drafts.MTP, "ngram", Drafts.NGRAM));
+
+    @Override
+    public Drafts convert(String text) {
+      return Optional.ofNullable(BY_NAME.get(text))
+          .orElseThrow(
+              () ->
+                  new TypeConversionException(
+                      "expected one of "
+                          + String.join(", ", BY_NAME.keySet())
+                          + ", found '"
+                          + text
+                          + "'"));
+    }
+  }
+}
