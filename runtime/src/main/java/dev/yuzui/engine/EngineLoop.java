@@ -10,7 +10,6 @@ import dev.yuzui.sampling.Sampler;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.PriorityQueue;
@@ -23,12 +22,6 @@ import java.util.stream.Collectors;
  * all fail, and those that come later.
  */
 final class EngineLoop implements AutoCloseable {
-  private sealed interface Outcome {
-    record Done(FinishReason reason) implements Outcome {}
-
-    record Failed(EngineException why) implements Outcome {}
-  }
-
   private final Steps steps;
   private final LatentCacheStore cache;
   private final ReentrantLock device;
@@ -309,7 +302,7 @@ final class EngineLoop implements AutoCloseable {
       }
       drawn.add(job);
     } catch (RuntimeException e) {
-      over.put(job, failed(e));
+      over.put(job, Outcome.failed(e));
     }
   }
 
@@ -344,13 +337,8 @@ final class EngineLoop implements AutoCloseable {
     try {
       telling.run();
     } catch (RuntimeException e) {
-      over.put(job, failed(e));
+      over.put(job, Outcome.failed(e));
     }
-  }
-
-  private static Outcome failed(RuntimeException e) {
-    return new Outcome.Failed(
-        e instanceof EngineException known ? known : new EngineException(e.getMessage(), e));
   }
 
   // ---- the end of a request ----
@@ -376,7 +364,7 @@ final class EngineLoop implements AutoCloseable {
     } finally {
       device.unlock();
     }
-    over.forEach(EngineLoop::report);
+    over.forEach((job, outcome) -> outcome.report(job));
   }
 
   private void promote(Job job) {
@@ -385,26 +373,6 @@ final class EngineLoop implements AutoCloseable {
     if (!heirs.isEmpty()) {
       heirs.getFirst().siblings().addAll(heirs.subList(1, heirs.size()));
       scheduler.add(heirs.getFirst());
-    }
-  }
-
-  private static void report(Job job, Outcome outcome) {
-    RequestEvent event = new RequestEvent();
-    if (event.shouldCommit()) {
-      event.queueTime = job.times().queueNanos();
-      event.timeToFirstToken = job.times().firstTokenNanos();
-      event.promptTokens = job.promptLength();
-      event.tokens = job.made();
-      event.finishReason =
-          switch (outcome) {
-            case Outcome.Done(FinishReason reason) -> reason.name().toLowerCase(Locale.ROOT);
-            case Outcome.Failed _ -> "error";
-          };
-      event.commit();
-    }
-    switch (outcome) {
-      case Outcome.Done(FinishReason reason) -> job.generation().complete(job.result(reason));
-      case Outcome.Failed(EngineException why) -> job.generation().fail(why);
     }
   }
 
