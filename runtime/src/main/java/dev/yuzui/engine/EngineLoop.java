@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.OptionalLong;
 import java.util.PriorityQueue;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.stream.Collectors;
 
 /**
  * Drives requests through a model on a thread of its own: in each turn it takes in what came, runs
@@ -167,7 +168,7 @@ final class EngineLoop implements AutoCloseable {
   private record Turn(Job job, int row, int start, int output, int drafts, boolean ready) {}
 
   private void step() {
-    List<Turn> turns;
+    List<Turn> turns = new ArrayList<>();
     List<Job> drawn = new ArrayList<>();
     Map<Job, Outcome> over = new LinkedHashMap<>();
     device.lock();
@@ -180,19 +181,9 @@ final class EngineLoop implements AutoCloseable {
         count();
         return;
       }
-      turns = run(grants);
-      for (Turn turn : turns) {
-        if (turn.ready()) {
-          List<Job> siblings = promptRead(turn.job());
-          draw(turn.job(), turn.output(), turn.drafts(), drawn, over);
-          siblings.forEach(sibling -> draw(sibling, turn.output(), 0, drawn, over));
-        }
+      for (List<Grant<Job>> pass : passes(grants)) {
+        turns.addAll(pass(pass, drawn, over));
       }
-      speculation.draft(
-          turns.stream()
-              .filter(turn -> !over.containsKey(turn.job()))
-              .map(turn -> new SpeculativeDecoder.Part(turn.job(), turn.row(), turn.start()))
-              .toList());
       count();
       event.rows = grants.stream().mapToInt(Grant::tokens).sum();
       event.sequences = grants.size();
@@ -204,6 +195,36 @@ final class EngineLoop implements AutoCloseable {
     }
     tell(turns, drawn, over);
     end(over);
+  }
+
+  /**
+   * Few tokens and many take different forms of attention, which agree but for rounding: apart, so
+   * that what a sequence makes does not depend on whose prompt is read beside it.
+   */
+  private static List<List<Grant<Job>>> passes(List<Grant<Job>> grants) {
+    return grants.stream()
+        .collect(Collectors.partitioningBy(g -> g.tokens() >= StepRunner.PREFILL_TOKENS))
+        .values()
+        .stream()
+        .filter(pass -> !pass.isEmpty())
+        .toList();
+  }
+
+  private List<Turn> pass(List<Grant<Job>> grants, List<Job> drawn, Map<Job, Outcome> over) {
+    List<Turn> turns = run(grants);
+    for (Turn turn : turns) {
+      if (turn.ready()) {
+        List<Job> siblings = promptRead(turn.job());
+        draw(turn.job(), turn.output(), turn.drafts(), drawn, over);
+        siblings.forEach(sibling -> draw(sibling, turn.output(), 0, drawn, over));
+      }
+    }
+    speculation.draft(
+        turns.stream()
+            .filter(turn -> !over.containsKey(turn.job()))
+            .map(turn -> new SpeculativeDecoder.Part(turn.job(), turn.row(), turn.start()))
+            .toList());
+    return turns;
   }
 
   private List<Turn> run(List<Grant<Job>> grants) {

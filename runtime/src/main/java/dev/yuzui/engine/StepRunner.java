@@ -38,7 +38,7 @@ final class StepRunner implements Steps, AutoCloseable {
   private static final int BEST = 64;
 
   /** From this many tokens of one sequence on, a step counts as reading a prompt. */
-  private static final int PREFILL_TOKENS = 16;
+  static final int PREFILL_TOKENS = 16;
 
   private static final int MAX_RECORDINGS = 64;
 
