@@ -35,11 +35,15 @@ final class SpeculationOptions {
   private double leastProbable;
 
   Speculation speculation() {
-    return switch (type) {
-      case NONE -> Speculation.NONE;
-      case MTP -> new Speculation(type, most.orElse(1), leastProbable);
-      case NGRAM -> new Speculation(type, most.orElse(8), 0);
-    };
+    try {
+      return switch (type) {
+        case NONE -> Speculation.NONE;
+        case MTP -> new Speculation(type, most.orElse(1), leastProbable);
+        case NGRAM -> new Speculation(type, most.orElse(8), 0);
+      };
+    } catch (IllegalArgumentException e) {
+      throw new UsageException(e.getMessage());
+    }
   }
 
   static final class Type implements ITypeConverter<Drafts> {

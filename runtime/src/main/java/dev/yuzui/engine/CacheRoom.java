@@ -88,7 +88,10 @@ final class CacheRoom implements Scheduler.Room<Job> {
 
   @Override
   public void release(Job job) {
-    publish(job);
+    // a step that failed may have left guesses behind the tokens
+    if (job.sequence().orElseThrow().length() <= job.count()) {
+      publish(job);
+    }
     job.sequence().orElseThrow().close();
     job.letGo();
   }

@@ -89,23 +89,30 @@ final class EngineLoop implements AutoCloseable {
   }
 
   private void run() {
-    EngineException why;
-    try {
-      while (takeMail()) {
-        step();
-      }
-      why = new EngineException("the engine was closed before the request was done");
-    } catch (Throwable e) {
-      why =
-          new EngineException(
-              "the engine cannot go on: " + e.getMessage() + "; close it and open another", e);
-    }
+    EngineException why = drive();
     inbox.shut(why).arrived().forEach(this::take);
     Outcome outcome = new Outcome.Failed(why);
     Map<Job, Outcome> all = new LinkedHashMap<>();
     jobs.values().forEach(job -> all.put(job, outcome));
     jobs.values().forEach(job -> job.siblings().clear());
-    end(all);
+    try {
+      end(all);
+    } finally {
+      all.keySet().forEach(job -> job.generation().fail(why)); // nobody waits in vain
+    }
+  }
+
+  /** Until it cannot go on; why. */
+  private EngineException drive() {
+    try {
+      while (takeMail()) {
+        step();
+      }
+      return new EngineException("the engine was closed before the request was done");
+    } catch (Throwable e) {
+      return new EngineException(
+          "the engine cannot go on: " + e.getMessage() + "; close it and open another", e);
+    }
   }
 
   // ---- what comes from outside ----
@@ -278,9 +285,10 @@ final class EngineLoop implements AutoCloseable {
       over.put(job, new Outcome.Done(FinishReason.LENGTH));
       return;
     }
+    Sequence sequence = job.sequence().orElseThrow();
+    int right = 0;
     try {
       Sampler sampler = job.sampler(logits.length);
-      int right = 0;
       while (true) {
         int token = draw(job, sampler, output + right);
         sampler.accept(token);
@@ -291,18 +299,17 @@ final class EngineLoop implements AutoCloseable {
         }
         right++;
       }
-      Sequence sequence = job.sequence().orElseThrow();
-      sequence.truncate(sequence.length() - (guesses - right));
-      job.setDrafts(new int[0]);
-      if (guesses > 0) {
-        job.countDrafts(guesses, right);
-        drafts++;
-        draftTokens += guesses;
-        acceptedTokens += right;
-      }
       drawn.add(job);
     } catch (RuntimeException e) {
       over.put(job, Outcome.failed(e));
+    }
+    sequence.truncate(sequence.length() - (guesses - right));
+    job.setDrafts(new int[0]);
+    if (guesses > 0) {
+      job.countDrafts(guesses, right);
+      drafts++;
+      draftTokens += guesses;
+      acceptedTokens += right;
     }
   }
 

@@ -95,6 +95,22 @@ class EngineLoopTest {
   }
 
   @Test
+  void anOverflowAmongGuessesFailsItsRequestAlone() {
+    List<Integer> counting = IntStream.range(0, 30).mapToObj(i -> i % 12).toList();
+    for (int at = 30; at < 50; at++) {
+      try (FakeModel model = new FakeModel(2, 64, 16, new Speculation(Drafts.NGRAM, 4, 0))) {
+        model.overflowBehind(at);
+        Generation fails = model.generate(request(counting, 30));
+        Generation good = model.generate(request(prompt(3, at), 20));
+        String message = assertThrows(EngineException.class, fails::await).getMessage();
+        assertTrue(message.contains("+infinity"), message);
+        assertEquals(FakeModel.alone(prompt(3, at), 20), good.await().tokens());
+        assertEquals(64, model.cache.freePages());
+      }
+    }
+  }
+
+  @Test
   void guessesPushNobodyOut() {
     List<Integer> counting = IntStream.range(0, 20).mapToObj(i -> i % 12).toList();
     try (FakeModel model = new FakeModel(2, 12, 16, new Speculation(Drafts.NGRAM, 15, 0))) {

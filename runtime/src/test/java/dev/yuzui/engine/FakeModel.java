@@ -41,6 +41,7 @@ final class FakeModel implements Steps, AutoCloseable {
   private long orders;
   private volatile Optional<BackendException> failure = Optional.empty();
   private volatile long stepMillis;
+  private volatile int overflows = -1;
 
   FakeModel(int maxSequences, int pages, int maxTokens) {
     this(maxSequences, pages, maxTokens, Speculation.NONE);
@@ -99,6 +100,11 @@ final class FakeModel implements Steps, AutoCloseable {
     failure = Optional.of(new BackendException(message, "plug it in again"));
   }
 
+  /** Behind sequences of this length there is no number. */
+  void overflowBehind(int length) {
+    overflows = length;
+  }
+
   void takeMillisForAStep(long millis) {
     stepMillis = millis;
   }
@@ -132,14 +138,18 @@ final class FakeModel implements Steps, AutoCloseable {
       List<Integer> all = chunk.outputCount() > 0 ? read(sequence) : List.of();
       switch (chunk.outputs()) {
         case NONE -> {}
-        case LAST -> next.add(successor(all));
+        case LAST -> next.add(row(all));
         case ALL -> {
           for (int end = before + 1; end <= all.size(); end++) {
-            next.add(successor(all.subList(0, end)));
+            next.add(row(all.subList(0, end)));
           }
         }
       }
     }
+  }
+
+  private int row(List<Integer> tokens) {
+    return tokens.size() == overflows ? -1 : successor(tokens);
   }
 
   private List<Integer> read(Sequence sequence) {
@@ -161,7 +171,10 @@ final class FakeModel implements Steps, AutoCloseable {
 
   @Override
   public Best best(int index) {
-    return new Best(new int[] {next.get(index)}, new float[] {1});
+    int id = next.get(index);
+    return id < 0
+        ? new Best(new int[] {0}, new float[] {Float.POSITIVE_INFINITY})
+        : new Best(new int[] {id}, new float[] {1});
   }
 
   @Override
