@@ -1,7 +1,9 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.engine.Engine;
+import dev.yuzui.engine.PromptCache;
 import dev.yuzui.engine.RuntimeOptions;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -21,6 +23,7 @@ final class ChatCommand implements Callable<Integer> {
   @Mixin private ChatOptions chatOptions;
   @Mixin private SamplingOptions samplingOptions;
   @Mixin private SpeculationOptions speculationOptions;
+  @Mixin private PromptCacheOptions promptCacheOptions;
 
   ChatCommand(Context context) {
     this.context = context;
@@ -29,6 +32,7 @@ final class ChatCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     samplingOptions.validate();
+    promptCacheOptions.validate();
     RuntimeOptions options =
         modelOptions.runtimeOptions(context).withSpeculation(speculationOptions.speculation());
     try (Engine engine = Loading.open(context, options)) {
@@ -41,10 +45,12 @@ final class ChatCommand implements Callable<Integer> {
         throw new UsageException(
             "-sys: this model has no chat template to put it in; name one with --chat-template");
       }
+      Optional<PromptCache> cache = promptCacheOptions.open(engine);
       ChatSession chat = new ChatSession(context, engine, dialogue, chatOptions, samplingOptions);
       try (ChatInput input = ChatInput.open(context)) {
         chat.run(input);
       }
+      cache.ifPresent(chat::save);
     }
     return ExitCode.DONE;
   }

@@ -6,6 +6,7 @@ import dev.yuzui.engine.FinishReason;
 import dev.yuzui.engine.GenerateRequest;
 import dev.yuzui.engine.Generation;
 import dev.yuzui.engine.GenerationResult;
+import dev.yuzui.engine.PromptCache;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.text.Message;
 import dev.yuzui.text.ReasoningFilter;
@@ -26,6 +27,9 @@ final class ChatSession {
       /help         this list
       /exit         end, as Ctrl-D does""";
 
+  /** What was asked with all that led up to it, and what came of it. */
+  private record Turn(GenerateRequest request, GenerationResult result) {}
+
   private final Context context;
   private final Engine engine;
   private final Dialogue dialogue;
@@ -34,7 +38,7 @@ final class ChatSession {
   private final List<String> stops;
   private final boolean ignoreEos;
   private final Conversation conversation;
-  private Optional<GenerationResult> last = Optional.empty();
+  private Optional<Turn> last = Optional.empty();
   private int tokensInUse;
 
   ChatSession(
@@ -70,6 +74,11 @@ final class ChatSession {
       }
       line = input.next();
     }
+  }
+
+  /** Keeps what the last answer was made of. */
+  void save(PromptCache cache) {
+    last.ifPresent(turn -> PromptCacheOptions.save(cache, turn.request(), turn.result()));
   }
 
   private void take(String line) {
@@ -109,11 +118,8 @@ final class ChatSession {
 
   private String stats() {
     return last.map(
-                result ->
-                    GenerateCommand.Timings.of(engine.loadSeconds(), result).line()
-                        + "; "
-                        + result.timings().cachedTokens()
-                        + " prompt tokens were cached; ")
+                turn ->
+                    GenerateCommand.Timings.of(engine.loadSeconds(), turn.result()).line() + "; ")
             .orElse("")
         + tokensInUse
         + " of "
@@ -142,7 +148,7 @@ final class ChatSession {
       }
       tokensInUse = ids.length + result.tokens().size();
       context.out().printNow("\n");
-      last = Optional.of(result);
+      last = Optional.of(new Turn(request, result));
       conversation.add(Message.assistant(result.text()));
       explain(result.finish());
     } catch (EngineException e) {

@@ -5,6 +5,7 @@ import dev.yuzui.engine.FinishReason;
 import dev.yuzui.engine.GenerateRequest;
 import dev.yuzui.engine.Generation;
 import dev.yuzui.engine.GenerationResult;
+import dev.yuzui.engine.PromptCache;
 import dev.yuzui.engine.RuntimeOptions;
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.Message;
@@ -33,6 +34,7 @@ final class GenerateCommand implements Callable<Integer> {
   @Mixin private ChatOptions chatOptions;
   @Mixin private SamplingOptions samplingOptions;
   @Mixin private SpeculationOptions speculationOptions;
+  @Mixin private PromptCacheOptions promptCacheOptions;
 
   @Option(
       names = "--raw",
@@ -87,12 +89,14 @@ final class GenerateCommand implements Callable<Integer> {
   }
 
   /**
-   * @param promptTokens read by the model, and how many a second
+   * @param cachedTokens of the prompt, found in the cache
+   * @param promptTokens read by the model: those not found; and how many a second
    * @param predictedTokens made, the end token included; the rate leaves out the first, whose cost
    *     is the prompt's
    */
   record Timings(
       double loadSeconds,
+      int cachedTokens,
       int promptTokens,
       double promptPerSecond,
       int predictedTokens,
@@ -102,6 +106,7 @@ final class GenerateCommand implements Callable<Integer> {
       GenerationResult.Timings t = result.timings();
       return new Timings(
           loadSeconds,
+          t.cachedTokens(),
           t.promptTokens(),
           t.promptPerSecond(),
           result.tokens().size(),
@@ -111,8 +116,10 @@ final class GenerateCommand implements Callable<Integer> {
     String line() {
       return String.format(
           Locale.ROOT,
-          "load %.2f s; prompt %d tokens, %.1f a second; text %d tokens, %.1f a second",
+          "load %.2f s; prompt %d tokens cached, %d read, %.1f a second; text %d tokens, %.1f a"
+              + " second",
           loadSeconds,
+          cachedTokens,
           promptTokens,
           promptPerSecond,
           predictedTokens,
@@ -123,6 +130,7 @@ final class GenerateCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     samplingOptions.validate();
+    promptCacheOptions.validate();
     if (raw && (chatOptions.namesTemplate() || chatOptions.system().isPresent())) {
       throw new UsageException(
           "--raw: it leaves out the chat template, which -sys and --chat-template need");
@@ -149,13 +157,15 @@ final class GenerateCommand implements Callable<Integer> {
 
   private int generate(Engine engine, GenerateRequest request, String prompt) {
     List<Report> reports = new ArrayList<>();
-    boolean cancelled = false;
+    List<GenerationResult> results = new ArrayList<>();
+    Optional<PromptCache> cache = promptCacheOptions.open(engine);
     List<Generation> generations = engine.generate(request, answers);
     try (Interrupt _ = new Interrupt(() -> generations.forEach(Generation::cancel))) {
       for (Generation generation : generations) {
         Answer answer =
             new Answer(context, new ReasoningFilter(chatOptions.reasoning(), prompt), json);
         GenerationResult result = answer.follow(generation);
+        results.add(result);
         Timings timings = Timings.of(engine.loadSeconds(), result);
         String finish = result.finish().name().toLowerCase(Locale.ROOT);
         Speculative speculative = Speculative.of(result);
@@ -169,14 +179,16 @@ final class GenerateCommand implements Callable<Integer> {
             context.err().println(speculative.line());
           }
         }
-        cancelled |= result.finish() == FinishReason.CANCELLED;
       }
     }
     if (json) {
       context.out().println(Json.compact(answers == 1 ? reports.getFirst() : reports));
       context.out().flush();
     }
-    return cancelled ? ExitCode.INTERRUPTED : ExitCode.DONE;
+    cache.ifPresent(c -> PromptCacheOptions.save(c, request, results.getFirst()));
+    return results.stream().anyMatch(result -> result.finish() == FinishReason.CANCELLED)
+        ? ExitCode.INTERRUPTED
+        : ExitCode.DONE;
   }
 
   private String render(Engine engine, String prompt) {

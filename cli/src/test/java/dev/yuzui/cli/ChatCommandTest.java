@@ -30,7 +30,7 @@ class ChatCommandTest {
   void theNextTurnReusesTheCache() {
     CommandRun run = chat("Hello ".repeat(12) + "\nAgain\n/stats\n");
     // BOS and 72 letters are more than a page of 64
-    assertTrue(run.err().contains("; 64 prompt tokens were cached; "), run.err());
+    assertTrue(run.err().contains("; prompt 64 tokens cached, "), run.err());
     assertTrue(run.err().contains("4 messages"), run.err());
   }
 

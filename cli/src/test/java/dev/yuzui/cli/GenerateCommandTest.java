@@ -29,6 +29,7 @@ class GenerateCommandTest {
     assertEquals(
         List.of(
             "load_seconds",
+            "cached_tokens",
             "prompt_tokens",
             "prompt_per_second",
             "predicted_tokens",

@@ -85,9 +85,10 @@ public final class CacheFile {
    * Writes the entries to {@code file}, which is replaced once all is written.
    *
    * @param tokens of the entries, all of them
+   * @param layers that were written, the first ones; the others' entries are kept as zeros
    * @throws CacheFileException if it cannot be written; what was there before is left as it was
    */
-  public static void save(Path file, ModelKey model, int[] tokens, Sequence sequence) {
+  public static void save(Path file, ModelKey model, int[] tokens, Sequence sequence, int layers) {
     if (tokens.length != sequence.length()) {
       throw new IllegalArgumentException(
           tokens.length + " tokens for " + sequence.length() + " entries");
@@ -97,7 +98,7 @@ public final class CacheFile {
       Path partial = Files.createTempFile(folder, file.getFileName() + "-", ".partial");
       try {
         try (FileChannel channel = FileChannel.open(partial, StandardOpenOption.WRITE)) {
-          write(channel, model, tokens, sequence);
+          write(channel, model, tokens, sequence, layers);
         }
         Files.move(partial, file, StandardCopyOption.ATOMIC_MOVE);
       } finally {
@@ -109,7 +110,8 @@ public final class CacheFile {
     }
   }
 
-  private static void write(FileChannel channel, ModelKey model, int[] tokens, Sequence sequence)
+  private static void write(
+      FileChannel channel, ModelKey model, int[] tokens, Sequence sequence, int layers)
       throws IOException {
     LatentCacheStore store = sequence.store();
     ByteBuffer header = Header.of(store, model, tokens.length).bytes();
@@ -134,9 +136,13 @@ public final class CacheFile {
       eachRun(
           sequence,
           tokens.length,
-          entries -> {
+          (layer, entries) -> {
             MemorySegment bytes = staging.asSlice(0, entries.byteSize());
-            store.backend().read(entries, bytes);
+            if (layer < layers) {
+              store.backend().read(entries, bytes);
+            } else {
+              bytes.fill((byte) 0);
+            }
             put(channel, crc, bytes.asByteBuffer());
           });
     }
@@ -172,7 +178,7 @@ public final class CacheFile {
       eachRun(
           sequence,
           tokens.length,
-          entries -> {
+          (_, entries) -> {
             store.backend().write(entries, all.asSlice(from[0], entries.byteSize()));
             from[0] += entries.byteSize();
           });
@@ -268,17 +274,18 @@ public final class CacheFile {
   }
 
   private interface RunAction {
-    void run(Tensor entries) throws IOException;
+    void run(int layer, Tensor entries) throws IOException;
   }
 
   /** The first {@code count} entries of each layer, page by page. */
   private static void eachRun(Sequence sequence, int count, RunAction action) throws IOException {
     LatentCacheStore store = sequence.store();
     int size = store.pageTokens();
-    for (var layer : store.layers()) {
+    for (int layer = 0; layer < store.layers().size(); layer++) {
+      Tensor entries = store.layer(layer).entries();
       for (int i = 0; i * size < count; i++) {
         long row = (long) sequence.page(i) * size;
-        action.run(layer.entries().slice("page", row, Math.min(size, count - i * size)));
+        action.run(layer, entries.slice("page", row, Math.min(size, count - i * size)));
       }
     }
   }

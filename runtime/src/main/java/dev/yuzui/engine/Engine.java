@@ -279,6 +279,11 @@ public final class Engine implements AutoCloseable {
     return runner;
   }
 
+  /** To be used by whoever holds the device. */
+  LatentCacheStore cache() {
+    return cache;
+  }
+
   /** Tells the requests that wait that there may be room now. */
   void wake() {
     requests.wake();

@@ -9,10 +9,15 @@ import dev.yuzui.backend.reference.ReferenceProvider;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.Tensor;
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -53,7 +58,7 @@ class CacheFileTest {
   private void save(int... tokens) {
     try (Sequence s = store.openSequence()) {
       new Entries(backend, store).append(s, tokens);
-      CacheFile.save(file, MODEL, tokens, s);
+      CacheFile.save(file, MODEL, tokens, s, store.layers().size());
     }
   }
 
@@ -97,6 +102,40 @@ class CacheFileTest {
     save();
     try (Sequence s = store.openSequence()) {
       assertEquals(0, CacheFile.load(file, MODEL, s).length);
+    }
+  }
+
+  @Test
+  void layersThatWereNotWrittenComeBackAsZeros() {
+    List<byte[]> before;
+    try (Sequence s = store.openSequence()) {
+      new Entries(backend, store).append(s, STORY);
+      before = lastPages(s);
+      CacheFile.save(file, MODEL, STORY, s, 2);
+    }
+    try (Sequence s = store.openSequence()) {
+      CacheFile.load(file, MODEL, s);
+      List<byte[]> after = lastPages(s);
+      assertArrayEquals(before.get(0), after.get(0));
+      assertArrayEquals(before.get(1), after.get(1));
+      assertArrayEquals(new byte[before.get(2).length], after.get(2));
+    }
+  }
+
+  /** Of each layer, the entries in the page that is not full. */
+  private List<byte[]> lastPages(Sequence s) {
+    int row = s.page(s.pageCount() - 1) * store.pageTokens();
+    int count = s.length() % store.pageTokens();
+    try (Arena arena = Arena.ofConfined()) {
+      return store.layers().stream()
+          .map(
+              layer -> {
+                Tensor entries = layer.entries().slice("entries", row, count);
+                MemorySegment bytes = arena.allocate(entries.byteSize(), 4);
+                backend.read(entries, bytes);
+                return bytes.toArray(ValueLayout.JAVA_BYTE);
+              })
+          .toList();
     }
   }
 
