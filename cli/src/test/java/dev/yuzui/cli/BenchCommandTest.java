@@ -8,7 +8,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 class BenchCommandTest {
@@ -118,8 +120,20 @@ class BenchCommandTest {
     }
     double ns = json.at("/1/samples_ns/0").asDouble();
     assertEquals(3 * 4 * 1e9 / ns, json.at("/1/avg_ts").asDouble(), 1e-6 * 1e9 / ns);
-    String table = bench("-p", "0", "-n", "2", "-npl", "2", "-r", "1").out();
-    assertTrue(table.contains("| tg2 x2 |"), table);
+  }
+
+  @Test
+  void severalSequencesAreComparedWithOne() {
+    String[] args = {"-p", "0", "-n", "2", "-r", "1"};
+    JsonNode json = bench(with(args, "-npl", "1,2", "-o", "json")).json();
+    assertEquals(0, json.at("/0/speed_up").asDouble());
+    assertEquals(
+        json.at("/1/avg_ts").asDouble() / json.at("/0/avg_ts").asDouble(),
+        json.at("/1/speed_up").asDouble());
+    String table = bench(with(args, "-npl", "1,2")).out();
+    assertTrue(table.matches("(?s).*\\| tg2 x2 \\| [\\d.]+ ± [\\d.]+, [\\d.]+ × one \\|.*"), table);
+    String alone = bench(with(args, "-npl", "2")).out();
+    assertTrue(alone.contains("| tg2 x2 |") && !alone.contains("× one"), alone);
   }
 
   @Test
@@ -134,6 +148,10 @@ class BenchCommandTest {
     assertEquals(2, BenchRow.mean(List.of(1, 2, 3)));
     assertEquals(1, BenchRow.stddev(List.of(1, 2, 3)));
     assertEquals(0, BenchRow.stddev(List.of(5)));
+  }
+
+  private static String[] with(String[] some, String... more) {
+    return Stream.concat(Arrays.stream(some), Arrays.stream(more)).toArray(String[]::new);
   }
 
   private static CommandRun bench(String... more) {
