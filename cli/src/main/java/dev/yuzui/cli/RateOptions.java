@@ -7,7 +7,7 @@ import java.util.Optional;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** Requests that arrive at random, as the engine answers them. */
+/** What requests arrive, how often, and what the engine has to answer them with. */
 final class RateOptions {
   /** What means nothing without {@code --rate}. */
   static final List<String> FLAGS =
@@ -26,8 +26,8 @@ final class RateOptions {
       split = ",",
       converter = Ranges.Decimal.class,
       description =
-          "Instead of the tests above: requests of -p and -n tokens that arrive at random, R a"
-              + " second on average; how long they wait, and for what.")
+          "Instead of speed, measure how long requests wait for their first token and the next"
+              + " ones: of -p and -n tokens, arriving at random, R a second on average.")
   private List<Double> rates = List.of();
 
   @Option(
