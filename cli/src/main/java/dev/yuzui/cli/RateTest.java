@@ -31,8 +31,10 @@ record RateTest(double rate, int requests, int prompt, int sharedPrefix, int gen
     implements Benchmark {
   private static final long ARRIVALS_SEED = 1;
 
-  /** Enough steps for the JVM to compile what a longer test runs. */
   private static final int WARM_UP_TOKENS = 32;
+
+  /** Enough for the JVM to compile what the test runs, however small the model. */
+  private static final long WARM_UP_NANOS = 2_000_000_000L;
 
   @Override
   public int length() {
@@ -76,15 +78,17 @@ record RateTest(double rate, int requests, int prompt, int sharedPrefix, int gen
     return at;
   }
 
-  /** As many sequences as will run, one of them with a whole prompt. */
+  /** Once or more: as many sequences as will run, one of them with a whole prompt. */
   private void warmUp(Engine engine, SplittableRandom random) {
-    List<Generation> generations = new ArrayList<>();
-    for (int i = 0; i < Math.min(requests, engine.options().maxSequences()); i++) {
-      int length = i == 0 ? prompt : Math.min(prompt, WARM_UP_TOKENS);
-      generations.add(
-          engine.generate(request(tokens(engine, random, length), Math.min(gen, WARM_UP_TOKENS))));
-    }
-    generations.forEach(Generation::await);
+    long start = System.nanoTime();
+    do {
+      List<Generation> generations = new ArrayList<>();
+      for (int i = 0; i < Math.min(requests, engine.options().maxSequences()); i++) {
+        int[] read = tokens(engine, random, i == 0 ? prompt : Math.min(prompt, WARM_UP_TOKENS));
+        generations.add(engine.generate(request(read, Math.min(gen, WARM_UP_TOKENS))));
+      }
+      generations.forEach(Generation::await);
+    } while (System.nanoTime() - start < WARM_UP_NANOS);
   }
 
   private List<GenerateRequest> requests(Engine engine, SplittableRandom random) {

@@ -156,7 +156,7 @@ class BenchRateTest {
   }
 
   private static CommandRun rate(String rates, String... more) {
-    return bench(FOLDER, rates, more);
+    return bench(FOLDER, rates, with(more, "--no-warmup"));
   }
 
   private static CommandRun bench(String model, String rates, String... more) {
