@@ -20,9 +20,6 @@ import java.util.SplittableRandom;
  */
 record BenchTest(int prompt, int gen, int depth, boolean assumeDepth, int parallel, int repetitions)
     implements Benchmark {
-  /** Enough steps for the JVM to compile what a longer test runs. */
-  private static final int WARM_UP_TOKENS = 32;
-
   /** Steps whose experts are counted. */
   private static final int COUNTED_STEPS = 4;
 
@@ -50,7 +47,8 @@ record BenchTest(int prompt, int gen, int depth, boolean assumeDepth, int parall
         }
       }
       if (warmUp) {
-        run(engine, sessions, random, Math.min(gen, WARM_UP_TOKENS));
+        int steps = Math.min(gen, WARM_UP_TOKENS);
+        Benchmark.warmUp(() -> run(engine, sessions, random, steps));
       }
       for (int i = 0; i < repetitions; i++) {
         long took = run(engine, sessions, random, gen);

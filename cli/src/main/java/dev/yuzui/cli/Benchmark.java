@@ -5,6 +5,12 @@ import java.util.List;
 
 /** Something to measure on an engine. */
 sealed interface Benchmark permits BenchTest, RateTest {
+  /** So long a warm-up takes at least: the JVM needs it to compile what a small model runs. */
+  long WARM_UP_NANOS = 1_000_000_000L;
+
+  /** Tokens made in a round of it. */
+  int WARM_UP_TOKENS = 32;
+
   /** A row of one of the tables; its components are the fields of the other formats. */
   sealed interface Row permits BenchRow, RateRow {
     String markdown();
@@ -18,6 +24,14 @@ sealed interface Benchmark permits BenchTest, RateTest {
    * @param earlier rows of the same engine, to compare with
    */
   Row measure(Engine engine, boolean warmUp, List<Row> earlier);
+
+  /** Runs {@code round} once or more. */
+  static void warmUp(Runnable round) {
+    long start = System.nanoTime();
+    do {
+      round.run();
+    } while (System.nanoTime() - start < WARM_UP_NANOS);
+  }
 
   /** Rows that have their columns in common. */
   enum Table {

@@ -31,11 +31,6 @@ record RateTest(double rate, int requests, int prompt, int sharedPrefix, int gen
     implements Benchmark {
   private static final long ARRIVALS_SEED = 1;
 
-  private static final int WARM_UP_TOKENS = 32;
-
-  /** Enough for the JVM to compile what the test runs, however small the model. */
-  private static final long WARM_UP_NANOS = 2_000_000_000L;
-
   @Override
   public int length() {
     return prompt + gen;
@@ -45,7 +40,7 @@ record RateTest(double rate, int requests, int prompt, int sharedPrefix, int gen
   public RateRow measure(Engine engine, boolean warmUp, List<Row> earlier) {
     SplittableRandom random = new SplittableRandom(seed);
     if (warmUp) {
-      warmUp(engine, random);
+      Benchmark.warmUp(() -> warmUp(engine, random));
     }
     List<GenerateRequest> asked = requests(engine, random);
     long[] arrivals = arrivals(rate, requests, new SplittableRandom(ARRIVALS_SEED));
@@ -78,17 +73,14 @@ record RateTest(double rate, int requests, int prompt, int sharedPrefix, int gen
     return at;
   }
 
-  /** Once or more: as many sequences as will run, one of them with a whole prompt. */
+  /** As many sequences as will run, one of them with a whole prompt. */
   private void warmUp(Engine engine, SplittableRandom random) {
-    long start = System.nanoTime();
-    do {
-      List<Generation> generations = new ArrayList<>();
-      for (int i = 0; i < Math.min(requests, engine.options().maxSequences()); i++) {
-        int[] read = tokens(engine, random, i == 0 ? prompt : Math.min(prompt, WARM_UP_TOKENS));
-        generations.add(engine.generate(request(read, Math.min(gen, WARM_UP_TOKENS))));
-      }
-      generations.forEach(Generation::await);
-    } while (System.nanoTime() - start < WARM_UP_NANOS);
+    List<Generation> generations = new ArrayList<>();
+    for (int i = 0; i < Math.min(requests, engine.options().maxSequences()); i++) {
+      int[] read = tokens(engine, random, i == 0 ? prompt : Math.min(prompt, WARM_UP_TOKENS));
+      generations.add(engine.generate(request(read, Math.min(gen, WARM_UP_TOKENS))));
+    }
+    generations.forEach(Generation::await);
   }
 
   private List<GenerateRequest> requests(Engine engine, SplittableRandom random) {
