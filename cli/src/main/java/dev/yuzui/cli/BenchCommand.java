@@ -1,5 +1,7 @@
 package dev.yuzui.cli;
 
+import dev.yuzui.cli.Benchmark.Row;
+import dev.yuzui.cli.Benchmark.Table;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.RuntimeOptions;
 import dev.yuzui.spi.Encoding;
@@ -14,19 +16,31 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 
 @Command(
     name = "bench",
     description = {
-      "Measures tokens per second: reading prompts (pp), making text (tg), and both (pp+tg).",
+      "Measures tokens per second: reading prompts (pp), making text (tg), and both (pp+tg); with"
+          + " --rate how long requests wait that arrive at random.",
       "Lists such as -p 128,512 and repeated flags measure every combination."
     },
-    footer = {"", "Example: yuzui bench --synthetic v3-4l --quant Q4_K_M -p 128 -n 32 -r 3 -o md"})
+    footer = {
+      "",
+      "Example: yuzui bench --synthetic v3-4l --quant Q4_K_M -p 128 -n 32 -r 3 -o md",
+      "Example: yuzui bench --rate 1,2,4 --num-prompts 50 -p 512 --shared-prefix 256 -n 64"
+    })
 final class BenchCommand implements Callable<Integer> {
   private static final long SEED = 1;
   private static final int MAX_PARALLEL = 64;
+
+  /** What means nothing with {@code --rate}. */
+  private static final List<String> SPEED_FLAGS =
+      List.of("-pg", "-d", "--assume-depth", "-npl", "-r");
 
   private final Context context;
 
@@ -175,6 +189,9 @@ final class BenchCommand implements Callable<Integer> {
       description = "Say on stderr what was chosen and why.")
   private boolean verbose;
 
+  @Mixin private RateOptions rateOptions;
+  @Spec private CommandSpec spec;
+
   BenchCommand(Context context) {
     this.context = context;
   }
@@ -225,28 +242,34 @@ final class BenchCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    List<BenchTest> tests = tests();
+    requireSense();
+    List<Benchmark> tests = rateOptions.given() ? rateTests() : tests();
+    int sequences = sequences();
     List<Source> sources = sources();
-    format.begin(context.out());
+    Table table = rateOptions.given() ? Table.ARRIVALS : Table.SPEED;
+    format.begin(context.out(), table);
     boolean first = true;
     for (Source source : sources) {
       for (Optional<String> backend : optional(backends)) {
         for (int count : threads.isEmpty() ? List.of(Machine.physicalCores()) : threads) {
           for (int batch : batches) {
             Checkpoint checkpoint = source.open();
-            RuntimeOptions options = options(checkpoint, backend, count, batch, tests);
+            RuntimeOptions options = options(checkpoint, backend, count, batch, sequences, tests);
             try (Engine engine = Loading.open(context, checkpoint, options)) {
               if (assumeDepth) {
                 engine.fillCache();
               }
-              for (BenchTest test : tests) {
+              List<Row> rows = new ArrayList<>();
+              for (Benchmark test : tests) {
                 if (test.length() > engine.contextLength()) {
                   context
                       .err()
                       .println("--fit: leaving out a test of " + test.length() + " tokens");
                   continue;
                 }
-                format.row(context.out(), test.measure(engine, repetitions, !noWarmup), first);
+                Row row = test.measure(engine, !noWarmup, rows);
+                rows.add(row);
+                format.row(context.out(), row, first);
                 first = false;
               }
             }
@@ -254,7 +277,7 @@ final class BenchCommand implements Callable<Integer> {
         }
       }
     }
-    format.end(context.out());
+    format.end(context.out(), table);
     return ExitCode.DONE;
   }
 
@@ -281,30 +304,59 @@ final class BenchCommand implements Callable<Integer> {
     }
   }
 
-  private List<BenchTest> tests() {
-    List<BenchTest> tests = new ArrayList<>();
-    for (int depth : depths) {
-      prompts.stream().filter(n -> n > 0).forEach(n -> tests.add(test(n, 0, depth, 1)));
-      for (int parallel : parallels) {
-        gens.stream().filter(n -> n > 0).forEach(n -> tests.add(test(0, n, depth, parallel)));
-        pairs.forEach(pair -> tests.add(test(pair.prompt(), pair.gen(), depth, parallel)));
+  /** A flag that would do nothing is a mistake. */
+  private void requireSense() {
+    List<String> idle = rateOptions.given() ? SPEED_FLAGS : RateOptions.FLAGS;
+    for (String flag : idle) {
+      if (spec.commandLine().getParseResult().hasMatchedOption(flag)) {
+        throw new UsageException(
+            rateOptions.given()
+                ? flag + " and --rate: expected one of them, found both"
+                : flag + ": expected --rate beside it, found none");
       }
     }
+  }
+
+  private List<Benchmark> rateTests() {
+    return requireAny("-p, -n", rateOptions.tests(positive(prompts), positive(gens)));
+  }
+
+  private static List<Integer> positive(List<Integer> counts) {
+    return counts.stream().filter(n -> n > 0).toList();
+  }
+
+  private static List<Benchmark> requireAny(String flags, List<Benchmark> tests) {
     if (tests.isEmpty()) {
-      throw UsageException.ofFlag("-p, -n, -pg", "at least one test", "none");
+      throw UsageException.ofFlag(flags, "at least one test", "none");
     }
     return tests;
   }
 
+  private List<Benchmark> tests() {
+    List<Benchmark> tests = new ArrayList<>();
+    for (int depth : depths) {
+      positive(prompts).forEach(n -> tests.add(test(n, 0, depth, 1)));
+      for (int parallel : parallels) {
+        positive(gens).forEach(n -> tests.add(test(0, n, depth, parallel)));
+        pairs.forEach(pair -> tests.add(test(pair.prompt(), pair.gen(), depth, parallel)));
+      }
+    }
+    return requireAny("-p, -n, -pg", tests);
+  }
+
   private BenchTest test(int prompt, int gen, int depth, int parallel) {
-    return new BenchTest(prompt, gen, depth, assumeDepth, parallel);
+    return new BenchTest(prompt, gen, depth, assumeDepth, parallel, repetitions);
   }
 
   private int sequences() {
-    int most = parallels.stream().max(Integer::compare).orElseThrow();
+    String flag = rateOptions.given() ? "--max-num-seqs" : "-npl";
+    int most =
+        rateOptions.given()
+            ? rateOptions.sequences()
+            : parallels.stream().max(Integer::compare).orElseThrow();
     int limit = Math.min(MAX_PARALLEL, batches.stream().min(Integer::compare).orElseThrow());
     if (most > limit) {
-      throw UsageException.ofFlag("-npl", "at most -b, and " + MAX_PARALLEL, "" + most);
+      throw UsageException.ofFlag(flag, "at most -b, and " + MAX_PARALLEL, "" + most);
     }
     return most;
   }
@@ -314,15 +366,16 @@ final class BenchCommand implements Callable<Integer> {
       Optional<String> backend,
       int threadCount,
       int batch,
-      List<BenchTest> tests) {
+      int sequences,
+      List<Benchmark> tests) {
     RuntimeOptions options =
         RuntimeOptions.of(checkpoint.path())
             .withThreads(threadCount)
             .withBatchTokens(batch)
             .withCacheEncoding(cacheEncoding)
             .withRepack(!noRepack)
-            .withMaxSequences(sequences())
-            .withContextLength(tests.stream().mapToInt(BenchTest::length).max().orElseThrow());
+            .withMaxSequences(sequences)
+            .withContextLength(tests.stream().mapToInt(Benchmark::length).max().orElseThrow());
     if (backend.isPresent()) {
       options = options.withBackend(backend.get());
     }
@@ -331,6 +384,9 @@ final class BenchCommand implements Callable<Integer> {
     }
     if (fit) {
       options = options.withFit();
+    }
+    if (rateOptions.given()) {
+      options = rateOptions.applied(options);
     }
     return verbose ? options.withLog(context.err()::println) : options;
   }

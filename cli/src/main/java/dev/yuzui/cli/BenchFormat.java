@@ -1,9 +1,10 @@
 package dev.yuzui.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.yuzui.cli.Benchmark.Row;
+import dev.yuzui.cli.Benchmark.Table;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.stream.Collectors;
 import java.util.stream.StreamSupport;
 
@@ -13,45 +14,27 @@ import java.util.stream.StreamSupport;
 enum BenchFormat {
   MD {
     @Override
-    void begin(Out out) {
-      out.printNow(
-          """
-          | model | size | params | backend | threads | batch | test | t/s |
-          | :---- | ---: | -----: | :------ | ------: | ----: | ---: | --: |
-          """);
+    void begin(Out out, Table table) {
+      out.printNow(table.head());
     }
 
     @Override
-    void row(Out out, BenchRow r, boolean first) {
-      out.printNow(
-          String.format(
-              Locale.ROOT,
-              "| %s | %s | %s | %s | %d | %d | %s | %.2f ± %.2f |%n",
-              r.modelType(),
-              Texts.bytes(r.modelSize()),
-              Texts.count(r.modelNParams()),
-              r.backend(),
-              r.nThreads(),
-              r.nBatch(),
-              r.test(),
-              r.avgTs(),
-              r.stddevTs()));
+    void row(Out out, Row row, boolean first) {
+      out.printNow(row.markdown() + "\n");
     }
 
     @Override
-    void end(Out out) {
+    void end(Out out, Table table) {
       out.println("");
       out.println("build: " + YuzuiCommand.Version.number());
-      out.println(
-          "Not timed: loading, tokenising, sampling, warm-up, and reading the tokens of @ d. Decoding"
-              + " includes picking the best token and reading it back.");
+      out.println(table.note());
     }
   },
 
   CSV {
     @Override
-    void row(Out out, BenchRow r, boolean first) {
-      JsonNode node = Json.mapper().valueToTree(r);
+    void row(Out out, Row row, boolean first) {
+      JsonNode node = Json.mapper().valueToTree(row);
       if (first) {
         List<String> names = new ArrayList<>();
         node.fieldNames().forEachRemaining(names::add);
@@ -67,33 +50,33 @@ enum BenchFormat {
 
   JSON {
     @Override
-    void begin(Out out) {
+    void begin(Out out, Table table) {
       out.printNow("[");
     }
 
     @Override
-    void row(Out out, BenchRow r, boolean first) {
-      out.printNow((first ? "\n" : ",\n") + Json.pretty(r));
+    void row(Out out, Row row, boolean first) {
+      out.printNow((first ? "\n" : ",\n") + Json.pretty(row));
     }
 
     @Override
-    void end(Out out) {
+    void end(Out out, Table table) {
       out.println("\n]");
     }
   },
 
   JSONL {
     @Override
-    void row(Out out, BenchRow r, boolean first) {
-      out.printNow(Json.compact(r) + "\n");
+    void row(Out out, Row row, boolean first) {
+      out.printNow(Json.compact(row) + "\n");
     }
   };
 
-  void begin(Out out) {}
+  void begin(Out out, Table table) {}
 
-  abstract void row(Out out, BenchRow row, boolean first);
+  abstract void row(Out out, Row row, boolean first);
 
-  void end(Out out) {}
+  void end(Out out, Table table) {}
 
   /** Every value in quotes, as llama-bench writes them. */
   private static String cell(JsonNode value) {

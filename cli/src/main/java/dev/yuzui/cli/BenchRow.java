@@ -1,34 +1,24 @@
 package dev.yuzui.cli;
 
-import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * One measured test, in llama-bench's field names.
  *
- * @param build version of this program
  * @param nDepth tokens in the cache before the clock starts
  * @param depthAssumed those were not read: their entries are random numbers
  * @param nParallel sequences that make text together; rates count the tokens of all
- * @param modelSize bytes of all tensors
  * @param avgTs tokens per second, mean over the repetitions
  * @param stddevTs sample standard deviation of that
+ * @param speedUp over the same test of one sequence, 0 if none was measured before
  * @param promptFlop operations that reading the prompt takes at least, 0 without a prompt
  * @param bytesPerStep what a step that makes a token for each sequence reads at least, zeros if no
  *     text is made
  */
 record BenchRow(
-    String build,
-    String cpuInfo,
-    String backend,
-    String backendInfo,
-    String modelFilename,
-    String modelType,
-    long modelSize,
-    @JsonProperty("model_n_params") long modelNParams,
-    int nBatch,
-    int nThreads,
-    String typeKv,
+    @JsonUnwrapped BenchSetup setup,
     int nPrompt,
     int nGen,
     int nDepth,
@@ -41,8 +31,10 @@ record BenchRow(
     double stddevTs,
     List<Long> samplesNs,
     List<Double> samplesTs,
+    double speedUp,
     double promptFlop,
-    BytesPerStep bytesPerStep) {
+    BytesPerStep bytesPerStep)
+    implements Benchmark.Row {
 
   /**
    * @param experts of the routed experts that the step's tokens went to
@@ -69,6 +61,13 @@ record BenchRow(
         + gen
         + (nParallel > 1 ? " x" + nParallel : "")
         + (nDepth > 0 ? " @ d" + nDepth : "");
+  }
+
+  @Override
+  public String markdown() {
+    return String.format(
+            Locale.ROOT, "%s %s | %.2f ± %.2f", setup.markdown(), test(), avgTs, stddevTs)
+        + (speedUp > 0 ? String.format(Locale.ROOT, ", %.2f × one |", speedUp) : " |");
   }
 
   static double mean(List<? extends Number> samples) {

@@ -2,19 +2,14 @@ package dev.yuzui.cli;
 
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.Session;
-import dev.yuzui.weights.Checkpoint;
-import dev.yuzui.weights.Checkpoint.StoredTensor;
 import dev.yuzui.weights.DeepseekConfig;
 import dev.yuzui.weights.Parameters;
 import dev.yuzui.weights.WeightBytes;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
-import java.util.Map;
 import java.util.SplittableRandom;
-import java.util.stream.Collectors;
 
 /**
  * What is timed: reading {@code prompt} random tokens, then making {@code gen}, with {@code depth}
@@ -23,18 +18,18 @@ import java.util.stream.Collectors;
  *
  * @param assumeDepth the tokens of the depth are not read, their entries are random numbers
  */
-record BenchTest(int prompt, int gen, int depth, boolean assumeDepth, int parallel) {
-  /** Enough steps for the JVM to compile what a longer test runs. */
-  private static final int WARM_UP_TOKENS = 32;
-
+record BenchTest(int prompt, int gen, int depth, boolean assumeDepth, int parallel, int repetitions)
+    implements Benchmark {
   /** Steps whose experts are counted. */
   private static final int COUNTED_STEPS = 4;
 
-  int length() {
+  @Override
+  public int length() {
     return depth + prompt + gen;
   }
 
-  BenchRow measure(Engine engine, int repetitions, boolean warmUp) {
+  @Override
+  public BenchRow measure(Engine engine, boolean warmUp, List<Row> earlier) {
     String started = Instant.now().truncatedTo(ChronoUnit.SECONDS).toString();
     List<Long> nanos = new ArrayList<>();
     List<Double> rates = new ArrayList<>();
@@ -52,7 +47,8 @@ record BenchTest(int prompt, int gen, int depth, boolean assumeDepth, int parall
         }
       }
       if (warmUp) {
-        run(engine, sessions, random, Math.min(gen, WARM_UP_TOKENS));
+        int steps = Math.min(gen, WARM_UP_TOKENS);
+        Benchmark.warmUp(() -> run(engine, sessions, random, steps));
       }
       for (int i = 0; i < repetitions; i++) {
         long took = run(engine, sessions, random, gen);
@@ -65,19 +61,8 @@ record BenchTest(int prompt, int gen, int depth, boolean assumeDepth, int parall
     } finally {
       sessions.forEach(Session::close);
     }
-    Checkpoint checkpoint = engine.checkpoint();
     return new BenchRow(
-        YuzuiCommand.Version.number(),
-        Machine.processor(),
-        engine.backendName(),
-        engine.backendDescription(),
-        checkpoint.path().toString(),
-        checkpoint.config().name() + " " + mainType(checkpoint),
-        checkpoint.byteSize(),
-        Parameters.of(checkpoint.config()).total(),
-        engine.batchTokens(),
-        engine.options().threads(),
-        engine.options().cacheEncoding().label(),
+        BenchSetup.of(engine),
         prompt,
         gen,
         depth,
@@ -90,8 +75,24 @@ record BenchTest(int prompt, int gen, int depth, boolean assumeDepth, int parall
         BenchRow.stddev(rates),
         nanos,
         rates,
+        speedUp(BenchRow.mean(rates), earlier),
         promptFlop(engine.config()),
         bytes);
+  }
+
+  /** Over the same test of one sequence; 0 if that was not measured, or is this one. */
+  private double speedUp(double rate, List<Row> earlier) {
+    for (Row row : earlier) {
+      if (row instanceof BenchRow one
+          && one.nParallel() == 1
+          && parallel > 1
+          && one.nPrompt() == prompt
+          && one.nGen() == gen
+          && one.nDepth() == depth) {
+        return rate / one.avgTs();
+      }
+    }
+    return 0;
   }
 
   /** Nanoseconds of the prompts and {@code steps} made tokens of each sequence. */
@@ -151,18 +152,5 @@ record BenchTest(int prompt, int gen, int depth, boolean assumeDepth, int parall
 
   private static int[] tokens(SplittableRandom random, Engine engine, int n) {
     return random.ints(n, 0, engine.config().vocabSize()).toArray();
-  }
-
-  /** The type that most of the bytes are in. */
-  private static String mainType(Checkpoint checkpoint) {
-    Map<String, Long> bytes =
-        checkpoint.stored().stream()
-            .collect(
-                Collectors.groupingBy(
-                    StoredTensor::type, Collectors.summingLong(StoredTensor::bytes)));
-    return bytes.entrySet().stream()
-        .max(Comparator.comparingLong(Map.Entry::getValue))
-        .map(Map.Entry::getKey)
-        .orElse("");
   }
 }

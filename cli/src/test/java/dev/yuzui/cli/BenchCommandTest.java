@@ -8,7 +8,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 class BenchCommandTest {
@@ -55,7 +57,9 @@ class BenchCommandTest {
 
   @Test
   void markdownIsATableThatSaysWhatIsNotTimed() {
-    CommandRun run = bench("-p", "4", "-n", "2", "-d", "3", "-r", "1");
+    // the one that warms up
+    CommandRun run = yuzui("bench", "-m", GGUF, "-p", "4", "-n", "2", "-d", "3", "-r", "1");
+    assertEquals(ExitCode.DONE, run.exitCode(), run.err());
     assertTrue(run.lines().get(0).startsWith("| model | size | params |"), run.out());
     assertTrue(run.lines().get(2).contains("| pp4 @ d3 |"), run.out());
     assertTrue(run.lines().get(3).contains("| tg2 @ d3 |"), run.out());
@@ -118,8 +122,20 @@ class BenchCommandTest {
     }
     double ns = json.at("/1/samples_ns/0").asDouble();
     assertEquals(3 * 4 * 1e9 / ns, json.at("/1/avg_ts").asDouble(), 1e-6 * 1e9 / ns);
-    String table = bench("-p", "0", "-n", "2", "-npl", "2", "-r", "1").out();
-    assertTrue(table.contains("| tg2 x2 |"), table);
+  }
+
+  @Test
+  void severalSequencesAreComparedWithOne() {
+    String[] args = {"-p", "0", "-n", "2", "-r", "1"};
+    JsonNode json = bench(with(args, "-npl", "1,2", "-o", "json")).json();
+    assertEquals(0, json.at("/0/speed_up").asDouble());
+    assertEquals(
+        json.at("/1/avg_ts").asDouble() / json.at("/0/avg_ts").asDouble(),
+        json.at("/1/speed_up").asDouble());
+    String table = bench(with(args, "-npl", "1,2")).out();
+    assertTrue(table.matches("(?s).*\\| tg2 x2 \\| [\\d.]+ ± [\\d.]+, [\\d.]+ × one \\|.*"), table);
+    String alone = bench(with(args, "-npl", "2")).out();
+    assertTrue(alone.contains("| tg2 x2 |") && !alone.contains("× one"), alone);
   }
 
   @Test
@@ -136,8 +152,12 @@ class BenchCommandTest {
     assertEquals(0, BenchRow.stddev(List.of(5)));
   }
 
+  private static String[] with(String[] some, String... more) {
+    return Stream.concat(Arrays.stream(some), Arrays.stream(more)).toArray(String[]::new);
+  }
+
   private static CommandRun bench(String... more) {
-    List<String> args = new ArrayList<>(List.of("bench", "-m", GGUF));
+    List<String> args = new ArrayList<>(List.of("bench", "-m", GGUF, "--no-warmup"));
     args.addAll(List.of(more));
     CommandRun run = yuzui(args.toArray(String[]::new));
     assertEquals(ExitCode.DONE, run.exitCode(), run.err());

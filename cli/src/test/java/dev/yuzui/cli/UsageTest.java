@@ -46,6 +46,10 @@ class UsageTest {
           bench -r 0                        | --repetitions    | 1 or more           | '0'
           bench -o xml                      | --output         | md, csv, json       | 'xml'
           bench --synthetic v9              | --synthetic      | v2-lite             | 'v9'
+          bench --rate 0                    | --rate           | above 0             | 0.0
+          bench --rate often                | --rate           | a number            | 'often'
+          bench --rate 1 -p 8 --shared-prefix 9 | --shared-prefix | at most the 8 of -p | 9
+          bench --rate 1 --max-num-seqs 65  | --max-num-seqs   | at most -b, and 64  | 65
           perplexity -f x --chunk 0         | --chunk          | 1 or more           | '0'
           logits --tokens a -o x            | --tokens         | such as 1,2,3       | 'a'
           """)
@@ -84,6 +88,9 @@ class UsageTest {
           batch -i x -o y --temp -1   | --temp
           bench -m a --synthetic v3-4l| -m and --synthetic
           bench -p 0 -n 0             | at least one test
+          bench --rate 1 -n 0         | at least one test
+          bench --rate 1 -d 5         | -d and --rate: expected one of them
+          bench --num-prompts 5       | --num-prompts: expected --rate beside it
           """)
   void badUsageEndsWithOneMessageAndExitCode2(String arguments, String message) {
     CommandRun run = yuzui(arguments.split(" "));

@@ -1,0 +1,72 @@
+package dev.yuzui.cli;
+
+import dev.yuzui.engine.Engine;
+import java.util.List;
+
+/** Something to measure on an engine. */
+sealed interface Benchmark permits BenchTest, RateTest {
+  /** So long a warm-up takes at least: the JVM needs it to compile what a small model runs. */
+  long WARM_UP_NANOS = 1_000_000_000L;
+
+  /** Tokens made in a round of it. */
+  int WARM_UP_TOKENS = 32;
+
+  /** A row of one of the tables; its components are the fields of the other formats. */
+  sealed interface Row permits BenchRow, RateRow {
+    String markdown();
+  }
+
+  /** Tokens of context that it needs. */
+  int length();
+
+  /**
+   * @param warmUp run something untimed before
+   * @param earlier rows of the same engine, to compare with
+   */
+  Row measure(Engine engine, boolean warmUp, List<Row> earlier);
+
+  /** Runs {@code round} once or more. */
+  static void warmUp(Runnable round) {
+    long start = System.nanoTime();
+    do {
+      round.run();
+    } while (System.nanoTime() - start < WARM_UP_NANOS);
+  }
+
+  /** Rows that have their columns in common. */
+  enum Table {
+    SPEED(
+        """
+        | model | size | params | backend | threads | batch | test | t/s |
+        | :---- | ---: | -----: | :------ | ------: | ----: | ---: | --: |
+        """,
+        "Not timed: loading, tokenising, sampling, warm-up, and reading the tokens of @ d. Decoding"
+            + " includes picking the best token and reading it back."),
+
+    ARRIVALS(
+        """
+        | model | size | params | backend | threads | batch | seqs | test | rate/s | requests/s | prompt t/s | output t/s | first token ms: mean, p50, p90, p99 | between tokens ms: mean, p50, p90, p99 | whole answer ms: p50, p99 | prefix hits | preempted | drafts right |
+        | :---- | ---: | -----: | :------ | ------: | ----: | ---: | ---: | -----: | ---------: | ---------: | ---------: | ---: | ---: | ---: | ---: | ---: | ---: |
+        """,
+        "Not timed: loading and warm-up. The clock of a request starts when it arrives: waiting for"
+            + " its turn counts.");
+
+    private final String head;
+    private final String note;
+
+    Table(String head, String note) {
+      this.head = head;
+      this.note = note;
+    }
+
+    /** Names and alignment of the columns. */
+    String head() {
+      return head;
+    }
+
+    /** What to know about the numbers. */
+    String note() {
+      return note;
+    }
+  }
+}
