@@ -38,6 +38,7 @@ final class AbsorbedAttention {
   private final long out;
   private final int tokens;
   private final int blocks;
+  private final long laneBytes;
 
   AbsorbedAttention(
       CpuKernels kernels,
@@ -58,11 +59,13 @@ final class AbsorbedAttention {
     this.out = HostBuffer.address(out);
     this.tokens = Math.toIntExact(q.rows());
     this.blocks = Math.ceilDiv(shape.heads(), HEADS);
+    this.laneBytes =
+        this.natives.map(n -> NATIVE_BYTES + n.attendBytes(shape)).orElse(javaLaneBytes());
   }
 
   /** What {@link #split} takes. */
   long laneBytes() {
-    return natives.map(n -> NATIVE_BYTES + n.attendBytes(shape)).orElse(javaLaneBytes());
+    return laneBytes;
   }
 
   /** What {@link #whole} takes. */
@@ -72,7 +75,7 @@ final class AbsorbedAttention {
 
   /** Where in lane memory a token's parts lie. */
   private long partsAt() {
-    return Math.ceilDiv(laneBytes(), 64) * 64L;
+    return Math.ceilDiv(laneBytes, 64) * 64L;
   }
 
   private long javaLaneBytes() {
