@@ -70,236 +70,113 @@ public record RuntimeOptions(
   }
 
   public RuntimeOptions withBackend(String name) {
-    return new RuntimeOptions(
-        model,
-        Optional.of(name),
-        device,
-        threads,
-        contextLength,
-        fit,
-        batchTokens,
-        cacheEncoding,
-        maxSequences,
-        pageTokens,
-        cachePages,
-        repack,
-        speculation,
-        log);
+    return with(o -> o.backend = Optional.of(name));
   }
 
   public RuntimeOptions withDevice(String name) {
-    return new RuntimeOptions(
-        model,
-        backend,
-        Optional.of(name),
-        threads,
-        contextLength,
-        fit,
-        batchTokens,
-        cacheEncoding,
-        maxSequences,
-        pageTokens,
-        cachePages,
-        repack,
-        speculation,
-        log);
+    return with(o -> o.device = Optional.of(name));
   }
 
   public RuntimeOptions withThreads(int count) {
-    return new RuntimeOptions(
-        model,
-        backend,
-        device,
-        count,
-        contextLength,
-        fit,
-        batchTokens,
-        cacheEncoding,
-        maxSequences,
-        pageTokens,
-        cachePages,
-        repack,
-        speculation,
-        log);
+    return with(o -> o.threads = count);
   }
 
   public RuntimeOptions withContextLength(int tokens) {
-    return new RuntimeOptions(
-        model,
-        backend,
-        device,
-        threads,
-        tokens,
-        fit,
-        batchTokens,
-        cacheEncoding,
-        maxSequences,
-        pageTokens,
-        cachePages,
-        repack,
-        speculation,
-        log);
+    return with(o -> o.contextLength = tokens);
   }
 
   public RuntimeOptions withFit() {
-    return new RuntimeOptions(
-        model,
-        backend,
-        device,
-        threads,
-        contextLength,
-        true,
-        batchTokens,
-        cacheEncoding,
-        maxSequences,
-        pageTokens,
-        cachePages,
-        repack,
-        speculation,
-        log);
+    return with(o -> o.fit = true);
   }
 
   public RuntimeOptions withBatchTokens(int tokens) {
-    return new RuntimeOptions(
-        model,
-        backend,
-        device,
-        threads,
-        contextLength,
-        fit,
-        tokens,
-        cacheEncoding,
-        maxSequences,
-        pageTokens,
-        cachePages,
-        repack,
-        speculation,
-        log);
+    return with(o -> o.batchTokens = tokens);
   }
 
   public RuntimeOptions withCacheEncoding(Encoding encoding) {
-    return new RuntimeOptions(
-        model,
-        backend,
-        device,
-        threads,
-        contextLength,
-        fit,
-        batchTokens,
-        encoding,
-        maxSequences,
-        pageTokens,
-        cachePages,
-        repack,
-        speculation,
-        log);
+    return with(o -> o.cacheEncoding = encoding);
   }
 
   public RuntimeOptions withMaxSequences(int count) {
-    return new RuntimeOptions(
-        model,
-        backend,
-        device,
-        threads,
-        contextLength,
-        fit,
-        batchTokens,
-        cacheEncoding,
-        count,
-        pageTokens,
-        cachePages,
-        repack,
-        speculation,
-        log);
+    return with(o -> o.maxSequences = count);
   }
 
   public RuntimeOptions withPageTokens(int tokens) {
-    return new RuntimeOptions(
-        model,
-        backend,
-        device,
-        threads,
-        contextLength,
-        fit,
-        batchTokens,
-        cacheEncoding,
-        maxSequences,
-        tokens,
-        cachePages,
-        repack,
-        speculation,
-        log);
+    return with(o -> o.pageTokens = tokens);
   }
 
   public RuntimeOptions withCachePages(int count) {
-    return new RuntimeOptions(
-        model,
-        backend,
-        device,
-        threads,
-        contextLength,
-        fit,
-        batchTokens,
-        cacheEncoding,
-        maxSequences,
-        pageTokens,
-        count,
-        repack,
-        speculation,
-        log);
+    return with(o -> o.cachePages = count);
   }
 
   public RuntimeOptions withRepack(boolean allowed) {
-    return new RuntimeOptions(
-        model,
-        backend,
-        device,
-        threads,
-        contextLength,
-        fit,
-        batchTokens,
-        cacheEncoding,
-        maxSequences,
-        pageTokens,
-        cachePages,
-        allowed,
-        speculation,
-        log);
+    return with(o -> o.repack = allowed);
   }
 
   public RuntimeOptions withSpeculation(Speculation how) {
-    return new RuntimeOptions(
-        model,
-        backend,
-        device,
-        threads,
-        contextLength,
-        fit,
-        batchTokens,
-        cacheEncoding,
-        maxSequences,
-        pageTokens,
-        cachePages,
-        repack,
-        how,
-        log);
+    return with(o -> o.speculation = how);
   }
 
   public RuntimeOptions withLog(Consumer<String> sink) {
-    return new RuntimeOptions(
-        model,
-        backend,
-        device,
-        threads,
-        contextLength,
-        fit,
-        batchTokens,
-        cacheEncoding,
-        maxSequences,
-        pageTokens,
-        cachePages,
-        repack,
-        speculation,
-        sink);
+    return with(o -> o.log = sink);
+  }
+
+  /** The fields, to change some of them. */
+  private static final class Copy {
+    private Path model;
+    private Optional<String> backend;
+    private Optional<String> device;
+    private int threads;
+    private int contextLength;
+    private boolean fit;
+    private int batchTokens;
+    private Encoding cacheEncoding;
+    private int maxSequences;
+    private int pageTokens;
+    private int cachePages;
+    private boolean repack;
+    private Speculation speculation;
+    private Consumer<String> log;
+
+    Copy(RuntimeOptions from) {
+      model = from.model;
+      backend = from.backend;
+      device = from.device;
+      threads = from.threads;
+      contextLength = from.contextLength;
+      fit = from.fit;
+      batchTokens = from.batchTokens;
+      cacheEncoding = from.cacheEncoding;
+      maxSequences = from.maxSequences;
+      pageTokens = from.pageTokens;
+      cachePages = from.cachePages;
+      repack = from.repack;
+      speculation = from.speculation;
+      log = from.log;
+    }
+
+    RuntimeOptions done() {
+      return new RuntimeOptions(
+          model,
+          backend,
+          device,
+          threads,
+          contextLength,
+          fit,
+          batchTokens,
+          cacheEncoding,
+          maxSequences,
+          pageTokens,
+          cachePages,
+          repack,
+          speculation,
+          log);
+    }
+  }
+
+  private RuntimeOptions with(Consumer<Copy> change) {
+    Copy copy = new Copy(this);
+    change.accept(copy);
+    return copy.done();
   }
 }

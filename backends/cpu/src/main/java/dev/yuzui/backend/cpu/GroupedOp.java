@@ -17,14 +17,13 @@ final class GroupedOp extends Op {
   private final long x;
   private final long xRow;
   private final int used;
-  private final long offset;
   private final long slot;
   private final long out;
   private final long outRow;
   private final int slots;
   private final int chunkRows;
   private final int perExpert;
-  private final int[] active;
+  private final ActiveExperts experts;
 
   /** {@code gather} as in {@link dev.yuzui.spi.Ops#groupedMatmul}. */
   GroupedOp(
@@ -42,7 +41,6 @@ final class GroupedOp extends Op {
     this.x = HostBuffer.address(x);
     this.xRow = 4 * x.cols();
     this.used = gather == Gather.BY_TOKEN ? dispatch.used() : 0;
-    this.offset = HostBuffer.address(dispatch.offset());
     this.slot = HostBuffer.address(dispatch.slot());
     this.out = HostBuffer.address(out);
     this.outRow = 4 * out.cols();
@@ -51,7 +49,7 @@ final class GroupedOp extends Op {
     int busiest = Math.ceilDiv(slots, dispatch.experts());
     this.chunkRows = Product.chunkRows(first, first.rows(), busiest, threads);
     this.perExpert = Math.ceilDiv(first.rows(), chunkRows);
-    this.active = new int[this.w.length];
+    this.experts = new ActiveExperts(dispatch);
   }
 
   private static Matrix[] matrices(ExpertWeights w) {
@@ -69,26 +67,16 @@ final class GroupedOp extends Op {
 
   @Override
   int chunks() {
-    int n = 0;
-    for (int e = 0; e < w.length; e++) {
-      if (first(e + 1) > first(e)) {
-        active[n++] = e;
-      }
-    }
-    return n * perExpert;
-  }
-
-  private int first(int expert) {
-    return Memory.i32(offset + 4L * expert);
+    return experts.count() * perExpert;
   }
 
   @Override
   void run(int chunk, Lane lane) {
-    int expert = active[chunk / perExpert];
+    int expert = experts.expert(chunk / perExpert);
     int from = chunk % perExpert * chunkRows;
     int to = Math.min(w[expert].rows(), from + chunkRows);
-    int begin = first(expert);
-    int n = first(expert + 1) - begin;
+    int begin = experts.first(expert);
+    int n = experts.first(expert + 1) - begin;
     for (int i = 0; i < n; i++) {
       int place = begin + i;
       int row = used > 0 ? Memory.i32(slot + 4L * place) / used : place;

@@ -16,12 +16,11 @@ final class GroupedStripsOp extends Op {
   private final List<Optional<Packed>> up;
   private final PrepareOp.Prepared x;
   private final int used;
-  private final long offset;
   private final long slot;
   private final long out;
   private final long outRow;
   private final int perExpert;
-  private final int[] active;
+  private final ActiveExperts experts;
 
   /**
    * @param up as many as {@code w}, or none
@@ -44,7 +43,6 @@ final class GroupedStripsOp extends Op {
             : up.stream().map(Optional::of).toList();
     this.x = x;
     this.used = gather == Gather.BY_TOKEN ? dispatch.used() : 0;
-    this.offset = HostBuffer.address(dispatch.offset());
     this.slot = HostBuffer.address(dispatch.slot());
     this.out = HostBuffer.address(out);
     this.outRow = 4 * out.cols();
@@ -55,7 +53,7 @@ final class GroupedStripsOp extends Op {
             first, first.strips(), matrices, dispatch.slots() / dispatch.used(), threads);
     this.perExpert = Math.ceilDiv(first.strips(), chunk);
     this.strips = new Strips(kernels, rowKernels, chunk);
-    this.active = new int[this.w.length];
+    this.experts = new ActiveExperts(dispatch);
   }
 
   long laneBytes() {
@@ -64,26 +62,16 @@ final class GroupedStripsOp extends Op {
 
   @Override
   int chunks() {
-    int n = 0;
-    for (int e = 0; e < w.length; e++) {
-      if (first(e + 1) > first(e)) {
-        active[n++] = e;
-      }
-    }
-    return n * perExpert;
-  }
-
-  private int first(int expert) {
-    return Memory.i32(offset + 4L * expert);
+    return experts.count() * perExpert;
   }
 
   @Override
   void run(int chunk, Lane lane) {
-    int expert = active[chunk / perExpert];
+    int expert = experts.expert(chunk / perExpert);
     int from = chunk % perExpert * strips.chunkStrips();
     int to = Math.min(w[expert].strips(), from + strips.chunkStrips());
-    int end = first(expert + 1);
-    for (int begin = first(expert); begin < end; begin += Strips.VECTORS) {
+    int end = experts.first(expert + 1);
+    for (int begin = experts.first(expert); begin < end; begin += Strips.VECTORS) {
       int n = Math.min(Strips.VECTORS, end - begin);
       for (int i = 0; i < n; i++) {
         int place = begin + i;

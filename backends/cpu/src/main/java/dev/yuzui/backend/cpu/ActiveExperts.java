@@ -1,0 +1,35 @@
+package dev.yuzui.backend.cpu;
+
+import dev.yuzui.spi.Dispatch;
+
+/** Which experts have rows in the step at hand, and where those lie among the sorted places. */
+final class ActiveExperts {
+  private final long offset;
+  private final int[] active;
+
+  ActiveExperts(Dispatch dispatch) {
+    offset = HostBuffer.address(dispatch.offset());
+    active = new int[dispatch.experts()];
+  }
+
+  /** Looks at device memory: once a run, by one thread. */
+  int count() {
+    int n = 0;
+    for (int e = 0; e < active.length; e++) {
+      if (first(e + 1) > first(e)) {
+        active[n++] = e;
+      }
+    }
+    return n;
+  }
+
+  /** The i-th of those that {@link #count} counted. */
+  int expert(int i) {
+    return active[i];
+  }
+
+  /** The first place of an expert, or behind the last one. */
+  int first(int expert) {
+    return Memory.i32(offset + 4L * expert);
+  }
+}
