@@ -85,32 +85,30 @@ void yz_product(int type, const uint8_t* packed, int64_t rows, int64_t cols, int
   kernels->product[type](packed, rows, cols, first, last, x, n, out);
 }
 
-/* q and sums by head, the state and a block of entries. */
-int64_t yz_attend_bytes(int lkv, int rope) {
-  return 64 * (int64_t)(lkv + rope) + 64 * (int64_t)lkv + 128 + 32 * 4 * (int64_t)(lkv + rope + 16) + 64;
-}
-
-void yz_attend(int cache, const float* q, int heads, const YzPages* pages, int64_t first, int64_t last, int lkv, int rope,
-               float scale, float* out, int64_t out_stride, float* m, float* l, uint8_t* work) {
-  const int width = lkv + rope;
-  float* turned = (float*)(((uintptr_t)work + 63) & ~(uintptr_t)63);
-  float* sum = turned + 16 * width;
-  float* state = sum + 16 * lkv;
+void yz_turn(const float* q, int heads, int width, float scale, float* turned) {
   const float unit = scale * 1.44269504088896340736f;
   for (int i = 0; i < width; i++) {
     for (int h = 0; h < 16; h++) turned[16 * i + h] = h < heads ? q[(int64_t)h * width + i] * unit : 0;
   }
-  memset(sum, 0, (size_t)lkv * 64);
+}
+
+/* A block of entries. */
+int64_t yz_attend_bytes(int lkv, int rope) { return 32 * 4 * (int64_t)(lkv + rope + 16) + 64; }
+
+void yz_attend(int cache, const float* turned, const YzPages* pages, int64_t first, int64_t last, int lkv, int rope, float* part,
+               uint8_t* work) {
+  float* state = part + 16 * (int64_t)lkv;
+  memset(part, 0, (size_t)lkv * 64);
   for (int h = 0; h < 16; h++) {
     state[h] = -__builtin_inff();
     state[16 + h] = 0;
   }
-  kernels->attend(cache, turned, pages, first, last, lkv, rope, sum, state, state + 32);
-  for (int h = 0; h < heads; h++) {
-    for (int i = 0; i < lkv; i++) out[h * out_stride + i] = sum[16 * i + h];
-    m[h] = state[h];
-    l[h] = state[16 + h];
-  }
+  float* tile = (float*)(((uintptr_t)work + 63) & ~(uintptr_t)63);
+  kernels->attend(cache, turned, pages, first, last, lkv, rope, part, state, tile);
+}
+
+void yz_merge(const float* parts, int64_t stride, int count, int heads, int lkv, float* out) {
+  kernels->merge(parts, stride, count, heads, lkv, out);
 }
 
 static int64_t expansion(const YzHeads* s, int64_t rows, uint8_t* work, Expansion* x) {

@@ -41,12 +41,16 @@ typedef struct {
   int64_t tokens, bytes;
 } YzPages;
 
-/* Absorbed attention of up to 16 heads over the entries first <= i < last. `q` [heads][lkv + rope] is F32. Leaves
- * out[h] = Σ 2^(s − m)·c, m[h] the greatest and l[h] = Σ 2^(s − m), with scores s = q·[c; k]·scale·log2(e). `work` has
- * yz_attend_bytes(lkv, rope) bytes. */
+/* Absorbed attention of up to 16 heads in parts of the entries, a lane a head; unused lanes hold nothing of meaning.
+ * yz_turn: turned[i][h] = q[h][i]·scale·log2(e), `q` [heads][width] F32, width = lkv + rope.
+ * yz_attend: over the entries first <= i < last with scores s = turned·[c; k], a part: [lkv][16] Σ 2^(s − m)·c, [16] the greatest
+ * score m, [16] Σ 2^(s − m). `work` has yz_attend_bytes(lkv, rope) bytes.
+ * yz_merge: out[h] [lkv] of `count` parts, `stride` floats apart; zeros of none. */
+void yz_turn(const float* q, int heads, int width, float scale, float* turned);
 int64_t yz_attend_bytes(int lkv, int rope);
-void yz_attend(int cache, const float* q, int heads, const YzPages* pages, int64_t first, int64_t last, int lkv, int rope,
-               float scale, float* out, int64_t out_stride, float* m, float* l, uint8_t* work);
+void yz_attend(int cache, const float* turned, const YzPages* pages, int64_t first, int64_t last, int lkv, int rope, float* part,
+               uint8_t* work);
+void yz_merge(const float* parts, int64_t stride, int count, int heads, int lkv, float* out);
 
 /* A head: columns of a query and a key (without and with rotation) and of a value, the latent's rank, and the softmax scale. */
 typedef struct {

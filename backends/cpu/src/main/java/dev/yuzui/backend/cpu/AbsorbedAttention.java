@@ -4,54 +4,36 @@ import dev.yuzui.spi.LatentCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
-import java.util.Optional;
-import java.util.OptionalInt;
+import java.util.List;
+import java.util.stream.Stream;
 
 /**
- * {@link dev.yuzui.spi.Ops#mlaDecode}: online softmax over blocks of entries, each decoded once for
- * a block of heads. Entries go in parts whose length depends on their number alone, merged in
- * order, so that a token's result depends neither on threads nor on what else is in the step. With
- * few tokens the parts are chunks of their own, and a second op merges them.
+ * {@link dev.yuzui.spi.Ops#mlaDecode}: online softmax over the entries, for a block of heads at a
+ * time. Entries go in parts whose length depends on their number alone, merged in order, so that a
+ * token's result depends neither on threads nor on what else is in the step.
  */
-final class AbsorbedAttention {
-  private static final int HEADS = 16;
-  private static final int ENTRIES = 32;
+abstract class AbsorbedAttention {
+  /** Of a block. */
+  static final int HEADS = 16;
 
-  /** Entries of a part at least: less would cost more to merge than to read. */
-  private static final int PART = 128;
+  /** A part's length is a multiple: entries are read so many at a time. */
+  static final int ENTRIES = 32;
 
-  /** The state of 16 heads, their maxima and sums, and a YzPages. */
-  private static final long NATIVE_BYTES = 16 * 8 + 2 * 64 + 64;
+  /** Entries of a part at least: fewer would leave the merge with too much of the work. */
+  private static final int PART = 64;
 
   /** Parts of a token's entries at most, which bounds the memory of their results. */
-  static final int PARTS = 32;
+  private static final int PARTS = 32;
 
-  private static final float LN2 = 0.6931471805599453f;
-
-  private final CpuKernels kernels;
-  private final Optional<NativeKernels> natives;
-  private final int cacheNumber;
-  private final MlaShape shape;
-  private final Matrix cache;
-  private final Pages pages;
+  final MlaShape shape;
+  final Matrix cache;
+  final Pages pages;
   private final long q;
   private final long out;
   private final int tokens;
   private final int blocks;
-  private final long laneBytes;
 
-  AbsorbedAttention(
-      CpuKernels kernels,
-      Optional<NativeKernels> natives,
-      Tensor q,
-      LatentCache cache,
-      MlaShape shape,
-      StepBatch batch,
-      Tensor out) {
-    this.kernels = kernels;
-    OptionalInt number = NativeKernels.cacheNumber(cache.entries().encoding(), shape.entry());
-    this.natives = natives.filter(_ -> number.isPresent() && shape.kvLora() % 8 == 0);
-    this.cacheNumber = number.orElse(0);
+  AbsorbedAttention(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
     this.shape = shape;
     this.cache = Matrix.of(cache.entries());
     this.pages = new Pages(cache, batch);
@@ -59,64 +41,54 @@ final class AbsorbedAttention {
     this.out = HostBuffer.address(out);
     this.tokens = Math.toIntExact(q.rows());
     this.blocks = Math.ceilDiv(shape.heads(), HEADS);
-    this.laneBytes =
-        this.natives.map(n -> NATIVE_BYTES + n.attendBytes(shape)).orElse(javaLaneBytes());
   }
 
-  /** What {@link #split} takes. */
-  long laneBytes() {
-    return laneBytes;
+  /** Lane memory of {@link #part}, which the ops of {@link #split} take. */
+  abstract long partLaneBytes();
+
+  /** Bytes of a block's queries made ready. */
+  abstract long readyBytes();
+
+  /** Bytes of a part's result, for a block. */
+  abstract long partBytes();
+
+  /** Makes the queries of a block ready, from {@code q}. */
+  abstract void ready(long q, int heads, long to);
+
+  /** Attention of a block over the entries from ≤ i < to of row t. */
+  abstract void part(
+      Lane lane, int t, long q, long ready, int heads, int from, int to, long result);
+
+  /** Puts {@code count} parts of a block together; zeros of none. */
+  abstract void merge(long parts, int count, int heads, long out);
+
+  /** Memory that the ops of {@link #split} share. */
+  final long splitBytes() {
+    return tokens * blocks * blockBytes();
   }
 
-  /** What {@link #whole} takes. */
-  long wholeLaneBytes() {
-    return partsAt() + PARTS * HEADS * partRow();
+  private long blockBytes() {
+    return readyBytes() + PARTS * partBytes();
   }
 
-  /** Where in lane memory a token's parts lie. */
-  private long partsAt() {
-    return Math.ceilDiv(laneBytes, 64) * 64L;
+  /** For few tokens: every part is a chunk. */
+  final List<Op> split(long memory) {
+    List<Op> rest = List.of(partsOp(memory), mergeOp(memory));
+    return readyBytes() == 0
+        ? rest
+        : Stream.concat(Stream.of(readyOp(memory)), rest.stream()).toList();
   }
 
-  private long javaLaneBytes() {
-    return ENTRIES * entryStride() + 4L * HEADS * ENTRIES + 8L * HEADS + CpuKernels.TEMPORARY;
-  }
-
-  private long entryStride() {
-    return 4L * shape.entry() + 64;
-  }
-
-  /** Bytes of a head's partial result: the sum of latents, the maximum and the sum of weights. */
-  long partRow() {
-    return 4L * shape.kvLora() + 64;
-  }
-
-  /** Every token and block of heads over all entries. */
-  Op whole() {
-    return new Op() {
+  private Op readyOp(long memory) {
+    return new RowOp((long) tokens * blocks, 2 * readyBytes()) {
       @Override
-      int chunks() {
-        return tokens * blocks;
-      }
-
-      @Override
-      void run(int chunk, Lane lane) {
-        int t = chunk / blocks;
-        int h = chunk % blocks * HEADS;
-        int heads = Math.min(HEADS, shape.heads() - h);
-        long parts = lane.memory() + partsAt();
-        for (int p = 0; p < partsUsed(t); p++) {
-          part(lane, t, p, h, heads, parts + p * HEADS * partRow());
-        }
-        for (int i = 0; i < heads; i++) {
-          merge(parts + i * partRow(), HEADS * partRow(), t, h + i);
-        }
+      void row(int i, Lane lane) {
+        ready(query(i), heads(i), memory + i * blockBytes());
       }
     };
   }
 
-  /** Parts of the entries of every token; {@code partial} has room for {@value #PARTS} of each. */
-  Op split(long partial) {
+  private Op partsOp(long memory) {
     return new Op() {
       @Override
       int chunks() {
@@ -131,58 +103,77 @@ final class AbsorbedAttention {
       @Override
       void run(int chunk, Lane lane) {
         int part = chunk / (tokens * blocks);
-        int t = chunk % (tokens * blocks) / blocks;
-        if (part >= partsUsed(t)) {
-          return;
+        int i = chunk % (tokens * blocks);
+        if (part < partsUsed(i / blocks)) {
+          part(lane, i, part, memory + i * blockBytes());
         }
-        int h = chunk % blocks * HEADS;
-        int heads = Math.min(HEADS, shape.heads() - h);
-        long at = partial + (((long) t * PARTS + part) * shape.heads() + h) * partRow();
-        part(lane, t, part, h, heads, at);
       }
     };
   }
 
-  private void part(Lane lane, int t, int part, int h, int heads, long at) {
+  private Op mergeOp(long memory) {
+    return new RowOp((long) tokens * blocks, 2 * partBytes()) {
+      @Override
+      void row(int i, Lane lane) {
+        merge(i, memory + i * blockBytes());
+      }
+    };
+  }
+
+  /** What {@link #whole} takes. */
+  final long wholeLaneBytes() {
+    return wholeAt() + blockBytes();
+  }
+
+  private long wholeAt() {
+    return Math.ceilDiv(partLaneBytes(), 64) * 64L;
+  }
+
+  /** For many tokens: every token and block is a chunk. */
+  final Op whole() {
+    return new Op() {
+      @Override
+      int chunks() {
+        return tokens * blocks;
+      }
+
+      @Override
+      void run(int i, Lane lane) {
+        long memory = lane.memory() + wholeAt();
+        ready(query(i), heads(i), memory);
+        for (int part = 0; part < partsUsed(i / blocks); part++) {
+          part(lane, i, part, memory);
+        }
+        merge(i, memory);
+      }
+    };
+  }
+
+  private void part(Lane lane, int i, int part, long memory) {
+    int t = i / blocks;
     int length = partLength(t);
     int from = part * length;
     int to = Math.min(from + length, pages.kvLength(t));
-    long state = attend(lane, t, h, heads, from, to, at, partRow());
-    for (int i = 0; i < heads; i++) {
-      Memory.copy(state + 8L * i, at + i * partRow() + 4L * shape.kvLora(), 8);
-    }
+    long result = memory + readyBytes() + part * partBytes();
+    part(lane, t, query(i), memory, heads(i), from, to, result);
   }
 
-  /** Puts the parts of each head together. */
-  Op merge(long partial) {
-    return new RowOp((long) tokens * shape.heads(), 16L * shape.kvLora()) {
-      @Override
-      void row(int i, Lane lane) {
-        int t = i / shape.heads();
-        int h = i % shape.heads();
-        long step = shape.heads() * partRow();
-        merge(partial + t * PARTS * step + h * partRow(), step, t, h);
-      }
-    };
+  private void merge(int i, long memory) {
+    long to = out + 4L * firstHead(i) * shape.kvLora();
+    merge(memory + readyBytes(), partsUsed(i / blocks), heads(i), to);
   }
 
-  /** {@code step} lies between the parts of a head. */
-  private void merge(long first, long step, int t, int h) {
-    int used = partsUsed(t);
-    long row = out + 4L * ((long) t * shape.heads() + h) * shape.kvLora();
-    kernels.zero(row, shape.kvLora());
-    float max = Float.NEGATIVE_INFINITY;
-    for (int p = 0; p < used; p++) {
-      max = Math.max(max, Memory.f32(first + p * step + 4L * shape.kvLora()));
-    }
-    float sum = 0;
-    for (int p = 0; p < used; p++) {
-      long state = first + p * step + 4L * shape.kvLora();
-      float by = (float) Math.exp(Memory.f32(state) - max);
-      sum += by * Memory.f32(state + 4);
-      kernels.addScaled(first + p * step, by, row, shape.kvLora());
-    }
-    kernels.scale(row, sum == 0 ? 0 : 1 / sum, shape.kvLora());
+  /** Among the heads of all tokens. */
+  private long firstHead(int i) {
+    return (long) i / blocks * shape.heads() + i % blocks * HEADS;
+  }
+
+  private long query(int i) {
+    return q + 4 * firstHead(i) * shape.entry();
+  }
+
+  private int heads(int i) {
+    return Math.min(HEADS, shape.heads() - i % blocks * HEADS);
   }
 
   private int partLength(int t) {
@@ -192,83 +183,5 @@ final class AbsorbedAttention {
 
   private int partsUsed(int t) {
     return Math.ceilDiv(pages.kvLength(t), partLength(t));
-  }
-
-  /**
-   * acc[h] = Σ e^(score − max)·latent over the entries. Answers the address of a maximum and a sum
-   * of weights per head.
-   */
-  private long attend(Lane lane, int t, int h, int heads, int from, int to, long acc, long accRow) {
-    int sequence = pages.sequence(t);
-    if (natives.isPresent()) {
-      return attendNatively(lane, t, sequence, h, heads, from, to, acc, accRow);
-    }
-    long tile = lane.memory();
-    long scores = tile + ENTRIES * entryStride();
-    long temporary = scores + 4L * HEADS * ENTRIES;
-    long state = temporary + CpuKernels.TEMPORARY;
-    for (int i = 0; i < heads; i++) {
-      lane.in[i] = q + 4L * ((long) t * shape.heads() + h + i) * shape.entry();
-      lane.out[i] = scores + 4L * i * ENTRIES;
-      Memory.f32(state + 8L * i, Float.NEGATIVE_INFINITY);
-      Memory.f32(state + 8L * i + 4, 0);
-      kernels.zero(acc + i * accRow, shape.kvLora());
-    }
-    for (int e = from; e < to; e += ENTRIES) {
-      int n = Math.min(ENTRIES, to - e);
-      for (int j = 0; j < n; j++) {
-        kernels.decode(
-            cache,
-            pages.entry(sequence, e + j),
-            0,
-            shape.entry(),
-            temporary,
-            tile + j * entryStride());
-      }
-      kernels.products(
-          tile, entryStride(), n, lane.in, 0, heads, shape.entry(), lane.out, 0, false, temporary);
-      for (int i = 0; i < heads; i++) {
-        Softmax.block(
-            kernels,
-            lane.out[i],
-            n,
-            shape.scale(),
-            state + 8L * i,
-            acc + i * accRow,
-            shape.kvLora());
-      }
-      kernels.weightedSum(
-          scores, 4L * ENTRIES, heads, tile, entryStride(), n, shape.kvLora(), acc, accRow);
-    }
-    return state;
-  }
-
-  private long attendNatively(
-      Lane lane, int t, int sequence, int h, int heads, int from, int to, long acc, long accRow) {
-    long state = lane.memory();
-    long max = state + 16 * 8;
-    long sum = max + 64;
-    long entries = sum + 64;
-    pages.describe(cache, sequence, to, entries);
-    natives
-        .orElseThrow()
-        .attend(
-            cacheNumber,
-            q + 4L * ((long) t * shape.heads() + h) * shape.entry(),
-            heads,
-            entries,
-            from,
-            to,
-            shape,
-            acc,
-            accRow / 4,
-            max,
-            sum,
-            lane.memory() + NATIVE_BYTES);
-    for (int i = 0; i < heads; i++) {
-      Memory.f32(state + 8L * i, Memory.f32(max + 4L * i) * LN2);
-      Memory.f32(state + 8L * i + 4, Memory.f32(sum + 4L * i));
-    }
-    return state;
   }
 }

@@ -67,26 +67,24 @@ final class NativeKernels {
             FunctionDescriptor.ofVoid(
                 JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
                 JAVA_INT, JAVA_LONG));
+    static final MethodHandle TURN =
+        bind(
+            "yz_turn",
+            FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_FLOAT, JAVA_LONG),
+            Linker.Option.critical(false));
     static final MethodHandle ATTEND_BYTES =
         bind("yz_attend_bytes", result(JAVA_LONG, JAVA_INT, JAVA_INT));
     static final MethodHandle ATTEND =
         bind(
             "yz_attend",
             FunctionDescriptor.ofVoid(
-                JAVA_INT,
-                JAVA_LONG,
-                JAVA_INT,
-                JAVA_LONG,
-                JAVA_LONG,
-                JAVA_LONG,
-                JAVA_INT,
-                JAVA_INT,
-                JAVA_FLOAT,
-                JAVA_LONG,
-                JAVA_LONG,
-                JAVA_LONG,
-                JAVA_LONG,
+                JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG,
                 JAVA_LONG));
+    static final MethodHandle MERGE =
+        bind(
+            "yz_merge",
+            FunctionDescriptor.ofVoid(
+                JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
     static final MethodHandle EXPANDED_BYTES =
         bind(
             "yz_expanded_bytes",
@@ -213,6 +211,19 @@ final class NativeKernels {
     return cols % 16 == 0 && number >= 0 ? OptionalInt.of(number) : OptionalInt.empty();
   }
 
+  /**
+   * Queries of up to 16 heads as {@link #attend} wants them; see yz_turn.
+   *
+   * @param turned address of 16·{@link MlaShape#entry} floats
+   */
+  void turn(long q, int heads, MlaShape shape, long turned) {
+    try {
+      Calls.TURN.invokeExact(q, heads, shape.entry(), shape.scale(), turned);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
   /** Bytes of {@code work} of {@link #attend}. */
   long attendBytes(MlaShape shape) {
     try {
@@ -223,42 +234,25 @@ final class NativeKernels {
   }
 
   /**
-   * Absorbed attention of up to 16 heads over entries from ≤ i < to; see yz_attend.
+   * Absorbed attention over entries from ≤ i < to; see yz_attend.
    *
    * @param cache number of the encoding in yz_cache
    * @param pages address of a YzPages
-   * @param outStride floats between the heads' results
-   * @param max address of the heads' greatest scores, in units of 2^x; {@code sum} likewise
    */
   void attend(
-      int cache,
-      long q,
-      int heads,
-      long pages,
-      int from,
-      int to,
-      MlaShape shape,
-      long out,
-      long outStride,
-      long max,
-      long sum,
-      long work) {
+      int cache, long turned, long pages, int from, int to, MlaShape shape, long part, long work) {
     try {
       Calls.ATTEND.invokeExact(
-          cache,
-          q,
-          heads,
-          pages,
-          (long) from,
-          (long) to,
-          shape.kvLora(),
-          shape.rope(),
-          shape.scale(),
-          out,
-          outStride,
-          max,
-          sum,
-          work);
+          cache, turned, pages, (long) from, (long) to, shape.kvLora(), shape.rope(), part, work);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  /** Puts parts together that lie {@code stride} floats apart; see yz_merge. */
+  void merge(long parts, long stride, int count, int heads, MlaShape shape, long out) {
+    try {
+      Calls.MERGE.invokeExact(parts, stride, count, heads, shape.kvLora(), out);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
