@@ -88,8 +88,12 @@ void yz_product(int type, const uint8_t* packed, int64_t rows, int64_t cols, int
 void yz_turn(const float* q, int heads, int width, float scale, float* turned) {
   const float unit = scale * 1.44269504088896340736f;
   for (int i = 0; i < width; i++) {
-    for (int h = 0; h < 16; h++) turned[16 * i + h] = h < heads ? q[(int64_t)h * width + i] * unit : 0;
+    for (int h = heads / 4 * 4; h < 16; h++) turned[16 * i + h] = h < heads ? q[(int64_t)h * width + i] : 0;
   }
+  for (int i = 0; i < width; i += 4) {
+    for (int h = 0; h + 4 <= heads; h += 4) yz_transpose(q + (int64_t)h * width + i, width, turned + 16 * i + h, 16);
+  }
+  for (int64_t i = 0; i < 16 * (int64_t)width; i++) turned[i] *= unit;
 }
 
 /* A block of entries. */
