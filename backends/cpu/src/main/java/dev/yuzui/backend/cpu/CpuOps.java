@@ -51,8 +51,7 @@ final class CpuOps implements Ops {
   @Override
   public void embed(Tensor table, Tensor row, Tensor out) {
     OpChecks.embed(table, row, out);
-    queue.reserve(kernels.temporaryBytes(Math.toIntExact(table.cols())), 0);
-    submit(Rows.embed(kernels, table, row, out));
+    submit(Rows.embed(table, row, out));
   }
 
   @Override
