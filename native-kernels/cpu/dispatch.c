@@ -90,26 +90,29 @@ int64_t yz_attend_bytes(int lkv, int rope) {
   return 64 * (int64_t)(lkv + rope) + 64 * (int64_t)lkv + 128 + 32 * 4 * (int64_t)(lkv + rope + 16) + 64;
 }
 
-void yz_attend(int cache, const float* q, int heads, const YzPages* pages, int64_t first, int64_t last, int lkv, int rope,
-               float scale, float* out, int64_t out_stride, float* m, float* l, uint8_t* work) {
+void yz_attend(int cache, const YzQuery* queries, int count, const YzPages* pages, int64_t first, int lkv, int rope, float scale,
+               uint8_t* work) {
   const int width = lkv + rope;
   float* turned = (float*)(((uintptr_t)work + 63) & ~(uintptr_t)63);
   float* sum = turned + 16 * width;
   float* state = sum + 16 * lkv;
   const float unit = scale * 1.44269504088896340736f;
-  for (int i = 0; i < width; i++) {
-    for (int h = 0; h < 16; h++) turned[16 * i + h] = h < heads ? q[(int64_t)h * width + i] * unit : 0;
+  int64_t last[16];
+  for (int j = 0; j < 16; j++) {
+    /* lanes without a query repeat the last one */
+    const YzQuery* query = &queries[j < count ? j : count - 1];
+    for (int i = 0; i < width; i++) turned[16 * i + j] = query->q[i] * unit;
+    last[j] = query->last;
+    state[j] = -__builtin_inff();
+    state[16 + j] = 0;
   }
   memset(sum, 0, (size_t)lkv * 64);
-  for (int h = 0; h < 16; h++) {
-    state[h] = -__builtin_inff();
-    state[16 + h] = 0;
-  }
   kernels->attend(cache, turned, pages, first, last, lkv, rope, sum, state, state + 32);
-  for (int h = 0; h < heads; h++) {
-    for (int i = 0; i < lkv; i++) out[h * out_stride + i] = sum[16 * i + h];
-    m[h] = state[h];
-    l[h] = state[16 + h];
+  for (int j = 0; j < count; j++) {
+    float* out = queries[j].out;
+    for (int i = 0; i < lkv; i++) out[i] = sum[16 * i + j];
+    out[lkv] = state[j] * 0.69314718055994530942f;
+    out[lkv + 1] = state[16 + j];
   }
 }
 

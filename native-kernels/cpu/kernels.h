@@ -36,9 +36,9 @@ typedef struct {
   void (*pairs)(const float* x, int64_t cols, uint8_t* prepared);
   /* 32 or 256 columns: codes and their scale. */
   float (*quantize)(const float* x, int count, int8_t* q);
-  /* See attention.inc. q [lkv + rope][16 heads] in units of 2^x, sum [lkv][16], state: maxima [16], sums [16]. */
-  void (*attend)(int cache, const float* q, const YzPages* pages, int64_t from, int64_t to, int lkv, int rope, float* sum,
-                 float* state, float* tile);
+  /* See attention.inc. q [lkv + rope][16 queries] in units of 2^x, last [16], sum [lkv][16], state: maxima [16], sums [16]. */
+  void (*attend)(int cache, const float* q, const YzPages* pages, int64_t from, const int64_t* last, int lkv, int rope,
+                 float* sum, float* state, float* tile);
   /* See expanded.inc. */
   void (*expanded)(int cache, const YzHeads* heads, const YzRows* rows, const YzPages* pages, const Expansion* memory);
 } Kernels;

@@ -41,12 +41,19 @@ typedef struct {
   int64_t tokens, bytes;
 } YzPages;
 
-/* Absorbed attention of up to 16 heads over the entries first <= i < last. `q` [heads][lkv + rope] is F32. Leaves
- * out[h] = Σ 2^(s − m)·c, m[h] the greatest and l[h] = Σ 2^(s − m), with scores s = q·[c; k]·scale·log2(e). `work` has
- * yz_attend_bytes(lkv, rope) bytes. */
+/* One head of one token: q [lkv + rope] against the entries below `last`. Leaves out[0 .. lkv) = Σ e^(s − m)·c, out[lkv] = m, the
+ * greatest score, and out[lkv + 1] = Σ e^(s − m), with scores s = q·[c; k]·scale. */
+typedef struct {
+  const float* q;
+  float* out;
+  int64_t last;
+} YzQuery;
+
+/* Absorbed attention of up to 16 queries of one sequence, which share the entries first <= i: the same to the last bit
+ * whichever are taken together. `work` has yz_attend_bytes(lkv, rope) bytes. */
 int64_t yz_attend_bytes(int lkv, int rope);
-void yz_attend(int cache, const float* q, int heads, const YzPages* pages, int64_t first, int64_t last, int lkv, int rope,
-               float scale, float* out, int64_t out_stride, float* m, float* l, uint8_t* work);
+void yz_attend(int cache, const YzQuery* queries, int count, const YzPages* pages, int64_t first, int lkv, int rope, float scale,
+               uint8_t* work);
 
 /* A head: columns of a query and a key (without and with rotation) and of a value, the latent's rank, and the softmax scale. */
 typedef struct {

@@ -9,7 +9,8 @@ import java.util.OptionalInt;
 
 /**
  * {@link dev.yuzui.spi.Ops#mlaDecode}: online softmax over blocks of entries, each decoded once for
- * a block of heads. Entries go in parts whose length depends on their number alone, merged in
+ * a block of heads; models of few heads fill it with several tokens of a sequence, as many as a
+ * draft makes them. Entries go in parts whose length depends on their number alone, merged in
  * order, so that a token's result depends neither on threads nor on what else is in the step. With
  * few tokens the parts are chunks of their own, and a second op merges them.
  */
@@ -18,15 +19,13 @@ final class AbsorbedAttention {
   private static final int ENTRIES = 32;
 
   /** Entries of a part at least: less would cost more to merge than to read. */
-  private static final int PART = 128;
+  private static final int PART = 64;
 
-  /** The state of 16 heads, their maxima and sums, and a YzPages. */
-  private static final long NATIVE_BYTES = 16 * 8 + 2 * 64 + 64;
+  /** Queries and a YzPages. */
+  private static final long NATIVE_BYTES = NativeKernels.QUERIES * NativeKernels.QUERY_BYTES + 64;
 
   /** Parts of a token's entries at most, which bounds the memory of their results. */
   static final int PARTS = 32;
-
-  private static final float LN2 = 0.6931471805599453f;
 
   private final CpuKernels kernels;
   private final Optional<NativeKernels> natives;
@@ -38,6 +37,7 @@ final class AbsorbedAttention {
   private final long out;
   private final int tokens;
   private final int blocks;
+  private final Groups groups;
   private final long laneBytes;
 
   AbsorbedAttention(
@@ -59,6 +59,7 @@ final class AbsorbedAttention {
     this.out = HostBuffer.address(out);
     this.tokens = Math.toIntExact(q.rows());
     this.blocks = Math.ceilDiv(shape.heads(), HEADS);
+    this.groups = new Groups(this.natives.isEmpty() ? 1 : Math.max(1, HEADS / shape.heads()));
     this.laneBytes =
         this.natives.map(n -> NATIVE_BYTES + n.attendBytes(shape)).orElse(javaLaneBytes());
   }
@@ -70,16 +71,16 @@ final class AbsorbedAttention {
 
   /** What {@link #whole} takes. */
   long wholeLaneBytes() {
-    return partsAt() + PARTS * HEADS * partRow();
+    return partsAt() + groups.most * PARTS * Math.min(HEADS, shape.heads()) * partRow();
   }
 
-  /** Where in lane memory a token's parts lie. */
+  /** Where in lane memory the parts of a group's tokens lie. */
   private long partsAt() {
     return Math.ceilDiv(laneBytes, 64) * 64L;
   }
 
   private long javaLaneBytes() {
-    return ENTRIES * entryStride() + 4L * HEADS * ENTRIES + 8L * HEADS + CpuKernels.TEMPORARY;
+    return ENTRIES * entryStride() + 4L * HEADS * ENTRIES + CpuKernels.TEMPORARY;
   }
 
   private long entryStride() {
@@ -91,25 +92,75 @@ final class AbsorbedAttention {
     return 4L * shape.kvLora() + 64;
   }
 
+  /**
+   * Tokens that go together: neighbours of one sequence, so few that their heads fit into a block,
+   * whose entries are parted alike.
+   */
+  private final class Groups {
+    final int most;
+    private final int[] first = new int[tokens + 1];
+    private int count;
+
+    Groups(int most) {
+      this.most = most;
+    }
+
+    /** Looks at device memory: once a run, by one thread. */
+    int count() {
+      count = 0;
+      for (int t = 0; t < tokens; t++) {
+        if (count == 0 || !joins(first[count - 1], t)) {
+          first[count++] = t;
+        }
+      }
+      first[count] = tokens;
+      return count;
+    }
+
+    private boolean joins(int start, int t) {
+      return t - start < most
+          && pages.sequence(t) == pages.sequence(start)
+          && partLength(t) == partLength(start);
+    }
+
+    /** The first token of a group, or behind the last one. */
+    int first(int group) {
+      return first[group];
+    }
+
+    /** Of the token that has most. */
+    int partsUsed(int group) {
+      int used = 0;
+      for (int t = first[group]; t < first[group + 1]; t++) {
+        used = Math.max(used, AbsorbedAttention.this.partsUsed(t));
+      }
+      return used;
+    }
+  }
+
   /** Every token and block of heads over all entries. */
   Op whole() {
     return new Op() {
       @Override
       int chunks() {
-        return tokens * blocks;
+        return groups.count() * blocks;
       }
 
       @Override
       void run(int chunk, Lane lane) {
-        int t = chunk / blocks;
+        int group = chunk / blocks;
         int h = chunk % blocks * HEADS;
         int heads = Math.min(HEADS, shape.heads() - h);
+        int start = groups.first(group);
         long parts = lane.memory() + partsAt();
-        for (int p = 0; p < partsUsed(t); p++) {
-          part(lane, t, p, h, heads, parts + p * HEADS * partRow());
+        long step = heads * partRow();
+        for (int p = 0; p < groups.partsUsed(group); p++) {
+          part(lane, group, p, h, heads, parts + p * step, PARTS * step);
         }
-        for (int i = 0; i < heads; i++) {
-          merge(parts + i * partRow(), HEADS * partRow(), t, h + i);
+        for (int t = start; t < groups.first(group + 1); t++) {
+          for (int i = 0; i < heads; i++) {
+            merge(parts + (t - start) * PARTS * step + i * partRow(), step, t, h + i);
+          }
         }
       }
     };
@@ -118,39 +169,73 @@ final class AbsorbedAttention {
   /** Parts of the entries of every token; {@code partial} has room for {@value #PARTS} of each. */
   Op split(long partial) {
     return new Op() {
+      private int count;
+
       @Override
       int chunks() {
+        count = groups.count();
         int most = 1;
-        for (int t = 0; t < tokens; t++) {
-          most = Math.max(most, partsUsed(t));
+        for (int group = 0; group < count; group++) {
+          most = Math.max(most, groups.partsUsed(group));
         }
-        // parts are the slowest index: chunks of a token without that many come last and are empty
-        return most * tokens * blocks;
+        // parts are the slowest index: chunks of a group without that many come last and are empty
+        return most * count * blocks;
       }
 
       @Override
       void run(int chunk, Lane lane) {
-        int part = chunk / (tokens * blocks);
-        int t = chunk % (tokens * blocks) / blocks;
-        if (part >= partsUsed(t)) {
+        int part = chunk / (count * blocks);
+        int group = chunk % (count * blocks) / blocks;
+        if (part >= groups.partsUsed(group)) {
           return;
         }
         int h = chunk % blocks * HEADS;
         int heads = Math.min(HEADS, shape.heads() - h);
-        long at = partial + (((long) t * PARTS + part) * shape.heads() + h) * partRow();
-        part(lane, t, part, h, heads, at);
+        long step = shape.heads() * partRow();
+        long at = partial + groups.first(group) * PARTS * step + part * step + h * partRow();
+        part(lane, group, part, h, heads, at, PARTS * step);
       }
     };
   }
 
-  private void part(Lane lane, int t, int part, int h, int heads, long at) {
-    int length = partLength(t);
+  /**
+   * A part of the entries of a group's tokens, as far as each sees them.
+   *
+   * @param at where the first token's first head goes, the next head behind it
+   * @param next how far behind it the next token's goes
+   */
+  private void part(Lane lane, int group, int part, int h, int heads, long at, long next) {
+    int start = groups.first(group);
+    int end = groups.first(group + 1);
+    int length = partLength(start);
     int from = part * length;
-    int to = Math.min(from + length, pages.kvLength(t));
-    long state = attend(lane, t, h, heads, from, to, at, partRow());
-    for (int i = 0; i < heads; i++) {
-      Memory.copy(state + 8L * i, at + i * partRow() + 4L * shape.kvLora(), 8);
+    if (natives.isEmpty()) {
+      int to = Math.min(from + length, pages.kvLength(start));
+      attend(lane, start, h, heads, from, to, at);
+      return;
     }
+    long queries = lane.memory();
+    long entries = queries + NativeKernels.QUERIES * NativeKernels.QUERY_BYTES;
+    int count = 0;
+    int most = 0;
+    for (int t = start; t < end; t++, at += next) {
+      int to = Math.min(from + length, pages.kvLength(t));
+      if (to <= from) {
+        continue;
+      }
+      most = Math.max(most, to);
+      for (int i = 0; i < heads; i++) {
+        NativeKernels.query(queries, count++, query(t, h + i), at + i * partRow(), to);
+      }
+    }
+    pages.describe(cache, pages.sequence(start), most, entries);
+    natives
+        .orElseThrow()
+        .attend(cacheNumber, queries, count, entries, from, shape, queries + NATIVE_BYTES);
+  }
+
+  private long query(int t, int head) {
+    return q + 4L * ((long) t * shape.heads() + head) * shape.entry();
   }
 
   /** Puts the parts of each head together. */
@@ -194,25 +279,19 @@ final class AbsorbedAttention {
     return Math.ceilDiv(pages.kvLength(t), partLength(t));
   }
 
-  /**
-   * acc[h] = Σ e^(score − max)·latent over the entries. Answers the address of a maximum and a sum
-   * of weights per head.
-   */
-  private long attend(Lane lane, int t, int h, int heads, int from, int to, long acc, long accRow) {
+  /** What yz_attend does, for one token: {@code acc} is its first head's result. */
+  private void attend(Lane lane, int t, int h, int heads, int from, int to, long acc) {
     int sequence = pages.sequence(t);
-    if (natives.isPresent()) {
-      return attendNatively(lane, t, sequence, h, heads, from, to, acc, accRow);
-    }
     long tile = lane.memory();
     long scores = tile + ENTRIES * entryStride();
     long temporary = scores + 4L * HEADS * ENTRIES;
-    long state = temporary + CpuKernels.TEMPORARY;
     for (int i = 0; i < heads; i++) {
-      lane.in[i] = q + 4L * ((long) t * shape.heads() + h + i) * shape.entry();
+      lane.in[i] = query(t, h + i);
       lane.out[i] = scores + 4L * i * ENTRIES;
-      Memory.f32(state + 8L * i, Float.NEGATIVE_INFINITY);
-      Memory.f32(state + 8L * i + 4, 0);
-      kernels.zero(acc + i * accRow, shape.kvLora());
+      long state = acc + i * partRow() + 4L * shape.kvLora();
+      Memory.f32(state, Float.NEGATIVE_INFINITY);
+      Memory.f32(state + 4, 0);
+      kernels.zero(acc + i * partRow(), shape.kvLora());
     }
     for (int e = from; e < to; e += ENTRIES) {
       int n = Math.min(ENTRIES, to - e);
@@ -228,47 +307,12 @@ final class AbsorbedAttention {
       kernels.products(
           tile, entryStride(), n, lane.in, 0, heads, shape.entry(), lane.out, 0, false, temporary);
       for (int i = 0; i < heads; i++) {
+        long row = acc + i * partRow();
         Softmax.block(
-            kernels,
-            lane.out[i],
-            n,
-            shape.scale(),
-            state + 8L * i,
-            acc + i * accRow,
-            shape.kvLora());
+            kernels, lane.out[i], n, shape.scale(), row + 4L * shape.kvLora(), row, shape.kvLora());
       }
       kernels.weightedSum(
-          scores, 4L * ENTRIES, heads, tile, entryStride(), n, shape.kvLora(), acc, accRow);
+          scores, 4L * ENTRIES, heads, tile, entryStride(), n, shape.kvLora(), acc, partRow());
     }
-    return state;
-  }
-
-  private long attendNatively(
-      Lane lane, int t, int sequence, int h, int heads, int from, int to, long acc, long accRow) {
-    long state = lane.memory();
-    long max = state + 16 * 8;
-    long sum = max + 64;
-    long entries = sum + 64;
-    pages.describe(cache, sequence, to, entries);
-    natives
-        .orElseThrow()
-        .attend(
-            cacheNumber,
-            q + 4L * ((long) t * shape.heads() + h) * shape.entry(),
-            heads,
-            entries,
-            from,
-            to,
-            shape,
-            acc,
-            accRow / 4,
-            max,
-            sum,
-            lane.memory() + NATIVE_BYTES);
-    for (int i = 0; i < heads; i++) {
-      Memory.f32(state + 8L * i, Memory.f32(max + 4L * i) * LN2);
-      Memory.f32(state + 8L * i + 4, Memory.f32(sum + 4L * i));
-    }
-    return state;
   }
 }

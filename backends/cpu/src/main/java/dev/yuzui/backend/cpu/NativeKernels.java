@@ -78,14 +78,9 @@ final class NativeKernels {
                 JAVA_INT,
                 JAVA_LONG,
                 JAVA_LONG,
-                JAVA_LONG,
                 JAVA_INT,
                 JAVA_INT,
                 JAVA_FLOAT,
-                JAVA_LONG,
-                JAVA_LONG,
-                JAVA_LONG,
-                JAVA_LONG,
                 JAVA_LONG));
     static final MethodHandle EXPANDED_BYTES =
         bind(
@@ -222,42 +217,40 @@ final class NativeKernels {
     }
   }
 
+  /** Queries of {@link #attend} at most. */
+  static final int QUERIES = 16;
+
+  /** Bytes of a YzQuery. */
+  static final long QUERY_BYTES = 24;
+
+  /** Writes the i-th YzQuery at {@code queries}. */
+  static void query(long queries, int i, long q, long out, int last) {
+    long at = queries + QUERY_BYTES * i;
+    Memory.i64(at, q);
+    Memory.i64(at + 8, out);
+    Memory.i64(at + 16, last);
+  }
+
   /**
-   * Absorbed attention of up to 16 heads over entries from ≤ i < to; see yz_attend.
+   * Absorbed attention of up to {@value #QUERIES} queries of a sequence over entries from {@code
+   * first} on; see yz_attend.
    *
    * @param cache number of the encoding in yz_cache
+   * @param queries address of the first {@link #query}
    * @param pages address of a YzPages
-   * @param outStride floats between the heads' results
-   * @param max address of the heads' greatest scores, in units of 2^x; {@code sum} likewise
    */
   void attend(
-      int cache,
-      long q,
-      int heads,
-      long pages,
-      int from,
-      int to,
-      MlaShape shape,
-      long out,
-      long outStride,
-      long max,
-      long sum,
-      long work) {
+      int cache, long queries, int count, long pages, int first, MlaShape shape, long work) {
     try {
       Calls.ATTEND.invokeExact(
           cache,
-          q,
-          heads,
+          queries,
+          count,
           pages,
-          (long) from,
-          (long) to,
+          (long) first,
           shape.kvLora(),
           shape.rope(),
           shape.scale(),
-          out,
-          outStride,
-          max,
-          sum,
           work);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
