@@ -49,7 +49,7 @@ int64_t yz_prepared_bytes(int type, int64_t cols) {
   return type >= YZ_BF16 ? 4 * k : k + 4 * (k / YZ_GROUP) + 4 * (k / YZ_GROUP) + 4 * (k / 16);
 }
 
-void yz_prepare(int type, const float* x, int64_t cols, uint8_t* prepared) {
+static void prepare(int type, const float* x, int64_t cols, uint8_t* prepared) {
   const int64_t k = padded(cols);
   if (type >= YZ_BF16) {
     if (type == YZ_F16) {
@@ -78,6 +78,13 @@ void yz_prepare(int type, const float* x, int64_t cols, uint8_t* prepared) {
     sum16[i] = sum;
   }
   for (int64_t i = 0; i < k / 32; i++) sum32[i] = (float)(sum16[2 * i] + sum16[2 * i + 1]);
+}
+
+void yz_prepare(int type, const float* x, int64_t stride, int64_t heads, int64_t head_stride, int64_t first, int64_t last,
+                int64_t cols, uint8_t* prepared, int64_t bytes) {
+  for (int64_t i = first; i < last; i++) {
+    prepare(type, x + i / heads * stride + i % heads * head_stride, cols, prepared + i * bytes);
+  }
 }
 
 void yz_product(int type, const uint8_t* packed, int64_t rows, int64_t cols, int64_t first, int64_t last,

@@ -24,7 +24,11 @@ void yz_pack(int type, const uint8_t* file, const float* scales, int64_t rows, i
 
 /* Bytes of an activation row made ready for products with `type`. */
 int64_t yz_prepared_bytes(int type, int64_t cols);
-void yz_prepare(int type, const float* x, int64_t cols, uint8_t* prepared);
+
+/* Prepares the rows first <= i < last: row i begins i / heads·stride + i % heads·head_stride floats behind x, and goes i·bytes
+ * behind `prepared`. */
+void yz_prepare(int type, const float* x, int64_t stride, int64_t heads, int64_t head_stride, int64_t first, int64_t last,
+                int64_t cols, uint8_t* prepared, int64_t bytes);
 
 /* out[i][16·s + r] = row r of strip s times x[i], for first <= s < last and i < n; the rows of a strip that the matrix does
  * not have are left out: `rows` is the matrix's count. */

@@ -59,7 +59,9 @@ final class NativeKernels {
     static final MethodHandle PREPARE =
         bind(
             "yz_prepare",
-            FunctionDescriptor.ofVoid(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG),
+            FunctionDescriptor.ofVoid(
+                JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+                JAVA_LONG, JAVA_LONG, JAVA_LONG),
             Linker.Option.critical(false));
     static final MethodHandle PRODUCT =
         bind(
@@ -159,9 +161,20 @@ final class NativeKernels {
     }
   }
 
-  void prepare(StripType type, long x, long cols, long prepared) {
+  /** Rows first ≤ i < last. */
+  void prepare(PrepareOp.Source from, int first, int last, PrepareOp.Prepared to) {
     try {
-      Calls.PREPARE.invokeExact(type.ordinal(), x, cols, prepared);
+      Calls.PREPARE.invokeExact(
+          to.type().ordinal(),
+          from.address(),
+          from.stride() / 4,
+          (long) from.heads(),
+          from.headStride() / 4,
+          (long) first,
+          (long) last,
+          (long) from.cols(),
+          to.address(),
+          to.rowBytes());
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
