@@ -5,16 +5,16 @@ import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.List;
-import java.util.stream.Stream;
 
 /**
- * {@link dev.yuzui.spi.Ops#mlaDecode}: online softmax over the entries, for a block of heads at a
- * time. Entries go in parts whose length depends on their number alone, merged in order, so that a
+ * {@link dev.yuzui.spi.Ops#mlaDecode}: online softmax over the entries, for a block of queries at a
+ * time: heads of a token, or of several tokens of a sequence where heads are few, as a draft makes
+ * them. Entries go in parts whose length depends on their number alone, merged in order, so that a
  * token's result depends neither on threads nor on what else is in the step.
  */
 abstract class AbsorbedAttention {
-  /** Of a block. */
-  static final int HEADS = 16;
+  /** Queries of a block. */
+  static final int QUERIES = 16;
 
   /** A part's length is a multiple: entries are read so many at a time. */
   static final int ENTRIES = 32;
@@ -31,17 +31,37 @@ abstract class AbsorbedAttention {
   private final long q;
   private final long out;
   private final int tokens;
+
+  /** Blocks of a token's heads. */
   private final int blocks;
 
-  AbsorbedAttention(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
+  private final Groups groups;
+  private final Block[] all;
+
+  /**
+   * @param together whether a block may hold several tokens
+   */
+  AbsorbedAttention(
+      Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out, boolean together) {
     this.shape = shape;
     this.cache = Matrix.of(cache.entries());
     this.pages = new Pages(cache, batch);
     this.q = HostBuffer.address(q);
     this.out = HostBuffer.address(out);
     this.tokens = Math.toIntExact(q.rows());
-    this.blocks = Math.ceilDiv(shape.heads(), HEADS);
+    this.blocks = Math.ceilDiv(shape.heads(), QUERIES);
+    this.groups = new Groups(together ? Math.max(1, QUERIES / shape.heads()) : 1);
+    this.all = allBlocks();
   }
+
+  /**
+   * Neighbouring queries, and what they see.
+   *
+   * @param token the first query's
+   * @param heads of a token; query j is of token {@code token} + j / heads
+   * @param q address of the first of them
+   */
+  record Block(int token, int heads, int queries, long q, long out) {}
 
   /** Lane memory of {@link #part}, which the ops of {@link #split} take. */
   abstract long partLaneBytes();
@@ -52,15 +72,14 @@ abstract class AbsorbedAttention {
   /** Bytes of a part's result, for a block. */
   abstract long partBytes();
 
-  /** Makes the queries of a block ready, from {@code q}. */
-  abstract void ready(long q, int heads, long to);
+  /** Makes the queries of a block ready. */
+  abstract void ready(Block block, long to);
 
-  /** Attention of a block over the entries from ≤ i < to of row t. */
-  abstract void part(
-      Lane lane, int t, long q, long ready, int heads, int from, int to, long result);
+  /** Attention of a block over the entries from ≤ i < to, as far as each query sees them. */
+  abstract void part(Lane lane, Block block, long ready, int from, int to, long result);
 
   /** Puts {@code count} parts of a block together; zeros of none. */
-  abstract void merge(long parts, int count, int heads, long out);
+  abstract void merge(Block block, long parts, int count);
 
   /** Memory that the ops of {@link #split} share. */
   final long splitBytes() {
@@ -73,19 +92,9 @@ abstract class AbsorbedAttention {
 
   /** For few tokens: every part is a chunk. */
   final List<Op> split(long memory) {
-    List<Op> rest = List.of(partsOp(memory), mergeOp(memory));
-    return readyBytes() == 0
-        ? rest
-        : Stream.concat(Stream.of(readyOp(memory)), rest.stream()).toList();
-  }
-
-  private Op readyOp(long memory) {
-    return new RowOp((long) tokens * blocks, 2 * readyBytes()) {
-      @Override
-      void row(int i, Lane lane) {
-        ready(query(i), heads(i), memory + i * blockBytes());
-      }
-    };
+    Op ready = new BlocksOp(true, (_, i) -> ready(block(i), memory + i * blockBytes()));
+    Op merge = new BlocksOp(false, (_, i) -> merge(i, memory + i * blockBytes()));
+    return List.of(ready, partsOp(memory), merge);
   }
 
   private Op partsOp(long memory) {
@@ -93,29 +102,20 @@ abstract class AbsorbedAttention {
       @Override
       int chunks() {
         int most = 1;
-        for (int t = 0; t < tokens; t++) {
-          most = Math.max(most, partsUsed(t));
+        for (int group = 0; group < groups.count; group++) {
+          most = Math.max(most, groups.partsUsed(group));
         }
-        // parts are the slowest index: chunks of a token without that many come last and are empty
-        return most * tokens * blocks;
+        // parts are the slowest index: chunks of a group without that many come last and are empty
+        return most * groups.count * blocks;
       }
 
       @Override
       void run(int chunk, Lane lane) {
-        int part = chunk / (tokens * blocks);
-        int i = chunk % (tokens * blocks);
-        if (part < partsUsed(i / blocks)) {
+        int part = chunk / (groups.count * blocks);
+        int i = chunk % (groups.count * blocks);
+        if (part < groups.partsUsed(i / blocks)) {
           part(lane, i, part, memory + i * blockBytes());
         }
-      }
-    };
-  }
-
-  private Op mergeOp(long memory) {
-    return new RowOp((long) tokens * blocks, 2 * partBytes()) {
-      @Override
-      void row(int i, Lane lane) {
-        merge(i, memory + i * blockBytes());
       }
     };
   }
@@ -129,51 +129,53 @@ abstract class AbsorbedAttention {
     return Math.ceilDiv(partLaneBytes(), 64) * 64L;
   }
 
-  /** For many tokens: every token and block is a chunk. */
+  /** For many tokens: every block is a chunk. */
   final Op whole() {
-    return new Op() {
-      @Override
-      int chunks() {
-        return tokens * blocks;
-      }
-
-      @Override
-      void run(int i, Lane lane) {
-        long memory = lane.memory() + wholeAt();
-        ready(query(i), heads(i), memory);
-        for (int part = 0; part < partsUsed(i / blocks); part++) {
-          part(lane, i, part, memory);
-        }
-        merge(i, memory);
-      }
-    };
+    return new BlocksOp(
+        true,
+        (lane, i) -> {
+          long memory = lane.memory() + wholeAt();
+          ready(block(i), memory);
+          for (int part = 0; part < groups.partsUsed(i / blocks); part++) {
+            part(lane, i, part, memory);
+          }
+          merge(i, memory);
+        });
   }
 
   private void part(Lane lane, int i, int part, long memory) {
-    int t = i / blocks;
-    int length = partLength(t);
+    int group = i / blocks;
+    int length = partLength(groups.first[group]);
     int from = part * length;
-    int to = Math.min(from + length, pages.kvLength(t));
-    long result = memory + readyBytes() + part * partBytes();
-    part(lane, t, query(i), memory, heads(i), from, to, result);
+    int to = Math.min(from + length, groups.kvLength(group));
+    part(lane, block(i), memory, from, to, memory + readyBytes() + part * partBytes());
   }
 
   private void merge(int i, long memory) {
-    long to = out + 4L * firstHead(i) * shape.kvLora();
-    merge(memory + readyBytes(), partsUsed(i / blocks), heads(i), to);
+    merge(block(i), memory + readyBytes(), groups.partsUsed(i / blocks));
   }
 
-  /** Among the heads of all tokens. */
-  private long firstHead(int i) {
-    return (long) i / blocks * shape.heads() + i % blocks * HEADS;
+  /** Block i of the groups that were found. */
+  private Block block(int i) {
+    int group = i / blocks;
+    int token = groups.first[group];
+    int together = groups.first[group + 1] - token;
+    return all[(token * groups.most + together - 1) * blocks + i % blocks];
   }
 
-  private long query(int i) {
-    return q + 4 * firstHead(i) * shape.entry();
-  }
-
-  private int heads(int i) {
-    return Math.min(HEADS, shape.heads() - i % blocks * HEADS);
+  /** Of every token, with up to so many that follow it: made once, for a step makes nothing. */
+  private Block[] allBlocks() {
+    Block[] made = new Block[tokens * groups.most * blocks];
+    for (int i = 0; i < made.length; i++) {
+      int token = i / blocks / groups.most;
+      int together = i / blocks % groups.most + 1;
+      int head = i % blocks * QUERIES;
+      int heads = Math.min(QUERIES, shape.heads() - head);
+      long row = (long) token * shape.heads() + head;
+      long query = q + 4 * row * shape.entry();
+      made[i] = new Block(token, heads, together * heads, query, out + 4 * row * shape.kvLora());
+    }
+    return made;
   }
 
   private int partLength(int t) {
@@ -181,7 +183,78 @@ abstract class AbsorbedAttention {
     return Math.max(PART, Math.ceilDiv(share, ENTRIES) * ENTRIES);
   }
 
-  private int partsUsed(int t) {
-    return Math.ceilDiv(pages.kvLength(t), partLength(t));
+  private interface BlockTask {
+    void run(Lane lane, int i);
+  }
+
+  /** A chunk a block. */
+  private final class BlocksOp extends Op {
+    private final boolean first;
+    private final BlockTask task;
+
+    /**
+     * @param first of the ops of a step: it finds the groups
+     */
+    BlocksOp(boolean first, BlockTask task) {
+      this.first = first;
+      this.task = task;
+    }
+
+    @Override
+    int chunks() {
+      if (first) {
+        groups.find();
+      }
+      return groups.count * blocks;
+    }
+
+    @Override
+    void run(int chunk, Lane lane) {
+      task.run(lane, chunk);
+    }
+  }
+
+  /**
+   * Tokens that go together: neighbours of one sequence, so few that their heads fit into a block,
+   * whose entries are parted alike.
+   */
+  private final class Groups {
+    private final int most;
+    private final int[] first = new int[tokens + 1];
+    private int count;
+
+    Groups(int most) {
+      this.most = most;
+    }
+
+    /** Looks at device memory: once a run, by one thread. */
+    void find() {
+      count = 0;
+      for (int t = 0; t < tokens; t++) {
+        if (count == 0 || !joins(first[count - 1], t)) {
+          first[count++] = t;
+        }
+      }
+      first[count] = tokens;
+    }
+
+    private boolean joins(int start, int t) {
+      return t - start < most
+          && pages.sequence(t) == pages.sequence(start)
+          && partLength(t) == partLength(start);
+    }
+
+    /** Of the token that sees most. */
+    int kvLength(int group) {
+      int most = 0;
+      for (int t = first[group]; t < first[group + 1]; t++) {
+        most = Math.max(most, pages.kvLength(t));
+      }
+      return most;
+    }
+
+    int partsUsed(int group) {
+      return Math.ceilDiv(kvLength(group), partLength(first[group]));
+    }
   }
 }

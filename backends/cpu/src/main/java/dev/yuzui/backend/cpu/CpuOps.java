@@ -75,7 +75,7 @@ final class CpuOps implements Ops {
   @Override
   public void topK(Tensor logits, Tensor ids, Tensor values) {
     OpChecks.topK(logits, ids, values);
-    submit(TopK.of(logits, ids, values));
+    submit(TopK.of(kernels, logits, ids, values));
   }
 
   @Override

@@ -7,8 +7,11 @@ import dev.yuzui.spi.Tensor;
 import java.util.Optional;
 import java.util.OptionalInt;
 
-/** {@link AbsorbedAttention} by yz_turn, yz_attend and yz_merge: a lane a head. */
+/** {@link AbsorbedAttention} by yz_turn, yz_attend and yz_merge: a lane a query. */
 final class NativeAbsorbed extends AbsorbedAttention {
+  /** How far each lane sees. */
+  private static final long LAST_BYTES = 8L * QUERIES;
+
   private final NativeKernels kernels;
   private final int cacheNumber;
   private final long workBytes;
@@ -21,7 +24,7 @@ final class NativeAbsorbed extends AbsorbedAttention {
       MlaShape shape,
       StepBatch batch,
       Tensor out) {
-    super(q, cache, shape, batch, out);
+    super(q, cache, shape, batch, out, true);
     this.kernels = kernels;
     this.cacheNumber = cacheNumber;
     this.workBytes = kernels.attendBytes(shape);
@@ -43,34 +46,39 @@ final class NativeAbsorbed extends AbsorbedAttention {
 
   @Override
   long partLaneBytes() {
-    return Pages.DESCRIPTION + workBytes;
+    return Pages.DESCRIPTION + LAST_BYTES + workBytes;
   }
 
   @Override
   long readyBytes() {
-    return 4L * HEADS * shape.entry();
+    return 4L * QUERIES * shape.entry();
   }
 
   @Override
   long partBytes() {
-    return 4L * HEADS * (shape.kvLora() + 2);
+    return 4L * QUERIES * (shape.kvLora() + 2);
   }
 
   @Override
-  void ready(long q, int heads, long to) {
-    kernels.turn(q, heads, shape, to);
+  void ready(Block block, long to) {
+    kernels.turn(block.q(), block.queries(), shape, to);
   }
 
   @Override
-  void part(Lane lane, int t, long q, long ready, int heads, int from, int to, long result) {
+  void part(Lane lane, Block block, long ready, int from, int to, long result) {
     long entries = lane.memory();
-    pages.describe(cache, pages.sequence(t), to, entries);
-    kernels.attend(
-        cacheNumber, ready, entries, from, to, shape, result, entries + Pages.DESCRIPTION);
+    long last = entries + Pages.DESCRIPTION;
+    for (int j = 0; j < QUERIES; j++) {
+      int query = Math.min(j, block.queries() - 1);
+      int sees = pages.kvLength(block.token() + query / block.heads());
+      Memory.i64(last + 8L * j, Math.clamp(sees, from, to));
+    }
+    pages.describe(cache, pages.sequence(block.token()), to, entries);
+    kernels.attend(cacheNumber, ready, entries, from, last, shape, result, last + LAST_BYTES);
   }
 
   @Override
-  void merge(long parts, int count, int heads, long out) {
-    kernels.merge(parts, partBytes() / 4, count, heads, shape, out);
+  void merge(Block block, long parts, int count) {
+    kernels.merge(parts, partBytes() / 4, count, block.queries(), shape, block.out());
   }
 }

@@ -59,7 +59,9 @@ final class NativeKernels {
     static final MethodHandle PREPARE =
         bind(
             "yz_prepare",
-            FunctionDescriptor.ofVoid(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG),
+            FunctionDescriptor.ofVoid(
+                JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+                JAVA_LONG, JAVA_LONG, JAVA_LONG),
             Linker.Option.critical(false));
     static final MethodHandle PRODUCT =
         bind(
@@ -162,9 +164,20 @@ final class NativeKernels {
     }
   }
 
-  void prepare(StripType type, long x, long cols, long prepared) {
+  /** Rows first ≤ i < last. */
+  void prepare(PrepareOp.Source from, int first, int last, PrepareOp.Prepared to) {
     try {
-      Calls.PREPARE.invokeExact(type.ordinal(), x, cols, prepared);
+      Calls.PREPARE.invokeExact(
+          to.type().ordinal(),
+          from.address(),
+          from.stride() / 4,
+          (long) from.heads(),
+          from.headStride() / 4,
+          (long) first,
+          (long) last,
+          (long) from.cols(),
+          to.address(),
+          to.rowBytes());
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -212,13 +225,13 @@ final class NativeKernels {
   }
 
   /**
-   * Queries of up to 16 heads as {@link #attend} wants them; see yz_turn.
+   * Up to 16 queries as {@link #attend} wants them; see yz_turn.
    *
    * @param turned address of 16·{@link MlaShape#entry} floats
    */
-  void turn(long q, int heads, MlaShape shape, long turned) {
+  void turn(long q, int queries, MlaShape shape, long turned) {
     try {
-      Calls.TURN.invokeExact(q, heads, shape.entry(), shape.scale(), turned);
+      Calls.TURN.invokeExact(q, queries, shape.entry(), shape.scale(), turned);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -234,25 +247,33 @@ final class NativeKernels {
   }
 
   /**
-   * Absorbed attention over entries from ≤ i < to; see yz_attend.
+   * Absorbed attention over entries from ≤ i < last[j]; see yz_attend.
    *
    * @param cache number of the encoding in yz_cache
    * @param pages address of a YzPages
+   * @param last address of 16 I64
    */
   void attend(
-      int cache, long turned, long pages, int from, int to, MlaShape shape, long part, long work) {
+      int cache,
+      long turned,
+      long pages,
+      int from,
+      long last,
+      MlaShape shape,
+      long part,
+      long work) {
     try {
       Calls.ATTEND.invokeExact(
-          cache, turned, pages, (long) from, (long) to, shape.kvLora(), shape.rope(), part, work);
+          cache, turned, pages, (long) from, last, shape.kvLora(), shape.rope(), part, work);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
   }
 
   /** Puts parts together that lie {@code stride} floats apart; see yz_merge. */
-  void merge(long parts, long stride, int count, int heads, MlaShape shape, long out) {
+  void merge(long parts, long stride, int count, int queries, MlaShape shape, long out) {
     try {
-      Calls.MERGE.invokeExact(parts, stride, count, heads, shape.kvLora(), out);
+      Calls.MERGE.invokeExact(parts, stride, count, queries, shape.kvLora(), out);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }

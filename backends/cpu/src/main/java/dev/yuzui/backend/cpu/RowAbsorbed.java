@@ -20,13 +20,13 @@ final class RowAbsorbed extends AbsorbedAttention {
       MlaShape shape,
       StepBatch batch,
       Tensor out) {
-    super(q, cache, shape, batch, out);
+    super(q, cache, shape, batch, out, false);
     this.kernels = kernels;
   }
 
   @Override
   long partLaneBytes() {
-    return ENTRIES * entryStride() + 4L * HEADS * ENTRIES + CpuKernels.TEMPORARY;
+    return ENTRIES * entryStride() + 4L * QUERIES * ENTRIES + CpuKernels.TEMPORARY;
   }
 
   private long entryStride() {
@@ -40,7 +40,7 @@ final class RowAbsorbed extends AbsorbedAttention {
 
   @Override
   long partBytes() {
-    return HEADS * rowBytes();
+    return QUERIES * rowBytes();
   }
 
   private long rowBytes() {
@@ -53,19 +53,20 @@ final class RowAbsorbed extends AbsorbedAttention {
   }
 
   @Override
-  void ready(long q, int heads, long to) {
+  void ready(Block block, long to) {
     // rows of queries are read as they are
   }
 
   @Override
-  void part(Lane lane, int t, long q, long ready, int heads, int from, int to, long result) {
-    int sequence = pages.sequence(t);
+  void part(Lane lane, Block block, long ready, int from, int to, long result) {
+    int sequence = pages.sequence(block.token());
+    int heads = block.heads();
     long tile = lane.memory();
     long scores = tile + ENTRIES * entryStride();
-    long temporary = scores + 4L * HEADS * ENTRIES;
+    long temporary = scores + 4L * QUERIES * ENTRIES;
     for (int i = 0; i < heads; i++) {
       long row = result + i * rowBytes();
-      lane.in[i] = q + 4L * i * shape.entry();
+      lane.in[i] = block.q() + 4L * i * shape.entry();
       lane.out[i] = scores + 4L * i * ENTRIES;
       Memory.f32(state(row), Float.NEGATIVE_INFINITY);
       Memory.f32(state(row) + 4, 0);
@@ -89,9 +90,9 @@ final class RowAbsorbed extends AbsorbedAttention {
   }
 
   @Override
-  void merge(long parts, int count, int heads, long out) {
-    for (int i = 0; i < heads; i++) {
-      mergeHead(parts + i * rowBytes(), count, out + 4L * i * shape.kvLora());
+  void merge(Block block, long parts, int count) {
+    for (int i = 0; i < block.heads(); i++) {
+      mergeHead(parts + i * rowBytes(), count, block.out() + 4L * i * shape.kvLora());
     }
   }
 
