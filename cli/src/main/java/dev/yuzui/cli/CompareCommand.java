@@ -30,7 +30,7 @@ import picocli.CommandLine.Option;
           + " named, with the ops and weights to look at.",
       "Bounds of the second reading, relative to the part's norm: 1e-4 with weights of F32 and"
           + " without any, 4e-3 with F16, BF16 and FP8, 5e-2 with block formats (activations may be"
-          + " rounded to eight bits); 2 % of the choices of experts, one in any case."
+          + " rounded to eight bits); of fifty choices of experts one may be another."
     },
     footer = {
       "",

@@ -40,7 +40,7 @@ final class Bounds {
     double product = weights.stream().mapToDouble(w -> product(w.encoding())).max().orElse(F32);
     return switch (point) {
       case EMBEDDING -> Math.min(product, TABLE);
-      case RESIDUAL, ATTN_NORM, FFN_NORM, FINAL_NORM -> F32;
+      case ATTN_NORM, FFN_NORM, FINAL_NORM -> F32;
       case HEADS -> Math.max(product, cache(cache));
       case EXPERT_IDS -> Math.max(CHOICES, 1.0 / Math.max(1, choices));
       default -> product;

@@ -40,8 +40,7 @@ public record LayerSummary(
             .orElseThrow(),
         worst(readings, Point.EXPERT_IDS),
         worst(readings, Point.EXPERT_WEIGHTS),
-        worst(readings, Point.RESIDUAL, Point.FFN_NORM, Point.SHARED, Point.FEED_FORWARD)
-            .orElseThrow());
+        worst(readings, Point.FFN_NORM, Point.SHARED, Point.FEED_FORWARD).orElseThrow());
   }
 
   private static Optional<Cell> own(List<Reading> readings, Point point) {

@@ -28,7 +28,6 @@ public final class Names {
     return switch (point) {
       case EMBEDDING -> "embedding";
       case MTP_INPUT -> "projection";
-      case RESIDUAL -> "residual";
       case ATTN_NORM -> "attention norm";
       case QUERY -> "queries";
       case LATENT -> "latent";

@@ -91,7 +91,6 @@ public record Verdict(Optional<Place> place, String because, List<String> suspec
   /** Ops without weights. */
   private static Stream<String> besides(Point point) {
     return switch (point) {
-      case RESIDUAL -> Stream.of("addRmsNorm");
       case HEADS -> Stream.of("appendLatent and rope");
       case EXPERT_IDS, EXPERT_WEIGHTS -> Stream.of("route");
       case FEED_FORWARD -> Stream.of("siluMul", "permute", "combine");

@@ -34,7 +34,6 @@ record Weighed(Part part, String name, Encoding encoding, String op) {
               .add("rmsNorm", Part.MTP_ENORM, Part.MTP_HNORM)
               .add("matmul", Part.MTP_PROJ)
               .weights;
-      case RESIDUAL -> List.of();
       case ATTN_NORM -> found.add("addRmsNorm", Part.ATTN_NORM).weights;
       case QUERY ->
           found

@@ -6,8 +6,6 @@ public enum Point {
   EMBEDDING,
   /** What the MTP layer's block starts from, [T, H]. */
   MTP_INPUT,
-  /** The residual stream once what the layer before added is in it, [T, H]. */
-  RESIDUAL,
   /** [T, H] */
   ATTN_NORM,
   /** Queries before they are rotated, [T, N·(P+R)]. */

@@ -35,7 +35,6 @@ final class Residual {
   void norm(Step s, int layer, Point point, Norm norm, Tensor out) {
     if (pending) {
       s.ops().addRmsNorm(x, update, norm.weight(), norm.eps(), out);
-      s.tap().at(layer, Point.RESIDUAL, x);
     } else {
       s.ops().rmsNorm(x, norm.weight(), norm.eps(), out);
     }
