@@ -48,6 +48,11 @@ record BackendChoice(String name, BackendProvider provider, Optional<String> dev
     }
   }
 
+  /** For people. */
+  static String unusable(String name, Probe.Unusable why) {
+    return name + ": not usable here: " + why.because() + "; " + why.fix();
+  }
+
   RuntimeOptions applied(RuntimeOptions options) {
     RuntimeOptions with = options.withBackend(provider.name());
     return device.isPresent() ? with.withDevice(device.get()) : with;

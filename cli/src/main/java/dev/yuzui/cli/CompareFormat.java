@@ -102,8 +102,7 @@ enum CompareFormat {
               "  %s, %d tokens of prompt, %d made, cache %s"
                   .formatted(b.model(), b.promptTokens(), b.decodedTokens(), b.typeKv()));
         }
-        case Absent a ->
-            out.println(a.backend() + ": not usable here: " + a.because() + "; " + a.fix());
+        case Absent a -> out.println(a.line());
         case Compared c -> print(out, c);
       }
     }

@@ -34,7 +34,12 @@ final class CompareReport {
       int decodedTokens)
       implements Entry {}
 
-  record Absent(String backend, String status, String because, String fix) implements Entry {}
+  record Absent(String backend, String status, String because, String fix) implements Entry {
+    /** For people. */
+    String line() {
+      return BackendChoice.unusable(backend, new Probe.Unusable(because, fix));
+    }
+  }
 
   /**
    * @param verdict empty where all is within bounds
@@ -161,7 +166,7 @@ final class CompareReport {
     return entries.stream()
         .filter(Absent.class::isInstance)
         .map(Absent.class::cast)
-        .map(a -> a.backend() + ": not usable here: " + a.because() + "; " + a.fix())
+        .map(Absent::line)
         .collect(Collectors.joining("\n"));
   }
 }
