@@ -83,9 +83,9 @@ record BarPlot(String title, String note, List<Bar> bars) {
                 out.append(
                     String.format(
                         Locale.ROOT,
-                        "<path d=\"M%.2f %dv18\" class=\"limit\"/>%n",
+                        "<path d=\"M%.2f %dv15\" class=\"limit\"/>%n",
                         Math.clamp(limit * scale, 1, WIDTH - 1),
-                        top + 15)));
+                        top + 17)));
     out.append("</g>\n");
   }
 }

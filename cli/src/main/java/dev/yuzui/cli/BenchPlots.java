@@ -40,9 +40,10 @@ final class BenchPlots {
     return plots;
   }
 
+  /** At the first depth and number of sequences: how the others change it, lines show. */
   private void speed(String title, Predicate<BenchRow> wanted, List<BarPlot> plots) {
     List<Bar> bars =
-        of(BenchRow.class, wanted).stream()
+        of(BenchRow.class, wanted.and(this::shallowest).and(this::fewest)).stream()
             .map(
                 r ->
                     new Bar(
@@ -103,8 +104,8 @@ final class BenchPlots {
             "Making text by batch size, tokens/s of all",
             "sequences together",
             true,
-            of(BenchRow.class, r -> r.nPrompt() == 0),
-            r -> "tg" + r.nGen() + (r.nDepth() > 0 ? " @ d" + r.nDepth() : "") + " · " + lane(r),
+            of(BenchRow.class, r -> r.nPrompt() == 0 && shallowest(r)),
+            r -> r.test().replaceFirst(" x\\d+", "") + " · " + lane(r),
             BenchRow::nParallel,
             BenchRow::avgTs,
             BenchRow::stddevTs));
@@ -121,7 +122,7 @@ final class BenchPlots {
         title,
         "tokens in the cache",
         false,
-        of(BenchRow.class, wanted),
+        of(BenchRow.class, wanted.and(this::fewest)),
         r -> r.test().replaceFirst(" @.*", "") + " · " + lane(r),
         BenchRow::nDepth,
         BenchRow::avgTs,
@@ -166,6 +167,20 @@ final class BenchPlots {
                     lines.size(),
                     some.stream().sorted(Comparator.comparingDouble(Dot::x)).toList())));
     return new LinePlot(title, xName, doubling, lines);
+  }
+
+  private boolean shallowest(BenchRow row) {
+    return rows.stream().noneMatch(r -> r instanceof BenchRow b && b.nDepth() < row.nDepth());
+  }
+
+  /** Of sequences. */
+  private boolean fewest(BenchRow row) {
+    return rows.stream()
+        .noneMatch(
+            r ->
+                r instanceof BenchRow b
+                    && b.nParallel() < row.nParallel()
+                    && (b.nGen() > 0) == (row.nGen() > 0));
   }
 
   // ---- who is who -------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import java.util.Locale;
  * @param doubling whether the horizontal axis has equal steps from each number to its double
  */
 record LinePlot(String title, String xName, boolean doubling, List<Line> lines) {
-  /** Colours of series; more lines begin again. */
+  /** Colours of series; more lines begin again, and have dashes. */
   static final int COLOURS = 6;
 
   private static final int WIDTH = 360;
@@ -155,7 +155,8 @@ record LinePlot(String title, String xName, boolean doubling, List<Line> lines) 
     }
     int colour = line.series() % COLOURS;
     out.append("<g>");
-    out.append("<path d=\"%s\" class=\"line l%d\"/>%n".formatted(path, colour));
+    String dashes = line.series() < COLOURS ? "" : " dashes";
+    out.append("<path d=\"%s\" class=\"line l%d%s\"/>%n".formatted(path, colour, dashes));
     for (Dot dot : line.dots()) {
       double x = across(dot.x());
       if (dot.spread() > 0) {
@@ -183,12 +184,9 @@ record LinePlot(String title, String xName, boolean doubling, List<Line> lines) 
     out.append("</g>\n");
   }
 
-  /** A tick: {@code 0}, {@code 2.5}, {@code 12k}. */
+  /** A tick: {@code 0}, {@code 2.5}, {@code 4096}, {@code 12k}. */
   private static String number(double value) {
-    if (value >= 10_000) {
-      return trimmed(value / 1000) + "k";
-    }
-    return trimmed(value);
+    return value >= 1000 && value % 100 == 0 ? trimmed(value / 1000) + "k" : trimmed(value);
   }
 
   private static String trimmed(double value) {
