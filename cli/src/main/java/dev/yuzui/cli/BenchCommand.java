@@ -6,7 +6,7 @@ import dev.yuzui.spi.BackendProvider.Probe;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.weights.Checkpoint;
 import java.util.ArrayList;
-import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -239,7 +239,7 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   private BenchLimits limits() {
-    Map<String, Double> given = new HashMap<>();
+    Map<String, Double> given = new LinkedHashMap<>();
     if (!bandwidths.isEmpty() && bandwidths.size() != backends.size()) {
       throw UsageException.ofFlag(
           "--bandwidth", "one for each --backend, " + backends.size(), "" + bandwidths.size());

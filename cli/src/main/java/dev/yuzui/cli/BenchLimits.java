@@ -1,6 +1,8 @@
 package dev.yuzui.cli;
 
+import java.util.Collections;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -18,10 +20,10 @@ final class BenchLimits {
   private final Map<Integer, Double> measured = new HashMap<>();
 
   /**
-   * @param given bytes a second, by backend
+   * @param given bytes a second, by backend, in the order they are told in
    */
   BenchLimits(Map<String, Double> given) {
-    this.given = Map.copyOf(given);
+    this.given = Collections.unmodifiableMap(new LinkedHashMap<>(given));
   }
 
   /** Bytes a second. */

@@ -58,7 +58,7 @@ final class BenchPage implements BenchReport {
     out.print("</style>\n</head>\n<body>\n<h1>Yuzui bench</h1>\n<dl>\n");
     rows.stream().map(BenchPage::model).distinct().forEach(model -> term("model", model));
     rows.stream()
-        .map(row -> row.setup().label() + ": " + row.setup().backendInfo())
+        .map(BenchPage::backend)
         .distinct()
         .forEach(backend -> term("backend", backend));
     term("processor", Machine.processor());
@@ -87,6 +87,12 @@ final class BenchPage implements BenchReport {
         + " ("
         + setup.modelFilename()
         + ")";
+  }
+
+  private static String backend(Row row) {
+    String label = row.setup().label();
+    String info = row.setup().backendInfo();
+    return info.startsWith(label + ":") ? info : label + ": " + info;
   }
 
   private void term(String name, String text) {
