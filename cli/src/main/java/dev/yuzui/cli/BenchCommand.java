@@ -142,7 +142,7 @@ final class BenchCommand implements Callable<Integer> {
       paramLabel = "NAME",
       split = ",",
       description =
-          "Backends, with or without a device, such as cpu,cuda:1; several take turns, and the table"
+          "Backends, with or without a device, such as cpu,cuda:1; several hold the model at the same time and take turns, and the table"
               + " says how many times the first's speed they have (default: the best usable one).")
   private List<String> backends = List.of();
 

@@ -57,10 +57,7 @@ final class BenchPage implements BenchReport {
     out.print(style());
     out.print("</style>\n</head>\n<body>\n<h1>Yuzui bench</h1>\n<dl>\n");
     rows.stream().map(BenchPage::model).distinct().forEach(model -> term("model", model));
-    rows.stream()
-        .map(BenchPage::backend)
-        .distinct()
-        .forEach(backend -> term("backend", backend));
+    rows.stream().map(BenchPage::backend).distinct().forEach(backend -> term("backend", backend));
     term("processor", Machine.processor());
     term("date", date);
     term("build", YuzuiCommand.Version.number());

@@ -158,6 +158,7 @@ final class CompareCommand implements Callable<Integer> {
         report.absent(choice.name(), unusable.get());
         continue;
       }
+      context.err().println(choice.name() + " ...");
       Checkpoint checkpoint = model.get();
       try (Engine engine = Loading.open(context, checkpoint, options(choice, checkpoint))) {
         if (trace.isEmpty()) {

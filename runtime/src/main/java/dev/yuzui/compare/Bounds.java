@@ -8,8 +8,9 @@ import java.util.List;
 /**
  * What a part may be off by, relative to its norm, when it is given the very numbers that the other
  * backend's is given. A backend may sum in F32 in any order, multiply other weights than F32 by
- * activations of sixteen bits, and those of block formats by activations of eight bits; a wrong
- * index, scale or bit plane costs some ten per cent at least.
+ * activations of sixteen bits, and those of block formats by activations of eight bits: of a block
+ * of 256 these cost at most √256 / (127·√12) = 3.6 % of its norm, where all of it is in one number,
+ * and less than 1 % usually. A wrong index, scale or bit plane costs some ten per cent at least.
  *
  * <table>
  * <caption>Bounds</caption>
