@@ -5,6 +5,7 @@ import dev.yuzui.compare.Trace;
 import dev.yuzui.engine.Backends;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.BackendProvider.Probe;
 import dev.yuzui.spi.Encoding;
@@ -126,7 +127,7 @@ final class CompareCommand implements Callable<Integer> {
     }
     CompareReport report = compare(choices(), models.getFirst());
     format.print(context.out(), report);
-    return report.within() ? ExitCode.DONE : ExitCode.DIFFERENT;
+    return report.exitCode();
   }
 
   private List<BackendChoice> choices() {
@@ -159,20 +160,26 @@ final class CompareCommand implements Callable<Integer> {
         continue;
       }
       context.err().println(choice.name() + " ...");
-      Checkpoint checkpoint = model.get();
-      try (Engine engine = Loading.open(context, checkpoint, options(choice, checkpoint))) {
+      try (Engine engine = open(choice, model)) {
         if (trace.isEmpty()) {
           trace = Optional.of(Trace.of(engine, prompt(engine), decoded));
           report.baseline(choice.name(), engine, trace.get());
         } else {
           report.compared(choice.name(), engine, Comparison.of(engine, trace.get()));
         }
+      } catch (BackendException e) {
+        report.failed(choice.name(), e);
       }
     }
     if (!report.hasCompared()) {
-      throw new FailedException("--backends: fewer than two are usable here\n" + report.absences());
+      throw new FailedException("--backends: fewer than two ran here\n" + report.missing());
     }
     return report;
+  }
+
+  private Engine open(BackendChoice choice, Supplier<Checkpoint> model) {
+    Checkpoint checkpoint = model.get();
+    return Loading.open(context, checkpoint, options(choice, checkpoint));
   }
 
   private RuntimeOptions options(BackendChoice choice, Checkpoint checkpoint) {

@@ -4,6 +4,7 @@ import dev.yuzui.cli.CompareReport.Absent;
 import dev.yuzui.cli.CompareReport.Baseline;
 import dev.yuzui.cli.CompareReport.Compared;
 import dev.yuzui.cli.CompareReport.Entry;
+import dev.yuzui.cli.CompareReport.Failed;
 import dev.yuzui.compare.LayerSummary;
 import dev.yuzui.compare.LayerSummary.Cell;
 import dev.yuzui.compare.Names;
@@ -103,6 +104,7 @@ enum CompareFormat {
                   .formatted(b.model(), b.promptTokens(), b.decodedTokens(), b.typeKv()));
         }
         case Absent a -> out.println(a.line());
+        case Failed f -> out.println(f.line());
         case Compared c -> print(out, c);
       }
     }

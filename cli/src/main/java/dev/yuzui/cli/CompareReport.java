@@ -10,11 +10,13 @@ import dev.yuzui.compare.Reading;
 import dev.yuzui.compare.Trace;
 import dev.yuzui.compare.Verdict;
 import dev.yuzui.engine.Engine;
+import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendProvider.Probe;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** What a comparison found, as it comes in: the first backend, then the others. */
 final class CompareReport {
@@ -38,6 +40,14 @@ final class CompareReport {
     /** For people. */
     String line() {
       return BackendChoice.unusable(backend, new Probe.Unusable(because, fix));
+    }
+  }
+
+  /** It ran into an error, which the others do not suffer from. */
+  record Failed(String backend, String status, String because) implements Entry {
+    /** For people. */
+    String line() {
+      return backend + ": failed: " + because;
     }
   }
 
@@ -95,6 +105,10 @@ final class CompareReport {
 
   void absent(String backend, Probe.Unusable why) {
     entries.add(new Absent(backend, "absent", why.because(), why.fix()));
+  }
+
+  void failed(String backend, BackendException why) {
+    entries.add(new Failed(backend, "failed", why.getMessage()));
   }
 
   void baseline(String backend, Engine engine, Trace trace) {
@@ -161,12 +175,23 @@ final class CompareReport {
     return entries.stream().allMatch(e -> !(e instanceof Compared c) || c.withinBounds());
   }
 
-  /** A line for each backend that could not be used. */
-  String absences() {
+  int exitCode() {
+    if (!within()) {
+      return ExitCode.DIFFERENT;
+    }
+    return entries.stream().anyMatch(Failed.class::isInstance) ? ExitCode.FAILED : ExitCode.DONE;
+  }
+
+  /** A line for each backend that did not run. */
+  String missing() {
     return entries.stream()
-        .filter(Absent.class::isInstance)
-        .map(Absent.class::cast)
-        .map(Absent::line)
+        .flatMap(
+            e ->
+                switch (e) {
+                  case Absent absent -> Stream.of(absent.line());
+                  case Failed failed -> Stream.of(failed.line());
+                  case Baseline _, Compared _ -> Stream.<String>empty();
+                })
         .collect(Collectors.joining("\n"));
   }
 }

@@ -2,6 +2,7 @@ package dev.yuzui.cli;
 
 import dev.yuzui.backend.reference.ReferenceProvider;
 import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.DeviceQueue;
@@ -21,7 +22,8 @@ import java.util.Optional;
 /**
  * The reference with one op that is wrong: its device names the op, and a piece of the name of the
  * weight where it is, as in {@code broken:gate:blk.3}; {@code ^} begins a name. The last number of
- * each row of what the op gives is off; {@code broken:replay} forgets a recording's last op.
+ * each row of what the op gives is off; {@code broken:replay} replays nothing, {@code broken:open}
+ * cannot be opened.
  */
 public final class BrokenReference implements BackendProvider {
   static final String NAME = "broken";
@@ -44,6 +46,9 @@ public final class BrokenReference implements BackendProvider {
   @Override
   public Backend open(BackendOptions options) {
     String[] fault = options.device().orElse("broken:nothing").split(":");
+    if (fault[1].equals("open")) {
+      throw new BackendException("the kernels do not build", "mend them");
+    }
     Backend exact =
         new ReferenceProvider()
             .open(

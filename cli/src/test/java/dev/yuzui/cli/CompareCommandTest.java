@@ -122,6 +122,14 @@ class CompareCommandTest {
   }
 
   @Test
+  void aBackendThatFailsIsNamedAndTheOthersAreCompared() {
+    CommandRun run = compare("broken:open,cpu");
+    assertEquals(ExitCode.FAILED, run.exitCode(), run.out());
+    assertTrue(run.out().contains("broken:open: failed: the kernels do not build"), run.out());
+    assertEquals("cpu: within bounds", run.lines().getLast());
+  }
+
+  @Test
   void aTextIsReadWithTheModelsTokenizer() {
     CommandRun run = compare("cpu", "-p", "Hi", "-o", "json");
     assertEquals(3, run.json().at("/backends/0/prompt_tokens").asInt(), run.err());
