@@ -84,17 +84,6 @@ typedef struct {
 int64_t yz_expanded_bytes(int nope, int rope, int value, int lkv, int64_t count);
 void yz_expanded(int cache, const YzHeads* heads, const YzRows* rows, const YzPages* pages, uint8_t* work);
 
-/* Memory for packed weights, zeros, in huge pages where the system has them; NULL: there is none. `bytes` is a multiple of
- * 2 MiB. */
-uint8_t* yz_reserve(int64_t bytes);
-void yz_release(uint8_t* p, int64_t bytes);
-
-/* Lets go of the whole pages of a file's mapping in a range; they come back when they are read. */
-void yz_forget(const uint8_t* p, int64_t bytes);
-
-/* Keeps the calling thread on one processor, counted as the system counts; 0 if it cannot. */
-int yz_pin(int cpu);
-
 /* The instruction set in use: "avx512-vnni", "avx2", "scalar", ... */
 const char* yz_instructions(void);
 
