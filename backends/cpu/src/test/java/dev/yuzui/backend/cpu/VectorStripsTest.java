@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -21,6 +23,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** Packing and products of strips on the Vector API. */
 class VectorStripsTest {
+  private static final ValueLayout.OfShort HALF = ValueLayout.JAVA_SHORT_UNALIGNED;
+
   private final Arena arena = Arena.ofConfined();
   private final Random random = new Random(5);
   private final StripKernels kernels = new VectorStrips();
@@ -68,27 +72,42 @@ class VectorStripsTest {
     }
   }
 
-  /**
-   * Activations that are whole numbers up to 127 are not rounded, and all sums are as long as can
-   * be.
-   */
+  /** Sums of 16 bits: the greatest and the least codes by the greatest activations. */
   @ParameterizedTest
   @MethodSource("encodings")
   void sumsOfTheGreatestCodesDoNotOverflow(Encoding encoding) {
     int cols = 512;
-    HostTensor w = Native.weight(arena, random, encoding, 48, cols);
-    float[] row = new float[cols];
-    for (int sign : List.of(1, -1)) {
-      for (int r = 0; r < 48; r++) {
-        dev.yuzui.spi.Dequantizer.row(w, r, row, 0);
+    for (int codes : List.of(0, 0xff, 0x7f, 0x80)) {
+      HostTensor w = extreme(encoding, codes, 16, cols);
+      for (float activation : List.of(127f, -127f)) {
         float[] x = new float[cols];
-        for (int c = 0; c < cols; c++) {
-          x[c] = row[c] > 0 ? 127 * sign : -127 * sign;
-        }
-        double[] want = Native.dot(w, r, x, 0);
-        assertEquals(want[0], multiply(w, x, 1)[r], 3e-6 * want[1], w + " row " + r);
+        Arrays.fill(x, activation);
+        double[] want = Native.dot(w, 3, x, 0);
+        assertEquals(want[0], multiply(w, x, 1)[3], 1e-6 * want[1] + 1e-30, w + " of " + codes);
       }
     }
+  }
+
+  /** Blocks of one byte over and over, with scales of 1 and of 3. */
+  private HostTensor extreme(Encoding encoding, int codes, int rows, int cols) {
+    HostTensor w = Native.weight(arena, random, encoding, rows, cols);
+    MemorySegment data = w.data();
+    data.fill((byte) codes);
+    for (long b = 0; b < data.byteSize(); b += encoding.blockBytes()) {
+      switch (encoding) {
+        case Encoding.Q4_K _, Encoding.Q5_K _ -> {
+          data.set(HALF, b, (short) 0x3c00);
+          data.set(HALF, b + 2, (short) 0x3c00);
+          data.asSlice(b + 4, 12).fill((byte) 3);
+        }
+        case Encoding.Q6_K _ -> {
+          data.asSlice(b + 192, 16).fill((byte) 3);
+          data.set(HALF, b + 208, (short) 0x3c00);
+        }
+        default -> data.set(HALF, b, (short) 0x3c00);
+      }
+    }
+    return w;
   }
 
   @ParameterizedTest
