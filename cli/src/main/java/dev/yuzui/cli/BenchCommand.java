@@ -149,7 +149,8 @@ final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--device",
       paramLabel = "NAME",
-      description = "Device of the backend (default: its first).")
+      description =
+          "Device of the backend (default: its first); cpu:java is without native kernels.")
   private Optional<String> device = Optional.empty();
 
   @Option(
