@@ -15,6 +15,7 @@ final class Lane {
   long[] kept = new long[64];
 
   private float[] floats = {};
+
   /** Where kernels keep activations whose words they broadcast: C2 likes an array best. */
   private int[] ints = new int[0];
 
