@@ -83,6 +83,17 @@ void yz_prepare(int type, const float* x, int64_t stride, int64_t heads, int64_t
   }
 }
 
+int64_t yz_first_above(const float* x, int64_t from, int64_t count, float least) {
+  int64_t i = from;
+  for (; i + 32 <= count; i += 32) {
+    int any = 0;
+    for (int j = 0; j < 32; j++) any |= x[i + j] > least;
+    if (any) break;
+  }
+  while (i < count && !(x[i] > least)) i++;
+  return i;
+}
+
 void yz_product(int type, const uint8_t* packed, int64_t rows, int64_t cols, int64_t first, int64_t last,
                 const uint8_t* const* x, int n, float* const* out) {
   kernels->product[type](packed, rows, cols, first, last, x, n, out);

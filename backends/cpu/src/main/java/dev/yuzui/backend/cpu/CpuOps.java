@@ -77,7 +77,7 @@ final class CpuOps implements Ops {
   @Override
   public void topK(Tensor logits, Tensor ids, Tensor values) {
     OpChecks.topK(logits, ids, values);
-    submit(TopK.of(kernels, logits, ids, values));
+    submit(TopK.of(natives, logits, ids, values));
   }
 
   @Override

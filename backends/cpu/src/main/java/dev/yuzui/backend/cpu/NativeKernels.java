@@ -74,6 +74,11 @@ final class NativeKernels implements StripKernels {
             "yz_turn",
             FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_FLOAT, JAVA_LONG),
             Linker.Option.critical(false));
+    static final MethodHandle FIRST_ABOVE =
+        bind(
+            "yz_first_above",
+            result(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_FLOAT),
+            Linker.Option.critical(false));
     static final MethodHandle ATTEND_BYTES =
         bind("yz_attend_bytes", result(JAVA_LONG, JAVA_INT, JAVA_INT));
     static final MethodHandle ATTEND =
@@ -197,6 +202,15 @@ final class NativeKernels implements StripKernels {
           x,
           n,
           out);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  /** The first of the numbers from ≤ i < count that is greater than {@code least}, or count. */
+  int firstAbove(long x, int from, int count, float least) {
+    try {
+      return (int) (long) Calls.FIRST_ABOVE.invokeExact(x, (long) from, (long) count, least);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }

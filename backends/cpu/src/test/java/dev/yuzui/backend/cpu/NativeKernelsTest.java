@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
@@ -96,6 +97,21 @@ class NativeKernelsTest {
             assertEquals(want[t * 33 + r], got[t * 33 + r], allowed + 1e-30, instructions);
           }
         }
+      }
+    }
+  }
+
+  @Test
+  void findsTheFirstNumberAbove() {
+    MemorySegment x = Native.floats(arena, Native.normal(random, 100));
+    Memory.f32(x.address() + 40, Float.NaN);
+    for (float least : new float[] {Float.NEGATIVE_INFINITY, -1, 0, 2, 9, Float.NaN}) {
+      for (int from : new int[] {0, 5, 10, 64, 100}) {
+        int first = from;
+        while (first < 100 && !(Memory.f32(x.address() + 4L * first) > least)) {
+          first++;
+        }
+        assertEquals(first, kernels.firstAbove(x.address(), from, 100, least));
       }
     }
   }
