@@ -1,0 +1,55 @@
+package dev.yuzui.backend.opencl;
+
+import dev.yuzui.spi.Encoding;
+import java.util.Locale;
+import java.util.Set;
+
+/**
+ * How weights lie on the device: as in the file. FP8's scales follow its codes at the next multiple
+ * of {@link #ALIGN}; experts of a projection lie at equal distances, multiples of it too.
+ */
+final class Layout {
+  static final long ALIGN = 256;
+
+  /** What kernels multiply. */
+  static final Set<Encoding> ENCODINGS =
+      Set.of(
+          Encoding.F32,
+          Encoding.F16,
+          Encoding.BF16,
+          Encoding.FP8,
+          new Encoding.Q4_0(),
+          new Encoding.Q5_0(),
+          new Encoding.Q8_0(),
+          new Encoding.Q4_K(),
+          new Encoding.Q5_K(),
+          new Encoding.Q6_K());
+
+  private Layout() {}
+
+  /** The encoding that a weight in {@code encoding} gets on the device. */
+  static Encoding kept(Encoding encoding) {
+    return ENCODINGS.contains(encoding) ? encoding : Encoding.F16;
+  }
+
+  /** As kernel names spell it. */
+  static String suffix(Encoding encoding) {
+    return encoding.equals(Encoding.FP8) ? "fp8" : encoding.label().toLowerCase(Locale.ROOT);
+  }
+
+  /** Where an FP8 matrix's scales begin, counted from its first code. */
+  static long scalesAt(long rows, long cols) {
+    return aligned(rows * cols);
+  }
+
+  /** Bytes of a whole matrix, FP8 scales included. */
+  static long matrixBytes(Encoding encoding, long rows, long cols) {
+    return encoding instanceof Encoding.Fp8Tiled fp8
+        ? scalesAt(rows, cols) + 4 * fp8.scaleCount(rows, cols)
+        : encoding.byteSize(rows, cols);
+  }
+
+  static long aligned(long bytes) {
+    return Math.ceilDiv(bytes, ALIGN) * ALIGN;
+  }
+}
