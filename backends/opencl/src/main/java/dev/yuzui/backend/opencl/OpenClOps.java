@@ -317,6 +317,7 @@ final class OpenClOps implements Ops {
           .i(logits.cols())
           .i(k)
           .p(best)
+          .shared(8L * group)
           .run();
       begin("sampling", "top_k_merge")
           .groups(logits.rows())
@@ -325,6 +326,7 @@ final class OpenClOps implements Ops {
           .i(k)
           .p(ids)
           .p(values)
+          .shared(8L * group)
           .run();
     }
   }
