@@ -13,8 +13,13 @@ __kernel void route(IN(logits), IN(bias), int E, int K, int groups, int groupsUs
   __global int *id = WRITE(int, ids) + t * K;
   __global float *weight = WRITE(float, weights) + t * K;
   const __global float *logit = READ(float, logits) + t * E;
-  // One answer for the whole group, so that its work-items meet at every barrier.
-  const int padding = READ(int, sequence)[t] < 0;
+  if (READ(int, sequence)[t] < 0) {
+    for (int k = first; k < K; k += step) {
+      id[k] = -1;
+      weight[k] = 0;
+    }
+    return;
+  }
 
   float most = -INFINITY;
   for (int e = first; e < E; e += step) most = fmax(most, logit[e]);
@@ -61,11 +66,12 @@ __kernel void route(IN(logits), IN(bias), int E, int K, int groups, int groupsUs
     for (int e = first; e < E; e += step) {
       if (!isnan(choice[e])) key = max(key, order_key(choice[e], e));
     }
-    const int e = key_index(group_max_key(key, shared));
+    key = group_max_key(key, shared);
+    const int e = key == 0 ? k : key_index(key);  // 0: all others are NaN, which is somebody else's failure
     if (first == 0) {
       choice[e] = NAN;
-      id[k] = padding ? -1 : e;
-      weight[k] = padding ? 0.0f : score[e];
+      id[k] = e;
+      weight[k] = score[e];
       chosen += score[e];
     }
     barrier(CLK_LOCAL_MEM_FENCE);
