@@ -39,6 +39,14 @@ record DeviceFacts(
     return extensions.contains(extension);
   }
 
+  /**
+   * PoCL compiles a kernel for each work-group size it is launched with and keeps that on disk; to
+   * give a program's binary it compiles all kernels once more, for no size.
+   */
+  boolean keepsPrograms() {
+    return platform.equals("Portable Computing Language");
+  }
+
   /** Work-items of a group for kernels over rows, a power of two. */
   int rowGroup() {
     return Math.min(cpu ? 32 : 256, Integer.highestOneBit(workGroup));

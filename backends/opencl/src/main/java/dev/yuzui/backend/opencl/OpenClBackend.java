@@ -42,8 +42,16 @@ final class OpenClBackend implements Backend {
 
   OpenClBackend(Cl cl, BackendOptions options) {
     this.cl = cl;
-    this.programs = new Programs(cl, new ProgramCache(Optional.empty(), options.log()));
+    this.programs = new Programs(cl, cache(options));
     this.transfers = cl.queue();
+  }
+
+  private ProgramCache cache(BackendOptions options) {
+    if (cl.device().keepsPrograms()) {
+      options.log().accept("opencl: the driver keeps compiled programs itself");
+      return new ProgramCache(Optional.empty(), options.log());
+    }
+    return new ProgramCache(options.cache(), options.log());
   }
 
   @Override
