@@ -29,7 +29,8 @@ __kernel void route(IN(logits), IN(bias), int E, int K, int groups, int groupsUs
     score[e] = sigmoid ? 1.0f / (1.0f + exp(-logit[e])) : exp(logit[e] - most);
     sum += score[e];
   }
-  const float whole = sigmoid ? 1.0f : group_sum(sum, (__local float *)shared);
+  sum = group_sum(sum, (__local float *)shared);
+  const float whole = sigmoid ? 1.0f : sum;
   for (int e = first; e < E; e += step) {
     score[e] /= whole;
     choice[e] = score[e] + (HAS(bias) ? READ(float, bias)[e] : 0.0f);
@@ -59,7 +60,8 @@ __kernel void route(IN(logits), IN(bias), int E, int K, int groups, int groupsUs
     barrier(CLK_LOCAL_MEM_FENCE);
   }
 
-  // Experts that are out, by their group or because they are chosen, are NAN and have no key.
+  // Experts that are out, by their group or because they are chosen, are NAN and have no key. A work-item looks at its
+  // own experts alone.
   float chosen = 0;
   for (int k = 0; k < K; k++) {
     ulong key = 0;
@@ -68,52 +70,41 @@ __kernel void route(IN(logits), IN(bias), int E, int K, int groups, int groupsUs
     }
     key = group_max_key(key, shared);
     const int e = key == 0 ? k : key_index(key);  // 0: all others are NaN, which is somebody else's failure
-    if (first == 0) {
-      choice[e] = NAN;
-      id[k] = e;
-      weight[k] = score[e];
-      chosen += score[e];
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
+    if (e % step == first) choice[e] = NAN;
+    chosen += score[e];
+    if (first == 0) id[k] = e;
   }
-  if (first == 0) {
-    const float factor = scale / (normalise ? chosen + 1e-20f : 1.0f);
-    for (int k = 0; k < K; k++) weight[k] *= factor;
-  }
+  barrier(CLK_GLOBAL_MEM_FENCE);
+  const float factor = scale / (normalise ? chosen + 1e-20f : 1.0f);
+  for (int k = first; k < K; k += step) weight[k] = score[id[k]] * factor;
 }
 
 // Sorts the slots of ids, -1 in padding rows, by expert into offset [E + 1], slot and place [slots]; see Dispatch. One
-// group: a work-item looks through all slots for its experts, twice.
-__kernel void permute(IN(ids), int slots, int E, OUT(offset), OUT(slot), OUT(place)) {
+// group: a work-item looks through all slots for its experts, twice. count: E ints.
+//
+// What is written is never read back: PoCL 3.1 lets every work-item run what only the first of a group should.
+__kernel void permute(IN(ids), int slots, int E, OUT(offset), OUT(slot), OUT(place), __local int *count) {
   const __global int *id = READ(int, ids);
-  __global int *begin = WRITE(int, offset);
   const int first = get_local_id(0), step = get_local_size(0);
   for (int e = first; e < E; e += step) {
     int n = 0;
     for (int s = 0; s < slots; s++) n += id[s] == e;
-    begin[e + 1] = n;
+    count[e] = n;
   }
-  for (int s = first; s < slots; s += step) {
-    if (id[s] < 0) WRITE(int, place)[s] = -1;
-  }
-  barrier(CLK_GLOBAL_MEM_FENCE);
-  if (first == 0) {
-    int n = 0;
-    begin[0] = 0;
-    for (int e = 0; e < E; e++) {
-      n += begin[e + 1];
-      begin[e + 1] = n;
-    }
-  }
-  barrier(CLK_GLOBAL_MEM_FENCE);
-  for (int e = first; e < E; e += step) {
-    int to = begin[e];
-    if (to == begin[e + 1]) continue;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  for (int e = first; e <= E; e += step) {
+    int to = 0;
+    for (int before = 0; before < e; before++) to += count[before];
+    WRITE(int, offset)[e] = to;
+    if (e == E || count[e] == 0) continue;
     for (int s = 0; s < slots; s++) {
       if (id[s] == e) {
         WRITE(int, slot)[to] = s;
         WRITE(int, place)[s] = to++;
       }
     }
+  }
+  for (int s = first; s < slots; s += step) {
+    if (id[s] < 0) WRITE(int, place)[s] = -1;
   }
 }

@@ -32,9 +32,9 @@ final class Layout {
     return ENCODINGS.contains(encoding) ? encoding : Encoding.F16;
   }
 
-  /** As kernel names spell it. */
+  /** As kernels spell it. */
   static String suffix(Encoding encoding) {
-    return encoding.equals(Encoding.FP8) ? "fp8" : encoding.label().toLowerCase(Locale.ROOT);
+    return encoding.label().toLowerCase(Locale.ROOT);
   }
 
   /** Where an FP8 matrix's scales begin, counted from its first code. */

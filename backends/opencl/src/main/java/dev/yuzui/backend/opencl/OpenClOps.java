@@ -62,12 +62,19 @@ final class OpenClOps implements Ops {
   @Override
   public void embed(Tensor table, Tensor row, Tensor out) {
     OpChecks.embed(table, row, out);
-    rows("embed", "embed_" + Layout.suffix(table.encoding()), out)
+    launch
+        .of(
+            backend
+                .programs()
+                .kernel("embed", "embed", "WEIGHTS=" + Layout.suffix(table.encoding())))
+        .groups(out.rows())
+        .local(group)
         .p(table)
+        .l(Layout.scalesAt(table.rows(), table.cols()))
+        .l(table.encoding().rowBytes(table.cols()))
+        .i(table.cols())
         .p(row)
         .p(out)
-        .i(table.rows())
-        .i(table.cols())
         .run();
   }
 
@@ -261,6 +268,7 @@ final class OpenClOps implements Ops {
         .p(out.offset())
         .p(out.slot())
         .p(out.place())
+        .shared(4L * out.experts())
         .run();
   }
 
