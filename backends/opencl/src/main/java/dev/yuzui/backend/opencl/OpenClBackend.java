@@ -11,7 +11,6 @@ import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.HostTensor;
 import dev.yuzui.spi.OpChecks;
 import dev.yuzui.spi.Tensor;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
@@ -62,7 +61,7 @@ final class OpenClBackend implements Backend {
   @Override
   public Capabilities capabilities() {
     return new Capabilities(
-        Layout.ENCODINGS,
+        Set.copyOf(Encoding.all()),
         Set.copyOf(Encoding.caches()),
         EXACT_TOKENS,
         TOKEN_BUCKET,
@@ -116,35 +115,23 @@ final class OpenClBackend implements Backend {
     return new ExpertWeights(name, together(name, experts));
   }
 
-  /** What kernels do not multiply becomes F16, or F32 where F16 cannot hold a number. */
   private List<Tensor> together(String name, List<HostTensor> hosts) {
     requireOpen();
-    Encoding kept = Layout.kept(hosts.getFirst().encoding());
-    return together(name, hosts, kept).or(() -> together(name, hosts, Encoding.F32)).orElseThrow();
-  }
-
-  private Optional<List<Tensor>> together(String name, List<HostTensor> hosts, Encoding encoding) {
     HostTensor first = hosts.getFirst();
-    long bytes = Layout.matrixBytes(encoding, first.rows(), first.cols());
+    long bytes = Layout.matrixBytes(first.encoding(), first.rows(), first.cols());
     long each = hosts.size() == 1 ? bytes : Layout.aligned(bytes);
     OpenClBuffer buffer = new OpenClBuffer(cl, each * hosts.size(), name, OpenClBackend::refuse);
     List<Tensor> tensors = new ArrayList<>();
     boolean whole = false;
     try {
-      for (HostTensor host : hosts) {
-        try (Arena arena = Arena.ofShared()) {
-          Optional<HostTensor> w = Conversion.to(encoding, host, arena);
-          if (w.isEmpty()) {
-            return Optional.empty();
-          }
-          long offset = each * tensors.size();
-          load(w.get(), buffer, offset);
-          tensors.add(new Tensor(host.name(), buffer, offset, encoding, host.rows(), host.cols()));
-        }
+      for (HostTensor w : hosts) {
+        long offset = each * tensors.size();
+        load(w, buffer, offset);
+        tensors.add(new Tensor(w.name(), buffer, offset, w.encoding(), w.rows(), w.cols()));
       }
       weights.add(buffer);
       whole = true;
-      return Optional.of(tensors);
+      return tensors;
     } finally {
       if (!whole) {
         buffer.release();

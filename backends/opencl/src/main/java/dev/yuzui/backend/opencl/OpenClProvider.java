@@ -51,7 +51,7 @@ public final class OpenClProvider implements BackendProvider {
 
   @Override
   public long weightBytes(Encoding encoding, long rows, long cols, int count, boolean repack) {
-    long bytes = Layout.matrixBytes(Layout.kept(encoding), rows, cols);
+    long bytes = Layout.matrixBytes(encoding, rows, cols);
     return count == 1 ? bytes : count * Layout.aligned(bytes);
   }
 
