@@ -32,6 +32,7 @@ final class OpenClBackend implements Backend {
 
   private final Cl cl;
   private final Programs programs;
+  private final Optional<CommandBuffers> commandBuffers;
   private final long transfers;
   private final Set<OpenClBuffer> buffers = new LinkedHashSet<>();
   private final Set<OpenClQueue> queues = new LinkedHashSet<>();
@@ -42,6 +43,14 @@ final class OpenClBackend implements Backend {
   OpenClBackend(Cl cl, BackendOptions options) {
     this.cl = cl;
     this.programs = new Programs(cl, cache(options));
+    this.commandBuffers = CommandBuffers.of(cl.device());
+    options
+        .log()
+        .accept(
+            "opencl: recordings are "
+                + (commandBuffers.isPresent()
+                    ? "command buffers"
+                    : "lists of kernels, without " + CommandBuffers.EXTENSION));
     this.transfers = cl.queue();
   }
 
@@ -79,6 +88,10 @@ final class OpenClBackend implements Backend {
 
   Cl cl() {
     return cl;
+  }
+
+  Optional<CommandBuffers> commandBuffers() {
+    return commandBuffers;
   }
 
   Programs programs() {

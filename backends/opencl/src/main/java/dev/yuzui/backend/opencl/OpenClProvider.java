@@ -46,7 +46,12 @@ public final class OpenClProvider implements BackendProvider {
   private static Probe probe(DeviceFacts device) {
     return Driver.unfit(device)
         .<Probe>map(r -> r)
-        .orElseGet(() -> new Probe.Usable(device.toString(), Driver.freeBytes(device)));
+        .orElseGet(() -> new Probe.Usable(described(device), Driver.freeBytes(device)));
+  }
+
+  private static String described(DeviceFacts device) {
+    return device
+        + (device.used().isEmpty() ? "" : ", with " + String.join(" and ", device.used()));
   }
 
   @Override
