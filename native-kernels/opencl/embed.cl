@@ -5,7 +5,7 @@
 // out[t] = table[row[t]], k wide; see matrix_at. A group for each row; a work-item takes units of 32 numbers.
 __kernel void embed(IN(table), ulong scalesAt, ulong rowBytes, int k, IN(row), OUT(out)) {
   const ulong t = get_group_id(0);
-  const Matrix m = matrix_at(table_mem, table_at, scalesAt, rowBytes, k);
+  const Matrix m = matrix_at(READ(uchar, table), scalesAt, rowBytes, k);
   const Row from = row_of(m, READ(int, row)[t]);
   __global float *to = WRITE(float, out) + t * k;
   for (int u = get_local_id(0); u < k / 32; u += get_local_size(0)) {

@@ -33,7 +33,7 @@ final class OpenClOps implements Ops {
     this.scratch = scratch;
     this.launch = queue.launch();
     this.group = backend.cl().device().rowGroup();
-    this.products = new Products(backend, scratch, launch);
+    this.products = new Products(backend, scratch, launch, ProductShapes.of(backend.cl().device()));
     this.attention = new Attention(backend, scratch, launch);
   }
 

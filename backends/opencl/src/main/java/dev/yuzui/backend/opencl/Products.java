@@ -78,8 +78,7 @@ final class Products {
 
   /** out[i] = silu(x·gate[e]ᵀ)·(x·up[e]ᵀ) for each sorted place i of expert e, rows by token. */
   void groupedGated(Tensor x, ExpertWeights gate, ExpertWeights up, Dispatch dispatch, Tensor out) {
-    if ((dispatch.slots() <= FEW_SLOTS || shapes.wide())
-        && gate.encoding().equals(up.encoding())) {
+    if ((dispatch.slots() <= FEW_SLOTS || shapes.wide()) && gate.encoding().equals(up.encoding())) {
       matvecGrouped(x, Gather.BY_TOKEN, gate, Optional.of(up), dispatch, out);
       return;
     }
@@ -137,13 +136,13 @@ final class Products {
 
   private Launch begin(String kernel, Tensor w, Cut cut) {
     String encoding = "WEIGHTS=" + Layout.suffix(w.encoding());
-    String tokens = "TOKENS=" + cut.tokens();
+    String name = kernel + "_" + cut.tokens();
     var programs = backend.programs();
     return launch
         .of(
             shapes.wide()
-                ? programs.kernel("matvec", kernel, encoding, tokens, "WIDE=1")
-                : programs.kernel("matvec", kernel, encoding, tokens))
+                ? programs.kernel("matvec", name, encoding, "WIDE=1")
+                : programs.kernel("matvec", name, encoding))
         .local(1, cut.lanes(), cut.sets());
   }
 
@@ -169,7 +168,12 @@ final class Products {
   }
 
   private void matvecGrouped(
-      Tensor x, Gather gather, ExpertWeights w, Optional<ExpertWeights> w2, Dispatch d, Tensor out) {
+      Tensor x,
+      Gather gather,
+      ExpertWeights w,
+      Optional<ExpertWeights> w2,
+      Dispatch d,
+      Tensor out) {
     ExpertPlaces places = backend.places(w);
     Optional<ExpertPlaces> places2 = w2.map(backend::places);
     long each = Math.min(FEW, Math.ceilDiv(d.slots(), d.experts()));
@@ -204,10 +208,7 @@ final class Products {
 
   private Launch begin(String kernel, Tensor w) {
     return launch
-        .of(
-            backend
-                .programs()
-                .kernel("gemm", kernel, "WEIGHTS=" + Layout.suffix(w.encoding())))
+        .of(backend.programs().kernel("gemm", kernel, "WEIGHTS=" + Layout.suffix(w.encoding())))
         .local(ProductShapes.ITEMS);
   }
 
