@@ -136,13 +136,13 @@ final class Products {
 
   private Launch begin(String kernel, Tensor w, Cut cut) {
     String encoding = "WEIGHTS=" + Layout.suffix(w.encoding());
-    String tokens = "TOKENS=" + cut.tokens();
+    String name = kernel + "_" + cut.tokens();
     var programs = backend.programs();
     return launch
         .of(
             shapes.wide()
-                ? programs.kernel("matvec", kernel, encoding, tokens, "WIDE=1")
-                : programs.kernel("matvec", kernel, encoding, tokens))
+                ? programs.kernel("matvec", name, encoding, "WIDE=1")
+                : programs.kernel("matvec", name, encoding))
         .local(1, cut.lanes(), cut.sets());
   }
 

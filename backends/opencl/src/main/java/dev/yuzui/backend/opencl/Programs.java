@@ -27,7 +27,7 @@ final class Programs implements AutoCloseable {
   Programs(Cl cl, ProgramCache cache) {
     this.cl = cl;
     this.cache = cache;
-    this.options = "-cl-std=CL1.2" + (cl.device().cpu() ? " -DYZ_CPU" : "");
+    this.options = "-w -cl-std=CL1.2" + (cl.device().cpu() ? " -DYZ_CPU" : "");
   }
 
   /**
