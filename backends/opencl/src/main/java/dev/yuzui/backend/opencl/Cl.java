@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.lwjgl.opencl.CL10;
 import org.lwjgl.opencl.CL11;
 import org.lwjgl.opencl.CL12;
@@ -49,6 +50,7 @@ final class Cl implements AutoCloseable {
 
   private final DeviceFacts device;
   private final long context;
+  private final AtomicInteger objects = new AtomicInteger();
   private long allocated;
 
   private Cl(DeviceFacts device, long context) {
@@ -101,6 +103,21 @@ final class Cl implements AutoCloseable {
 
   // ---- memory -----------------------------------------------------------------------------------
 
+  /** The driver's objects that are open: buffers, programs, kernels, queues, events. */
+  int objects() {
+    return objects.get();
+  }
+
+  /** Counts an object; {@link #release(int, String)} uncounts it. */
+  void opened() {
+    objects.incrementAndGet();
+  }
+
+  void release(int result, String what) {
+    objects.decrementAndGet();
+    check(result, what);
+  }
+
   /** Bytes of all buffers that are open. */
   synchronized long allocatedBytes() {
     return allocated;
@@ -133,13 +150,14 @@ final class Cl implements AutoCloseable {
           result.get(ValueLayout.JAVA_INT, 0),
           "allocating %,d bytes for %s on %s".formatted(bytes, purpose, device.label()));
       allocated += bytes;
+      opened();
       return buffer;
     }
   }
 
   synchronized void free(long buffer, long bytes, String purpose) {
     allocated -= bytes;
-    check(CL10.clReleaseMemObject(buffer), "freeing " + purpose);
+    release(CL10.clReleaseMemObject(buffer), "freeing " + purpose);
   }
 
   /** Returns when {@code from} may be overwritten and the device has its bytes. */
@@ -179,6 +197,7 @@ final class Cl implements AutoCloseable {
           CL10.nclCreateProgramWithSource(
               context, 1, texts.address(), lengths.address(), result.address());
       check(result.get(ValueLayout.JAVA_INT, 0), "taking a program's source");
+      opened();
       return program;
     }
   }
@@ -199,10 +218,12 @@ final class Cl implements AutoCloseable {
               arena.allocateFrom(ValueLayout.JAVA_LONG, bytes.address()).address(),
               status.address(),
               result.address());
-      return result.get(ValueLayout.JAVA_INT, 0) == CL10.CL_SUCCESS
-              && status.get(ValueLayout.JAVA_INT, 0) == CL10.CL_SUCCESS
-          ? Optional.of(program)
-          : Optional.empty();
+      if (result.get(ValueLayout.JAVA_INT, 0) != CL10.CL_SUCCESS
+          || status.get(ValueLayout.JAVA_INT, 0) != CL10.CL_SUCCESS) {
+        return Optional.empty();
+      }
+      opened();
+      return Optional.of(program);
     }
   }
 
@@ -248,7 +269,7 @@ final class Cl implements AutoCloseable {
   }
 
   void release(long program) {
-    check(CL10.clReleaseProgram(program), "releasing a program");
+    release(CL10.clReleaseProgram(program), "releasing a program");
   }
 
   /** A kernel of its own, with arguments of its own. */
@@ -258,12 +279,13 @@ final class Cl implements AutoCloseable {
       MemorySegment text = arena.allocateFrom(name, StandardCharsets.UTF_8);
       long kernel = CL10.nclCreateKernel(program, text.address(), result.address());
       check(result.get(ValueLayout.JAVA_INT, 0), "making kernel " + name);
+      opened();
       return kernel;
     }
   }
 
   void releaseKernel(long kernel) {
-    check(CL10.clReleaseKernel(kernel), "releasing a kernel");
+    release(CL10.clReleaseKernel(kernel), "releasing a kernel");
   }
 
   /**
@@ -284,6 +306,7 @@ final class Cl implements AutoCloseable {
       MemorySegment result = arena.allocate(ValueLayout.JAVA_INT);
       long queue = CL10.nclCreateCommandQueue(context, device.handle(), 0, result.address());
       check(result.get(ValueLayout.JAVA_INT, 0), "opening a queue of " + device.label());
+      opened();
       return queue;
     }
   }
@@ -308,7 +331,7 @@ final class Cl implements AutoCloseable {
   }
 
   void releaseQueue(long queue) {
-    check(CL10.clReleaseCommandQueue(queue), "closing a queue");
+    release(CL10.clReleaseCommandQueue(queue), "closing a queue");
   }
 
   /** An event for all that was enqueued so far. */
@@ -316,6 +339,7 @@ final class Cl implements AutoCloseable {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment event = arena.allocate(ValueLayout.JAVA_LONG);
       check(CL12.nclEnqueueMarkerWithWaitList(queue, 0, 0, event.address()), "marking a queue");
+      opened();
       return event.get(ValueLayout.JAVA_LONG, 0);
     }
   }
@@ -326,6 +350,7 @@ final class Cl implements AutoCloseable {
       MemorySegment result = arena.allocate(ValueLayout.JAVA_INT);
       long event = CL11.nclCreateUserEvent(context, result.address());
       check(result.get(ValueLayout.JAVA_INT, 0), "making an event");
+      opened();
       return event;
     }
   }
@@ -351,7 +376,7 @@ final class Cl implements AutoCloseable {
   }
 
   void releaseEvents(List<Long> events) {
-    events.forEach(e -> check(CL10.clReleaseEvent(e), "releasing an event"));
+    events.forEach(e -> release(CL10.clReleaseEvent(e), "releasing an event"));
   }
 
   @Override

@@ -13,6 +13,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.util.List;
 import java.util.Optional;
+import org.lwjgl.opencl.CL;
 import org.lwjgl.opencl.CLCapabilities;
 import org.lwjgl.opencl.KHRCommandBuffer;
 
@@ -28,13 +29,15 @@ final class CommandBuffers {
 
   private static final long OVERLAP = 1;
 
+  private final Cl cl;
   private final MethodHandle create;
   private final MethodHandle launch;
   private final MethodHandle finalise;
   private final MethodHandle enqueue;
   private final MethodHandle release;
 
-  private CommandBuffers(CLCapabilities f) {
+  private CommandBuffers(Cl cl, CLCapabilities f) {
+    this.cl = cl;
     this.create =
         function(f.clCreateCommandBufferKHR, ADDRESS, JAVA_INT, ADDRESS, ADDRESS, ADDRESS);
     this.launch =
@@ -73,15 +76,18 @@ final class CommandBuffers {
   }
 
   /** Empty where the device has none, or none that may overlap themselves. */
-  static Optional<CommandBuffers> of(DeviceFacts device) {
+  static Optional<CommandBuffers> of(Cl cl) {
+    DeviceFacts device = cl.device();
     if (!device.has(EXTENSION)) {
       return Optional.empty();
     }
-    CLCapabilities functions = device.functions();
+    CLCapabilities functions =
+        CL.createDeviceCapabilities(
+            device.handle(), CL.createPlatformCapabilities(device.platformHandle()));
     long can =
         Driver.number(device.handle(), KHRCommandBuffer.CL_DEVICE_COMMAND_BUFFER_CAPABILITIES_KHR);
     return (can & CAN_OVERLAP) != 0 && functions.clCreateCommandBufferKHR != 0
-        ? Optional.of(new CommandBuffers(functions))
+        ? Optional.of(new CommandBuffers(cl, functions))
         : Optional.empty();
   }
 
@@ -97,6 +103,7 @@ final class CommandBuffers {
           arena.allocateFrom(JAVA_LONG, KHRCommandBuffer.CL_COMMAND_BUFFER_FLAGS_KHR, OVERLAP, 0);
       MemorySegment buffer = (MemorySegment) create.invokeExact(1, queues, properties, result);
       Cl.check(result.get(JAVA_INT, 0), "making a command buffer");
+      cl.opened();
       for (Run run : runs) {
         MemorySegment none = MemorySegment.NULL;
         Cl.check(
@@ -140,7 +147,7 @@ final class CommandBuffers {
 
   void release(long buffer) {
     try {
-      Cl.check(
+      cl.release(
           (int) release.invokeExact(MemorySegment.ofAddress(buffer)), "releasing a command buffer");
     } catch (BackendException e) {
       throw e;

@@ -2,13 +2,13 @@ package dev.yuzui.backend.opencl;
 
 import java.util.List;
 import java.util.Set;
-import org.lwjgl.opencl.CLCapabilities;
 
 /**
  * What the driver says of a device.
  *
  * @param ordinal among all devices of all platforms
  * @param platform its name
+ * @param platformHandle cl_platform_id
  * @param handle cl_device_id
  * @param cpu whether work-items are loops of a processor's threads: then small work-groups with few
  *     barriers are quick
@@ -16,7 +16,6 @@ import org.lwjgl.opencl.CLCapabilities;
  * @param largestBuffer bytes of one buffer at most
  * @param workGroup work-items of a group at most
  * @param localBytes of a group's local memory
- * @param functions addresses of the platform's
  */
 record DeviceFacts(
     int ordinal,
@@ -24,6 +23,7 @@ record DeviceFacts(
     String name,
     String version,
     String driver,
+    long platformHandle,
     long handle,
     boolean cpu,
     long totalBytes,
@@ -31,7 +31,6 @@ record DeviceFacts(
     int workGroup,
     int localBytes,
     int computeUnits,
-    CLCapabilities functions,
     Set<String> extensions) {
 
   private static final List<String> USED =

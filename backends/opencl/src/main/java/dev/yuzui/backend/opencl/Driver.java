@@ -11,7 +11,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import org.lwjgl.opencl.CL;
 import org.lwjgl.opencl.CL10;
 import org.lwjgl.opencl.KHRICD;
 import org.lwjgl.system.Configuration;
@@ -122,6 +121,7 @@ final class Driver {
         text(device, CL10.CL_DEVICE_NAME),
         text(device, CL10.CL_DEVICE_VERSION),
         text(device, CL10.CL_DRIVER_VERSION),
+        handle,
         device,
         (number(device, CL10.CL_DEVICE_TYPE) & CL10.CL_DEVICE_TYPE_CPU) != 0,
         number(device, CL10.CL_DEVICE_GLOBAL_MEM_SIZE),
@@ -129,7 +129,6 @@ final class Driver {
         Math.toIntExact(number(device, CL10.CL_DEVICE_MAX_WORK_GROUP_SIZE)),
         Math.toIntExact(number(device, CL10.CL_DEVICE_LOCAL_MEM_SIZE)),
         Math.toIntExact(number(device, CL10.CL_DEVICE_MAX_COMPUTE_UNITS)),
-        CL.createDeviceCapabilities(device, CL.createPlatformCapabilities(handle)),
         Set.of(text(device, CL10.CL_DEVICE_EXTENSIONS).split(" +")));
   }
 

@@ -43,7 +43,7 @@ final class OpenClBackend implements Backend {
   OpenClBackend(Cl cl, BackendOptions options) {
     this.cl = cl;
     this.programs = new Programs(cl, cache(options));
-    this.commandBuffers = CommandBuffers.of(cl.device());
+    this.commandBuffers = CommandBuffers.of(cl);
     options
         .log()
         .accept(
