@@ -1,6 +1,8 @@
 package dev.yuzui.backend.opencl;
 
+import java.util.List;
 import java.util.Set;
+import org.lwjgl.opencl.CLCapabilities;
 
 /**
  * What the driver says of a device.
@@ -14,6 +16,7 @@ import java.util.Set;
  * @param largestBuffer bytes of one buffer at most
  * @param workGroup work-items of a group at most
  * @param localBytes of a group's local memory
+ * @param functions addresses of the platform's
  */
 record DeviceFacts(
     int ordinal,
@@ -28,15 +31,32 @@ record DeviceFacts(
     int workGroup,
     int localBytes,
     int computeUnits,
+    CLCapabilities functions,
     Set<String> extensions) {
+
+  private static final List<String> USED =
+      List.of(CommandBuffers.EXTENSION, Driver.FREE_MEMORY_EXTENSION);
 
   /** What users type after {@code --device}. */
   String label() {
     return "opencl:" + ordinal;
   }
 
+  /** Extensions that make a difference here; none is needed. */
+  List<String> used() {
+    return USED.stream().filter(this::has).toList();
+  }
+
   boolean has(String extension) {
     return extensions.contains(extension);
+  }
+
+  /**
+   * PoCL compiles a kernel for each work-group size it is launched with and keeps that on disk; to
+   * give a program's binary it compiles all kernels once more, for no size.
+   */
+  boolean keepsPrograms() {
+    return platform.equals("Portable Computing Language");
   }
 
   /** Work-items of a group for kernels over rows, a power of two. */

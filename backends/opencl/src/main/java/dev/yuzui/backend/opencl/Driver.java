@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import org.lwjgl.opencl.CL;
 import org.lwjgl.opencl.CL10;
 import org.lwjgl.opencl.KHRICD;
 import org.lwjgl.system.Configuration;
@@ -22,6 +23,8 @@ final class Driver {
 
   private static final String INSTALL =
       "install the vendor's OpenCL driver, or `apt install pocl-opencl-icd` to use the processor";
+
+  static final String FREE_MEMORY_EXTENSION = "cl_amd_device_attribute_query";
 
   private static final int QUERY_FREE_AMD = 0x4039;
 
@@ -81,7 +84,7 @@ final class Driver {
         long platform = handles.getAtIndex(ValueLayout.JAVA_LONG, p);
         String name = platformName(arena, platform);
         for (long device : deviceHandles(arena, platform, name)) {
-          found.add(facts(found.size(), name, device));
+          found.add(facts(found.size(), platform, name, device));
         }
       }
     }
@@ -112,7 +115,7 @@ final class Driver {
     return handles.toArray(ValueLayout.JAVA_LONG);
   }
 
-  private static DeviceFacts facts(int ordinal, String platform, long device) {
+  private static DeviceFacts facts(int ordinal, long handle, String platform, long device) {
     return new DeviceFacts(
         ordinal,
         platform,
@@ -126,6 +129,7 @@ final class Driver {
         Math.toIntExact(number(device, CL10.CL_DEVICE_MAX_WORK_GROUP_SIZE)),
         Math.toIntExact(number(device, CL10.CL_DEVICE_LOCAL_MEM_SIZE)),
         Math.toIntExact(number(device, CL10.CL_DEVICE_MAX_COMPUTE_UNITS)),
+        CL.createDeviceCapabilities(device, CL.createPlatformCapabilities(handle)),
         Set.of(text(device, CL10.CL_DEVICE_EXTENSIONS).split(" +")));
   }
 
@@ -145,7 +149,7 @@ final class Driver {
 
   /** Bytes that are free, as far as the driver tells. */
   static long freeBytes(DeviceFacts device) {
-    return device.has("cl_amd_device_attribute_query")
+    return device.has(FREE_MEMORY_EXTENSION)
         ? 1024 * number(device.handle(), QUERY_FREE_AMD)
         : device.totalBytes();
   }
@@ -163,7 +167,7 @@ final class Driver {
   }
 
   /** Four or eight bytes, as the device answers; of more the first eight. */
-  private static long number(long device, int what) {
+  static long number(long device, int what) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment value = arena.allocate(ValueLayout.JAVA_LONG, 8);
       Cl.check(

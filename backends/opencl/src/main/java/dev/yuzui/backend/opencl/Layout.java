@@ -2,39 +2,20 @@ package dev.yuzui.backend.opencl;
 
 import dev.yuzui.spi.Encoding;
 import java.util.Locale;
-import java.util.Set;
 
 /**
- * How weights lie on the device: as in the file. FP8's scales follow its codes at the next multiple
- * of {@link #ALIGN}; experts of a projection lie at equal distances, multiples of it too.
+ * How weights lie on the device: as in the file, in its encoding. FP8's scales follow its codes at
+ * the next multiple of {@link #ALIGN}; experts of a projection lie at equal distances, multiples of
+ * it too.
  */
 final class Layout {
   static final long ALIGN = 256;
 
-  /** What kernels multiply. */
-  static final Set<Encoding> ENCODINGS =
-      Set.of(
-          Encoding.F32,
-          Encoding.F16,
-          Encoding.BF16,
-          Encoding.FP8,
-          new Encoding.Q4_0(),
-          new Encoding.Q5_0(),
-          new Encoding.Q8_0(),
-          new Encoding.Q4_K(),
-          new Encoding.Q5_K(),
-          new Encoding.Q6_K());
-
   private Layout() {}
-
-  /** The encoding that a weight in {@code encoding} gets on the device. */
-  static Encoding kept(Encoding encoding) {
-    return ENCODINGS.contains(encoding) ? encoding : Encoding.F16;
-  }
 
   /** As kernels spell it. */
   static String suffix(Encoding encoding) {
-    return encoding.label().toLowerCase(Locale.ROOT);
+    return encoding.equals(Encoding.FP8) ? "fp8" : encoding.label().toLowerCase(Locale.ROOT);
   }
 
   /** Where an FP8 matrix's scales begin, counted from its first code. */

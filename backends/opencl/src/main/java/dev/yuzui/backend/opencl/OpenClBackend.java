@@ -11,7 +11,6 @@ import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.HostTensor;
 import dev.yuzui.spi.OpChecks;
 import dev.yuzui.spi.Tensor;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
@@ -33,6 +32,7 @@ final class OpenClBackend implements Backend {
 
   private final Cl cl;
   private final Programs programs;
+  private final Optional<CommandBuffers> commandBuffers;
   private final long transfers;
   private final Set<OpenClBuffer> buffers = new LinkedHashSet<>();
   private final Set<OpenClQueue> queues = new LinkedHashSet<>();
@@ -42,8 +42,24 @@ final class OpenClBackend implements Backend {
 
   OpenClBackend(Cl cl, BackendOptions options) {
     this.cl = cl;
-    this.programs = new Programs(cl, new ProgramCache(Optional.empty(), options.log()));
+    this.programs = new Programs(cl, cache(options));
+    this.commandBuffers = CommandBuffers.of(cl.device());
+    options
+        .log()
+        .accept(
+            "opencl: recordings are "
+                + (commandBuffers.isPresent()
+                    ? "command buffers"
+                    : "lists of kernels, without " + CommandBuffers.EXTENSION));
     this.transfers = cl.queue();
+  }
+
+  private ProgramCache cache(BackendOptions options) {
+    if (cl.device().keepsPrograms()) {
+      options.log().accept("opencl: the driver keeps compiled programs itself");
+      return new ProgramCache(Optional.empty(), options.log());
+    }
+    return new ProgramCache(options.cache(), options.log());
   }
 
   @Override
@@ -54,7 +70,7 @@ final class OpenClBackend implements Backend {
   @Override
   public Capabilities capabilities() {
     return new Capabilities(
-        Layout.ENCODINGS,
+        Set.copyOf(Encoding.all()),
         Set.copyOf(Encoding.caches()),
         EXACT_TOKENS,
         TOKEN_BUCKET,
@@ -72,6 +88,10 @@ final class OpenClBackend implements Backend {
 
   Cl cl() {
     return cl;
+  }
+
+  Optional<CommandBuffers> commandBuffers() {
+    return commandBuffers;
   }
 
   Programs programs() {
@@ -108,35 +128,23 @@ final class OpenClBackend implements Backend {
     return new ExpertWeights(name, together(name, experts));
   }
 
-  /** What kernels do not multiply becomes F16, or F32 where F16 cannot hold a number. */
   private List<Tensor> together(String name, List<HostTensor> hosts) {
     requireOpen();
-    Encoding kept = Layout.kept(hosts.getFirst().encoding());
-    return together(name, hosts, kept).or(() -> together(name, hosts, Encoding.F32)).orElseThrow();
-  }
-
-  private Optional<List<Tensor>> together(String name, List<HostTensor> hosts, Encoding encoding) {
     HostTensor first = hosts.getFirst();
-    long bytes = Layout.matrixBytes(encoding, first.rows(), first.cols());
+    long bytes = Layout.matrixBytes(first.encoding(), first.rows(), first.cols());
     long each = hosts.size() == 1 ? bytes : Layout.aligned(bytes);
     OpenClBuffer buffer = new OpenClBuffer(cl, each * hosts.size(), name, OpenClBackend::refuse);
     List<Tensor> tensors = new ArrayList<>();
     boolean whole = false;
     try {
-      for (HostTensor host : hosts) {
-        try (Arena arena = Arena.ofShared()) {
-          Optional<HostTensor> w = Conversion.to(encoding, host, arena);
-          if (w.isEmpty()) {
-            return Optional.empty();
-          }
-          long offset = each * tensors.size();
-          load(w.get(), buffer, offset);
-          tensors.add(new Tensor(host.name(), buffer, offset, encoding, host.rows(), host.cols()));
-        }
+      for (HostTensor w : hosts) {
+        long offset = each * tensors.size();
+        load(w, buffer, offset);
+        tensors.add(new Tensor(w.name(), buffer, offset, w.encoding(), w.rows(), w.cols()));
       }
       weights.add(buffer);
       whole = true;
-      return Optional.of(tensors);
+      return tensors;
     } finally {
       if (!whole) {
         buffer.release();

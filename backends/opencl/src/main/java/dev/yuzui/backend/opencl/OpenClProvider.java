@@ -17,10 +17,18 @@ public final class OpenClProvider implements BackendProvider {
     return "opencl";
   }
 
-  /** Below every backend made for a kind of device, the processor's too. */
+  /**
+   * Above the processor's own backend where a device is none, below CUDA's. Never chosen unasked
+   * for a processor, nor where the only drivers are those that another backend serves better: then
+   * none is loaded, which takes PoCL a second.
+   */
   @Override
   public int preference() {
-    return 5;
+    return Icds.others() && hasAccelerator() ? 50 : -1;
+  }
+
+  private static boolean hasAccelerator() {
+    return Driver.refusal().isEmpty() && !first(Driver.devices()).cpu();
   }
 
   /** The device that {@link #open} takes when the user names none. */
@@ -46,12 +54,17 @@ public final class OpenClProvider implements BackendProvider {
   private static Probe probe(DeviceFacts device) {
     return Driver.unfit(device)
         .<Probe>map(r -> r)
-        .orElseGet(() -> new Probe.Usable(device.toString(), Driver.freeBytes(device)));
+        .orElseGet(() -> new Probe.Usable(described(device), Driver.freeBytes(device)));
+  }
+
+  private static String described(DeviceFacts device) {
+    return device
+        + (device.used().isEmpty() ? "" : ", with " + String.join(" and ", device.used()));
   }
 
   @Override
   public long weightBytes(Encoding encoding, long rows, long cols, int count, boolean repack) {
-    long bytes = Layout.matrixBytes(Layout.kept(encoding), rows, cols);
+    long bytes = Layout.matrixBytes(encoding, rows, cols);
     return count == 1 ? bytes : count * Layout.aligned(bytes);
   }
 

@@ -1,5 +1,6 @@
 package dev.yuzui.backend.opencl;
 
+import dev.yuzui.backend.opencl.CommandBuffers.Run;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Ops;
@@ -21,10 +22,11 @@ final class OpenClQueue implements DeviceQueue {
 
   /** What a recording holds. */
   private sealed interface Step {
-    /**
-     * @param kernel of this launch alone
-     */
-    record Run(long kernel, String name, MemorySegment work) implements Step {}
+    /** A kernel of this launch alone. */
+    record One(Run run) implements Step {}
+
+    /** Launches that the driver takes at once. */
+    record Many(long commandBuffer, String last) implements Step {}
 
     record Task(Runnable body) implements Step {}
   }
@@ -34,6 +36,7 @@ final class OpenClQueue implements DeviceQueue {
   private final long queue;
   private final Arena arena = Arena.ofShared();
   private final OpenClBuffer nothing;
+  private final Optional<CommandBuffers> commandBuffers;
   private final OpenClScratch scratch;
   private final OpenClOps ops;
   private final Consumer<OpenClQueue> onClose;
@@ -48,6 +51,7 @@ final class OpenClQueue implements DeviceQueue {
     this.cl = backend.cl();
     this.onClose = onClose;
     this.queue = cl.queue();
+    this.commandBuffers = backend.commandBuffers();
     this.nothing = new OpenClBuffer(cl, 16, "nothing", _ -> {});
     this.scratch = new OpenClScratch(cl);
     this.ops = new OpenClOps(backend, this, scratch);
@@ -95,6 +99,7 @@ final class OpenClQueue implements DeviceQueue {
     boolean whole = false;
     try {
       step.run();
+      recording.end();
       whole = true;
     } finally {
       recorded = Optional.empty();
@@ -171,7 +176,8 @@ final class OpenClQueue implements DeviceQueue {
   }
 
   private final class Recorded implements Recording {
-    private final List<Step> steps = new ArrayList<>();
+    private final List<Run> runs = new ArrayList<>();
+    private List<Step> steps = new ArrayList<>();
     private final Arena memory = Arena.ofShared();
     private boolean over;
 
@@ -179,8 +185,37 @@ final class OpenClQueue implements DeviceQueue {
       Kernel kernel = launch.kernel();
       long handle = cl.kernel(kernel.program(), kernel.name());
       MemorySegment work = memory.allocate(launch.work().byteSize(), 8).copyFrom(launch.work());
-      steps.add(new Step.Run(handle, kernel.name(), work));
+      Run run = new Run(handle, kernel.name(), work);
+      runs.add(run);
+      steps.add(new Step.One(run));
       launch.arguments(handle);
+    }
+
+    /** Joins launches that no task of the host separates. */
+    void end() {
+      if (commandBuffers.isEmpty()) {
+        return;
+      }
+      List<Step> joined = new ArrayList<>();
+      List<Run> open = new ArrayList<>();
+      for (Step step : steps) {
+        if (step instanceof Step.One(Run run)) {
+          open.add(run);
+        } else {
+          join(open, joined);
+          joined.add(step);
+        }
+      }
+      join(open, joined);
+      steps = joined;
+    }
+
+    private void join(List<Run> open, List<Step> to) {
+      if (!open.isEmpty()) {
+        long commands = commandBuffers.orElseThrow().of(queue, open);
+        to.add(new Step.Many(commands, open.getLast().name()));
+        open.clear();
+      }
     }
 
     @Override
@@ -192,9 +227,13 @@ final class OpenClQueue implements DeviceQueue {
       }
       for (Step step : steps) {
         switch (step) {
-          case Step.Run(long kernel, String name, MemorySegment work) -> {
-            cl.launch(queue, kernel, work.address(), name);
-            note(name);
+          case Step.One(Run run) -> {
+            cl.launch(queue, run.kernel(), run.work().address(), run.name());
+            note(run.name());
+          }
+          case Step.Many(long commands, String last) -> {
+            commandBuffers.orElseThrow().enqueue(commands);
+            note("… " + last);
           }
           case Step.Task(Runnable body) -> enqueue(body);
         }
@@ -213,10 +252,11 @@ final class OpenClQueue implements DeviceQueue {
 
     void release() {
       for (Step step : steps) {
-        if (step instanceof Step.Run(long kernel, _, _)) {
-          cl.releaseKernel(kernel);
+        if (step instanceof Step.Many(long commands, _)) {
+          commandBuffers.orElseThrow().release(commands);
         }
       }
+      runs.forEach(run -> cl.releaseKernel(run.kernel()));
       memory.close();
     }
   }
