@@ -34,7 +34,8 @@ final class OpenClOps implements Ops {
     this.launch = queue.launch();
     this.group = backend.cl().device().rowGroup();
     this.products = new Products(backend, scratch, launch, ProductShapes.of(backend.cl().device()));
-    this.attention = new Attention(backend, scratch, launch);
+    this.attention =
+        new Attention(backend, scratch, launch, ProductShapes.of(backend.cl().device()));
   }
 
   @Override
