@@ -15,7 +15,7 @@ final class Layout {
 
   /** As kernels spell it. */
   static String suffix(Encoding encoding) {
-    return encoding.equals(Encoding.FP8) ? "fp8" : encoding.label().toLowerCase(Locale.ROOT);
+    return encoding.label().toLowerCase(Locale.ROOT);
   }
 
   /** Where an FP8 matrix's scales begin, counted from its first code. */
