@@ -148,10 +148,6 @@ __kernel void mla_decode(ARGUMENTS, __local float* queries, __local float* tile,
 #define OWN (COLUMNS / ITEMS)
 #define STRIDE (TILE + 1)
 
-INLINE float number_at(Row row, int c) {
-  return PASTE(number_, WEIGHTS)(row.at, c);
-}
-
 // Groups (⌈N / 16⌉·⌈Lkv / 512⌉, splits, T), local size 128.
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
 void mla_decode(ARGUMENTS) {
@@ -196,11 +192,7 @@ void mla_decode(ARGUMENTS) {
       barrier(CLK_LOCAL_MEM_FENCE);
       if (item < TILE) {
         const Unit unit = entry_unit(row_of(m, rows[item]), u, numbers);
-        float v[32];
-        vstore16(unit.a, 0, v);
-        vstore16(unit.b, 1, v);
-#pragma unroll
-        for (int i = 0; i < 32; i++) es[i * STRIDE + item] = v[i];
+        put_unit(unit, es + item, STRIDE);
       } else {
         const int i = item % 32, c = 32 * u + i;
         for (int h = (item - TILE) / 32; h < HEADS; h += 2) {

@@ -27,11 +27,7 @@ INLINE void tile(Matrix w, int base, int row, int n, Group group, const __global
   for (int u = 0; u < units; u++) {
     if (item < ROWS) {
       const Unit unit = PARTIAL_UNITS && 32 * u + 32 > w.k ? decode_part(own, u, w.k) : decode(own, u);
-      float v[32];
-      vstore16(unit.a, 0, v);
-      vstore16(unit.b, 1, v);
-#pragma unroll
-      for (int i = 0; i < 32; i++) ws[i * ROWS + item] = v[i];
+      put_unit(unit, ws + item, ROWS);
     } else {
       const int2 c = unit_columns(u);
       const int i = item % 32, column = i < 16 ? c.x + i : c.y + i - 16;

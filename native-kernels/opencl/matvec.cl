@@ -29,18 +29,14 @@ INLINE float total(Sum sum) { return sum; }
 INLINE float silu(float z) { return z / (1 + exp(-z)); }
 
 // Adds the products of a unit.
-INLINE void add_unit(int tokens, const Row* rows, const __global float* const* from, int u, int k, bool partial,
-                     Sum (*sum)[MOST_TOKENS]) {
+INLINE void add_unit(int tokens, const Row* rows, const __global float* const* from, int u, Sum (*sum)[MOST_TOKENS]) {
   const int2 c = unit_columns(u);
-  Unit weight[ROWS];
-#pragma unroll
-  for (int i = 0; i < ROWS; i++) weight[i] = partial ? decode_part(rows[i], u, k) : decode(rows[i], u);
+  const Unit first = decode(rows[0], u), second = decode(rows[1], u);
 #pragma unroll
   for (int t = 0; t < tokens; t++) {
-    const float16 a = partial ? floats(from[t] + c.x, k - c.x) : vload16(0, from[t] + c.x);
-    const float16 b = partial ? floats(from[t] + c.y, k - c.y) : vload16(0, from[t] + c.y);
-#pragma unroll
-    for (int i = 0; i < ROWS; i++) sum[i][t] = add_products(add_products(sum[i][t], weight[i].a, a), weight[i].b, b);
+    const float16 a = vload16(0, from[t] + c.x), b = vload16(0, from[t] + c.y);
+    sum[0][t] = add_products(add_products(sum[0][t], first.a, a), first.b, b);
+    sum[1][t] = add_products(add_products(sum[1][t], second.a, a), second.b, b);
   }
 }
 
@@ -53,17 +49,26 @@ INLINE void multiply(int tokens, const Row* rows, const __global float* const* f
 #ifdef WIDE
   for (int block = 0; block < units; block += UNITS) {
 #pragma unroll
-    for (int u = 0; u < UNITS; u++) add_unit(tokens, rows, from, block + u, k, false, sum);
+    for (int u = 0; u < UNITS; u++) add_unit(tokens, rows, from, block + u, sum);
   }
 #else
-  for (int u = lane; u < units; u += lanes) add_unit(tokens, rows, from, u, k, false, sum);
+  for (int u = lane; u < units; u += lanes) add_unit(tokens, rows, from, u, sum);
 #endif
-  if (PARTIAL_UNITS && k % 32 != 0 && lane == units % lanes) add_unit(tokens, rows, from, units, k, true, sum);
 #pragma unroll
   for (int t = 0; t < tokens; t++) {
     totals[t] = total(sum[0][t]);
     totals[tokens + t] = total(sum[1][t]);
   }
+#if PARTIAL_UNITS
+  for (int c = 32 * units + lane; c < k; c += lanes) {
+    const float first = number_at(rows[0], c), second = number_at(rows[1], c);
+#pragma unroll
+    for (int t = 0; t < tokens; t++) {
+      totals[t] += first * from[t][c];
+      totals[tokens + t] += second * from[t][c];
+    }
+  }
+#endif
 }
 
 // Rows `row` and row + 1 of the result, or of two matrices row `row` alone, for row t of the group.
