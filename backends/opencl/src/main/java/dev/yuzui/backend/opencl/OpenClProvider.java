@@ -75,9 +75,7 @@ public final class OpenClProvider implements BackendProvider {
     Driver.unfit(device).ifPresent(r -> refuse(r));
     Cl cl = Cl.open(device);
     try {
-      OpenClBackend backend = new OpenClBackend(cl, options);
-      options.log().accept(backend.description());
-      return backend;
+      return new OpenClBackend(cl, options);
     } catch (RuntimeException e) {
       cl.close();
       throw e;
