@@ -43,7 +43,7 @@ record DeviceFacts(
 
   /** Extensions that make a difference here; none is needed. */
   List<String> used() {
-    return USED.stream().filter(this::has).toList();
+    return cpu ? List.of() : USED.stream().filter(this::has).toList();
   }
 
   boolean has(String extension) {

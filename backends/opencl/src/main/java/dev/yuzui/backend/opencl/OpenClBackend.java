@@ -43,14 +43,7 @@ final class OpenClBackend implements Backend {
   OpenClBackend(Cl cl, BackendOptions options) {
     this.cl = cl;
     this.programs = new Programs(cl, cache(options));
-    this.commandBuffers = CommandBuffers.of(cl);
-    options
-        .log()
-        .accept(
-            "opencl: recordings are "
-                + (commandBuffers.isPresent()
-                    ? "command buffers"
-                    : "lists of kernels, without " + CommandBuffers.EXTENSION));
+    this.commandBuffers = CommandBuffers.of(cl, options.log());
     this.transfers = cl.queue();
   }
 

@@ -159,9 +159,40 @@ class DeviceTest {
 
   @Test
   void everyObjectOfTheDriversIsGivenBack() {
-    Cl cl;
-    try (OpenClBackend backend = open(0)) {
-      cl = backend.cl();
+    givesBack(open(0));
+  }
+
+  @Test
+  void commandBuffersAreGivenBack() {
+    DeviceFacts device = Driver.devices().getFirst();
+    Assumptions.assumeTrue(device.has(CommandBuffers.EXTENSION), "no command buffers here");
+    OpenClBackend backend =
+        new OpenClBackend(Cl.open(noProcessor(device)), BackendOptions.defaults());
+    assertTrue(backend.commandBuffers().isPresent());
+    givesBack(backend);
+  }
+
+  private static DeviceFacts noProcessor(DeviceFacts d) {
+    return new DeviceFacts(
+        d.ordinal(),
+        d.platform(),
+        d.name(),
+        d.version(),
+        d.driver(),
+        d.platformHandle(),
+        d.handle(),
+        false,
+        d.totalBytes(),
+        d.largestBuffer(),
+        d.workGroup(),
+        d.localBytes(),
+        d.computeUnits(),
+        d.extensions());
+  }
+
+  private static void givesBack(OpenClBackend opened) {
+    Cl cl = opened.cl();
+    try (OpenClBackend backend = opened) {
       int before = cl.objects();
       try (DeviceBuffer buffer = backend.allocate(400, "numbers");
           DeviceQueue queue = backend.openQueue()) {
