@@ -91,7 +91,7 @@ FN Floats floats_e4m3(const uint8_t* p) {
   return (Floats){_mm256_i32gather_ps(yz_e4m3, _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p)), 4),
                   _mm256_i32gather_ps(yz_e4m3, _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)(p + 8))), 4)};
 }
-/* 2^x for x <= 0: 2^n times a polynomial in f, |f| <= 1/2, off by 2e-7 at most; NaN (two infinities apart) counts as 0. */
+/* 2^x for x <= 0: 2^n times a polynomial in f, |f| <= 1/2, off by 2e-7 at most; 0 for NaN (two infinities apart). */
 FN __m256 exp2_eight(__m256 x) {
   const __m256 kept = _mm256_max_ps(x, _mm256_set1_ps(-126)); /* the second of the two where one is NaN */
   const __m256 n = _mm256_round_ps(kept, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

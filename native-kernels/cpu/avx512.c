@@ -61,7 +61,7 @@ FN Floats floats_half_one(const uint8_t* p) {
 FN Floats floats_e4m3(const uint8_t* p) {
   return _mm512_i32gather_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)), yz_e4m3, 4);
 }
-/* 2^x for x <= 0: 2^n times a polynomial in f, |f| <= 1/2, off by 2e-7 at most; NaN (two infinities apart) counts as 0. */
+/* 2^x for x <= 0: 2^n times a polynomial in f, |f| <= 1/2, off by 2e-7 at most; 0 for NaN (two infinities apart). */
 FN Floats floats_exp2(Floats x) {
   x = _mm512_max_ps(x, _mm512_set1_ps(-150)); /* the second of the two where one is NaN */
   const Floats n = _mm512_roundscale_ps(x, 0);

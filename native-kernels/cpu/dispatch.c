@@ -49,7 +49,7 @@ int64_t yz_prepared_bytes(int type, int64_t cols) {
   return type >= YZ_BF16 ? 4 * k : k + 4 * (k / YZ_GROUP) + 4 * (k / YZ_GROUP) + 4 * (k / 16);
 }
 
-void yz_prepare(int type, const float* x, int64_t cols, uint8_t* prepared) {
+static void prepare(int type, const float* x, int64_t cols, uint8_t* prepared) {
   const int64_t k = padded(cols);
   if (type >= YZ_BF16) {
     if (type == YZ_F16) {
@@ -80,37 +80,46 @@ void yz_prepare(int type, const float* x, int64_t cols, uint8_t* prepared) {
   for (int64_t i = 0; i < k / 32; i++) sum32[i] = (float)(sum16[2 * i] + sum16[2 * i + 1]);
 }
 
+void yz_prepare(int type, const float* x, int64_t stride, int64_t heads, int64_t head_stride, int64_t first, int64_t last,
+                int64_t cols, uint8_t* prepared, int64_t bytes) {
+  for (int64_t i = first; i < last; i++) {
+    prepare(type, x + i / heads * stride + i % heads * head_stride, cols, prepared + i * bytes);
+  }
+}
+
 void yz_product(int type, const uint8_t* packed, int64_t rows, int64_t cols, int64_t first, int64_t last,
                 const uint8_t* const* x, int n, float* const* out) {
   kernels->product[type](packed, rows, cols, first, last, x, n, out);
 }
 
-/* q and sums by head, the state and a block of entries. */
-int64_t yz_attend_bytes(int lkv, int rope) {
-  return 64 * (int64_t)(lkv + rope) + 64 * (int64_t)lkv + 128 + 32 * 4 * (int64_t)(lkv + rope + 16) + 64;
-}
-
-void yz_attend(int cache, const float* q, int heads, const YzPages* pages, int64_t first, int64_t last, int lkv, int rope,
-               float scale, float* out, int64_t out_stride, float* m, float* l, uint8_t* work) {
-  const int width = lkv + rope;
-  float* turned = (float*)(((uintptr_t)work + 63) & ~(uintptr_t)63);
-  float* sum = turned + 16 * width;
-  float* state = sum + 16 * lkv;
+void yz_turn(const float* q, int queries, int width, float scale, float* turned) {
   const float unit = scale * 1.44269504088896340736f;
   for (int i = 0; i < width; i++) {
-    for (int h = 0; h < 16; h++) turned[16 * i + h] = h < heads ? q[(int64_t)h * width + i] * unit : 0;
+    for (int j = queries / 4 * 4; j < 16; j++) turned[16 * i + j] = j < queries ? q[(int64_t)j * width + i] : 0;
   }
-  memset(sum, 0, (size_t)lkv * 64);
-  for (int h = 0; h < 16; h++) {
-    state[h] = -__builtin_inff();
-    state[16 + h] = 0;
+  for (int i = 0; i < width; i += 4) {
+    for (int j = 0; j + 4 <= queries; j += 4) yz_transpose(q + (int64_t)j * width + i, width, turned + 16 * i + j, 16);
   }
-  kernels->attend(cache, turned, pages, first, last, lkv, rope, sum, state, state + 32);
-  for (int h = 0; h < heads; h++) {
-    for (int i = 0; i < lkv; i++) out[h * out_stride + i] = sum[16 * i + h];
-    m[h] = state[h];
-    l[h] = state[16 + h];
+  for (int64_t i = 0; i < 16 * (int64_t)width; i++) turned[i] *= unit;
+}
+
+/* A block of entries. */
+int64_t yz_attend_bytes(int lkv, int rope) { return 32 * 4 * (int64_t)(lkv + rope + 16) + 64; }
+
+void yz_attend(int cache, const float* turned, const YzPages* pages, int64_t first, const int64_t* last, int lkv, int rope,
+               float* part, uint8_t* work) {
+  float* state = part + 16 * (int64_t)lkv;
+  memset(part, 0, (size_t)lkv * 64);
+  for (int j = 0; j < 16; j++) {
+    state[j] = -__builtin_inff();
+    state[16 + j] = 0;
   }
+  float* tile = (float*)(((uintptr_t)work + 63) & ~(uintptr_t)63);
+  kernels->attend(cache, turned, pages, first, last, lkv, rope, part, state, tile);
+}
+
+void yz_merge(const float* parts, int64_t stride, int count, int queries, int lkv, float* out) {
+  kernels->merge(parts, stride, count, queries, lkv, out);
 }
 
 static int64_t expansion(const YzHeads* s, int64_t rows, uint8_t* work, Expansion* x) {

@@ -29,6 +29,27 @@ typedef struct {
 /* n, or a little more: a multiple of every LANES. */
 static inline int yz_lanes(int n) { return (n + 31) / 32 * 32; }
 
+typedef float Four __attribute__((vector_size(16), aligned(4)));
+
+#ifdef __clang__
+#define YZ_MIX(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#else
+typedef int32_t FourInts __attribute__((vector_size(16)));
+#define YZ_MIX(a, b, i, j, k, l) __builtin_shuffle(a, b, (FourInts){i, j, k, l})
+#endif
+
+/* to[j][i] = from[i][j] for i, j < 4; strides in floats. */
+static inline void yz_transpose(const float* from, int64_t from_stride, float* to, int64_t to_stride) {
+  const Four a = *(const Four*)from, b = *(const Four*)(from + from_stride);
+  const Four c = *(const Four*)(from + 2 * from_stride), d = *(const Four*)(from + 3 * from_stride);
+  const Four ab0 = YZ_MIX(a, b, 0, 4, 1, 5), ab2 = YZ_MIX(a, b, 2, 6, 3, 7);
+  const Four cd0 = YZ_MIX(c, d, 0, 4, 1, 5), cd2 = YZ_MIX(c, d, 2, 6, 3, 7);
+  *(Four*)to = YZ_MIX(ab0, cd0, 0, 1, 4, 5);
+  *(Four*)(to + to_stride) = YZ_MIX(ab0, cd0, 2, 3, 6, 7);
+  *(Four*)(to + 2 * to_stride) = YZ_MIX(ab2, cd2, 0, 1, 4, 5);
+  *(Four*)(to + 3 * to_stride) = YZ_MIX(ab2, cd2, 2, 3, 6, 7);
+}
+
 typedef struct {
   const char* instructions;
   Product product[YZ_TYPES];
@@ -36,9 +57,10 @@ typedef struct {
   void (*pairs)(const float* x, int64_t cols, uint8_t* prepared);
   /* 32 or 256 columns: codes and their scale. */
   float (*quantize)(const float* x, int count, int8_t* q);
-  /* See attention.inc. q [lkv + rope][16 heads] in units of 2^x, sum [lkv][16], state: maxima [16], sums [16]. */
-  void (*attend)(int cache, const float* q, const YzPages* pages, int64_t from, int64_t to, int lkv, int rope, float* sum,
-                 float* state, float* tile);
+  /* See attention.inc and yz_attend, yz_merge. state: a part's maxima and sums of weights. */
+  void (*attend)(int cache, const float* q, const YzPages* pages, int64_t from, const int64_t* last, int lkv, int rope,
+                 float* sum, float* state, float* tile);
+  void (*merge)(const float* parts, int64_t stride, int count, int queries, int lkv, float* out);
   /* See expanded.inc. */
   void (*expanded)(int cache, const YzHeads* heads, const YzRows* rows, const YzPages* pages, const Expansion* memory);
 } Kernels;

@@ -55,8 +55,8 @@ FN Floats floats_mul(Floats a, Floats b) { EACH a.v[i] *= b.v[i]; return a; }
 FN Floats floats_add(Floats a, Floats b) { EACH a.v[i] += b.v[i]; return a; }
 FN Floats floats_sub(Floats a, Floats b) { EACH a.v[i] -= b.v[i]; return a; }
 FN Floats floats_max(Floats a, Floats b) { EACH a.v[i] = fmaxf(a.v[i], b.v[i]); return a; }
-/* Of numbers up to 0; -inf - -inf counts as 0. */
-FN Floats floats_exp2(Floats a) { EACH a.v[i] = a.v[i] != a.v[i] ? 1 : exp2f(a.v[i]); return a; }
+/* 2^x for x <= 0; 0 for NaN (two infinities apart). */
+FN Floats floats_exp2(Floats a) { EACH a.v[i] = a.v[i] != a.v[i] ? 0 : exp2f(a.v[i]); return a; }
 FN Floats floats_half_one(const uint8_t* p) { return floats_set(half(p)); }
 FN Floats floats_e4m3(const uint8_t* p) { Floats f; EACH f.v[i] = yz_e4m3[p[i]]; return f; }
 FN void floats_store(float* p, Floats f) { memcpy(p, f.v, 64); }

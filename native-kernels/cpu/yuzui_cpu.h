@@ -24,7 +24,11 @@ void yz_pack(int type, const uint8_t* file, const float* scales, int64_t rows, i
 
 /* Bytes of an activation row made ready for products with `type`. */
 int64_t yz_prepared_bytes(int type, int64_t cols);
-void yz_prepare(int type, const float* x, int64_t cols, uint8_t* prepared);
+
+/* Prepares the rows first <= i < last: row i begins i / heads·stride + i % heads·head_stride floats behind x, and goes i·bytes
+ * behind `prepared`. */
+void yz_prepare(int type, const float* x, int64_t stride, int64_t heads, int64_t head_stride, int64_t first, int64_t last,
+                int64_t cols, uint8_t* prepared, int64_t bytes);
 
 /* out[i][16·s + r] = row r of strip s times x[i], for first <= s < last and i < n; the rows of a strip that the matrix does
  * not have are left out: `rows` is the matrix's count. */
@@ -41,12 +45,17 @@ typedef struct {
   int64_t tokens, bytes;
 } YzPages;
 
-/* Absorbed attention of up to 16 heads over the entries first <= i < last. `q` [heads][lkv + rope] is F32. Leaves
- * out[h] = Σ 2^(s − m)·c, m[h] the greatest and l[h] = Σ 2^(s − m), with scores s = q·[c; k]·scale·log2(e). `work` has
- * yz_attend_bytes(lkv, rope) bytes. */
+/* Absorbed attention of up to 16 queries of one sequence in parts of its entries, a lane a query: a query's numbers are the same
+ * to the last bit whichever are taken together. Lanes without one hold nothing of meaning.
+ * yz_turn: turned[i][j] = q[j][i]·scale·log2(e), `q` [queries][width] F32, width = lkv + rope.
+ * yz_attend: over the entries first <= i < last[j], scores s = turned·[c; k]; a part is [lkv][16] Σ 2^(s − m)·c, [16] the greatest
+ * score m, [16] Σ 2^(s − m). `last` is of all 16 lanes. `work` has yz_attend_bytes(lkv, rope) bytes.
+ * yz_merge: out[j] [lkv] of `count` parts, `stride` floats apart; zeros of none. */
+void yz_turn(const float* q, int queries, int width, float scale, float* turned);
 int64_t yz_attend_bytes(int lkv, int rope);
-void yz_attend(int cache, const float* q, int heads, const YzPages* pages, int64_t first, int64_t last, int lkv, int rope,
-               float scale, float* out, int64_t out_stride, float* m, float* l, uint8_t* work);
+void yz_attend(int cache, const float* turned, const YzPages* pages, int64_t first, const int64_t* last, int lkv, int rope,
+               float* part, uint8_t* work);
+void yz_merge(const float* parts, int64_t stride, int count, int queries, int lkv, float* out);
 
 /* A head: columns of a query and a key (without and with rotation) and of a value, the latent's rank, and the softmax scale. */
 typedef struct {

@@ -1,19 +1,18 @@
 package dev.yuzui.cli;
 
-import dev.yuzui.cli.Benchmark.Row;
 import dev.yuzui.cli.Benchmark.Table;
-import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.spi.BackendProvider.Probe;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.weights.Checkpoint;
-import dev.yuzui.weights.Checkpoints;
-import dev.yuzui.weights.SyntheticCheckpoint;
-import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.function.Supplier;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
@@ -32,10 +31,10 @@ import picocli.CommandLine.TypeConversionException;
     footer = {
       "",
       "Example: yuzui bench --synthetic v3-4l --quant Q4_K_M -p 128 -n 32 -r 3 -o md",
+      "Example: yuzui bench --backend cpu,cuda -p 128,512 -n 64 -npl 1,4 -o html > bench.html",
       "Example: yuzui bench --rate 1,2,4 --num-prompts 50 -p 512 --shared-prefix 256 -n 64"
     })
 final class BenchCommand implements Callable<Integer> {
-  private static final long SEED = 1;
   private static final int MAX_PARALLEL = 64;
 
   /** What means nothing with {@code --rate}. */
@@ -44,26 +43,7 @@ final class BenchCommand implements Callable<Integer> {
 
   private final Context context;
 
-  @Option(
-      names = {"-m", "--model"},
-      paramLabel = "PATH",
-      split = ",",
-      description = "GGUF files or Hugging Face folders (default: the embedded demo model).")
-  private List<Path> models = List.of();
-
-  @Option(
-      names = "--synthetic",
-      paramLabel = "PRESET",
-      split = ",",
-      description = "Random weights in a published model's shapes, instead of a file.")
-  private List<String> synthetic = List.of();
-
-  @Option(
-      names = "--quant",
-      paramLabel = "TYPE",
-      defaultValue = "Q4_K_M",
-      description = "Type of synthetic weights (default: ${DEFAULT-VALUE}).")
-  private String quant;
+  @Mixin private ModelSources sources;
 
   @Option(
       names = {"-p", "--n-prompt"},
@@ -161,7 +141,9 @@ final class BenchCommand implements Callable<Integer> {
       names = "--backend",
       paramLabel = "NAME",
       split = ",",
-      description = "Backends, see 'yuzui devices' (default: the best usable one).")
+      description =
+          "Backends, with or without a device, such as cpu,cuda:1; several hold the model at the same time and take turns, and the table"
+              + " says how many times the first's speed they have (default: the best usable one).")
   private List<String> backends = List.of();
 
   @Option(
@@ -175,8 +157,18 @@ final class BenchCommand implements Callable<Integer> {
       paramLabel = "FORMAT",
       converter = Format.class,
       defaultValue = "md",
-      description = "md, csv, json or jsonl (default: ${DEFAULT-VALUE}).")
+      description = "md, csv, json, jsonl or html, a page with plots (default: ${DEFAULT-VALUE}).")
   private BenchFormat format;
+
+  @Option(
+      names = "--bandwidth",
+      paramLabel = "GB/S",
+      split = ",",
+      converter = Ranges.Decimal.class,
+      description =
+          "Of each backend's memory, for the roofline of -o html (default: the host's is measured,"
+              + " other devices have no roofline).")
+  private List<Double> bandwidths = List.of();
 
   @Option(names = "--no-repack", description = "Use weights where they are mapped.")
   private boolean noRepack;
@@ -216,26 +208,8 @@ final class BenchCommand implements Callable<Integer> {
       try {
         return BenchFormat.valueOf(text.toUpperCase(Locale.ROOT));
       } catch (IllegalArgumentException _) {
-        throw new TypeConversionException("expected md, csv, json or jsonl, found '" + text + "'");
-      }
-    }
-  }
-
-  /** A file, or random weights. */
-  private sealed interface Source {
-    Checkpoint open();
-
-    record Stored(Path path) implements Source {
-      @Override
-      public Checkpoint open() {
-        return Checkpoints.open(path);
-      }
-    }
-
-    record Synthetic(String preset, String quant) implements Source {
-      @Override
-      public Checkpoint open() {
-        return SyntheticCheckpoint.repeating(preset, quant, SEED);
+        throw new TypeConversionException(
+            "expected md, csv, json, jsonl or html, found '" + text + "'");
       }
     }
   }
@@ -245,63 +219,69 @@ final class BenchCommand implements Callable<Integer> {
     requireSense();
     List<Benchmark> tests = rateOptions.given() ? rateTests() : tests();
     int sequences = sequences();
-    List<Source> sources = sources();
+    List<Supplier<Checkpoint>> models = sources.all(context);
+    List<Optional<BackendChoice>> choices = choices();
     Table table = rateOptions.given() ? Table.ARRIVALS : Table.SPEED;
-    format.begin(context.out(), table);
-    boolean first = true;
-    for (Source source : sources) {
-      for (Optional<String> backend : optional(backends)) {
-        for (int count : threads.isEmpty() ? List.of(Machine.physicalCores()) : threads) {
-          for (int batch : batches) {
-            Checkpoint checkpoint = source.open();
-            RuntimeOptions options = options(checkpoint, backend, count, batch, sequences, tests);
-            try (Engine engine = Loading.open(context, checkpoint, options)) {
-              if (assumeDepth) {
-                engine.fillCache();
-              }
-              List<Row> rows = new ArrayList<>();
-              for (Benchmark test : tests) {
-                if (test.length() > engine.contextLength()) {
-                  context
-                      .err()
-                      .println("--fit: leaving out a test of " + test.length() + " tokens");
-                  continue;
-                }
-                Row row = test.measure(engine, !noWarmup, rows);
-                rows.add(row);
-                format.row(context.out(), row, first);
-                first = false;
-              }
-            }
-          }
+    BenchReport report = format.report(context.out(), table, choices.size() > 1, typed(), limits());
+    BenchRun run = new BenchRun(context, tests, !noWarmup, assumeDepth, report);
+    for (Supplier<Checkpoint> model : models) {
+      for (int count : threads.isEmpty() ? List.of(Machine.physicalCores()) : threads) {
+        for (int batch : batches) {
+          run.measure(
+              model,
+              choices,
+              (checkpoint, choice) -> options(checkpoint, choice, count, batch, sequences, tests));
         }
       }
     }
-    format.end(context.out(), table);
+    report.end();
     return ExitCode.DONE;
   }
 
-  private List<Source> sources() {
-    if (!models.isEmpty() && !synthetic.isEmpty()) {
-      throw new UsageException("-m and --synthetic: expected one of them, found both");
+  private BenchLimits limits() {
+    Map<String, Double> given = new LinkedHashMap<>();
+    if (!bandwidths.isEmpty() && bandwidths.size() != backends.size()) {
+      throw UsageException.ofFlag(
+          "--bandwidth", "one for each --backend, " + backends.size(), "" + bandwidths.size());
     }
-    requireName("--synthetic", synthetic, SyntheticCheckpoint.presets());
-    requireName("--quant", List.of(quant), SyntheticCheckpoint.quants());
-    List<Source> sources = new ArrayList<>();
-    synthetic.forEach(preset -> sources.add(new Source.Synthetic(preset, quant)));
-    models.forEach(path -> sources.add(new Source.Stored(path)));
-    if (sources.isEmpty()) {
-      sources.add(new Source.Stored(EmbeddedModel.path(context.surroundings())));
+    for (int i = 0; i < bandwidths.size(); i++) {
+      if (bandwidths.get(i) <= 0) {
+        throw UsageException.ofFlag("--bandwidth", "GB/s, above 0", "" + bandwidths.get(i));
+      }
+      given.put(backends.get(i), bandwidths.get(i) * 1e9);
     }
-    return sources;
+    return new BenchLimits(given);
   }
 
-  private static void requireName(String flag, List<String> found, List<String> known) {
-    for (String name : found) {
-      if (known.stream().noneMatch(name::equalsIgnoreCase)) {
-        throw UsageException.ofFlag(flag, "one of " + String.join(", ", known), "'" + name + "'");
+  private String typed() {
+    return "yuzui "
+        + String.join(" ", spec.commandLine().getParent().getParseResult().originalArgs());
+  }
+
+  /** Those of several that are usable; the others are named. One is taken as it is. */
+  private List<Optional<BackendChoice>> choices() {
+    if (backends.isEmpty()) {
+      return List.of(Optional.empty());
+    }
+    boolean several = backends.size() > 1;
+    if (several && device.isPresent()) {
+      throw UsageException.ofFlag(
+          "--device", "one backend beside it", backends.size() + "; write --backend cuda:0,cpu");
+    }
+    List<Optional<BackendChoice>> usable = new ArrayList<>();
+    for (String name : backends) {
+      BackendChoice choice = BackendChoice.of("--backend", name);
+      Optional<Probe.Unusable> why = several ? choice.unusable() : Optional.empty();
+      if (why.isEmpty()) {
+        usable.add(Optional.of(choice));
+      } else {
+        context.err().println(BackendChoice.unusable(name, why.get()));
       }
     }
+    if (usable.isEmpty()) {
+      throw new FailedException("--backend: none of those named is usable here");
+    }
+    return usable;
   }
 
   /** A flag that would do nothing is a mistake. */
@@ -363,7 +343,7 @@ final class BenchCommand implements Callable<Integer> {
 
   private RuntimeOptions options(
       Checkpoint checkpoint,
-      Optional<String> backend,
+      Optional<BackendChoice> backend,
       int threadCount,
       int batch,
       int sequences,
@@ -377,7 +357,7 @@ final class BenchCommand implements Callable<Integer> {
             .withMaxSequences(sequences)
             .withContextLength(tests.stream().mapToInt(Benchmark::length).max().orElseThrow());
     if (backend.isPresent()) {
-      options = options.withBackend(backend.get());
+      options = backend.get().applied(options);
     }
     if (device.isPresent()) {
       options = options.withDevice(device.get());
@@ -389,9 +369,5 @@ final class BenchCommand implements Callable<Integer> {
       options = rateOptions.applied(options);
     }
     return verbose ? options.withLog(context.err()::println) : options;
-  }
-
-  private static List<Optional<String>> optional(List<String> names) {
-    return names.isEmpty() ? List.of(Optional.empty()) : names.stream().map(Optional::of).toList();
   }
 }

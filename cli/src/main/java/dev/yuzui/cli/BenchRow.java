@@ -13,6 +13,7 @@ import java.util.Locale;
  * @param avgTs tokens per second, mean over the repetitions
  * @param stddevTs sample standard deviation of that
  * @param speedUp over the same test of one sequence, 0 if none was measured before
+ * @param ratio of avgTs over the first backend's, 0 where only one is measured
  * @param promptFlop operations that reading the prompt takes at least, 0 without a prompt
  * @param bytesPerStep what a step that makes a token for each sequence reads at least, zeros if no
  *     text is made
@@ -32,6 +33,7 @@ record BenchRow(
     List<Long> samplesNs,
     List<Double> samplesTs,
     double speedUp,
+    double ratio,
     double promptFlop,
     BytesPerStep bytesPerStep)
     implements Benchmark.Row {
@@ -68,6 +70,33 @@ record BenchRow(
     return String.format(
             Locale.ROOT, "%s %s | %.2f ± %.2f", setup.markdown(), test(), avgTs, stddevTs)
         + (speedUp > 0 ? String.format(Locale.ROOT, ", %.2f × one |", speedUp) : " |");
+  }
+
+  @Override
+  public double merit() {
+    return avgTs;
+  }
+
+  @Override
+  public BenchRow withRatio(double ratio) {
+    return new BenchRow(
+        setup,
+        nPrompt,
+        nGen,
+        nDepth,
+        depthAssumed,
+        nParallel,
+        testTime,
+        avgNs,
+        stddevNs,
+        avgTs,
+        stddevTs,
+        samplesNs,
+        samplesTs,
+        speedUp,
+        ratio,
+        promptFlop,
+        bytesPerStep);
   }
 
   static double mean(List<? extends Number> samples) {

@@ -14,12 +14,14 @@ import java.util.stream.Collectors;
  * What was measured on, in llama-bench's field names.
  *
  * @param build version of this program
+ * @param device as it was asked for, empty for the backend's first
  * @param modelSize bytes of all tensors
  */
 record BenchSetup(
     String build,
     String cpuInfo,
     String backend,
+    String device,
     String backendInfo,
     String modelFilename,
     String modelType,
@@ -35,6 +37,7 @@ record BenchSetup(
         YuzuiCommand.Version.number(),
         Machine.processor(),
         engine.backendName(),
+        engine.options().device().orElse(""),
         engine.backendDescription(),
         checkpoint.path().toString(),
         checkpoint.config().name() + " " + mainType(checkpoint),
@@ -58,6 +61,11 @@ record BenchSetup(
         .orElse("");
   }
 
+  /** The backend, or its device where one was asked for. */
+  String label() {
+    return device.startsWith(backend + ":") ? device : backend;
+  }
+
   /** The first cells of a table's row. */
   String markdown() {
     return String.format(
@@ -66,7 +74,7 @@ record BenchSetup(
         modelType,
         Texts.bytes(modelSize),
         Texts.count(modelNParams),
-        backend,
+        label(),
         nThreads,
         nBatch);
   }

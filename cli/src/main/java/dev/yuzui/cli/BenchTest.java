@@ -29,14 +29,31 @@ record BenchTest(int prompt, int gen, int depth, boolean assumeDepth, int parall
   }
 
   @Override
-  public BenchRow measure(Engine engine, boolean warmUp, List<Row> earlier) {
-    String started = Instant.now().truncatedTo(ChronoUnit.SECONDS).toString();
-    List<Long> nanos = new ArrayList<>();
-    List<Double> rates = new ArrayList<>();
-    BenchRow.BytesPerStep bytes = BenchRow.BytesPerStep.NONE;
-    List<Session> sessions = new ArrayList<>();
+  public Measurement start(Engine engine, boolean warmUp) {
+    Sequences sequences = new Sequences(engine);
     try {
-      SplittableRandom random = new SplittableRandom(1);
+      sequences.begin(warmUp);
+    } catch (RuntimeException | Error e) {
+      sequences.close();
+      throw e;
+    }
+    return sequences;
+  }
+
+  /** The sequences that are timed. */
+  private final class Sequences implements Measurement {
+    private final String started = Instant.now().truncatedTo(ChronoUnit.SECONDS).toString();
+    private final Engine engine;
+    private final SplittableRandom random = new SplittableRandom(1);
+    private final List<Session> sessions = new ArrayList<>();
+    private final List<Long> nanos = new ArrayList<>();
+    private final List<Double> rates = new ArrayList<>();
+
+    Sequences(Engine engine) {
+      this.engine = engine;
+    }
+
+    void begin(boolean warmUp) {
       for (int i = 0; i < parallel; i++) {
         Session session = engine.newSession();
         sessions.add(session);
@@ -50,34 +67,45 @@ record BenchTest(int prompt, int gen, int depth, boolean assumeDepth, int parall
         int steps = Math.min(gen, WARM_UP_TOKENS);
         Benchmark.warmUp(() -> run(engine, sessions, random, steps));
       }
-      for (int i = 0; i < repetitions; i++) {
-        long took = run(engine, sessions, random, gen);
-        nanos.add(took);
-        rates.add((double) parallel * (prompt + gen) * 1e9 / took);
-      }
-      if (gen > 0) {
-        bytes = bytesPerStep(engine, expertsTouched(engine, sessions, random));
-      }
-    } finally {
+    }
+
+    @Override
+    public void repeat() {
+      long took = run(engine, sessions, random, gen);
+      nanos.add(took);
+      rates.add((double) parallel * (prompt + gen) * 1e9 / took);
+    }
+
+    @Override
+    public BenchRow row(List<Row> earlier) {
+      BenchRow.BytesPerStep bytes =
+          gen > 0
+              ? bytesPerStep(engine, expertsTouched(engine, sessions, random))
+              : BenchRow.BytesPerStep.NONE;
+      return new BenchRow(
+          BenchSetup.of(engine),
+          prompt,
+          gen,
+          depth,
+          assumeDepth && depth > 0,
+          parallel,
+          started,
+          BenchRow.mean(nanos),
+          BenchRow.stddev(nanos),
+          BenchRow.mean(rates),
+          BenchRow.stddev(rates),
+          nanos,
+          rates,
+          speedUp(BenchRow.mean(rates), earlier),
+          0,
+          promptFlop(engine.config()),
+          bytes);
+    }
+
+    @Override
+    public void close() {
       sessions.forEach(Session::close);
     }
-    return new BenchRow(
-        BenchSetup.of(engine),
-        prompt,
-        gen,
-        depth,
-        assumeDepth && depth > 0,
-        parallel,
-        started,
-        BenchRow.mean(nanos),
-        BenchRow.stddev(nanos),
-        BenchRow.mean(rates),
-        BenchRow.stddev(rates),
-        nanos,
-        rates,
-        speedUp(BenchRow.mean(rates), earlier),
-        promptFlop(engine.config()),
-        bytes);
   }
 
   /** Over the same test of one sequence; 0 if that was not measured, or is this one. */

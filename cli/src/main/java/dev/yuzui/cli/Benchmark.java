@@ -13,17 +13,45 @@ sealed interface Benchmark permits BenchTest, RateTest {
 
   /** A row of one of the tables; its components are the fields of the other formats. */
   sealed interface Row permits BenchRow, RateRow {
+    BenchSetup setup();
+
+    /** Cells of the table, {@link #ratio}'s left out. */
     String markdown();
+
+    /** What backends are compared by: larger is better. */
+    double merit();
+
+    /** This backend's merit over that of the first of several; 0 where there is only one. */
+    double ratio();
+
+    /** The same with its ratio. */
+    Row withRatio(double ratio);
+  }
+
+  /** A test under way on an engine. */
+  interface Measurement extends AutoCloseable {
+    /** Once more, timed. */
+    void repeat();
+
+    /**
+     * @param earlier rows of the same engine, to compare with
+     */
+    Row row(List<Row> earlier);
+
+    @Override
+    void close();
   }
 
   /** Tokens of context that it needs. */
   int length();
 
+  /** Times it is timed. */
+  int repetitions();
+
   /**
    * @param warmUp run something untimed before
-   * @param earlier rows of the same engine, to compare with
    */
-  Row measure(Engine engine, boolean warmUp, List<Row> earlier);
+  Measurement start(Engine engine, boolean warmUp);
 
   /** Runs {@code round} once or more. */
   static void warmUp(Runnable round) {
@@ -59,9 +87,17 @@ sealed interface Benchmark permits BenchTest, RateTest {
       this.note = note;
     }
 
-    /** Names and alignment of the columns. */
-    String head() {
-      return head;
+    /**
+     * Names and alignment of the columns.
+     *
+     * @param several whether backends are compared
+     */
+    String head(boolean several) {
+      if (!several) {
+        return head;
+      }
+      String[] lines = head.split("\n");
+      return lines[0] + " over the first |\n" + lines[1] + " ---: |\n";
     }
 
     /** What to know about the numbers. */

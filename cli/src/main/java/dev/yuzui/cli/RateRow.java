@@ -20,6 +20,8 @@ import java.util.Locale;
  * @param prefixHits of these, found
  * @param preemptions sequences that gave way to older ones
  * @param drafts steps that checked guesses
+ * @param ratio of the first backend's mean answer time over this one's, 0 where only one is
+ *     measured
  */
 record RateRow(
     @JsonUnwrapped BenchSetup setup,
@@ -46,13 +48,50 @@ record RateRow(
     long drafts,
     long draftTokens,
     long acceptedTokens,
-    double acceptanceRate)
+    double acceptanceRate,
+    double ratio)
     implements Benchmark.Row {
 
   /** {@code 50 x pp512+tg128}, {@code 50 x pp512(256 shared)+tg128}. */
   String test() {
     String shared = nSharedPrefix > 0 ? "(" + nSharedPrefix + " shared)" : "";
     return numPrompts + " x pp" + nPrompt + shared + "+tg" + nGen;
+  }
+
+  @Override
+  public double merit() {
+    return 1 / e2el.mean();
+  }
+
+  @Override
+  public RateRow withRatio(double ratio) {
+    return new RateRow(
+        setup,
+        maxNumSeqs,
+        requestRate,
+        numPrompts,
+        nPrompt,
+        nSharedPrefix,
+        nGen,
+        testTime,
+        duration,
+        totalInputTokens,
+        totalOutputTokens,
+        requestThroughput,
+        inputThroughput,
+        outputThroughput,
+        ttft,
+        itl,
+        e2el,
+        prefixQueries,
+        prefixHits,
+        prefixHitRate,
+        preemptions,
+        drafts,
+        draftTokens,
+        acceptedTokens,
+        acceptanceRate,
+        ratio);
   }
 
   @Override

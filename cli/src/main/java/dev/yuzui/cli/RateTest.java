@@ -37,26 +37,59 @@ record RateTest(double rate, int requests, int prompt, int sharedPrefix, int gen
   }
 
   @Override
-  public RateRow measure(Engine engine, boolean warmUp, List<Row> earlier) {
+  public int repetitions() {
+    return 1;
+  }
+
+  @Override
+  public Measurement start(Engine engine, boolean warmUp) {
     SplittableRandom random = new SplittableRandom(seed);
     if (warmUp) {
       Benchmark.warmUp(() -> warmUp(engine, random));
     }
     List<GenerateRequest> asked = requests(engine, random);
-    long[] arrivals = arrivals(rate, requests, new SplittableRandom(ARRIVALS_SEED));
-    EngineMetrics before = engine.metrics();
-    String started = Instant.now().truncatedTo(ChronoUnit.SECONDS).toString();
-    long start = System.nanoTime();
-    List<Visit> visits = new ArrayList<>();
-    List<Generation> generations = new ArrayList<>();
-    for (int i = 0; i < requests; i++) {
-      Visit visit = new Visit(start + arrivals[i], gen);
-      waitUntil(visit.arrived);
-      visits.add(visit);
-      generations.add(engine.generate(asked.get(i), visit));
+    return new Arrivals(engine, asked);
+  }
+
+  /** The requests as they are answered. */
+  private final class Arrivals implements Measurement {
+    private final Engine engine;
+    private final List<GenerateRequest> asked;
+    private final List<Visit> visits = new ArrayList<>();
+    private final EngineMetrics before;
+    private String started = "";
+    private long start;
+
+    Arrivals(Engine engine, List<GenerateRequest> asked) {
+      this.engine = engine;
+      this.asked = asked;
+      this.before = engine.metrics();
     }
-    generations.forEach(Generation::await);
-    return row(engine, started, start, visits, before, engine.metrics());
+
+    @Override
+    public void repeat() {
+      long[] arrivals = arrivals(rate, requests, new SplittableRandom(ARRIVALS_SEED));
+      started = Instant.now().truncatedTo(ChronoUnit.SECONDS).toString();
+      start = System.nanoTime();
+      List<Generation> generations = new ArrayList<>();
+      for (int i = 0; i < requests; i++) {
+        Visit visit = new Visit(start + arrivals[i], gen);
+        waitUntil(visit.arrived);
+        visits.add(visit);
+        generations.add(engine.generate(asked.get(i), visit));
+      }
+      generations.forEach(Generation::await);
+    }
+
+    @Override
+    public RateRow row(List<Row> earlier) {
+      return RateTest.this.row(engine, started, start, visits, before, engine.metrics());
+    }
+
+    @Override
+    public void close() {
+      // holds nothing
+    }
   }
 
   /**
@@ -192,7 +225,8 @@ record RateTest(double rate, int requests, int prompt, int sharedPrefix, int gen
         after.drafts() - before.drafts(),
         draftTokens,
         accepted,
-        share(accepted, draftTokens));
+        share(accepted, draftTokens),
+        0);
   }
 
   private static Latencies latencies(List<Visit> visits, ToLongFunction<Visit> nanos) {

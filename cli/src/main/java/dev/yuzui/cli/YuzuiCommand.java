@@ -36,6 +36,7 @@ final class YuzuiCommand implements Callable<Integer> {
           PerplexityCommand.class,
           DevicesCommand.class,
           BenchCommand.class,
+          CompareCommand.class,
           CompletionCommand.class);
 
   @Spec private CommandSpec spec;

@@ -139,6 +139,45 @@ class BenchCommandTest {
   }
 
   @Test
+  void severalBackendsTakeTurnsAndAreComparedWithTheFirst() {
+    String[] args = {"-p", "4", "-n", "2", "-r", "2", "--backend", "cpu,absent,reference"};
+    CommandRun run = bench(with(args, "-o", "json"));
+    assertEquals("absent: not usable here: there is no such device; install one\n", run.err());
+    JsonNode json = run.json();
+    assertEquals(
+        List.of("cpu/4/0", "reference/4/0", "cpu/0/2", "reference/0/2"),
+        json.valueStream()
+            .map(r -> r.get("backend").asText() + "/" + r.get("n_prompt") + "/" + r.get("n_gen"))
+            .toList());
+    for (int i = 0; i < 4; i++) {
+      double first = json.get(i - i % 2).get("avg_ts").asDouble();
+      assertEquals(
+          json.get(i).get("avg_ts").asDouble() / first, json.get(i).get("ratio").asDouble());
+    }
+    String table = bench(args).out();
+    assertTrue(table.startsWith("| model | size |") && table.contains("| t/s | over the first |"));
+    assertTrue(table.matches("(?s).*\\| cpu \\|[^\n]*\\| 1.00 \\|\n.*"), table);
+    String csv = bench(with(args, "-o", "csv")).out();
+    assertTrue(csv.lines().findFirst().orElseThrow().contains(",ratio,"), csv);
+    assertEquals(5, csv.lines().count());
+    assertEquals(
+        0, bench("-p", "4", "-n", "0", "-r", "1", "-o", "json").json().at("/0/ratio").asInt());
+  }
+
+  @Test
+  void aDeviceStandsBehindItsBackend() {
+    JsonNode json =
+        bench("-p", "4", "-n", "0", "-r", "1", "--backend", "cpu:0,reference", "-o", "json").json();
+    assertEquals("cpu:0", json.at("/0/device").asText());
+    assertEquals("cpu", json.at("/0/backend").asText());
+    for (String flags : List.of("--device cpu:0", "--bandwidth 3")) {
+      CommandRun run = yuzui(("bench --backend cpu,reference " + flags).split(" "));
+      assertEquals(ExitCode.USAGE, run.exitCode());
+      assertTrue(run.err().contains(flags.split(" ")[0] + ": expected one"), run.err());
+    }
+  }
+
+  @Test
   void moreSequencesThanAStepHoldsAreRefused() {
     CommandRun run = yuzui("bench", "-m", GGUF, "-npl", "65");
     assertEquals(ExitCode.USAGE, run.exitCode());

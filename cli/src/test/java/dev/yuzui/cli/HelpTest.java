@@ -22,7 +22,8 @@ class HelpTest {
           logits     | -m --tokens -p --out --mtp -c -b -t --backend
           perplexity | -m -f --chunk --chunks --json -c -b -t --backend
           devices    | --json
-          bench      | -m -p -n -pg -d -r -t -b -o --synthetic --quant --backend --device --fit --kv-cache-dtype --rate --num-prompts --shared-prefix --max-num-seqs --cache-pages --spec-type
+          compare    | -m --backends -p -f --tokens --seed -n -t -o --kv-cache-dtype --synthetic
+          bench      | -m -p -n -pg -d -r -t -b -o --synthetic --quant --backend --device --bandwidth --fit --kv-cache-dtype --rate --num-prompts --shared-prefix --max-num-seqs --cache-pages --spec-type
           completion | --help
           """)
   void everyCommandExplainsItsFlagsAndGivesAnExample(String command, String flags) {

@@ -27,6 +27,9 @@ import java.util.stream.IntStream;
  * how many run at a time, the others wait.
  */
 public final class Engine implements AutoCloseable {
+  /** Tokens that a session shows at once, at most; and no more than {@link #batchTokens}. */
+  public static final int OBSERVED_TOKENS = StepRunner.MAX_OUTPUTS;
+
   private final Checkpoint checkpoint;
   private final RuntimeOptions options;
   private final int contextLength;

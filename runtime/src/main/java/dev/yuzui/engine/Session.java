@@ -46,6 +46,31 @@ public final class Session implements AutoCloseable {
     }
   }
 
+  /**
+   * Appends tokens, at most {@link Engine#OBSERVED_TOKENS}, op by op, and shows what the model
+   * makes of each: logits of all of them included.
+   */
+  public void observe(int[] tokens, Observer observer) {
+    engine.requireRoom(sequence.length(), tokens.length);
+    List<Chunk> chunk = List.of(new Chunk(sequence, tokens, Outputs.ALL));
+    try (var _ = engine.holdDevice()) {
+      engine.runner().observe(chunk, observer);
+    }
+  }
+
+  /**
+   * Shows what the MTP layer makes of the states that the last {@link #observe} left.
+   *
+   * @param start length of the sequence before it
+   * @param next the tokens behind those observed; may be one shorter, whose last state is then left
+   *     out
+   */
+  public void observeMtp(int start, int[] next, Observer observer) {
+    try (var _ = engine.holdDevice()) {
+      engine.runner().observeMtp(sequence, start, next, observer);
+    }
+  }
+
   /** Forgets the tokens from {@code length} on. */
   public void truncate(int length) {
     try (var _ = engine.holdDevice()) {

@@ -4,12 +4,13 @@ import dev.yuzui.cache.LatentCacheStore;
 import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.StepInputs.Rows;
 import dev.yuzui.model.DeepseekModel;
+import dev.yuzui.model.Point;
 import dev.yuzui.model.Step;
 import dev.yuzui.model.Step.AttentionForm;
+import dev.yuzui.model.Tap;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.DeviceBuffer;
 import dev.yuzui.spi.DeviceQueue;
-import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
@@ -22,7 +23,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.Consumer;
 import java.util.stream.IntStream;
 
 /**
@@ -171,32 +171,46 @@ final class StepRunner implements Steps, AutoCloseable {
     }
   }
 
+  /** {@link #run(List)}, op by op, which waits wherever {@code observer} looks. */
+  void observe(List<Chunk> chunks, Observer observer) {
+    for (Chunk chunk : chunks) {
+      chunk.sequence().reserve(chunk.tokens().length);
+    }
+    observe(Pass.MAIN, rows(chunks), observer);
+    for (Chunk chunk : chunks) {
+      chunk.sequence().advance(chunk.tokens().length);
+    }
+  }
+
+  /** {@link #runMtp(Sequence, int, int[])}, op by op. */
+  void observeMtp(Sequence sequence, int start, int[] next, Observer observer) {
+    observe(Pass.MTP, List.of(new Rows(sequence, start, next, Outputs.ALL, 0)), observer);
+  }
+
+  private void observe(Pass pass, List<Rows> rows, Observer observer) {
+    int tokens = rows.stream().mapToInt(r -> r.tokens().length).sum();
+    enqueue(
+        prepare(pass, rows, 0),
+        (layer, point, tensor) ->
+            observer.at(layer, point, DeviceValues.of(backend, queue, tensor, tokens)));
+    queue.synchronize();
+  }
+
   /**
-   * {@link #run(List)}, op by op, which waits at every layer: for counting alone.
-   *
    * @return how many experts the rows of the step went to, for each layer that has experts
    */
   List<Integer> countExperts(List<Chunk> chunks) {
     List<Integer> counts = new ArrayList<>();
-    for (Chunk chunk : chunks) {
-      chunk.sequence().reserve(chunk.tokens().length);
-    }
-    enqueue(prepare(Pass.MAIN, rows(chunks), 0), dispatch -> counts.add(expertsOf(dispatch)));
-    queue.synchronize();
-    for (Chunk chunk : chunks) {
-      chunk.sequence().advance(chunk.tokens().length);
-    }
+    observe(
+        chunks,
+        (_, point, values) -> {
+          if (point == Point.EXPERT_IDS) {
+            float[] ids = values.read();
+            counts.add(
+                (int) IntStream.range(0, ids.length).map(i -> (int) ids[i]).distinct().count());
+          }
+        });
     return counts;
-  }
-
-  private int expertsOf(Dispatch dispatch) {
-    queue.synchronize();
-    try (Arena confined = Arena.ofConfined()) {
-      MemorySegment offset = confined.allocate(dispatch.offset().byteSize(), 4);
-      backend.read(dispatch.offset(), offset);
-      int[] at = offset.toArray(ValueLayout.JAVA_INT);
-      return (int) IntStream.range(0, dispatch.experts()).filter(e -> at[e + 1] > at[e]).count();
-    }
   }
 
   private static List<Rows> rows(List<Chunk> chunks) {
@@ -239,7 +253,7 @@ final class StepRunner implements Steps, AutoCloseable {
     Shape shape = prepare(pass, all, candidates);
     DeviceQueue.Recording recording = recordings.get(shape);
     if (recording == null) {
-      recording = queue.record(() -> enqueue(shape, _ -> {}));
+      recording = queue.record(() -> enqueue(shape, Tap.none()));
       recordings.put(shape, recording);
       if (recordings.size() > MAX_RECORDINGS) {
         var eldest = recordings.entrySet().iterator();
@@ -292,10 +306,10 @@ final class StepRunner implements Steps, AutoCloseable {
     return Math.min(picked, vocab);
   }
 
-  private void enqueue(Shape shape, Consumer<Dispatch> routed) {
+  private void enqueue(Shape shape, Tap tap) {
     int rows = shape.tokens();
     StepBatch batch = inputs.batch(rows, shape.outputs());
-    Step step = new Step(queue.ops(), batch, cache, model.ropeTable(), shape.form(), routed);
+    Step step = new Step(queue.ops(), batch, cache, model.ropeTable(), shape.form(), tap);
     Tensor out = logits.slice("logits", 0, shape.outputs());
     switch (shape.pass()) {
       case MAIN -> model.forward(step, hidden.slice("hidden", 0, rows), out);

@@ -56,12 +56,14 @@ public final class DeepseekModel {
     try (Scratch.Frame _ = s.scratch().frame()) {
       Tensor x = s.rows("residual", config.hiddenSize());
       s.ops().embed(embedding, s.batch().token(), x);
+      s.tap().at(0, Point.EMBEDDING, x);
       Residual residual = new Residual(s, x);
       for (TransformerBlock block : blocks) {
         block.forward(s, residual);
       }
-      residual.norm(s, finalNorm, hidden);
-      project(s, hidden, head, logits);
+      int last = blocks.size() - 1;
+      residual.norm(s, last, Point.FINAL_NORM, finalNorm, hidden);
+      project(s, last, hidden, head, logits);
     }
   }
 
@@ -72,10 +74,10 @@ public final class DeepseekModel {
   public void predict(Step s, int depth, Tensor hidden, Tensor state, Tensor logits) {
     MultiTokenPredictor predictor = predictors.get(depth);
     predictor.forward(s, hidden, state);
-    project(s, state, predictor.head(), logits);
+    project(s, predictor.block().layer(), state, predictor.head(), logits);
   }
 
-  private static void project(Step s, Tensor hidden, Tensor head, Tensor logits) {
+  private static void project(Step s, int layer, Tensor hidden, Tensor head, Tensor logits) {
     if (logits.rows() == 0) {
       return;
     }
@@ -83,6 +85,7 @@ public final class DeepseekModel {
       Tensor rows = s.scratch().f32("output_rows", logits.rows(), hidden.cols());
       s.ops().embed(hidden, s.batch().outputRow(), rows);
       s.ops().matmul(rows, head, logits);
+      s.tap().at(layer, Point.LOGITS, logits);
     }
   }
 }

@@ -13,7 +13,7 @@ import java.util.Optional;
  * @param shared one FFN of width F·shared; absent in models without shared experts
  */
 record DeepseekMoe(
-    MoeGate gate, Experts gateUpDown, Optional<DenseMlp> shared, ExpertExchange exchange)
+    int layer, MoeGate gate, Experts gateUpDown, Optional<DenseMlp> shared, ExpertExchange exchange)
     implements FeedForward {
 
   record Experts(ExpertWeights gate, ExpertWeights up, ExpertWeights down) {}
@@ -21,13 +21,18 @@ record DeepseekMoe(
   @Override
   public void forward(Step s, Tensor x, Tensor out) {
     MoeGate.Routing r = gate.forward(s, x);
+    s.tap().at(layer, Point.EXPERT_IDS, r.ids());
+    s.tap().at(layer, Point.EXPERT_WEIGHTS, r.weights());
     ExpertExchange.Handle here = exchange.dispatch(s.ops(), x, r.ids(), r.weights());
-    s.routed().accept(here.dispatch());
     Tensor y = s.scratch().f32("expert_out", here.dispatch().slots(), x.cols()); // [T·K, H]
     s.ops()
         .expertFfn(
             here.x(), gateUpDown.gate(), gateUpDown.up(), gateUpDown.down(), here.dispatch(), y);
-    shared.ifPresent(mlp -> mlp.forward(s, x, out));
+    shared.ifPresent(
+        mlp -> {
+          mlp.forward(s, x, out);
+          s.tap().at(layer, Point.SHARED, out);
+        });
     exchange.combine(s.ops(), y, here, shared.map(_ -> out), out);
   }
 }

@@ -149,6 +149,7 @@ public final class ModelLoader {
                     weight(Part.SHARED_UP, layer),
                     weight(Part.SHARED_DOWN, layer)));
     return new DeepseekMoe(
+        layer,
         gate,
         new DeepseekMoe.Experts(
             experts(Part.EXPERT_GATE, layer),

@@ -43,7 +43,9 @@ record MultiHeadLatentAttention(
           case Query.LowRank(Tensor a, Norm norm, Tensor b) ->
               s.matmul(s.norm(norm, s.matmul(x, a)), b);
         };
+    s.tap().at(layer, Point.QUERY, q);
     Tensor kv = s.matmul(x, kvA); // [T, Lkv+R]
+    s.tap().at(layer, Point.LATENT, kv);
     ops.ropeAppend(
         q,
         shape.nope(),
@@ -59,6 +61,7 @@ record MultiHeadLatentAttention(
       case ABSORBED -> ops.mlaAbsorbed(q, cache, keyUp, valueUp, shape, s.batch(), o);
       case PREFILL -> ops.mlaPrefill(q, cache, keyUp, valueUp, shape, s.batch(), o);
     }
+    s.tap().at(layer, Point.HEADS, o);
     ops.matmul(o, out, y);
   }
 }

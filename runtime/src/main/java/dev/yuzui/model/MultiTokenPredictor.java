@@ -34,9 +34,11 @@ record MultiTokenPredictor(
       s.ops().embed(embedding, s.batch().token(), e);
       Tensor both = s.rows("mtp_both", 2 * hidden.cols());
       s.ops().concat(s.norm(embeddingNorm, e), s.norm(hiddenNorm, hidden), both);
-      Residual x = new Residual(s, s.matmul(both, projection));
+      Tensor start = s.matmul(both, projection);
+      s.tap().at(block.layer(), Point.MTP_INPUT, start);
+      Residual x = new Residual(s, start);
       block.forward(s, x);
-      x.norm(s, norm, state);
+      x.norm(s, block.layer(), Point.FINAL_NORM, norm, state);
     }
   }
 }

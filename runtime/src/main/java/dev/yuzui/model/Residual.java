@@ -23,18 +23,22 @@ final class Residual {
   }
 
   /** The stream normalised, in scratch. */
-  Tensor norm(Step s, Norm norm) {
+  Tensor norm(Step s, int layer, Point point, Norm norm) {
     Tensor out = s.rows(norm.weight().name(), x.cols());
-    norm(s, norm, out);
+    norm(s, layer, point, norm, out);
     return out;
   }
 
-  void norm(Step s, Norm norm, Tensor out) {
+  /**
+   * @param point where the result is seen
+   */
+  void norm(Step s, int layer, Point point, Norm norm, Tensor out) {
     if (pending) {
       s.ops().addRmsNorm(x, update, norm.weight(), norm.eps(), out);
     } else {
       s.ops().rmsNorm(x, norm.weight(), norm.eps(), out);
     }
     pending = false;
+    s.tap().at(layer, point, out);
   }
 }

@@ -1,19 +1,17 @@
 package dev.yuzui.model;
 
 import dev.yuzui.cache.LatentCacheStore;
-import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
-import java.util.function.Consumer;
 
 /**
  * What a layer needs while a step is enqueued.
  *
  * @param cache latent caches, one per layer
  * @param ropeTable [context, R]
- * @param routed told of each layer's experts once who goes to them is enqueued; for counting
+ * @param tap {@link Tap#none()} but for measurements
  */
 public record Step(
     Ops ops,
@@ -21,7 +19,7 @@ public record Step(
     LatentCacheStore cache,
     Tensor ropeTable,
     AttentionForm form,
-    Consumer<Dispatch> routed) {
+    Tap tap) {
 
   /** Which of the two forms of latent attention a step uses. */
   public enum AttentionForm {

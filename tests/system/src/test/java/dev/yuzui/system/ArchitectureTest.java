@@ -42,7 +42,8 @@ class ArchitectureTest {
           Map.entry("model", Set.of("spi", "weights", "cache", "parallel")),
           Map.entry(
               "engine", Set.of("spi", "weights", "cache", "parallel", "sampling", "text", "model")),
-          Map.entry("cli", Set.of("spi", "engine", "weights", "text", "sampling")));
+          Map.entry("compare", Set.of("spi", "weights", "model", "engine")),
+          Map.entry("cli", Set.of("spi", "engine", "compare", "weights", "text", "sampling")));
 
   private static final List<String> MODULES =
       List.of(

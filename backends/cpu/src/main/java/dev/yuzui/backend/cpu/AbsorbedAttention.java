@@ -4,185 +4,178 @@ import dev.yuzui.spi.LatentCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
-import java.util.Optional;
-import java.util.OptionalInt;
+import java.util.List;
 
 /**
- * {@link dev.yuzui.spi.Ops#mlaDecode}: online softmax over blocks of entries, each decoded once for
- * a block of heads. Entries go in parts whose length depends on their number alone, merged in
- * order, so that a token's result depends neither on threads nor on what else is in the step. With
- * few tokens the parts are chunks of their own, and a second op merges them.
+ * {@link dev.yuzui.spi.Ops#mlaDecode}: online softmax over the entries, for a block of queries at a
+ * time: heads of a token, or of several tokens of a sequence where heads are few, as a draft makes
+ * them. Entries go in parts whose length depends on their number alone, merged in order, so that a
+ * token's result depends neither on threads nor on what else is in the step.
  */
-final class AbsorbedAttention {
-  private static final int HEADS = 16;
-  private static final int ENTRIES = 32;
+abstract class AbsorbedAttention {
+  /** Queries of a block. */
+  static final int QUERIES = 16;
 
-  /** Entries of a part at least: less would cost more to merge than to read. */
-  private static final int PART = 128;
+  /** A part's length is a multiple: entries are read so many at a time. */
+  static final int ENTRIES = 32;
 
-  /** The state of 16 heads, their maxima and sums, and a YzPages. */
-  private static final long NATIVE_BYTES = 16 * 8 + 2 * 64 + 64;
+  /** Entries of a part at least: fewer would leave the merge with too much of the work. */
+  private static final int PART = 64;
 
   /** Parts of a token's entries at most, which bounds the memory of their results. */
-  static final int PARTS = 32;
+  private static final int PARTS = 32;
 
-  private static final float LN2 = 0.6931471805599453f;
-
-  private final CpuKernels kernels;
-  private final Optional<NativeKernels> natives;
-  private final int cacheNumber;
-  private final MlaShape shape;
-  private final Matrix cache;
-  private final Pages pages;
+  final MlaShape shape;
+  final Matrix cache;
+  final Pages pages;
   private final long q;
   private final long out;
   private final int tokens;
-  private final int blocks;
-  private final long laneBytes;
 
+  /** Blocks of a token's heads. */
+  private final int blocks;
+
+  private final Groups groups;
+  private final Block[] all;
+
+  /**
+   * @param together whether a block may hold several tokens
+   */
   AbsorbedAttention(
-      CpuKernels kernels,
-      Optional<NativeKernels> natives,
-      Tensor q,
-      LatentCache cache,
-      MlaShape shape,
-      StepBatch batch,
-      Tensor out) {
-    this.kernels = kernels;
-    OptionalInt number = NativeKernels.cacheNumber(cache.entries().encoding(), shape.entry());
-    this.natives = natives.filter(_ -> number.isPresent() && shape.kvLora() % 8 == 0);
-    this.cacheNumber = number.orElse(0);
+      Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out, boolean together) {
     this.shape = shape;
     this.cache = Matrix.of(cache.entries());
     this.pages = new Pages(cache, batch);
     this.q = HostBuffer.address(q);
     this.out = HostBuffer.address(out);
     this.tokens = Math.toIntExact(q.rows());
-    this.blocks = Math.ceilDiv(shape.heads(), HEADS);
-    this.laneBytes =
-        this.natives.map(n -> NATIVE_BYTES + n.attendBytes(shape)).orElse(javaLaneBytes());
+    this.blocks = Math.ceilDiv(shape.heads(), QUERIES);
+    this.groups = new Groups(together ? Math.max(1, QUERIES / shape.heads()) : 1);
+    this.all = allBlocks();
   }
 
-  /** What {@link #split} takes. */
-  long laneBytes() {
-    return laneBytes;
+  /**
+   * Neighbouring queries, and what they see.
+   *
+   * @param token the first query's
+   * @param heads of a token; query j is of token {@code token} + j / heads
+   * @param q address of the first of them
+   */
+  record Block(int token, int heads, int queries, long q, long out) {}
+
+  /** Lane memory of {@link #part}, which the ops of {@link #split} take. */
+  abstract long partLaneBytes();
+
+  /** Bytes of a block's queries made ready. */
+  abstract long readyBytes();
+
+  /** Bytes of a part's result, for a block. */
+  abstract long partBytes();
+
+  /** Makes the queries of a block ready. */
+  abstract void ready(Block block, long to);
+
+  /** Attention of a block over the entries from ≤ i < to, as far as each query sees them. */
+  abstract void part(Lane lane, Block block, long ready, int from, int to, long result);
+
+  /** Puts {@code count} parts of a block together; zeros of none. */
+  abstract void merge(Block block, long parts, int count);
+
+  /** Memory that the ops of {@link #split} share. */
+  final long splitBytes() {
+    return tokens * blocks * blockBytes();
   }
 
-  /** What {@link #whole} takes. */
-  long wholeLaneBytes() {
-    return partsAt() + PARTS * HEADS * partRow();
+  private long blockBytes() {
+    return readyBytes() + PARTS * partBytes();
   }
 
-  /** Where in lane memory a token's parts lie. */
-  private long partsAt() {
-    return Math.ceilDiv(laneBytes, 64) * 64L;
+  /** For few tokens: every part is a chunk. */
+  final List<Op> split(long memory) {
+    Op ready = new BlocksOp(true, (_, i) -> ready(block(i), memory + i * blockBytes()));
+    Op merge = new BlocksOp(false, (_, i) -> merge(i, memory + i * blockBytes()));
+    return List.of(ready, partsOp(memory), merge);
   }
 
-  private long javaLaneBytes() {
-    return ENTRIES * entryStride() + 4L * HEADS * ENTRIES + 8L * HEADS + CpuKernels.TEMPORARY;
-  }
-
-  private long entryStride() {
-    return 4L * shape.entry() + 64;
-  }
-
-  /** Bytes of a head's partial result: the sum of latents, the maximum and the sum of weights. */
-  long partRow() {
-    return 4L * shape.kvLora() + 64;
-  }
-
-  /** Every token and block of heads over all entries. */
-  Op whole() {
-    return new Op() {
-      @Override
-      int chunks() {
-        return tokens * blocks;
-      }
-
-      @Override
-      void run(int chunk, Lane lane) {
-        int t = chunk / blocks;
-        int h = chunk % blocks * HEADS;
-        int heads = Math.min(HEADS, shape.heads() - h);
-        long parts = lane.memory() + partsAt();
-        for (int p = 0; p < partsUsed(t); p++) {
-          part(lane, t, p, h, heads, parts + p * HEADS * partRow());
-        }
-        for (int i = 0; i < heads; i++) {
-          merge(parts + i * partRow(), HEADS * partRow(), t, h + i);
-        }
-      }
-    };
-  }
-
-  /** Parts of the entries of every token; {@code partial} has room for {@value #PARTS} of each. */
-  Op split(long partial) {
+  private Op partsOp(long memory) {
     return new Op() {
       @Override
       int chunks() {
         int most = 1;
-        for (int t = 0; t < tokens; t++) {
-          most = Math.max(most, partsUsed(t));
+        for (int group = 0; group < groups.count; group++) {
+          most = Math.max(most, groups.partsUsed(group));
         }
-        // parts are the slowest index: chunks of a token without that many come last and are empty
-        return most * tokens * blocks;
+        // parts are the slowest index: chunks of a group without that many come last and are empty
+        return most * groups.count * blocks;
       }
 
       @Override
       void run(int chunk, Lane lane) {
-        int part = chunk / (tokens * blocks);
-        int t = chunk % (tokens * blocks) / blocks;
-        if (part >= partsUsed(t)) {
-          return;
+        int part = chunk / (groups.count * blocks);
+        int i = chunk % (groups.count * blocks);
+        if (part < groups.partsUsed(i / blocks)) {
+          part(lane, i, part, memory + i * blockBytes());
         }
-        int h = chunk % blocks * HEADS;
-        int heads = Math.min(HEADS, shape.heads() - h);
-        long at = partial + (((long) t * PARTS + part) * shape.heads() + h) * partRow();
-        part(lane, t, part, h, heads, at);
       }
     };
   }
 
-  private void part(Lane lane, int t, int part, int h, int heads, long at) {
-    int length = partLength(t);
+  /** What {@link #whole} takes. */
+  final long wholeLaneBytes() {
+    return wholeAt() + blockBytes();
+  }
+
+  private long wholeAt() {
+    return Math.ceilDiv(partLaneBytes(), 64) * 64L;
+  }
+
+  /** For many tokens: every block is a chunk. */
+  final Op whole() {
+    return new BlocksOp(
+        true,
+        (lane, i) -> {
+          long memory = lane.memory() + wholeAt();
+          ready(block(i), memory);
+          for (int part = 0; part < groups.partsUsed(i / blocks); part++) {
+            part(lane, i, part, memory);
+          }
+          merge(i, memory);
+        });
+  }
+
+  private void part(Lane lane, int i, int part, long memory) {
+    int group = i / blocks;
+    int length = partLength(groups.first[group]);
     int from = part * length;
-    int to = Math.min(from + length, pages.kvLength(t));
-    long state = attend(lane, t, h, heads, from, to, at, partRow());
-    for (int i = 0; i < heads; i++) {
-      Memory.copy(state + 8L * i, at + i * partRow() + 4L * shape.kvLora(), 8);
-    }
+    int to = Math.min(from + length, groups.kvLength(group));
+    part(lane, block(i), memory, from, to, memory + readyBytes() + part * partBytes());
   }
 
-  /** Puts the parts of each head together. */
-  Op merge(long partial) {
-    return new RowOp((long) tokens * shape.heads(), 16L * shape.kvLora()) {
-      @Override
-      void row(int i, Lane lane) {
-        int t = i / shape.heads();
-        int h = i % shape.heads();
-        long step = shape.heads() * partRow();
-        merge(partial + t * PARTS * step + h * partRow(), step, t, h);
-      }
-    };
+  private void merge(int i, long memory) {
+    merge(block(i), memory + readyBytes(), groups.partsUsed(i / blocks));
   }
 
-  /** {@code step} lies between the parts of a head. */
-  private void merge(long first, long step, int t, int h) {
-    int used = partsUsed(t);
-    long row = out + 4L * ((long) t * shape.heads() + h) * shape.kvLora();
-    kernels.zero(row, shape.kvLora());
-    float max = Float.NEGATIVE_INFINITY;
-    for (int p = 0; p < used; p++) {
-      max = Math.max(max, Memory.f32(first + p * step + 4L * shape.kvLora()));
+  /** Block i of the groups that were found. */
+  private Block block(int i) {
+    int group = i / blocks;
+    int token = groups.first[group];
+    int together = groups.first[group + 1] - token;
+    return all[(token * groups.most + together - 1) * blocks + i % blocks];
+  }
+
+  /** Of every token, with up to so many that follow it: made once, for a step makes nothing. */
+  private Block[] allBlocks() {
+    Block[] made = new Block[tokens * groups.most * blocks];
+    for (int i = 0; i < made.length; i++) {
+      int token = i / blocks / groups.most;
+      int together = i / blocks % groups.most + 1;
+      int head = i % blocks * QUERIES;
+      int heads = Math.min(QUERIES, shape.heads() - head);
+      long row = (long) token * shape.heads() + head;
+      long query = q + 4 * row * shape.entry();
+      made[i] = new Block(token, heads, together * heads, query, out + 4 * row * shape.kvLora());
     }
-    float sum = 0;
-    for (int p = 0; p < used; p++) {
-      long state = first + p * step + 4L * shape.kvLora();
-      float by = (float) Math.exp(Memory.f32(state) - max);
-      sum += by * Memory.f32(state + 4);
-      kernels.addScaled(first + p * step, by, row, shape.kvLora());
-    }
-    kernels.scale(row, sum == 0 ? 0 : 1 / sum, shape.kvLora());
+    return made;
   }
 
   private int partLength(int t) {
@@ -190,85 +183,78 @@ final class AbsorbedAttention {
     return Math.max(PART, Math.ceilDiv(share, ENTRIES) * ENTRIES);
   }
 
-  private int partsUsed(int t) {
-    return Math.ceilDiv(pages.kvLength(t), partLength(t));
+  private interface BlockTask {
+    void run(Lane lane, int i);
+  }
+
+  /** A chunk a block. */
+  private final class BlocksOp extends Op {
+    private final boolean first;
+    private final BlockTask task;
+
+    /**
+     * @param first of the ops of a step: it finds the groups
+     */
+    BlocksOp(boolean first, BlockTask task) {
+      this.first = first;
+      this.task = task;
+    }
+
+    @Override
+    int chunks() {
+      if (first) {
+        groups.find();
+      }
+      return groups.count * blocks;
+    }
+
+    @Override
+    void run(int chunk, Lane lane) {
+      task.run(lane, chunk);
+    }
   }
 
   /**
-   * acc[h] = Σ e^(score − max)·latent over the entries. Answers the address of a maximum and a sum
-   * of weights per head.
+   * Tokens that go together: neighbours of one sequence, so few that their heads fit into a block,
+   * whose entries are parted alike.
    */
-  private long attend(Lane lane, int t, int h, int heads, int from, int to, long acc, long accRow) {
-    int sequence = pages.sequence(t);
-    if (natives.isPresent()) {
-      return attendNatively(lane, t, sequence, h, heads, from, to, acc, accRow);
-    }
-    long tile = lane.memory();
-    long scores = tile + ENTRIES * entryStride();
-    long temporary = scores + 4L * HEADS * ENTRIES;
-    long state = temporary + CpuKernels.TEMPORARY;
-    for (int i = 0; i < heads; i++) {
-      lane.in[i] = q + 4L * ((long) t * shape.heads() + h + i) * shape.entry();
-      lane.out[i] = scores + 4L * i * ENTRIES;
-      Memory.f32(state + 8L * i, Float.NEGATIVE_INFINITY);
-      Memory.f32(state + 8L * i + 4, 0);
-      kernels.zero(acc + i * accRow, shape.kvLora());
-    }
-    for (int e = from; e < to; e += ENTRIES) {
-      int n = Math.min(ENTRIES, to - e);
-      for (int j = 0; j < n; j++) {
-        kernels.decode(
-            cache,
-            pages.entry(sequence, e + j),
-            0,
-            shape.entry(),
-            temporary,
-            tile + j * entryStride());
-      }
-      kernels.products(
-          tile, entryStride(), n, lane.in, 0, heads, shape.entry(), lane.out, 0, false, temporary);
-      for (int i = 0; i < heads; i++) {
-        Softmax.block(
-            kernels,
-            lane.out[i],
-            n,
-            shape.scale(),
-            state + 8L * i,
-            acc + i * accRow,
-            shape.kvLora());
-      }
-      kernels.weightedSum(
-          scores, 4L * ENTRIES, heads, tile, entryStride(), n, shape.kvLora(), acc, accRow);
-    }
-    return state;
-  }
+  private final class Groups {
+    private final int most;
+    private final int[] first = new int[tokens + 1];
+    private int count;
 
-  private long attendNatively(
-      Lane lane, int t, int sequence, int h, int heads, int from, int to, long acc, long accRow) {
-    long state = lane.memory();
-    long max = state + 16 * 8;
-    long sum = max + 64;
-    long entries = sum + 64;
-    pages.describe(cache, sequence, to, entries);
-    natives
-        .orElseThrow()
-        .attend(
-            cacheNumber,
-            q + 4L * ((long) t * shape.heads() + h) * shape.entry(),
-            heads,
-            entries,
-            from,
-            to,
-            shape,
-            acc,
-            accRow / 4,
-            max,
-            sum,
-            lane.memory() + NATIVE_BYTES);
-    for (int i = 0; i < heads; i++) {
-      Memory.f32(state + 8L * i, Memory.f32(max + 4L * i) * LN2);
-      Memory.f32(state + 8L * i + 4, Memory.f32(sum + 4L * i));
+    Groups(int most) {
+      this.most = most;
     }
-    return state;
+
+    /** Looks at device memory: once a run, by one thread. */
+    void find() {
+      count = 0;
+      for (int t = 0; t < tokens; t++) {
+        if (count == 0 || !joins(first[count - 1], t)) {
+          first[count++] = t;
+        }
+      }
+      first[count] = tokens;
+    }
+
+    private boolean joins(int start, int t) {
+      return t - start < most
+          && pages.sequence(t) == pages.sequence(start)
+          && partLength(t) == partLength(start);
+    }
+
+    /** Of the token that sees most. */
+    int kvLength(int group) {
+      int most = 0;
+      for (int t = first[group]; t < first[group + 1]; t++) {
+        most = Math.max(most, pages.kvLength(t));
+      }
+      return most;
+    }
+
+    int partsUsed(int group) {
+      return Math.ceilDiv(kvLength(group), partLength(first[group]));
+    }
   }
 }

@@ -103,12 +103,15 @@ final class CpuBackend implements Backend {
 
   @Override
   public Tensor upload(HostTensor weight) {
+    if (weight.encoding().equals(Encoding.F32)) {
+      return uploadTable(weight);
+    }
     return tensor(weight, packer.flatMap(p -> p.pack(weight)));
   }
 
   @Override
   public Tensor uploadTable(HostTensor table) {
-    return tensor(table, Optional.empty());
+    return tensor(packer.map(p -> p.move(table)).orElse(table), Optional.empty());
   }
 
   private static Tensor tensor(HostTensor weight, Optional<Packed> packed) {

@@ -51,8 +51,7 @@ final class CpuOps implements Ops {
   @Override
   public void embed(Tensor table, Tensor row, Tensor out) {
     OpChecks.embed(table, row, out);
-    queue.reserve(kernels.temporaryBytes(Math.toIntExact(table.cols())), 0);
-    submit(Rows.embed(kernels, table, row, out));
+    submit(Rows.embed(table, row, out));
   }
 
   @Override
@@ -76,7 +75,7 @@ final class CpuOps implements Ops {
   @Override
   public void topK(Tensor logits, Tensor ids, Tensor values) {
     OpChecks.topK(logits, ids, values);
-    submit(TopK.of(logits, ids, values));
+    submit(TopK.of(kernels, logits, ids, values));
   }
 
   @Override
@@ -182,19 +181,18 @@ final class CpuOps implements Ops {
   public void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
     OpChecks.mlaDecode(q, cache, shape, batch, out);
     AbsorbedAttention attention =
-        new AbsorbedAttention(kernels, strips, q, cache, shape, batch, out);
+        strips
+            .flatMap(n -> NativeAbsorbed.of(n, q, cache, shape, batch, out))
+            .orElseGet(() -> new RowAbsorbed(kernels, q, cache, shape, batch, out));
     if (q.rows() > SPLIT_TOKENS) {
       queue.reserve(attention.wholeLaneBytes(), 0);
       submit(attention.whole());
       return;
     }
-    queue.reserve(attention.laneBytes(), 0);
+    queue.reserve(attention.partLaneBytes(), 0);
     try (var frame = scratch.frame()) {
-      long rows = q.rows() * AbsorbedAttention.PARTS * shape.heads();
-      Tensor partial = scratch.f32("attention parts", rows, attention.partRow() / 4);
-      long at = HostBuffer.address(partial);
-      submit(attention.split(at));
-      submit(attention.merge(at));
+      Tensor memory = scratch.f32("attention parts", 1, attention.splitBytes() / 4);
+      attention.split(HostBuffer.address(memory)).forEach(this::submit);
     }
   }
 

@@ -14,6 +14,7 @@ final class Lane {
   /** Where fused products keep {@link #out} meanwhile. */
   long[] kept = new long[64];
 
+  private float[] floats = {};
   private Arena arena = Arena.ofShared();
   private long base;
   private long bytes;
@@ -25,6 +26,14 @@ final class Lane {
   /** Start of at least as many bytes as were reserved. */
   long memory() {
     return base;
+  }
+
+  /** At least {@code count} floats, until the next call. */
+  float[] floats(int count) {
+    if (floats.length < count) {
+      floats = new float[count];
+    }
+    return floats;
   }
 
   /** Only between runs: ops look {@link #memory} up each time they run. */

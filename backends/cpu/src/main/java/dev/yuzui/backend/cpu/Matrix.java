@@ -1,5 +1,6 @@
 package dev.yuzui.backend.cpu;
 
+import dev.yuzui.spi.Dequantizer;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.Tensor;
 
@@ -27,5 +28,17 @@ record Matrix(Encoding encoding, long data, long scales, int rows, int cols, lon
   /** Address of the scales of row {@code r}. */
   long scaleRow(int r, int tile) {
     return scales + 4L * (r / tile) * Math.ceilDiv(cols, tile);
+  }
+
+  /** Columns from ≤ c < from + count of a row, by plain loops. */
+  void decode(int row, int from, int count, float[] out) {
+    if (encoding instanceof Encoding.Fp8Tiled(int tile)) {
+      for (int c = 0; c < count; c++) {
+        float scale = Memory.f32(scaleRow(row, tile) + 4L * ((from + c) / tile));
+        out[c] = Dequantizer.e4m3((byte) Memory.i8(row(row) + from + c)) * scale;
+      }
+    } else {
+      Dequantizer.decode(encoding, Memory.ALL, row(row) + encoding.rowBytes(from), count, out, 0);
+    }
   }
 }

@@ -59,7 +59,9 @@ final class NativeKernels {
     static final MethodHandle PREPARE =
         bind(
             "yz_prepare",
-            FunctionDescriptor.ofVoid(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG),
+            FunctionDescriptor.ofVoid(
+                JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+                JAVA_LONG, JAVA_LONG, JAVA_LONG),
             Linker.Option.critical(false));
     static final MethodHandle PRODUCT =
         bind(
@@ -67,26 +69,24 @@ final class NativeKernels {
             FunctionDescriptor.ofVoid(
                 JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
                 JAVA_INT, JAVA_LONG));
+    static final MethodHandle TURN =
+        bind(
+            "yz_turn",
+            FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_FLOAT, JAVA_LONG),
+            Linker.Option.critical(false));
     static final MethodHandle ATTEND_BYTES =
         bind("yz_attend_bytes", result(JAVA_LONG, JAVA_INT, JAVA_INT));
     static final MethodHandle ATTEND =
         bind(
             "yz_attend",
             FunctionDescriptor.ofVoid(
-                JAVA_INT,
-                JAVA_LONG,
-                JAVA_INT,
-                JAVA_LONG,
-                JAVA_LONG,
-                JAVA_LONG,
-                JAVA_INT,
-                JAVA_INT,
-                JAVA_FLOAT,
-                JAVA_LONG,
-                JAVA_LONG,
-                JAVA_LONG,
-                JAVA_LONG,
+                JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG,
                 JAVA_LONG));
+    static final MethodHandle MERGE =
+        bind(
+            "yz_merge",
+            FunctionDescriptor.ofVoid(
+                JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
     static final MethodHandle EXPANDED_BYTES =
         bind(
             "yz_expanded_bytes",
@@ -164,9 +164,20 @@ final class NativeKernels {
     }
   }
 
-  void prepare(StripType type, long x, long cols, long prepared) {
+  /** Rows first ≤ i < last. */
+  void prepare(PrepareOp.Source from, int first, int last, PrepareOp.Prepared to) {
     try {
-      Calls.PREPARE.invokeExact(type.ordinal(), x, cols, prepared);
+      Calls.PREPARE.invokeExact(
+          to.type().ordinal(),
+          from.address(),
+          from.stride() / 4,
+          (long) from.heads(),
+          from.headStride() / 4,
+          (long) first,
+          (long) last,
+          (long) from.cols(),
+          to.address(),
+          to.rowBytes());
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -213,6 +224,19 @@ final class NativeKernels {
     return cols % 16 == 0 && number >= 0 ? OptionalInt.of(number) : OptionalInt.empty();
   }
 
+  /**
+   * Up to 16 queries as {@link #attend} wants them; see yz_turn.
+   *
+   * @param turned address of 16·{@link MlaShape#entry} floats
+   */
+  void turn(long q, int queries, MlaShape shape, long turned) {
+    try {
+      Calls.TURN.invokeExact(q, queries, shape.entry(), shape.scale(), turned);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
   /** Bytes of {@code work} of {@link #attend}. */
   long attendBytes(MlaShape shape) {
     try {
@@ -223,42 +247,33 @@ final class NativeKernels {
   }
 
   /**
-   * Absorbed attention of up to 16 heads over entries from ≤ i < to; see yz_attend.
+   * Absorbed attention over entries from ≤ i < last[j]; see yz_attend.
    *
    * @param cache number of the encoding in yz_cache
    * @param pages address of a YzPages
-   * @param outStride floats between the heads' results
-   * @param max address of the heads' greatest scores, in units of 2^x; {@code sum} likewise
+   * @param last address of 16 I64
    */
   void attend(
       int cache,
-      long q,
-      int heads,
+      long turned,
       long pages,
       int from,
-      int to,
+      long last,
       MlaShape shape,
-      long out,
-      long outStride,
-      long max,
-      long sum,
+      long part,
       long work) {
     try {
       Calls.ATTEND.invokeExact(
-          cache,
-          q,
-          heads,
-          pages,
-          (long) from,
-          (long) to,
-          shape.kvLora(),
-          shape.rope(),
-          shape.scale(),
-          out,
-          outStride,
-          max,
-          sum,
-          work);
+          cache, turned, pages, (long) from, last, shape.kvLora(), shape.rope(), part, work);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  /** Puts parts together that lie {@code stride} floats apart; see yz_merge. */
+  void merge(long parts, long stride, int count, int queries, MlaShape shape, long out) {
+    try {
+      Calls.MERGE.invokeExact(parts, stride, count, queries, shape.kvLora(), out);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }

@@ -9,8 +9,8 @@ import java.util.Optional;
 import java.util.stream.IntStream;
 
 /**
- * Puts weights into strips, in huge pages of its own, on all processors. The pages of the file are
- * given back, so that no second copy stays resident.
+ * Puts weights into huge pages of its own: most of them into strips, on all processors. The pages
+ * of the file are given back, so that no second copy stays resident.
  */
 final class Packer implements AutoCloseable {
   /** Address space at a time; pages that no weight touches cost nothing. */
@@ -71,6 +71,27 @@ final class Packer implements AutoCloseable {
       kernels.forget(weight.data());
     }
     return packed;
+  }
+
+  /**
+   * A table or a router as it is, in huge pages: a row of a table that was not used for a while
+   * would be read from the file again. Weights that are not mapped stay where they are.
+   */
+  HostTensor move(HostTensor weight) {
+    MemorySegment data = weight.data();
+    if (!data.isMapped() || weight.scales().isPresent()) {
+      return weight;
+    }
+    long bytes = data.byteSize();
+    long to = allocate(bytes, weight);
+    MemorySegment.copy(data, 0, Memory.ALL, to, bytes);
+    kernels.forget(data);
+    return HostTensor.of(
+        weight.name(),
+        weight.encoding(),
+        weight.rows(),
+        weight.cols(),
+        Memory.ALL.asSlice(to, bytes));
   }
 
   private synchronized long allocate(long bytes, HostTensor weight) {

@@ -1,7 +1,7 @@
 package dev.yuzui.backend.cpu;
 
 /** Makes rows of activations ready for products of strips, each once for all chunks of those. */
-final class PrepareOp extends RowOp {
+final class PrepareOp extends RowsOp {
   private final NativeKernels kernels;
   private final Source from;
   private final Prepared to;
@@ -9,11 +9,7 @@ final class PrepareOp extends RowOp {
   /**
    * Rows of {@code cols} elements; row i = t·heads + h begins at address + t·stride + h·headStride.
    */
-  record Source(long address, long stride, int heads, long headStride, int cols) {
-    long at(int i) {
-      return address + i / heads * stride + i % heads * headStride;
-    }
-  }
+  record Source(long address, long stride, int heads, long headStride, int cols) {}
 
   /** Where prepared rows lie. */
   record Prepared(StripType type, long address, long rowBytes) {
@@ -30,7 +26,7 @@ final class PrepareOp extends RowOp {
   }
 
   @Override
-  void row(int i, Lane lane) {
-    kernels.prepare(to.type(), from.at(i), from.cols(), to.row(i));
+  void rows(int first, int last, Lane lane) {
+    kernels.prepare(from, first, last, to);
   }
 }

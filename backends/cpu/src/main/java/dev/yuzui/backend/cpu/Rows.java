@@ -1,6 +1,7 @@
 package dev.yuzui.backend.cpu;
 
 import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.LatentCache;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
@@ -9,8 +10,11 @@ import dev.yuzui.spi.Tensor;
 final class Rows {
   private Rows() {}
 
-  /** Lane memory: what decoding a row takes. */
-  static Op embed(CpuKernels kernels, Tensor table, Tensor row, Tensor out) {
+  /**
+   * Rows come from plain loops: a token has one or two of them, and vector kernels that are used so
+   * seldom stay interpreted for thousands of tokens, at half a millisecond each.
+   */
+  static Op embed(Tensor table, Tensor row, Tensor out) {
     Matrix w = Matrix.of(table);
     long rows = HostBuffer.address(row);
     long to = HostBuffer.address(out);
@@ -23,7 +27,16 @@ final class Rows {
               "row " + t + " of the step looks up row " + r + " of " + table,
               "token ids must be below " + w.rows());
         }
-        kernels.decode(w, r, 0, w.cols(), lane.memory(), to + 4L * t * w.cols());
+        long at = to + 4L * t * w.cols();
+        if (w.encoding().equals(Encoding.F32)) {
+          Memory.copy(w.row(r), at, 4L * w.cols());
+          return;
+        }
+        float[] decoded = lane.floats(w.cols());
+        w.decode(r, 0, w.cols(), decoded);
+        for (int c = 0; c < w.cols(); c++) {
+          Memory.f32(at + 4L * c, decoded[c]);
+        }
       }
     };
   }

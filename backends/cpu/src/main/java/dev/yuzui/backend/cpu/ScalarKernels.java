@@ -1,6 +1,5 @@
 package dev.yuzui.backend.cpu;
 
-import dev.yuzui.spi.Dequantizer;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.Quantizer;
 
@@ -48,15 +47,7 @@ final class ScalarKernels implements CpuKernels {
 
   private static float[] decode(Matrix w, int row, int from, int count) {
     float[] out = new float[count];
-    if (w.encoding() instanceof Encoding.Fp8Tiled(int tile)) {
-      for (int c = 0; c < count; c++) {
-        float scale = Memory.f32(w.scaleRow(row, tile) + 4L * ((from + c) / tile));
-        out[c] = Dequantizer.e4m3((byte) Memory.i8(w.row(row) + from + c)) * scale;
-      }
-    } else {
-      long at = w.row(row) + w.encoding().rowBytes(from);
-      Dequantizer.decode(w.encoding(), Memory.ALL, at, count, out, 0);
-    }
+    w.decode(row, from, count, out);
     return out;
   }
 
@@ -168,6 +159,15 @@ final class ScalarKernels implements CpuKernels {
       max = Math.max(max, Memory.f32(x + 4L * c));
     }
     return max;
+  }
+
+  @Override
+  public int firstAbove(long x, int from, int count, float least) {
+    int c = from;
+    while (c < count && !(Memory.f32(x + 4L * c) > least)) {
+      c++;
+    }
+    return c;
   }
 
   @Override

@@ -6,7 +6,7 @@ import dev.yuzui.spi.Tensor;
 final class TopK {
   private TopK() {}
 
-  static Op of(Tensor logits, Tensor ids, Tensor values) {
+  static Op of(CpuKernels kernels, Tensor logits, Tensor ids, Tensor values) {
     long in = HostBuffer.address(logits);
     long idAt = HostBuffer.address(ids);
     long valueAt = HostBuffer.address(values);
@@ -15,31 +15,32 @@ final class TopK {
     return new RowOp(logits.rows(), 4L * cols) {
       @Override
       void row(int t, Lane lane) {
-        pick(in + 4L * t * cols, cols, k, idAt + 4L * t * k, valueAt + 4L * t * k);
+        pick(kernels, in + 4L * t * cols, cols, k, idAt + 4L * t * k, valueAt + 4L * t * k);
       }
     };
   }
 
   /** Almost every number is below the k-th best so far: of V in random order, k·ln(V/k) are not. */
-  private static void pick(long row, int cols, int k, long ids, long values) {
-    int held = 0;
-    float least = Float.NEGATIVE_INFINITY;
-    for (int c = 0; c < cols; c++) {
+  private static void pick(CpuKernels kernels, long row, int cols, int k, long ids, long values) {
+    for (int c = 0; c < k; c++) {
       float v = Memory.f32(row + 4L * c);
-      if (held == k && !(v > least)) {
-        continue;
-      }
-      if (Float.isNaN(v)) {
-        v = Float.NEGATIVE_INFINITY;
-      }
-      int at = held < k ? held++ : k - 1;
-      for (; at > 0 && Memory.f32(values + 4L * (at - 1)) < v; at--) {
-        Memory.f32(values + 4L * at, Memory.f32(values + 4L * (at - 1)));
-        Memory.i32(ids + 4L * at, Memory.i32(ids + 4L * (at - 1)));
-      }
-      Memory.f32(values + 4L * at, v);
-      Memory.i32(ids + 4L * at, c);
-      least = Memory.f32(values + 4L * (held - 1));
+      insert(Float.isNaN(v) ? Float.NEGATIVE_INFINITY : v, c, c, ids, values);
     }
+    long last = values + 4L * (k - 1);
+    int c = k;
+    while ((c = kernels.firstAbove(row, c, cols, Memory.f32(last))) < cols) {
+      insert(Memory.f32(row + 4L * c), c++, k - 1, ids, values);
+    }
+  }
+
+  /** Puts a number among the {@code held} that are there, behind those as large. */
+  private static void insert(float v, int column, int held, long ids, long values) {
+    int at = held;
+    for (; at > 0 && Memory.f32(values + 4L * (at - 1)) < v; at--) {
+      Memory.f32(values + 4L * at, Memory.f32(values + 4L * (at - 1)));
+      Memory.i32(ids + 4L * at, Memory.i32(ids + 4L * (at - 1)));
+    }
+    Memory.f32(values + 4L * at, v);
+    Memory.i32(ids + 4L * at, column);
   }
 }

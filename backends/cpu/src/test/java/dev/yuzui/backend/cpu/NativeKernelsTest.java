@@ -110,14 +110,17 @@ class NativeKernelsTest {
       MemorySegment activations = Native.floats(arena, x);
       MemorySegment prepared = arena.allocate(VECTORS * preparedBytes, 64);
       int rows = packed.rows();
+      kernels.prepare(
+          new PrepareOp.Source(activations.address(), 4L * cols, 1, 0, cols),
+          0,
+          VECTORS,
+          new PrepareOp.Prepared(packed.type(), prepared.address(), preparedBytes));
       MemorySegment out = arena.allocate(4L * (VECTORS * rows + 2), 64);
       out.fill((byte) 0x55);
       MemorySegment ins = arena.allocate(8 * VECTORS, 64);
       MemorySegment outs = arena.allocate(8 * VECTORS, 64);
       for (int i = 0; i < VECTORS; i++) {
-        long at = prepared.address() + i * preparedBytes;
-        kernels.prepare(packed.type(), activations.address() + 4L * i * cols, cols, at);
-        ins.setAtIndex(ValueLayout.JAVA_LONG, i, at);
+        ins.setAtIndex(ValueLayout.JAVA_LONG, i, prepared.address() + i * preparedBytes);
         outs.setAtIndex(ValueLayout.JAVA_LONG, i, out.address() + 4 + 4L * i * rows);
       }
       int strips = packed.strips();

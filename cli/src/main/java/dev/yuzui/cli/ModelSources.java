@@ -1,0 +1,62 @@
+package dev.yuzui.cli;
+
+import dev.yuzui.weights.Checkpoint;
+import dev.yuzui.weights.Checkpoints;
+import dev.yuzui.weights.SyntheticCheckpoint;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Supplier;
+import picocli.CommandLine.Option;
+
+/** Models of files, or of random weights where speed or kernels matter and sense does not. */
+final class ModelSources {
+  private static final long SEED = 1;
+
+  @Option(
+      names = {"-m", "--model"},
+      paramLabel = "PATH",
+      split = ",",
+      description = "GGUF files or Hugging Face folders (default: the embedded demo model).")
+  private List<Path> models = List.of();
+
+  @Option(
+      names = "--synthetic",
+      paramLabel = "PRESET",
+      split = ",",
+      description = "Random weights in a published model's shapes, instead of a file.")
+  private List<String> synthetic = List.of();
+
+  @Option(
+      names = "--quant",
+      paramLabel = "TYPE",
+      defaultValue = "Q4_K_M",
+      description = "Type of synthetic weights (default: ${DEFAULT-VALUE}).")
+  private String quant;
+
+  /** Each opens its model, as often as it is asked. */
+  List<Supplier<Checkpoint>> all(Context context) {
+    if (!models.isEmpty() && !synthetic.isEmpty()) {
+      throw new UsageException("-m and --synthetic: expected one of them, found both");
+    }
+    requireName("--synthetic", synthetic, SyntheticCheckpoint.presets());
+    requireName("--quant", List.of(quant), SyntheticCheckpoint.quants());
+    List<Supplier<Checkpoint>> sources = new ArrayList<>();
+    synthetic.forEach(
+        preset -> sources.add(() -> SyntheticCheckpoint.repeating(preset, quant, SEED)));
+    models.forEach(path -> sources.add(() -> Checkpoints.open(path)));
+    if (sources.isEmpty()) {
+      Path embedded = EmbeddedModel.path(context.surroundings());
+      sources.add(() -> Checkpoints.open(embedded));
+    }
+    return sources;
+  }
+
+  private static void requireName(String flag, List<String> found, List<String> known) {
+    for (String name : found) {
+      if (known.stream().noneMatch(name::equalsIgnoreCase)) {
+        throw UsageException.ofFlag(flag, "one of " + String.join(", ", known), "'" + name + "'");
+      }
+    }
+  }
+}

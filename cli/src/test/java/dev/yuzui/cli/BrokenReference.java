@@ -1,0 +1,170 @@
+package dev.yuzui.cli;
+
+import dev.yuzui.backend.reference.ReferenceProvider;
+import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.BackendOptions;
+import dev.yuzui.spi.BackendProvider;
+import dev.yuzui.spi.DeviceQueue;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.ExpertWeights;
+import dev.yuzui.spi.Ops;
+import dev.yuzui.spi.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.lang.reflect.Proxy;
+import java.util.Arrays;
+import java.util.Optional;
+
+/**
+ * The reference with one op that is wrong: its device names the op, and a piece of the name of the
+ * weight where it is, as in {@code broken:gate:blk.3}; {@code ^} begins a name. The last number of
+ * each row of what the op gives is off; {@code broken:replay} replays nothing, {@code broken:open}
+ * cannot be opened.
+ */
+public final class BrokenReference implements BackendProvider {
+  static final String NAME = "broken";
+
+  @Override
+  public String name() {
+    return NAME;
+  }
+
+  @Override
+  public int preference() {
+    return -3;
+  }
+
+  @Override
+  public Probe probe() {
+    return new ReferenceProvider().probe();
+  }
+
+  @Override
+  public Backend open(BackendOptions options) {
+    String[] fault = options.device().orElse("broken:nothing").split(":");
+    if (fault[1].equals("open")) {
+      throw new BackendException("the kernels do not build", "mend them");
+    }
+    Backend exact =
+        new ReferenceProvider()
+            .open(
+                new BackendOptions(
+                    options.threads(), Optional.empty(), options.repack(), options.log()));
+    String weight = fault.length > 2 ? fault[2] : "";
+    return proxy(
+        Backend.class,
+        exact,
+        (method, arguments, result) ->
+            method.getName().equals("openQueue")
+                ? queue(exact, (DeviceQueue) result, fault[1], weight)
+                : result);
+  }
+
+  private static DeviceQueue queue(Backend backend, DeviceQueue queue, String op, String weight) {
+    Ops ops =
+        proxy(
+            Ops.class,
+            queue.ops(),
+            (method, arguments, result) -> {
+              if (method.getName().equals(op) && takes(arguments, weight)) {
+                spoil(backend, queue, output(method, arguments));
+              }
+              return result;
+            });
+    return proxy(
+        DeviceQueue.class,
+        queue,
+        (method, arguments, result) ->
+            switch (method.getName()) {
+              case "ops" -> ops;
+              case "record" ->
+                  op.equals("replay") ? forgetful((DeviceQueue.Recording) result) : result;
+              default -> result;
+            });
+  }
+
+  private static DeviceQueue.Recording forgetful(DeviceQueue.Recording recording) {
+    return new DeviceQueue.Recording() {
+      @Override
+      public void replay() {
+        // nothing
+      }
+
+      @Override
+      public void close() {
+        recording.close();
+      }
+    };
+  }
+
+  private static boolean takes(Object[] arguments, String weight) {
+    return Arrays.stream(arguments)
+        .map(a -> a instanceof ExpertWeights w ? w.name() : a instanceof Tensor t ? t.name() : "")
+        .anyMatch(name -> ("^" + name).contains(weight));
+  }
+
+  /** The last tensor, but the gate's ids come before its weights. */
+  private static Tensor output(Method method, Object... arguments) {
+    return (Tensor) arguments[arguments.length - (method.getName().equals("gate") ? 2 : 1)];
+  }
+
+  private static void spoil(Backend backend, DeviceQueue queue, Tensor out) {
+    queue.hostTask(
+        () -> {
+          try (Arena arena = Arena.ofConfined()) {
+            MemorySegment memory = arena.allocate(out.byteSize(), 4);
+            backend.read(out, memory);
+            for (long i = out.cols() - 1; i < out.rows() * out.cols(); i += out.cols()) {
+              if (out.encoding().equals(Encoding.I32)) {
+                int id = memory.getAtIndex(ValueLayout.JAVA_INT, i);
+                int other = memory.getAtIndex(ValueLayout.JAVA_INT, i - 1);
+                memory.setAtIndex(ValueLayout.JAVA_INT, i, id < 0 ? id : free(id, other));
+              } else {
+                float x = memory.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+                memory.setAtIndex(ValueLayout.JAVA_FLOAT, i, x + norm(memory, i, out.cols()));
+              }
+            }
+            backend.write(out, memory);
+          }
+        });
+  }
+
+  /** Another expert. */
+  private static int free(int id, int taken) {
+    int next = id == 0 ? 1 : id - 1;
+    return next == taken ? id : next;
+  }
+
+  private static float norm(MemorySegment row, long last, long cols) {
+    double squares = 0;
+    for (long i = last - cols + 1; i <= last; i++) {
+      float x = row.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+      squares += (double) x * x;
+    }
+    return (float) Math.sqrt(squares);
+  }
+
+  private interface After {
+    Object then(Method method, Object[] arguments, Object result);
+  }
+
+  /** Calls {@code target}, then {@code after}. */
+  private static <T> T proxy(Class<T> type, T target, After after) {
+    return type.cast(
+        Proxy.newProxyInstance(
+            type.getClassLoader(),
+            new Class<?>[] {type},
+            (_, method, arguments) -> {
+              try {
+                Object result = method.invoke(target, arguments);
+                return after.then(method, arguments, result);
+              } catch (InvocationTargetException e) {
+                throw e.getCause();
+              }
+            }));
+  }
+}

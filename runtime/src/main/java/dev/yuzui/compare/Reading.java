@@ -1,0 +1,25 @@
+package dev.yuzui.compare;
+
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * What was found at a place.
+ *
+ * @param weights it is computed with: op, type and name
+ * @param bound of {@code isolated}'s relative error
+ * @param own in the backend's own run, where errors add up
+ * @param isolated when the part, and all before it, was given the other backend's numbers
+ */
+public record Reading(
+    Place place, List<String> weights, double bound, Deviation own, Deviation isolated) {
+
+  public boolean within() {
+    return isolated.relative() <= bound;
+  }
+
+  /** {@code attention_heads}: the part's name for programs. */
+  public String part() {
+    return Names.of(place.point()).replaceAll("[^A-Za-z]+", "_").toLowerCase(Locale.ROOT);
+  }
+}

@@ -1,0 +1,49 @@
+package dev.yuzui.compare;
+
+import dev.yuzui.engine.Engine;
+import dev.yuzui.engine.Observer;
+import dev.yuzui.model.Point;
+import java.util.HashMap;
+import java.util.Map;
+
+/** Holds a backend's recorded steps to its own steps op by op, by the logits of the prompt. */
+final class Replay {
+  private final Engine engine;
+  private final Trace trace;
+  private final Map<Integer, float[]> rows = new HashMap<>();
+
+  Replay(Engine engine, Trace trace) {
+    this.engine = engine;
+    this.trace = trace;
+  }
+
+  /** {@code inner}, and the logits noted beside it. */
+  Observer noting(int step, Observer inner) {
+    int first = 0;
+    for (int i = 0; i < step; i++) {
+      first += trace.step(i).tokens().length;
+    }
+    int from = first;
+    boolean prompt = trace.step(step).phase() == Phase.PROMPT;
+    int last = engine.config().layers() - 1;
+    int vocab = engine.config().vocabSize();
+    return (layer, point, values) -> {
+      if (prompt && layer == last && point == Point.LOGITS) {
+        float[] logits = values.read();
+        for (int t = 0; t * vocab < logits.length; t++) {
+          float[] row = new float[vocab];
+          System.arraycopy(logits, t * vocab, row, 0, vocab);
+          rows.put(from + t, row);
+        }
+      }
+      inner.at(layer, point, values);
+    };
+  }
+
+  Deviation measure() {
+    Deviation.Sum sum = new Deviation.Sum();
+    engine.logits(
+        trace.promptTokens(), (position, row) -> sum.add(row, rows.get(position), 0, row.length));
+    return sum.total();
+  }
+}

@@ -1,0 +1,120 @@
+package dev.yuzui.compare;
+
+import dev.yuzui.model.Point;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.HostTensor;
+import dev.yuzui.weights.Checkpoint;
+import dev.yuzui.weights.DeepseekConfig;
+import dev.yuzui.weights.Part;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * A weight that a part of the model is computed with.
+ *
+ * @param name as the file has it
+ * @param op that takes it
+ */
+record Weighed(Part part, String name, Encoding encoding, String op) {
+
+  /** What the place is computed with; empty where there are activations only. */
+  static List<Weighed> at(Checkpoint checkpoint, Place place) {
+    DeepseekConfig config = checkpoint.config();
+    int layer = place.layer();
+    boolean predicts = layer >= config.layers();
+    boolean prompt = place.phase() == Phase.PROMPT;
+    String attend = prompt ? "mlaPrefill" : "mlaAbsorbed";
+    Found found = new Found(checkpoint, predicts || !whole(place.point()) ? layer : 0);
+    return switch (place.point()) {
+      case EMBEDDING -> found.add("embed", Part.EMBED).weights;
+      case MTP_INPUT ->
+          found
+              .addFirst("embed", Part.MTP_EMBED, Part.EMBED)
+              .add("rmsNorm", Part.MTP_ENORM, Part.MTP_HNORM)
+              .add("matmul", Part.MTP_PROJ)
+              .weights;
+      case ATTN_NORM -> found.add("addRmsNorm", Part.ATTN_NORM).weights;
+      case QUERY ->
+          found
+              .add("matmul", Part.Q, Part.Q_A)
+              .add("rmsNorm", Part.Q_A_NORM)
+              .add("matmul", Part.Q_B)
+              .weights;
+      case LATENT -> found.add("matmul", Part.KV_A).weights;
+      case HEADS ->
+          found.add("ropeAppend", Part.KV_A_NORM).add(attend, Part.KEY_UP, Part.VALUE_UP).weights;
+      case ATTENTION -> found.add("matmul", Part.ATTN_OUT).weights;
+      case FFN_NORM -> found.add("addRmsNorm", Part.FFN_NORM).weights;
+      case EXPERT_IDS, EXPERT_WEIGHTS -> found.add("gate", Part.ROUTER, Part.ROUTER_BIAS).weights;
+      case SHARED ->
+          found
+              .add("gatedMlp", Part.SHARED_GATE, Part.SHARED_UP)
+              .add("matmul", Part.SHARED_DOWN)
+              .weights;
+      case FEED_FORWARD ->
+          config.isMoe(layer)
+              ? found.addExperts(Part.EXPERT_GATE, Part.EXPERT_UP, Part.EXPERT_DOWN).weights
+              : found
+                  .add("gatedMlp", Part.FFN_GATE, Part.FFN_UP)
+                  .add("matmul", Part.FFN_DOWN)
+                  .weights;
+      case FINAL_NORM ->
+          predicts
+              ? found.addFirst("addRmsNorm", Part.MTP_NORM, Part.FINAL_NORM).weights
+              : found.add("addRmsNorm", Part.FINAL_NORM).weights;
+      case LOGITS ->
+          predicts
+              ? found.addFirst("matmul", Part.MTP_HEAD, Part.HEAD).weights
+              : found.add("matmul", Part.HEAD).weights;
+    };
+  }
+
+  /** Whether the weights are the whole model's, not a layer's. */
+  private static boolean whole(Point point) {
+    return point == Point.EMBEDDING || point == Point.FINAL_NORM || point == Point.LOGITS;
+  }
+
+  /** {@code groupedMatmul Q6_K (blk.3.ffn_down_exps)}. */
+  String text() {
+    String bare = name.replaceFirst("\\[0]$", "").replaceFirst("\\.weight$", "");
+    return op + " " + encoding.label() + " (" + bare + ")";
+  }
+
+  private static final class Found {
+    private final Checkpoint checkpoint;
+    private final int layer;
+    private final List<Weighed> weights = new ArrayList<>();
+
+    Found(Checkpoint checkpoint, int layer) {
+      this.checkpoint = checkpoint;
+      this.layer = layer;
+    }
+
+    /** Those of {@code parts} that the model has. */
+    Found add(String op, Part... parts) {
+      for (Part part : parts) {
+        checkpoint.find(part, layer).ifPresent(t -> add(op, part, t));
+      }
+      return this;
+    }
+
+    /** The layer's own, else the main model's. */
+    Found addFirst(String op, Part own, Part main) {
+      Optional<HostTensor> tensor = checkpoint.find(own, layer);
+      add(op, main, tensor.orElseGet(() -> checkpoint.tensor(main, 0)));
+      return this;
+    }
+
+    Found addExperts(Part... parts) {
+      for (Part part : parts) {
+        add("groupedMatmul", part, checkpoint.experts(part, layer).getFirst());
+      }
+      return this;
+    }
+
+    private void add(String op, Part part, HostTensor tensor) {
+      weights.add(new Weighed(part, tensor.name(), tensor.encoding(), op));
+    }
+  }
+}

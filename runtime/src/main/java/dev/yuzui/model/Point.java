@@ -1,0 +1,33 @@
+package dev.yuzui.model;
+
+/** Where a {@link Tap} sees a tensor; a row per token of the step, in order of computation. */
+public enum Point {
+  /** The residual stream before the first layer, [T, H]. */
+  EMBEDDING,
+  /** What the MTP layer's block starts from, [T, H]. */
+  MTP_INPUT,
+  /** [T, H] */
+  ATTN_NORM,
+  /** Queries before they are rotated, [T, N·(P+R)]. */
+  QUERY,
+  /** Latent and key before they are normalised and rotated, [T, Lkv+R]. */
+  LATENT,
+  /** What the heads looked up, [T, N·V]. */
+  HEADS,
+  /** What attention adds to the stream, [T, H]. */
+  ATTENTION,
+  /** [T, H] */
+  FFN_NORM,
+  /** I32 [T, K] */
+  EXPERT_IDS,
+  /** [T, K] */
+  EXPERT_WEIGHTS,
+  /** What the shared expert gives, [T, H]. */
+  SHARED,
+  /** What the layer's FFN, or its shared and routed experts, add to the stream, [T, H]. */
+  FEED_FORWARD,
+  /** The state after the final norm, [T, H]. */
+  FINAL_NORM,
+  /** [M, vocab] */
+  LOGITS
+}

@@ -1,0 +1,58 @@
+package dev.yuzui.system;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.yuzui.compare.Agreement;
+import dev.yuzui.compare.Comparison;
+import dev.yuzui.compare.Phase;
+import dev.yuzui.compare.Trace;
+import dev.yuzui.engine.Engine;
+import dev.yuzui.engine.LoadProgress;
+import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.spi.Encoding;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Every backend computes every part of a model as the reference does, given the same numbers. */
+class ComparisonTest {
+
+  static Stream<Arguments> cases() {
+    return Golden.all().flatMap(g -> UnderTest.backends().map(b -> Arguments.of(g, b)));
+  }
+
+  private static RuntimeOptions options(Golden golden) {
+    return RuntimeOptions.of(golden.model())
+        .withThreads(2)
+        .withContextLength(64)
+        .withBatchTokens(Engine.OBSERVED_TOKENS)
+        .withCacheEncoding(Encoding.F32);
+  }
+
+  @ParameterizedTest(name = "{0} on {1}")
+  @MethodSource("cases")
+  void everyPartIsWithinItsBound(Golden golden, String backend) {
+    int[] prompt = Arrays.copyOf(golden.tokens(), 20);
+    Trace trace;
+    try (Engine reference =
+        Engine.open(options(golden).withBackend("reference"), LoadProgress.none())) {
+      trace = Trace.of(reference, prompt, 2);
+    }
+    try (Engine engine = Engine.open(UnderTest.on(backend, options(golden)), LoadProgress.none())) {
+      Comparison comparison = Comparison.of(engine, trace);
+      assertTrue(comparison.within(), comparison.verdict().toString());
+      int layers = engine.config().layers() + engine.config().mtpLayers();
+      for (Phase phase : Phase.values()) {
+        assertEquals(layers, comparison.layers(phase).size(), "layers that were compared");
+      }
+      if (golden.isF32()) {
+        List<Agreement> logits = comparison.agreements();
+        assertTrue(logits.stream().allMatch(a -> a.kl() < 1e-6), logits.toString());
+      }
+    }
+  }
+}
