@@ -11,6 +11,7 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 
 /**
  * Compiled programs on disk. A file's name is the digest of all that went into the program (source,
@@ -67,11 +68,16 @@ final class ProgramCache {
     return Optional.empty();
   }
 
-  /** Two processes may write at once: each its own file, moved in place whole. */
-  void write(String key, byte[] binary) {
+  /**
+   * Two processes may write at once: each its own file, moved in place whole.
+   *
+   * @param program its binary, asked for where it is kept alone: drivers compile to give it
+   */
+  void write(String key, Supplier<byte[]> program) {
     if (folder.isEmpty()) {
       return;
     }
+    byte[] binary = program.get();
     Path file = folder.get().resolve(key);
     try {
       Files.createDirectories(folder.get());

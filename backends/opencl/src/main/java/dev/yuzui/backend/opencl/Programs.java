@@ -57,7 +57,7 @@ final class Programs implements AutoCloseable {
         .orElseGet(
             () -> {
               long program = compiled(variant.stem(), source, all);
-              cache.write(key, cl.binary(program));
+              cache.write(key, () -> cl.binary(program));
               return program;
             });
   }

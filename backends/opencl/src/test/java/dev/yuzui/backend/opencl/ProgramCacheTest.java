@@ -35,7 +35,7 @@ class ProgramCacheTest {
 
   @Test
   void aProgramIsFoundAgain() throws IOException {
-    cache(folder).write("a.bin", BINARY);
+    cache(folder).write("a.bin", () -> BINARY);
     assertArrayEquals(BINARY, cache(folder).read("a.bin").orElseThrow());
     assertEquals(Optional.empty(), cache(folder).read("b.bin"));
     assertEquals("a.bin", only().getFileName().toString(), "nothing else is left");
@@ -61,7 +61,7 @@ class ProgramCacheTest {
 
   @Test
   void aDamagedFileIsNoProgramAndIsReplaced() throws IOException {
-    cache(folder).write("a.bin", BINARY);
+    cache(folder).write("a.bin", () -> BINARY);
     byte[] whole = Files.readAllBytes(only());
     byte[] flipped = whole.clone();
     flipped[flipped.length - 1] ^= 1;
@@ -71,14 +71,14 @@ class ProgramCacheTest {
       assertEquals(Optional.empty(), cache(folder).read("a.bin"));
       assertTrue(log.removeFirst().contains("a.bin is damaged; compiled again"));
     }
-    cache(folder).write("a.bin", BINARY);
+    cache(folder).write("a.bin", () -> BINARY);
     assertArrayEquals(BINARY, cache(folder).read("a.bin").orElseThrow());
   }
 
   @Test
   void aFolderThatCannotBeWrittenIsToldAndNoMore() throws IOException {
     Path file = Files.writeString(folder.resolve("file"), "in the way");
-    cache(file).write("a.bin", BINARY);
+    cache(file).write("a.bin", () -> BINARY);
     assertTrue(log.getFirst().contains("cannot be written"), log::toString);
     assertEquals(Optional.empty(), cache(file).read("a.bin"));
   }
@@ -86,7 +86,11 @@ class ProgramCacheTest {
   @Test
   void withoutAFolderNothingIsKept() {
     ProgramCache none = new ProgramCache(Optional.empty(), log::add);
-    none.write("a.bin", BINARY);
+    none.write(
+        "a.bin",
+        () -> {
+          throw new AssertionError("asked for a binary that is not kept");
+        });
     assertEquals(Optional.empty(), none.read("a.bin"));
     assertEquals(List.of(), log);
   }
