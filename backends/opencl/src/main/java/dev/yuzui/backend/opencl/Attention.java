@@ -6,7 +6,10 @@ import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.Optional;
 
-/** Attention over the latent cache: which kernels, and how the entries are split. */
+/**
+ * Attention over the latent cache: which kernels, and how the entries are split. Prompts take the
+ * absorbed form too, which needs no memory of T×S numbers either.
+ */
 final class Attention {
   /** Heads of a work-group. */
   private static final int HEADS = 16;
@@ -128,21 +131,5 @@ final class Attention {
       floats += part;
     }
     return 4 * floats <= device.localBytes();
-  }
-
-  /** Whether {@link #prefill}, the expanded form, is there for these and quicker. */
-  boolean expands(Tensor q, LatentCache cache, Tensor keyUp, Tensor valueUp, MlaShape shape) {
-    return false;
-  }
-
-  void prefill(
-      Tensor q,
-      LatentCache cache,
-      Tensor keyUp,
-      Tensor valueUp,
-      MlaShape shape,
-      StepBatch batch,
-      Tensor out) {
-    throw new UnsupportedOperationException("prefill");
   }
 }

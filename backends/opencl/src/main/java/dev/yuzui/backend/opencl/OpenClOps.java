@@ -210,23 +210,6 @@ final class OpenClOps implements Ops {
     attention.decode(q, cache, shape, batch, out);
   }
 
-  @Override
-  public void mlaPrefill(
-      Tensor q,
-      LatentCache cache,
-      Tensor keyUp,
-      Tensor valueUp,
-      MlaShape shape,
-      StepBatch batch,
-      Tensor out) {
-    OpChecks.mlaPrefill(q, cache, keyUp, valueUp, shape, batch, out);
-    if (attention.expands(q, cache, keyUp, valueUp, shape)) {
-      attention.prefill(q, cache, keyUp, valueUp, shape, batch, out);
-    } else {
-      mlaAbsorbed(q, cache, keyUp, valueUp, shape, batch, out);
-    }
-  }
-
   // ---- experts ----------------------------------------------------------------------------------
 
   @Override
