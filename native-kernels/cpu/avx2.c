@@ -138,7 +138,7 @@ static void pairs(const float* x, int64_t cols, uint8_t* prepared) {
   if (cols % 2 == 1) memset(prepared + cols * 4, 0, 4);
 }
 
-static float quantize(const float* x, int count, int8_t* q) {
+static float quantize(const float* x, int count, int8_t* q, int32_t* sum16) {
   const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
   __m256 top = _mm256_setzero_ps();
   for (int i = 0; i < count; i += 8) top = _mm256_max_ps(top, _mm256_and_ps(_mm256_loadu_ps(x + i), magnitude));
@@ -150,6 +150,13 @@ static float quantize(const float* x, int count, int8_t* q) {
     const __m256i v = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + i), scale));
     const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
     _mm_storel_epi64((__m128i*)(q + i), _mm_packs_epi16(words, words));
+  }
+  for (int i = 0; i < count; i += 16) {
+    const __m128i b = _mm_loadu_si128((const __m128i*)(q + i));
+    const __m256i pairs = _mm256_madd_epi16(_mm256_cvtepi8_epi16(b), _mm256_set1_epi16(1));
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
+    s = _mm_hadd_epi32(s, s);
+    sum16[i / 16] = _mm_cvtsi128_si32(_mm_hadd_epi32(s, s));
   }
   return most / 127;
 }

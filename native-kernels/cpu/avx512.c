@@ -137,7 +137,7 @@ static void pairs(const float* x, int64_t cols, uint8_t* prepared) {
   if (cols % 2 == 1) to[2 * cols - 1] = to[2 * cols + 1] = 0;
 }
 
-static float quantize(const float* x, int count, int8_t* q) {
+static float quantize(const float* x, int count, int8_t* q, int32_t* sum16) {
   __m512 most = _mm512_setzero_ps();
   for (int i = 0; i < count; i += 16) most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_loadu_ps(x + i)));
   const float top = _mm512_reduce_max_ps(most);
@@ -145,6 +145,7 @@ static float quantize(const float* x, int count, int8_t* q) {
   for (int i = 0; i < count; i += 16) {
     const __m512i v = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + i), scale));
     _mm_storeu_si128((__m128i*)(q + i), _mm512_cvtsepi32_epi8(v));
+    sum16[i / 16] = _mm512_reduce_add_epi32(v);
   }
   return top / 127;
 }

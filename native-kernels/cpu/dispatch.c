@@ -65,19 +65,15 @@ static void prepare(int type, const float* x, int64_t cols, uint8_t* prepared) {
   float* d = (float*)(prepared + k);
   float* sum32 = d + k / YZ_GROUP;
   int32_t* sum16 = (int32_t*)(sum32 + k / YZ_GROUP);
-  /* columns that share a scale are the weights' blocks: whole ones, as many as there are */
+  /* columns that share a scale are the weights' blocks: whole ones, as many as there are, and products read no others */
   const int64_t block = type >= YZ_Q4_K ? YZ_BLOCK : YZ_GROUP;
   for (int64_t c = 0; c < cols; c += block) {
-    const float scale = kernels->quantize(x + c, (int)block, q + c);
-    for (int64_t g = c / YZ_GROUP; g < (c + block) / YZ_GROUP; g++) d[g] = scale;
+    const float scale = kernels->quantize(x + c, (int)block, q + c, sum16 + c / 16);
+    for (int64_t g = c / YZ_GROUP; g < (c + block) / YZ_GROUP; g++) {
+      d[g] = scale;
+      sum32[g] = (float)(sum16[2 * g] + sum16[2 * g + 1]);
+    }
   }
-  memset(q + cols, 0, (size_t)(k - cols));
-  for (int64_t i = 0; i < k / 16; i++) {
-    int32_t sum = 0;
-    for (int j = 0; j < 16; j++) sum += q[16 * i + j];
-    sum16[i] = sum;
-  }
-  for (int64_t i = 0; i < k / 32; i++) sum32[i] = (float)(sum16[2 * i] + sum16[2 * i + 1]);
 }
 
 void yz_prepare(int type, const float* x, int64_t stride, int64_t heads, int64_t head_stride, int64_t first, int64_t last,
@@ -85,6 +81,17 @@ void yz_prepare(int type, const float* x, int64_t stride, int64_t heads, int64_t
   for (int64_t i = first; i < last; i++) {
     prepare(type, x + i / heads * stride + i % heads * head_stride, cols, prepared + i * bytes);
   }
+}
+
+int64_t yz_first_above(const float* x, int64_t from, int64_t count, float least) {
+  int64_t i = from;
+  for (; i + 32 <= count; i += 32) {
+    int any = 0;
+    for (int j = 0; j < 32; j++) any |= x[i + j] > least;
+    if (any) break;
+  }
+  while (i < count && !(x[i] > least)) i++;
+  return i;
 }
 
 void yz_product(int type, const uint8_t* packed, int64_t rows, int64_t cols, int64_t first, int64_t last,

@@ -55,8 +55,8 @@ typedef struct {
   Product product[YZ_TYPES];
   /* Columns of x for BF16 and FP8 weights, eight bytes for two; zero for the second of the last two if their count is odd. */
   void (*pairs)(const float* x, int64_t cols, uint8_t* prepared);
-  /* 32 or 256 columns: codes and their scale. */
-  float (*quantize)(const float* x, int count, int8_t* q);
+  /* 32 or 256 columns: codes, the sums of each 16, and their scale. */
+  float (*quantize)(const float* x, int count, int8_t* q, int32_t* sum16);
   /* See attention.inc and yz_attend, yz_merge. state: a part's maxima and sums of weights. */
   void (*attend)(int cache, const float* q, const YzPages* pages, int64_t from, const int64_t* last, int lkv, int rope,
                  float* sum, float* state, float* tile);

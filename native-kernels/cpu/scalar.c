@@ -89,10 +89,14 @@ static void pairs(const float* x, int64_t cols, uint8_t* prepared) {
   if (cols % 2 == 1) memset(prepared + cols * 4, 0, 4);
 }
 
-static float quantize(const float* x, int count, int8_t* q) {
+static float quantize(const float* x, int count, int8_t* q, int32_t* sum16) {
   float most = 0;
   for (int i = 0; i < count; i++) most = fmaxf(most, fabsf(x[i]));
   const float scale = most > 0 ? 127 / most : 0;
-  for (int i = 0; i < count; i++) q[i] = (int8_t)lrintf(x[i] * scale);
+  for (int i = 0; i < count / 16; i++) sum16[i] = 0;
+  for (int i = 0; i < count; i++) {
+    q[i] = (int8_t)lrintf(x[i] * scale);
+    sum16[i / 16] += q[i];
+  }
   return most / 127;
 }

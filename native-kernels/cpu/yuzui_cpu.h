@@ -35,6 +35,9 @@ void yz_prepare(int type, const float* x, int64_t stride, int64_t heads, int64_t
 void yz_product(int type, const uint8_t* packed, int64_t rows, int64_t cols, int64_t first, int64_t last,
                 const uint8_t* const* x, int n, float* const* out);
 
+/* The first of x[from .. count) that is greater than `least`, or count. */
+int64_t yz_first_above(const float* x, int64_t from, int64_t count, float least);
+
 /* Encodings of a latent cache, and of weights that are read as they are; rows are a multiple of 16 numbers (Q8_0: 32). */
 enum yz_cache { YZ_CACHE_F32, YZ_CACHE_F16, YZ_CACHE_BF16, YZ_CACHE_E4M3, YZ_CACHE_Q8_0 };
 
@@ -83,17 +86,6 @@ typedef struct {
  * yz_expanded_bytes(nope, rope, value, lkv, count) bytes. */
 int64_t yz_expanded_bytes(int nope, int rope, int value, int lkv, int64_t count);
 void yz_expanded(int cache, const YzHeads* heads, const YzRows* rows, const YzPages* pages, uint8_t* work);
-
-/* Memory for packed weights, zeros, in huge pages where the system has them; NULL: there is none. `bytes` is a multiple of
- * 2 MiB. */
-uint8_t* yz_reserve(int64_t bytes);
-void yz_release(uint8_t* p, int64_t bytes);
-
-/* Lets go of the whole pages of a file's mapping in a range; they come back when they are read. */
-void yz_forget(const uint8_t* p, int64_t bytes);
-
-/* Keeps the calling thread on one processor, counted as the system counts; 0 if it cannot. */
-int yz_pin(int cpu);
 
 /* The instruction set in use: "avx512-vnni", "avx2", "scalar", ... */
 const char* yz_instructions(void);

@@ -25,14 +25,16 @@ import picocli.CommandLine.TypeConversionException;
     name = "bench",
     description = {
       "Measures tokens per second: reading prompts (pp), making text (tg), and both (pp+tg); with"
-          + " --rate how long requests wait that arrive at random.",
+          + " --rate how long requests wait that arrive at random; with --spec-type alone what"
+          + " guessing is worth, term by term.",
       "Lists such as -p 128,512 and repeated flags measure every combination."
     },
     footer = {
       "",
       "Example: yuzui bench --synthetic v3-4l --quant Q4_K_M -p 128 -n 32 -r 3 -o md",
       "Example: yuzui bench --backend cpu,cuda -p 128,512 -n 64 -npl 1,4 -o html > bench.html",
-      "Example: yuzui bench --rate 1,2,4 --num-prompts 50 -p 512 --shared-prefix 256 -n 64"
+      "Example: yuzui bench --rate 1,2,4 --num-prompts 50 -p 512 --shared-prefix 256 -n 64",
+      "Example: yuzui bench --spec-type draft-mtp --num-prompts 24 -n 200"
     })
 final class BenchCommand implements Callable<Integer> {
   private static final int MAX_PARALLEL = 64;
@@ -149,7 +151,8 @@ final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--device",
       paramLabel = "NAME",
-      description = "Device of the backend (default: its first).")
+      description =
+          "Device of the backend (default: its first); cpu:java is without native kernels.")
   private Optional<String> device = Optional.empty();
 
   @Option(
@@ -221,7 +224,7 @@ final class BenchCommand implements Callable<Integer> {
     int sequences = sequences();
     List<Supplier<Checkpoint>> models = sources.all(context);
     List<Optional<BackendChoice>> choices = choices();
-    Table table = rateOptions.given() ? Table.ARRIVALS : Table.SPEED;
+    Table table = rateOptions.given() ? rateOptions.table() : Table.SPEED;
     BenchReport report = format.report(context.out(), table, choices.size() > 1, typed(), limits());
     BenchRun run = new BenchRun(context, tests, !noWarmup, assumeDepth, report);
     for (Supplier<Checkpoint> model : models) {
@@ -291,8 +294,8 @@ final class BenchCommand implements Callable<Integer> {
       if (spec.commandLine().getParseResult().hasMatchedOption(flag)) {
         throw new UsageException(
             rateOptions.given()
-                ? flag + " and --rate: expected one of them, found both"
-                : flag + ": expected --rate beside it, found none");
+                ? flag + " and --rate or --spec-type: expected one of them, found both"
+                : flag + ": expected --rate or --spec-type beside it, found none");
       }
     }
   }

@@ -4,7 +4,7 @@ import dev.yuzui.engine.Engine;
 import java.util.List;
 
 /** Something to measure on an engine. */
-sealed interface Benchmark permits BenchTest, RateTest {
+sealed interface Benchmark permits BenchTest, RateTest, SpeculationTest {
   /** So long a warm-up takes at least: the JVM needs it to compile what a small model runs. */
   long WARM_UP_NANOS = 1_000_000_000L;
 
@@ -12,7 +12,7 @@ sealed interface Benchmark permits BenchTest, RateTest {
   int WARM_UP_TOKENS = 32;
 
   /** A row of one of the tables; its components are the fields of the other formats. */
-  sealed interface Row permits BenchRow, RateRow {
+  sealed interface Row permits BenchRow, RateRow, SpeculationRow {
     BenchSetup setup();
 
     /** Cells of the table, {@link #ratio}'s left out. */
@@ -77,7 +77,19 @@ sealed interface Benchmark permits BenchTest, RateTest {
         | :---- | ---: | -----: | :------ | ------: | ----: | ---: | ---: | -----: | ---------: | ---------: | ---------: | ---: | ---: | ---: | ---: | ---: | ---: |
         """,
         "Not timed: loading and warm-up. The clock of a request starts when it arrives: waiting for"
-            + " its turn counts.");
+            + " its turn counts."),
+
+    SPECULATION(
+        """
+        | model | size | params | backend | threads | batch | test | accepted | plain step ms | checking step ms | drafting ms | predicted gain | plain t/s | guessing t/s | measured gain | V3 gain |
+        | :---- | ---: | -----: | :------ | ------: | ----: | ---: | -------: | ------------: | ---------------: | ----------: | -------------: | --------: | -----------: | ------------: | ------: |
+        """,
+        "Greedy texts without guesses and with, in turn. In parentheses over a plain step. predicted"
+            + " gain = (accepted guesses a step + 1) x plain / (checking + drafting). V3 gain: the"
+            + " same with one guess of that acceptance and bytes for times, DeepSeek-V3 at a byte a"
+            + " number, 4096 tokens of context: attention, dense and shared FFNs, head and cache"
+            + " once a step, 256 x (1 - (1 - 8/256)^T) experts a layer for T tokens; a draft: the"
+            + " MTP layer and the head.");
 
     private final String head;
     private final String note;

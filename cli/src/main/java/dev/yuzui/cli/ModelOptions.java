@@ -23,7 +23,8 @@ final class ModelOptions {
   @Option(
       names = "--device",
       paramLabel = "NAME",
-      description = "Device of the backend (default: its first).")
+      description =
+          "Device of the backend (default: its first); cpu:java is without native kernels.")
   private Optional<String> device = Optional.empty();
 
   @Option(

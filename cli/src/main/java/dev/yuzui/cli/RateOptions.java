@@ -1,6 +1,8 @@
 package dev.yuzui.cli;
 
+import dev.yuzui.cli.Benchmark.Table;
 import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.engine.Speculation;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -35,7 +37,9 @@ final class RateOptions {
       paramLabel = "N",
       converter = Ranges.Positive.class,
       defaultValue = "50",
-      description = "Requests of a test with --rate (default: ${DEFAULT-VALUE}).")
+      description =
+          "Requests of a test with --rate, texts of one with --spec-type alone (default:"
+              + " ${DEFAULT-VALUE}).")
   private int requests;
 
   @Option(
@@ -67,8 +71,17 @@ final class RateOptions {
 
   @Mixin private SpeculationOptions speculation;
 
+  /** Whether tests are of requests, not of speed. */
   boolean given() {
-    return !rates.isEmpty();
+    return !rates.isEmpty() || guesses();
+  }
+
+  private boolean guesses() {
+    return speculation.speculation().drafts() != Speculation.Drafts.NONE;
+  }
+
+  Table table() {
+    return rates.isEmpty() ? Table.SPECULATION : Table.ARRIVALS;
   }
 
   int sequences() {
@@ -78,6 +91,9 @@ final class RateOptions {
   /** Every rate with every kind of request. */
   List<Benchmark> tests(List<Integer> prompts, List<Integer> gens) {
     List<Benchmark> tests = new ArrayList<>();
+    if (rates.isEmpty()) {
+      gens.forEach(n -> tests.add(new SpeculationTest(speculation.speculation(), requests, n)));
+    }
     for (double rate : rates) {
       if (rate <= 0) {
         throw UsageException.ofFlag("--rate", "requests a second, above 0", "" + rate);

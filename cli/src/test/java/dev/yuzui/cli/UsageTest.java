@@ -89,8 +89,8 @@ class UsageTest {
           bench -m a --synthetic v3-4l| -m and --synthetic
           bench -p 0 -n 0             | at least one test
           bench --rate 1 -n 0         | at least one test
-          bench --rate 1 -d 5         | -d and --rate: expected one of them
-          bench --num-prompts 5       | --num-prompts: expected --rate beside it
+          bench --rate 1 -d 5         | -d and --rate or --spec-type: expected one of them
+          bench --num-prompts 5       | --num-prompts: expected --rate or --spec-type beside it
           """)
   void badUsageEndsWithOneMessageAndExitCode2(String arguments, String message) {
     CommandRun run = yuzui(arguments.split(" "));

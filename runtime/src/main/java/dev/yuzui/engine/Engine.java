@@ -270,6 +270,11 @@ public final class Engine implements AutoCloseable {
     return requests.metrics();
   }
 
+  /** What the steps of requests that ran alone took. */
+  public StepTimes stepTimes() {
+    return requests.stepTimes();
+  }
+
   /** To be closed by whoever holds the device. */
   interface Hold extends AutoCloseable {
     @Override

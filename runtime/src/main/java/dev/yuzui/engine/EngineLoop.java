@@ -44,6 +44,7 @@ final class EngineLoop implements AutoCloseable {
   private long draftTokens;
   private long acceptedTokens;
   private volatile EngineMetrics metrics = EngineMetrics.NONE;
+  private volatile StepTimes stepTimes = StepTimes.NONE;
 
   /**
    * @param device held while the model or the cache is used
@@ -86,6 +87,10 @@ final class EngineLoop implements AutoCloseable {
 
   EngineMetrics metrics() {
     return metrics;
+  }
+
+  StepTimes stepTimes() {
+    return stepTimes;
   }
 
   private void run() {
@@ -211,7 +216,13 @@ final class EngineLoop implements AutoCloseable {
   }
 
   private List<Turn> pass(List<Grant<Job>> grants, List<Job> drawn, Map<Job, Outcome> over) {
+    boolean decoding = grants.stream().allMatch(grant -> grant.entry().decoding());
+    long start = System.nanoTime();
     List<Turn> turns = run(grants);
+    if (decoding) {
+      int rows = turns.stream().mapToInt(turn -> 1 + turn.drafts()).sum();
+      speculation.stepTook(rows, System.nanoTime() - start);
+    }
     for (Turn turn : turns) {
       if (turn.ready()) {
         List<Job> siblings = promptRead(turn.job());
@@ -310,6 +321,7 @@ final class EngineLoop implements AutoCloseable {
       drafts++;
       draftTokens += guesses;
       acceptedTokens += right;
+      speculation.checked(right);
     }
   }
 
@@ -384,6 +396,7 @@ final class EngineLoop implements AutoCloseable {
   }
 
   private void count() {
+    stepTimes = speculation.times();
     metrics =
         new EngineMetrics(
             scheduler.running().size(),

@@ -11,6 +11,7 @@ import java.util.Optional;
  * @param maxTokens to generate at most; −1 means up to the context length
  * @param stop texts that end the generation; not part of the result
  * @param ignoreEos go on past the model's end tokens
+ * @param drafts whether tokens may be guessed, where the engine does; the text is the same
  * @param timeout from the moment the request is made, waiting included
  */
 public record GenerateRequest(
@@ -19,6 +20,7 @@ public record GenerateRequest(
     int maxTokens,
     List<String> stop,
     boolean ignoreEos,
+    boolean drafts,
     Optional<Duration> timeout) {
 
   public GenerateRequest {
@@ -35,7 +37,7 @@ public record GenerateRequest(
   /** Sampled as {@link SamplingParams#DEFAULT} says, until the model ends it. */
   public static GenerateRequest of(List<Integer> prompt) {
     return new GenerateRequest(
-        prompt, SamplingParams.DEFAULT, -1, List.of(), false, Optional.empty());
+        prompt, SamplingParams.DEFAULT, -1, List.of(), false, true, Optional.empty());
   }
 
   public static GenerateRequest of(int... prompt) {
@@ -43,22 +45,27 @@ public record GenerateRequest(
   }
 
   public GenerateRequest withSampling(SamplingParams params) {
-    return new GenerateRequest(prompt, params, maxTokens, stop, ignoreEos, timeout);
+    return new GenerateRequest(prompt, params, maxTokens, stop, ignoreEos, drafts, timeout);
   }
 
   public GenerateRequest withMaxTokens(int tokens) {
-    return new GenerateRequest(prompt, sampling, tokens, stop, ignoreEos, timeout);
+    return new GenerateRequest(prompt, sampling, tokens, stop, ignoreEos, drafts, timeout);
   }
 
   public GenerateRequest withStop(List<String> texts) {
-    return new GenerateRequest(prompt, sampling, maxTokens, texts, ignoreEos, timeout);
+    return new GenerateRequest(prompt, sampling, maxTokens, texts, ignoreEos, drafts, timeout);
   }
 
   public GenerateRequest withIgnoreEos(boolean goOn) {
-    return new GenerateRequest(prompt, sampling, maxTokens, stop, goOn, timeout);
+    return new GenerateRequest(prompt, sampling, maxTokens, stop, goOn, drafts, timeout);
+  }
+
+  public GenerateRequest withDrafts(boolean guess) {
+    return new GenerateRequest(prompt, sampling, maxTokens, stop, ignoreEos, guess, timeout);
   }
 
   public GenerateRequest withTimeout(Duration limit) {
-    return new GenerateRequest(prompt, sampling, maxTokens, stop, ignoreEos, Optional.of(limit));
+    return new GenerateRequest(
+        prompt, sampling, maxTokens, stop, ignoreEos, drafts, Optional.of(limit));
   }
 }

@@ -43,6 +43,7 @@ final class Job implements Scheduler.Entry {
   private int promptHeld;
   private Optional<Sampler> sampler = Optional.empty();
   private Optional<Sequence> sequence = Optional.empty();
+  private boolean drafting;
   private boolean over;
 
   /**
@@ -72,6 +73,7 @@ final class Job implements Scheduler.Entry {
     int most = room - promptLength;
     limit = request.maxTokens() < 0 ? most : Math.min(request.maxTokens(), most);
     times = new JobTimes(request.timeout());
+    drafting = request.drafts();
   }
 
   @Override
@@ -146,6 +148,7 @@ final class Job implements Scheduler.Entry {
   void letGo() {
     sequence = Optional.empty();
     drafts = new int[0];
+    drafting = request.drafts();
   }
 
   int count() {
@@ -176,6 +179,15 @@ final class Job implements Scheduler.Entry {
   /** Guesses of what it will sample next. */
   void setDrafts(int[] guesses) {
     drafts = guesses;
+  }
+
+  /** Whether guesses may be made for it. */
+  boolean mayDraft() {
+    return drafting;
+  }
+
+  void stopDrafting() {
+    drafting = false;
   }
 
   void countDrafts(int tried, int accepted) {

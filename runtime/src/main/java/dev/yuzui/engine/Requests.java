@@ -106,6 +106,10 @@ final class Requests implements AutoCloseable {
     return started().map(EngineLoop::metrics).orElse(EngineMetrics.NONE);
   }
 
+  StepTimes stepTimes() {
+    return started().map(EngineLoop::stepTimes).orElse(StepTimes.NONE);
+  }
+
   /** To be called where pages or sequences became free. */
   void wake() {
     started().ifPresent(EngineLoop::wake);

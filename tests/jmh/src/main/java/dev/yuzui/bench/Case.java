@@ -36,13 +36,17 @@ final class Case implements AutoCloseable {
    * @param threads 0: one a core
    */
   Case(int threads, boolean repack) {
+    this(threads, repack, "cpu:0");
+  }
+
+  Case(int threads, boolean repack, String device) {
     backend =
         ServiceLoader.load(BackendProvider.class).stream()
             .map(ServiceLoader.Provider::get)
             .filter(p -> p.name().equals("cpu"))
             .findFirst()
             .orElseThrow()
-            .open(BackendOptions.defaults().withThreads(threads).withRepack(repack));
+            .open(new BackendOptions(threads, Optional.of(device), repack, _ -> {}));
     queue = backend.openQueue();
   }
 

@@ -60,6 +60,10 @@ public class MatmulBenchmark {
   @Param({"true", "false"})
   public boolean repack;
 
+  /** cpu:java: without native kernels. */
+  @Param({"cpu:0", "cpu:java"})
+  public String device;
+
   @Param("2048")
   public int cols;
 
@@ -70,7 +74,7 @@ public class MatmulBenchmark {
 
   @Setup
   public void build() {
-    c = new Case(threads, repack);
+    c = new Case(threads, repack, device);
     Encoding e = Encoding.byLabel(encoding).orElseThrow();
     long rows = tokens > 8 ? 1024 : (128L << 20) / e.rowBytes(cols) / 64 * 64;
     HostTensor host = c.weight(e, rows, cols);

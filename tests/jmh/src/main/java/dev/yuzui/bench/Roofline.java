@@ -23,6 +23,9 @@ public final class Roofline {
     "Q4_K", "Q5_K", "Q6_K", "IQ4_XS", "Q4_0", "Q5_0", "Q8_0", "IQ4_NL", "F16", "BF16", "FP8_E4M3"
   };
 
+  /** Of those, what cpu:java puts into strips. */
+  private static final String[] PACKED_IN_JAVA = {"Q4_K", "Q5_K", "Q6_K", "Q4_0", "Q5_0", "Q8_0"};
+
   private record Limit(double memory, double int8, double f32) {
     @Override
     public String toString() {
@@ -40,9 +43,11 @@ public final class Roofline {
   public static void main(String[] args) throws RunnerException {
     Limit before = limits();
     List<RunResult> kernels = new ArrayList<>();
-    kernels.addAll(matmul("true", PACKED, "1", "512"));
-    kernels.addAll(matmul("true", new String[] {"Q4_K", "Q6_K"}, "8"));
-    kernels.addAll(matmul("false", new String[] {"Q4_K", "Q8_0", "BF16"}, "1", "512"));
+    kernels.addAll(matmul("cpu:0", "true", PACKED, "1", "512"));
+    kernels.addAll(matmul("cpu:0", "true", new String[] {"Q4_K", "Q6_K"}, "8"));
+    kernels.addAll(matmul("cpu:java", "true", PACKED_IN_JAVA, "1", "512"));
+    kernels.addAll(matmul("cpu:java", "true", new String[] {"Q4_K", "Q6_K"}, "8"));
+    kernels.addAll(matmul("cpu:java", "false", new String[] {"Q4_K", "Q8_0", "BF16"}, "1", "512"));
     kernels.addAll(
         run(options(AttentionBenchmark.class).param("context", "8192").param("heads", "16")));
     Limit after = limits();
@@ -70,10 +75,11 @@ public final class Roofline {
     return new Limit(memory, int8, f32);
   }
 
-  private static Collection<RunResult> matmul(String repack, String[] encodings, String... tokens)
-      throws RunnerException {
+  private static Collection<RunResult> matmul(
+      String device, String repack, String[] encodings, String... tokens) throws RunnerException {
     return run(
         options(MatmulBenchmark.class)
+            .param("device", device)
             .param("repack", repack)
             .param("encoding", encodings)
             .param("tokens", tokens));
@@ -102,6 +108,7 @@ public final class Roofline {
     double operations = rate(result, "gigaflops");
     boolean product = params.getParamsKeys().contains("encoding");
     boolean strips = product && params.getParam("repack").equals("true");
+    boolean java = product && params.getParam("device").equals("cpu:java");
     String type = params.getParam(product ? "encoding" : "cache");
     boolean blocks = strips && Encoding.byLabel(type).orElseThrow() instanceof Encoding.Block;
     double ofMemory = bytes / limit.memory;
@@ -109,7 +116,7 @@ public final class Roofline {
     return "| %s | %s | %s | %.1f | %.0f | %s | %.0f %% |"
         .formatted(
             product
-                ? strips ? "matmul" : "matmul --no-repack"
+                ? "matmul" + (java ? ", Java alone" : "") + (strips ? "" : " --no-repack")
                 : "attention, 8192 entries, 16 heads",
             type,
             product ? params.getParam("tokens") : "1",

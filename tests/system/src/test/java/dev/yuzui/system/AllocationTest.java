@@ -13,7 +13,7 @@ import java.util.Arrays;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** Decoding on the CPU makes no garbage but the engine's few small objects for a step. */
 @Timeout(120)
@@ -29,9 +29,9 @@ class AllocationTest {
 
   private static final long LIMIT = TOKENS * BOOKKEEPING;
 
-  @ParameterizedTest(name = "repacked: {0}")
-  @ValueSource(booleans = {true, false})
-  void decodingATokenAllocatesNoMoreThanItsBookkeeping(boolean repack) {
+  @ParameterizedTest
+  @CsvSource({"cpu:0, true", "cpu:java, true", "cpu:java, false"})
+  void decodingATokenAllocatesNoMoreThanItsBookkeeping(String device, boolean repack) {
     Assumptions.assumeTrue(
         UnderTest.backends().anyMatch("cpu"::equals), "the cpu backend is not under test");
     Golden golden = Golden.named("gguf-v3-q8");
@@ -40,7 +40,8 @@ class AllocationTest {
             .withThreads(2)
             .withContextLength(PROMPT + TOKENS)
             .withRepack(repack);
-    try (Engine engine = Engine.open(UnderTest.on("cpu", options), LoadProgress.none());
+    try (Engine engine =
+            Engine.open(UnderTest.on("cpu", options).withDevice(device), LoadProgress.none());
         Session session = engine.newSession()) {
       session.prefill(Arrays.copyOf(golden.tokens(), PROMPT));
       long[] workers =

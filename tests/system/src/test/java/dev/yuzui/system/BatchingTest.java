@@ -3,6 +3,7 @@ package dev.yuzui.system;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.EngineException;
@@ -96,6 +97,26 @@ class BatchingTest {
     try (Engine engine = open(options.withMaxSequences(5).withBatchTokens(16))) {
       assertEquals(alone(options), together(engine));
       assertEquals(0, engine.metrics().preemptions());
+    }
+  }
+
+  /** As it runs by default, weights repacked: what is rounded does not depend on the others. */
+  @Test
+  void withNativeKernelsTheSameHoldsOfRoundedActivations() {
+    RuntimeOptions options =
+        UnderTest.on("cpu", RuntimeOptions.of(DEMO).withThreads(2).withContextLength(128));
+    List<List<Integer>> expected = alone(options);
+    for (Speculation how :
+        List.of(
+            Speculation.NONE,
+            new Speculation(Drafts.MTP, 1, 0),
+            new Speculation(Drafts.NGRAM, 4, 0))) {
+      try (Engine engine = open(options.withMaxSequences(5).withSpeculation(how))) {
+        assumeTrue(
+            engine.backendDescription().contains("native"),
+            "no native kernels: the Vector API's add up few rows in another order than many");
+        assertEquals(expected, together(engine), how::toString);
+      }
     }
   }
 

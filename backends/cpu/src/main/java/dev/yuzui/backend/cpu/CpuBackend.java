@@ -19,7 +19,7 @@ import java.util.function.IntConsumer;
 import java.util.stream.Collectors;
 
 /**
- * Weights are put into strips for the native kernels, or stay where they are mapped; every queue
+ * Weights are put into strips if the kernels like that, or stay where they are mapped; every queue
  * has a team of threads.
  */
 final class CpuBackend implements Backend {
@@ -40,6 +40,7 @@ final class CpuBackend implements Backend {
 
   private final KernelChoice kernels;
   private final Optional<Packer> packer;
+  private final SystemCalls system = SystemCalls.find();
   private final Processors processors;
   private final Consumer<String> log;
   private final int threads;
@@ -53,7 +54,7 @@ final class CpuBackend implements Backend {
     this.kernels = kernels;
     this.processors = processors;
     this.log = log;
-    this.packer = kernels.strips().map(Packer::new);
+    this.packer = kernels.strips().map(strips -> new Packer(strips, system));
     this.threads = threads;
     this.description = processors.name() + ", " + threads + " threads, " + kernels.description();
   }
@@ -152,11 +153,11 @@ final class CpuBackend implements Backend {
    */
   private IntConsumer pinning() {
     int[] order = processors.order();
-    if (opened > 0 || threads > order.length || kernels.strips().isEmpty()) {
+    if (opened > 0 || threads > order.length) {
       return _ -> {};
     }
     return worker -> {
-      if (!kernels.strips().get().pin(order[worker])) {
+      if (!system.pin(order[worker])) {
         log.accept("cpu: thread " + worker + " cannot be kept on processor " + order[worker]);
       }
     };

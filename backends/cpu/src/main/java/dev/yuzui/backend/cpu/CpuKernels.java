@@ -91,9 +91,6 @@ interface CpuKernels {
 
   float max(long x, int count);
 
-  /** The first of the elements from ≤ i < count that is greater than {@code least}, or count. */
-  int firstAbove(long x, int from, int count, float least);
-
   /** x = e^(x·scale − shift); answers the sum. Arguments of e are at most 0. */
   float expSum(long x, float scale, float shift, int count);
 }

@@ -24,7 +24,8 @@ final class CpuOps implements Ops {
 
   private final CpuQueue queue;
   private final CpuKernels kernels;
-  private final Optional<NativeKernels> strips;
+  private final Optional<StripKernels> strips;
+  private final Optional<NativeKernels> natives;
   private final CpuScratch scratch;
   private final int threads;
 
@@ -35,6 +36,7 @@ final class CpuOps implements Ops {
     this.queue = queue;
     this.kernels = kernels.rows();
     this.strips = kernels.strips();
+    this.natives = kernels.natives();
     this.scratch = scratch;
     this.threads = threads;
   }
@@ -75,7 +77,7 @@ final class CpuOps implements Ops {
   @Override
   public void topK(Tensor logits, Tensor ids, Tensor values) {
     OpChecks.topK(logits, ids, values);
-    submit(TopK.of(kernels, logits, ids, values));
+    submit(TopK.of(natives, logits, ids, values));
   }
 
   @Override
@@ -127,8 +129,8 @@ final class CpuOps implements Ops {
 
   /** Rows of x for products with {@code w}, in scratch memory of the caller's frame. */
   private PrepareOp.Prepared prepare(Tensor x, int xOffset, int heads, Packed w) {
-    NativeKernels natives = strips.orElseThrow();
-    long rowBytes = Math.ceilDiv(natives.preparedBytes(w.type(), w.cols()), 64) * 64L;
+    StripKernels products = strips.orElseThrow();
+    long rowBytes = Math.ceilDiv(products.preparedBytes(w.type(), w.cols()), 64) * 64L;
     long count = x.rows() * heads;
     Tensor memory = scratch.f32("prepared", count, rowBytes / 4);
     PrepareOp.Prepared to = new PrepareOp.Prepared(w.type(), HostBuffer.address(memory), rowBytes);
@@ -136,7 +138,7 @@ final class CpuOps implements Ops {
     PrepareOp.Source from =
         new PrepareOp.Source(
             HostBuffer.address(x) + 4L * xOffset, stride, heads, stride / heads, w.cols());
-    submit(new PrepareOp(natives, from, Math.toIntExact(count), to));
+    submit(new PrepareOp(products, from, Math.toIntExact(count), to));
     return to;
   }
 
@@ -181,7 +183,7 @@ final class CpuOps implements Ops {
   public void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
     OpChecks.mlaDecode(q, cache, shape, batch, out);
     AbsorbedAttention attention =
-        strips
+        natives
             .flatMap(n -> NativeAbsorbed.of(n, q, cache, shape, batch, out))
             .orElseGet(() -> new RowAbsorbed(kernels, q, cache, shape, batch, out));
     if (q.rows() > SPLIT_TOKENS) {
@@ -212,7 +214,7 @@ final class CpuOps implements Ops {
       return;
     }
     ExpandedAttention expanded =
-        new ExpandedAttention(kernels, strips, q, cache, keyUp, valueUp, shape, batch, out);
+        new ExpandedAttention(kernels, natives, q, cache, keyUp, valueUp, shape, batch, out);
     queue.reserve(expanded.laneBytes(), expanded.laneRows());
     Choice choice = new Choice(expanded);
     submit(choice);

@@ -5,9 +5,13 @@ import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.Encoding;
 import java.util.Locale;
+import java.util.Optional;
 
 /** The processor: always there. */
 public final class CpuProvider implements BackendProvider {
+  /** The processor without native kernels, as a device. */
+  static final String JAVA = "cpu:java";
+
   @Override
   public String name() {
     return "cpu";
@@ -24,25 +28,31 @@ public final class CpuProvider implements BackendProvider {
         Processors.find().name() + ", " + kernels(), kibibytes("MemAvailable") << 10);
   }
 
-  /** What the native kernels take is repacked; the rest is multiplied where the file is mapped. */
+  /** What the kernels take is repacked; the rest is multiplied where the file is mapped. */
   @Override
   public long weightBytes(Encoding encoding, long rows, long cols, int count, boolean repack) {
-    return repack
-        ? NativeKernels.find(_ -> {})
-            .flatMap(
-                kernels ->
-                    StripType.of(encoding)
-                        .map(type -> count * kernels.packedBytes(type, rows, cols)))
-            .orElse(0L)
-        : 0;
+    return (repack ? KernelChoice.packing() : Optional.<StripKernels>empty())
+        .flatMap(
+            kernels ->
+                StripType.of(encoding)
+                    .filter(kernels::takes)
+                    .map(type -> count * kernels.packedBytes(type, rows, cols)))
+        .orElse(0L);
   }
 
   @Override
   public Backend open(BackendOptions options) {
-    options.requireOnly(name());
+    boolean java = options.device().filter(JAVA::equalsIgnoreCase).isPresent();
+    if (!java) {
+      options.requireOnly(name());
+    }
     Processors processors = Processors.find();
     int threads = options.threads() > 0 ? options.threads() : processors.cores();
-    KernelChoice kernels = KernelChoice.choose(options.repack(), options.log());
+    KernelChoice.Allowed allowed =
+        !options.repack()
+            ? KernelChoice.Allowed.MAPPED
+            : java ? KernelChoice.Allowed.JAVA : KernelChoice.Allowed.ALL;
+    KernelChoice kernels = KernelChoice.choose(allowed, options.log());
     return new CpuBackend(kernels, processors, threads, options.log());
   }
 
@@ -50,7 +60,7 @@ public final class CpuProvider implements BackendProvider {
   private static String kernels() {
     StringBuilder why = new StringBuilder();
     NativeKernels.find(because -> why.append(" (no native ones: ").append(because).append(')'));
-    return KernelChoice.choose(true, _ -> {}).description() + why;
+    return KernelChoice.choose(KernelChoice.Allowed.ALL, _ -> {}).description() + why;
   }
 
   /** System and processor: "linux-amd64". */

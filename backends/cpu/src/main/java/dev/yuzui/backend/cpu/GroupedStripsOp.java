@@ -27,7 +27,7 @@ final class GroupedStripsOp extends Op {
    * @param gather as in {@link dev.yuzui.spi.Ops#groupedMatmul}
    */
   GroupedStripsOp(
-      NativeKernels kernels,
+      StripKernels kernels,
       CpuKernels rowKernels,
       List<Packed> w,
       List<Packed> up,

@@ -8,23 +8,50 @@ import java.util.function.Consumer;
  *
  * @param rows for all ops
  * @param strips for products of weights that were put into strips
+ * @param natives for attention, and then for strips as well
  */
-record KernelChoice(CpuKernels rows, Optional<NativeKernels> strips) {
+record KernelChoice(
+    CpuKernels rows, Optional<StripKernels> strips, Optional<NativeKernels> natives) {
   private static final String MODULE = "jdk.incubator.vector";
 
-  /**
-   * @param repack whether weights may be put into strips
-   */
-  static KernelChoice choose(boolean repack, Consumer<String> log) {
-    Optional<NativeKernels> strips = Optional.empty();
-    if (repack) {
-      strips = NativeKernels.find(because -> log.accept("cpu: no native kernels: " + because));
-    } else {
-      log.accept("cpu: no native kernels: they need repacked weights, and --no-repack was given");
+  /** What may be chosen. */
+  enum Allowed {
+    ALL,
+    /** Nothing but Java. */
+    JAVA,
+    /** Weights stay where they are mapped. */
+    MAPPED
+  }
+
+  static KernelChoice choose(Allowed allowed, Consumer<String> log) {
+    Optional<NativeKernels> natives = Optional.empty();
+    switch (allowed) {
+      case ALL ->
+          natives = NativeKernels.find(because -> log.accept("cpu: no native kernels: " + because));
+      case JAVA -> log.accept("cpu: no native kernels: --device " + CpuProvider.JAVA);
+      case MAPPED ->
+          log.accept(
+              "cpu: no native kernels: they need repacked weights, and --no-repack was given");
     }
-    KernelChoice choice = new KernelChoice(rows(log), strips);
+    CpuKernels rows = rows(log);
+    Optional<StripKernels> strips = natives.map(n -> n);
+    if (strips.isEmpty() && allowed != Allowed.MAPPED && rows instanceof VectorKernels) {
+      strips = Optional.of(new VectorStrips());
+    }
+    KernelChoice choice = new KernelChoice(rows, strips, natives);
     log.accept("cpu: " + choice.description());
     return choice;
+  }
+
+  /** The strips that {@link #choose} would choose. */
+  static Optional<StripKernels> packing() {
+    return NativeKernels.find(_ -> {})
+        .<StripKernels>map(n -> n)
+        .or(() -> vectors() ? Optional.of(new VectorStrips()) : Optional.empty());
+  }
+
+  private static boolean vectors() {
+    return hasVectorModule() && VectorKernels.lanes() >= 8;
   }
 
   private static CpuKernels rows(Consumer<String> log) {
@@ -49,7 +76,7 @@ record KernelChoice(CpuKernels rows, Optional<NativeKernels> strips) {
 
   /** For people, such as "native avx512-vnni and 512-bit vector kernels". */
   String description() {
-    return strips.map(s -> "native " + s.instructions() + " and ").orElse("") + rows.description();
+    return natives.map(n -> "native " + n.instructions() + " and ").orElse("") + rows.description();
   }
 
   private static boolean hasVectorModule() {

@@ -15,6 +15,10 @@ final class Lane {
   long[] kept = new long[64];
 
   private float[] floats = {};
+
+  /** Where kernels keep activations whose words they broadcast: C2 likes an array best. */
+  private int[] ints = new int[0];
+
   private Arena arena = Arena.ofShared();
   private long base;
   private long bytes;
@@ -49,6 +53,14 @@ final class Lane {
       out = new long[rows];
       kept = new long[rows];
     }
+  }
+
+  /** At least so many, as the last one to ask left them. */
+  int[] ints(int count) {
+    if (count > ints.length) {
+      ints = new int[count];
+    }
+    return ints;
   }
 
   void close() {

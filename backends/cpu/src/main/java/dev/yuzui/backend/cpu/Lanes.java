@@ -26,6 +26,9 @@ final class Lanes {
 
   static final VectorSpecies<Float> EIGHT = FloatVector.SPECIES_256;
 
+  /** Two shorts for each float. */
+  static final VectorSpecies<Short> SHORTS = ShortVector.SPECIES_PREFERRED;
+
   static final VectorSpecies<Short> S =
       VectorSpecies.of(short.class, VectorShape.forBitSize(Math.max(64, F.vectorBitSize() / 2)));
 

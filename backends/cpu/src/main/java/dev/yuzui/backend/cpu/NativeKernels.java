@@ -20,7 +20,7 @@ import java.util.OptionalInt;
  * The C functions of native-kernels/cpu/yuzui_cpu.h, on addresses. Short ones are critical calls: a
  * few nanoseconds, in which no garbage collection can begin.
  */
-final class NativeKernels {
+final class NativeKernels implements StripKernels {
   private NativeKernels() {}
 
   /** The kernels, or why there are none. */
@@ -74,6 +74,11 @@ final class NativeKernels {
             "yz_turn",
             FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_FLOAT, JAVA_LONG),
             Linker.Option.critical(false));
+    static final MethodHandle FIRST_ABOVE =
+        bind(
+            "yz_first_above",
+            result(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_FLOAT),
+            Linker.Option.critical(false));
     static final MethodHandle ATTEND_BYTES =
         bind("yz_attend_bytes", result(JAVA_LONG, JAVA_INT, JAVA_INT));
     static final MethodHandle ATTEND =
@@ -95,12 +100,6 @@ final class NativeKernels {
         bind(
             "yz_expanded",
             FunctionDescriptor.ofVoid(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
-    static final MethodHandle RESERVE = bind("yz_reserve", result(JAVA_LONG, JAVA_LONG));
-    static final MethodHandle RELEASE =
-        bind("yz_release", FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG));
-    static final MethodHandle FORGET =
-        bind("yz_forget", FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG));
-    static final MethodHandle PIN = bind("yz_pin", result(JAVA_INT, JAVA_INT));
 
     private static FunctionDescriptor result(MemoryLayout result, MemoryLayout... arguments) {
       return FunctionDescriptor.of(result, arguments);
@@ -133,8 +132,18 @@ final class NativeKernels {
     }
   }
 
-  /** Bytes of a matrix in strips of 16 rows. */
-  long packedBytes(StripType type, long rows, long cols) {
+  @Override
+  public boolean takes(StripType type) {
+    return true;
+  }
+
+  @Override
+  public long temporaryBytes() {
+    return 0;
+  }
+
+  @Override
+  public long packedBytes(StripType type, long rows, long cols) {
     try {
       return (long) Calls.PACKED_BYTES.invokeExact(type.ordinal(), rows, cols);
     } catch (Throwable t) {
@@ -142,12 +151,8 @@ final class NativeKernels {
     }
   }
 
-  /**
-   * Rows as a file has them into strips.
-   *
-   * @param scales of FP8: of the one row of tiles that the rows lie in
-   */
-  void pack(StripType type, long file, long scales, long rows, long cols, long packed) {
+  @Override
+  public void pack(StripType type, long file, long scales, long rows, long cols, long packed) {
     try {
       Calls.PACK.invokeExact(type.ordinal(), file, scales, rows, cols, packed);
     } catch (Throwable t) {
@@ -155,8 +160,8 @@ final class NativeKernels {
     }
   }
 
-  /** Bytes of a row of activations for {@link #product}. */
-  long preparedBytes(StripType type, long cols) {
+  @Override
+  public long preparedBytes(StripType type, long cols) {
     try {
       return (long) Calls.PREPARED_BYTES.invokeExact(type.ordinal(), cols);
     } catch (Throwable t) {
@@ -164,8 +169,8 @@ final class NativeKernels {
     }
   }
 
-  /** Rows first ≤ i < last. */
-  void prepare(PrepareOp.Source from, int first, int last, PrepareOp.Prepared to) {
+  @Override
+  public void prepare(PrepareOp.Source from, int first, int last, PrepareOp.Prepared to) {
     try {
       Calls.PREPARE.invokeExact(
           to.type().ordinal(),
@@ -183,13 +188,9 @@ final class NativeKernels {
     }
   }
 
-  /**
-   * out[i][16·s + r] = row r of strip s times x[i], for first ≤ s < last and i < n.
-   *
-   * @param x address of n addresses of prepared rows
-   * @param out address of n addresses
-   */
-  void product(Packed w, int first, int last, long x, int n, long out) {
+  @Override
+  public void product(
+      Packed w, int first, int last, long x, int n, long out, Lane lane, long temporary) {
     try {
       Calls.PRODUCT.invokeExact(
           w.type().ordinal(),
@@ -201,6 +202,15 @@ final class NativeKernels {
           x,
           n,
           out);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  /** The first of the numbers from ≤ i < count that is greater than {@code least}, or count. */
+  int firstAbove(long x, int from, int count, float least) {
+    try {
+      return (int) (long) Calls.FIRST_ABOVE.invokeExact(x, (long) from, (long) count, least);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -298,41 +308,6 @@ final class NativeKernels {
   void expanded(int cache, long heads, long rows, long pages, long work) {
     try {
       Calls.EXPANDED.invokeExact(cache, heads, rows, pages, work);
-    } catch (Throwable t) {
-      throw Opaque.rethrow(t);
-    }
-  }
-
-  /** Address of zeroed memory, in huge pages where the system has them; 0 if there is none. */
-  long reserve(long bytes) {
-    try {
-      return (long) Calls.RESERVE.invokeExact(bytes);
-    } catch (Throwable t) {
-      throw Opaque.rethrow(t);
-    }
-  }
-
-  void release(long address, long bytes) {
-    try {
-      Calls.RELEASE.invokeExact(address, bytes);
-    } catch (Throwable t) {
-      throw Opaque.rethrow(t);
-    }
-  }
-
-  /** Pages of a file's mapping leave this process; they come back when they are read. */
-  void forget(MemorySegment mapped) {
-    try {
-      Calls.FORGET.invokeExact(mapped.address(), mapped.byteSize());
-    } catch (Throwable t) {
-      throw Opaque.rethrow(t);
-    }
-  }
-
-  /** Keeps the calling thread on one processor; false if it cannot. */
-  boolean pin(int cpu) {
-    try {
-      return (int) Calls.PIN.invokeExact(cpu) != 0;
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }

@@ -1,7 +1,7 @@
 package dev.yuzui.backend.cpu;
 
 /**
- * A weight in strips of {@value #ROWS} rows, for {@link NativeKernels}.
+ * A weight in strips of {@value #ROWS} rows, as the {@link StripKernels} at hand have them.
  *
  * @param bytes of all strips; the last one is padded
  */

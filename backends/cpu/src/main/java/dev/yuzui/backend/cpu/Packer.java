@@ -24,17 +24,19 @@ final class Packer implements AutoCloseable {
 
   private record Region(long address, long bytes) {}
 
-  private final NativeKernels kernels;
+  private final StripKernels kernels;
+  private final SystemCalls system;
   private final List<Region> regions = new ArrayList<>();
   private long used;
 
-  Packer(NativeKernels kernels) {
+  Packer(StripKernels kernels, SystemCalls system) {
     this.kernels = kernels;
+    this.system = system;
   }
 
   /** Nothing, if the kernels do not take the encoding. */
   Optional<Packed> pack(HostTensor weight) {
-    return StripType.of(weight.encoding()).map(type -> pack(type, weight));
+    return StripType.of(weight.encoding()).filter(kernels::takes).map(type -> pack(type, weight));
   }
 
   private Packed pack(StripType type, HostTensor weight) {
@@ -68,7 +70,7 @@ final class Packer implements AutoCloseable {
               kernels.pack(type, file.row(from), scales, count, cols, to);
             });
     if (weight.data().isMapped()) {
-      kernels.forget(weight.data());
+      system.forget(weight.data());
     }
     return packed;
   }
@@ -85,7 +87,7 @@ final class Packer implements AutoCloseable {
     long bytes = data.byteSize();
     long to = allocate(bytes, weight);
     MemorySegment.copy(data, 0, Memory.ALL, to, bytes);
-    kernels.forget(data);
+    system.forget(data);
     return HostTensor.of(
         weight.name(),
         weight.encoding(),
@@ -97,7 +99,7 @@ final class Packer implements AutoCloseable {
   private synchronized long allocate(long bytes, HostTensor weight) {
     if (regions.isEmpty() || used + bytes > regions.getLast().bytes()) {
       long size = Math.ceilDiv(Math.max(bytes, REGION), HUGE_PAGE) * HUGE_PAGE;
-      long address = kernels.reserve(size);
+      long address = system.reserve(size);
       if (address == 0) {
         throw new BackendException(
             "no " + size + " bytes of address space to repack " + weight,
@@ -113,7 +115,7 @@ final class Packer implements AutoCloseable {
 
   @Override
   public void close() {
-    regions.forEach(r -> kernels.release(r.address(), r.bytes()));
+    regions.forEach(r -> system.release(r.address(), r.bytes()));
     regions.clear();
   }
 }

@@ -2,14 +2,18 @@ package dev.yuzui.backend.cpu;
 
 /** Makes rows of activations ready for products of strips, each once for all chunks of those. */
 final class PrepareOp extends RowsOp {
-  private final NativeKernels kernels;
+  private final StripKernels kernels;
   private final Source from;
   private final Prepared to;
 
   /**
    * Rows of {@code cols} elements; row i = t·heads + h begins at address + t·stride + h·headStride.
    */
-  record Source(long address, long stride, int heads, long headStride, int cols) {}
+  record Source(long address, long stride, int heads, long headStride, int cols) {
+    long at(int i) {
+      return address + i / heads * stride + i % heads * headStride;
+    }
+  }
 
   /** Where prepared rows lie. */
   record Prepared(StripType type, long address, long rowBytes) {
@@ -18,7 +22,7 @@ final class PrepareOp extends RowsOp {
     }
   }
 
-  PrepareOp(NativeKernels kernels, Source from, int count, Prepared to) {
+  PrepareOp(StripKernels kernels, Source from, int count, Prepared to) {
     super(count, 4L * from.cols());
     this.kernels = kernels;
     this.from = from;

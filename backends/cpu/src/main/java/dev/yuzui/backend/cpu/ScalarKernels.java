@@ -162,15 +162,6 @@ final class ScalarKernels implements CpuKernels {
   }
 
   @Override
-  public int firstAbove(long x, int from, int count, float least) {
-    int c = from;
-    while (c < count && !(Memory.f32(x + 4L * c) > least)) {
-      c++;
-    }
-    return c;
-  }
-
-  @Override
   public float expSum(long x, float scale, float shift, int count) {
     float sum = 0;
     for (int c = 0; c < count; c++) {

@@ -3,7 +3,7 @@ package dev.yuzui.backend.cpu;
 import dev.yuzui.spi.Encoding;
 import java.util.Optional;
 
-/** Formats that the native kernels take, in the order of {@code yz_type} in yuzui_cpu.h. */
+/** Formats that are put into strips, in the order of {@code yz_type} in yuzui_cpu.h. */
 enum StripType {
   Q4_0(Activations.BLOCKS_OF_32),
   Q5_0(Activations.BLOCKS_OF_32),

@@ -6,9 +6,10 @@ import java.util.Optional;
  * A run of strips times vectors, {@value #VECTORS} at a time: their prepared rows and the strips
  * stay in a core's own cache. With a second weight the result is silu(w·x)·(up·x).
  *
- * <p>Lane memory: addresses of vectors, of results, and of the second weight's; its results.
+ * <p>Lane memory: addresses of vectors, of results, and of the second weight's; its results; what
+ * the kernels want.
  */
-record Strips(NativeKernels kernels, CpuKernels rowKernels, int chunkStrips) {
+record Strips(StripKernels kernels, CpuKernels rowKernels, int chunkStrips) {
   static final int VECTORS = 64;
 
   /** Weight bytes of a chunk at least: work enough to be worth taking. */
@@ -37,6 +38,10 @@ record Strips(NativeKernels kernels, CpuKernels rowKernels, int chunkStrips) {
   }
 
   long laneBytes() {
+    return own() + kernels.temporaryBytes();
+  }
+
+  private long own() {
     return 3 * 8 * VECTORS + 4L * VECTORS * Packed.ROWS * chunkStrips;
   }
 
@@ -52,7 +57,7 @@ record Strips(NativeKernels kernels, CpuKernels rowKernels, int chunkStrips) {
   void multiply(Lane lane, Packed w, Optional<Packed> up, int first, int last, int n) {
     long x = lane.memory();
     long out = x + 8 * VECTORS;
-    kernels.product(w, first, last, x, n, out);
+    kernels.product(w, first, last, x, n, out, lane, lane.memory() + own());
     if (up.isEmpty()) {
       return;
     }
@@ -63,7 +68,7 @@ record Strips(NativeKernels kernels, CpuKernels rowKernels, int chunkStrips) {
     for (int i = 0; i < n; i++) {
       Memory.i64(other + 8L * i, results + i * stride - offset);
     }
-    kernels.product(up.get(), first, last, x, n, other);
+    kernels.product(up.get(), first, last, x, n, other, lane, lane.memory() + own());
     int count = Math.min(w.rows(), Packed.ROWS * last) - Packed.ROWS * first;
     for (int i = 0; i < n; i++) {
       long gate = Memory.i64(out + 8L * i) + offset;

@@ -21,7 +21,7 @@ final class StripsOp extends Op {
   private final int perHead;
 
   StripsOp(
-      NativeKernels kernels,
+      StripKernels kernels,
       CpuKernels rowKernels,
       Packed w,
       Optional<Packed> up,

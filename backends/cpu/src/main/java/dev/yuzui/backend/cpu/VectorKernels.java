@@ -23,7 +23,6 @@ final class VectorKernels implements CpuKernels {
   private final MethodHandle rmsNorm = Opaque.method(VectorRows.class, "rmsNorm");
   private final MethodHandle siluMul = Opaque.method(VectorRows.class, "siluMul");
   private final MethodHandle expSum = Opaque.method(VectorRows.class, "expSum");
-  private final MethodHandle firstAbove = Opaque.method(VectorRows.class, "firstAbove");
 
   /** Floats in a vector of this processor. */
   static int lanes() {
@@ -176,15 +175,6 @@ final class VectorKernels implements CpuKernels {
   @Override
   public float max(long x, int count) {
     return VectorRows.max(x, count);
-  }
-
-  @Override
-  public int firstAbove(long x, int from, int count, float least) {
-    try {
-      return (int) firstAbove.invokeExact(x, from, count, least);
-    } catch (Throwable t) {
-      throw Opaque.rethrow(t);
-    }
   }
 
   @Override

@@ -7,7 +7,6 @@ import static dev.yuzui.backend.cpu.Lanes.store;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
 /** Loops over the elements of a row, a scalar tail after the vectors. */
@@ -134,21 +133,6 @@ final class VectorRows {
       max = Math.max(max, Memory.f32(x + 4L * c));
     }
     return max;
-  }
-
-  static int firstAbove(long x, int from, int count, float least) {
-    int c = from;
-    while (c + L <= count) {
-      VectorMask<Float> above = f32(x + 4L * c).compare(VectorOperators.GT, least);
-      if (above.anyTrue()) {
-        return c + above.firstTrue();
-      }
-      c += L;
-    }
-    while (c < count && !(Memory.f32(x + 4L * c) > least)) {
-      c++;
-    }
-    return c;
   }
 
   static float expSum(long x, float scale, float shift, int count) {

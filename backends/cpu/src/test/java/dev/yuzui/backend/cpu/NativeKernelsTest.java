@@ -8,7 +8,6 @@ import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
@@ -49,15 +48,6 @@ class NativeKernelsTest {
     return INSTRUCTIONS.stream().flatMap(i -> encodings().map(e -> Arguments.of(i, e)));
   }
 
-  private static List<Integer> columns(Encoding encoding) {
-    int block = encoding.blockElements();
-    return switch (encoding) {
-      case Encoding.Plain _ -> List.of(1, 2, 31, 64, 100, 256, 577);
-      case Encoding.Fp8Tiled _ -> List.of(1, 15, 128, 129, 300, 512);
-      default -> List.of(block, 3 * block, 9 * block);
-    };
-  }
-
   private void require(String instructions) {
     assumeTrue(kernels.use(instructions), "this processor has no " + instructions);
   }
@@ -66,7 +56,7 @@ class NativeKernelsTest {
   @MethodSource("cases")
   void multipliesLikeTheDequantizer(String instructions, Encoding encoding) {
     require(instructions);
-    for (int cols : columns(encoding)) {
+    for (int cols : StripProducts.columns(encoding)) {
       for (int rows : List.of(1, 16, 150)) {
         HostTensor w = Native.weight(arena, random, encoding, rows, cols);
         float[] x = Native.normal(random, VECTORS * cols);
@@ -77,7 +67,7 @@ class NativeKernelsTest {
             assertEquals(
                 want[0],
                 got[t * rows + r],
-                tolerance(encoding, w, r, x, t * cols, want[1]),
+                StripProducts.tolerance(w, r, x, t * cols, want[1]),
                 w + " row " + r + " vector " + t);
           }
         }
@@ -85,59 +75,8 @@ class NativeKernelsTest {
     }
   }
 
-  /** Of block formats: eight-bit activations; of numbers: sixteen-bit ones. */
-  private static double tolerance(
-      Encoding encoding, HostTensor w, int r, float[] x, int at, double size) {
-    if (!(encoding instanceof Encoding.Block)) {
-      return size * 0x1p-16 + 1e-30;
-    }
-    float[] row = new float[(int) w.cols()];
-    dev.yuzui.spi.Dequantizer.row(w, r, row, 0);
-    double squares = 0;
-    double most = 0;
-    for (int c = 0; c < row.length; c++) {
-      squares += (double) row[c] * row[c];
-      most = Math.max(most, Math.abs(x[at + c]));
-    }
-    return 6 * most / 127 / Math.sqrt(12) * Math.sqrt(squares) + 3e-6 * size;
-  }
-
-  /** A product in three parts of strips, behind guards that must stay. */
   private float[] multiply(HostTensor w, float[] x, int cols) {
-    try (Packer packer = new Packer(kernels)) {
-      Packed packed = packer.pack(w).orElseThrow();
-      long preparedBytes = kernels.preparedBytes(packed.type(), cols);
-      MemorySegment activations = Native.floats(arena, x);
-      MemorySegment prepared = arena.allocate(VECTORS * preparedBytes, 64);
-      int rows = packed.rows();
-      kernels.prepare(
-          new PrepareOp.Source(activations.address(), 4L * cols, 1, 0, cols),
-          0,
-          VECTORS,
-          new PrepareOp.Prepared(packed.type(), prepared.address(), preparedBytes));
-      MemorySegment out = arena.allocate(4L * (VECTORS * rows + 2), 64);
-      out.fill((byte) 0x55);
-      MemorySegment ins = arena.allocate(8 * VECTORS, 64);
-      MemorySegment outs = arena.allocate(8 * VECTORS, 64);
-      for (int i = 0; i < VECTORS; i++) {
-        ins.setAtIndex(ValueLayout.JAVA_LONG, i, prepared.address() + i * preparedBytes);
-        outs.setAtIndex(ValueLayout.JAVA_LONG, i, out.address() + 4 + 4L * i * rows);
-      }
-      int strips = packed.strips();
-      int[] cuts = {0, strips / 3, strips - 1, strips};
-      for (int i = 0; i < 3; i++) {
-        kernels.product(
-            packed,
-            cuts[i],
-            Math.max(cuts[i], cuts[i + 1]),
-            ins.address(),
-            VECTORS,
-            outs.address());
-      }
-      assertEquals(0x55555555, out.getAtIndex(ValueLayout.JAVA_INT, 0));
-      assertEquals(0x55555555, out.getAtIndex(ValueLayout.JAVA_INT, VECTORS * rows + 1L));
-      return Native.floats(out.asSlice(4, 4L * VECTORS * rows));
-    }
+    return StripProducts.multiply(kernels, arena, w, x, VECTORS);
   }
 
   @ParameterizedTest
@@ -158,6 +97,21 @@ class NativeKernelsTest {
             assertEquals(want[t * 33 + r], got[t * 33 + r], allowed + 1e-30, instructions);
           }
         }
+      }
+    }
+  }
+
+  @Test
+  void findsTheFirstNumberAbove() {
+    MemorySegment x = Native.floats(arena, Native.normal(random, 100));
+    Memory.f32(x.address() + 40, Float.NaN);
+    for (float least : new float[] {Float.NEGATIVE_INFINITY, -1, 0, 2, 9, Float.NaN}) {
+      for (int from : new int[] {0, 5, 10, 64, 100}) {
+        int first = from;
+        while (first < 100 && !(Memory.f32(x.address() + 4L * first) > least)) {
+          first++;
+        }
+        assertEquals(first, kernels.firstAbove(x.address(), from, 100, least));
       }
     }
   }

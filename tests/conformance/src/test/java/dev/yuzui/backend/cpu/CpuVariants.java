@@ -10,12 +10,19 @@ import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Named;
 
-/** The cpu backend as it runs where the default is not: without repacking, on older processors. */
+/**
+ * The cpu backend as it runs where the default is not: without repacking, without native kernels,
+ * on older processors.
+ */
 public final class CpuVariants {
   private CpuVariants() {}
 
   public static Stream<Named<BackendProvider>> withoutRepacking() {
     return Stream.of(new WithoutRepacking()).map(p -> named(p.name(), p));
+  }
+
+  public static Stream<Named<BackendProvider>> javaAlone() {
+    return Stream.of(new JavaAlone()).map(p -> named(p.name(), p));
   }
 
   public static Stream<Named<BackendProvider>> instructionSets() {
@@ -49,6 +56,31 @@ public final class CpuVariants {
     @Override
     public Backend open(BackendOptions options) {
       return new CpuProvider().open(options.withRepack(false));
+    }
+  }
+
+  private record JavaAlone() implements BackendProvider {
+    @Override
+    public String name() {
+      return CpuProvider.JAVA;
+    }
+
+    @Override
+    public int preference() {
+      return -1;
+    }
+
+    @Override
+    public Probe probe() {
+      return excluded().orElseGet(() -> new CpuProvider().probe());
+    }
+
+    @Override
+    public Backend open(BackendOptions options) {
+      return new CpuProvider()
+          .open(
+              new BackendOptions(
+                  options.threads(), Optional.of(CpuProvider.JAVA), true, options.log()));
     }
   }
 
