@@ -353,6 +353,7 @@ final class BenchCommand implements Callable<Integer> {
       List<Benchmark> tests) {
     RuntimeOptions options =
         RuntimeOptions.of(checkpoint.path())
+            .withCache(context.surroundings().cache())
             .withThreads(threadCount)
             .withBatchTokens(batch)
             .withCacheEncoding(cacheEncoding)

@@ -107,7 +107,8 @@ final class ModelOptions {
   }
 
   RuntimeOptions runtimeOptions(Context context) {
-    RuntimeOptions options = RuntimeOptions.of(modelPath(context));
+    RuntimeOptions options =
+        RuntimeOptions.of(modelPath(context)).withCache(context.surroundings().cache());
     if (backend.isPresent()) {
       options = options.withBackend(backend.get());
     }

@@ -73,7 +73,11 @@ public final class Engine implements AutoCloseable {
               Backends.open(
                   provider,
                   new BackendOptions(
-                      options.threads(), options.device(), options.repack(), options.log())));
+                      options.threads(),
+                      options.device(),
+                      options.repack(),
+                      options.cache(),
+                      options.log())));
       options.log().accept(backend.name() + ": " + backend.description());
       requireCacheEncoding();
       long total = checkpoint.byteSize();

@@ -25,6 +25,7 @@ import java.util.function.Consumer;
  * @param cachePages pages that all sequences share; 0 means as many as all of them need at full
  *     context. With fewer, sequences wait for each other and more of them may be admitted
  * @param repack whether a backend may copy weights into an order that suits the processor
+ * @param cache a folder of the user's for files that can be made again; empty keeps none
  * @param speculation whether and how tokens to come are guessed
  * @param log what was chosen and why, a line each
  */
@@ -41,6 +42,7 @@ public record RuntimeOptions(
     int pageTokens,
     int cachePages,
     boolean repack,
+    Optional<Path> cache,
     Speculation speculation,
     Consumer<String> log) {
 
@@ -60,6 +62,7 @@ public record RuntimeOptions(
         64,
         0,
         true,
+        Optional.empty(),
         Speculation.NONE,
         line -> {});
   }
@@ -113,6 +116,10 @@ public record RuntimeOptions(
     return with(o -> o.repack = allowed);
   }
 
+  public RuntimeOptions withCache(Path folder) {
+    return with(o -> o.cache = Optional.of(folder));
+  }
+
   public RuntimeOptions withSpeculation(Speculation how) {
     return with(o -> o.speculation = how);
   }
@@ -135,6 +142,7 @@ public record RuntimeOptions(
     private int pageTokens;
     private int cachePages;
     private boolean repack;
+    private Optional<Path> cache;
     private Speculation speculation;
     private Consumer<String> log;
 
@@ -151,6 +159,7 @@ public record RuntimeOptions(
       pageTokens = from.pageTokens;
       cachePages = from.cachePages;
       repack = from.repack;
+      cache = from.cache;
       speculation = from.speculation;
       log = from.log;
     }
@@ -169,6 +178,7 @@ public record RuntimeOptions(
           pageTokens,
           cachePages,
           repack,
+          cache,
           speculation,
           log);
     }

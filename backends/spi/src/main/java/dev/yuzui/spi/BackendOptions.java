@@ -1,5 +1,6 @@
 package dev.yuzui.spi;
 
+import java.nio.file.Path;
 import java.util.Optional;
 import java.util.function.Consumer;
 
@@ -7,20 +8,31 @@ import java.util.function.Consumer;
  * @param threads of the host; 0 means physical cores
  * @param device as the user named it ({@code cuda:0}, {@code opencl:Intel}), or empty for the first
  * @param repack whether weights may be copied into an order that suits the processor
+ * @param cache a folder of the user's for files that can be made again, such as compiled kernels;
+ *     empty keeps none
  * @param log what a backend chose and why, a line each; shown under {@code -v}
  */
 public record BackendOptions(
-    int threads, Optional<String> device, boolean repack, Consumer<String> log) {
+    int threads,
+    Optional<String> device,
+    boolean repack,
+    Optional<Path> cache,
+    Consumer<String> log) {
+  public BackendOptions(
+      int threads, Optional<String> device, boolean repack, Consumer<String> log) {
+    this(threads, device, repack, Optional.empty(), log);
+  }
+
   public static BackendOptions defaults() {
     return new BackendOptions(0, Optional.empty(), true, line -> {});
   }
 
   public BackendOptions withThreads(int threads) {
-    return new BackendOptions(threads, device, repack, log);
+    return new BackendOptions(threads, device, repack, cache, log);
   }
 
   public BackendOptions withRepack(boolean repack) {
-    return new BackendOptions(threads, device, repack, log);
+    return new BackendOptions(threads, device, repack, cache, log);
   }
 
   /**

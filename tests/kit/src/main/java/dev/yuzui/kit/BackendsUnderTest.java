@@ -43,12 +43,20 @@ public final class BackendsUnderTest {
 
   /** Aborts the test with the probe's reason, or fails it where the backend is required. */
   public static void requireUsable(BackendProvider provider) {
-    if (provider.probe() instanceof BackendProvider.Probe.Unusable(String because, String fix)) {
+    if (probe(provider) instanceof BackendProvider.Probe.Unusable(String because, String fix)) {
       String message = provider.name() + " is unusable: " + because + ". " + fix;
       if (listed("yuzui.require").contains(provider.name())) {
         Assertions.fail(message);
       }
       Assumptions.abort(message);
+    }
+  }
+
+  private static BackendProvider.Probe probe(BackendProvider provider) {
+    try {
+      return provider.probe(device());
+    } catch (IllegalArgumentException e) {
+      return new BackendProvider.Probe.Unusable(e.getMessage(), "yuzui.device names another");
     }
   }
 

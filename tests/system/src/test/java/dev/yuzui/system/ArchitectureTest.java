@@ -33,6 +33,7 @@ class ArchitectureTest {
           Map.entry("backend.reference", Set.of("spi")),
           Map.entry("backend.cpu", Set.of("spi")),
           Map.entry("backend.cuda", Set.of("spi")),
+          Map.entry("backend.opencl", Set.of("spi")),
           Map.entry("weights", Set.of("spi")),
           Map.entry("cache", Set.of("spi")),
           Map.entry("parallel", Set.of("spi")),
@@ -46,7 +47,13 @@ class ArchitectureTest {
 
   private static final List<String> MODULES =
       List.of(
-          "backends/spi", "backends/reference", "backends/cpu", "backends/cuda", "runtime", "cli");
+          "backends/spi",
+          "backends/reference",
+          "backends/cpu",
+          "backends/cuda",
+          "backends/opencl",
+          "runtime",
+          "cli");
 
   /**
    * The one class that turns the environment into options, and those that only tell people which

@@ -1,0 +1,40 @@
+package dev.yuzui.backend.opencl;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Stream;
+
+/** What is installed for the OpenCL loader: a file for each driver, with its library's name. */
+final class Icds {
+  private static final Path FOLDER = Path.of("/etc/OpenCL/vendors");
+
+  /** Drivers of processors, and of devices that the cuda backend runs. */
+  private static final List<String> SERVED_BETTER = List.of("pocl", "nvidia");
+
+  private Icds() {}
+
+  /** Whether there is a driver that no other backend serves better. */
+  static boolean others() {
+    return others(FOLDER);
+  }
+
+  static boolean others(Path folder) {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.filter(f -> f.toString().endsWith(".icd")).anyMatch(Icds::isOther);
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  private static boolean isOther(Path icd) {
+    try {
+      String library = Files.readString(icd).toLowerCase(Locale.ROOT);
+      return SERVED_BETTER.stream().noneMatch(library::contains);
+    } catch (IOException e) {
+      return false;
+    }
+  }
+}

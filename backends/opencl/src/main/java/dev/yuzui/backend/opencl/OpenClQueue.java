@@ -1,0 +1,263 @@
+package dev.yuzui.backend.opencl;
+
+import dev.yuzui.backend.opencl.CommandBuffers.Run;
+import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.DeviceQueue;
+import dev.yuzui.spi.Ops;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Consumer;
+
+/** An in-order queue; a recording is a list of kernels with their arguments set. */
+final class OpenClQueue implements DeviceQueue {
+  /** Kernels that a failure's message names. */
+  private static final int NAMED = 12;
+
+  /** What a recording holds. */
+  private sealed interface Step {
+    /** A kernel of this launch alone. */
+    record One(Run run) implements Step {}
+
+    /** Launches that the driver takes at once. */
+    record Many(long commandBuffer, String last) implements Step {}
+
+    record Task(Runnable body) implements Step {}
+  }
+
+  private final OpenClBackend backend;
+  private final Cl cl;
+  private final long queue;
+  private final Arena arena = Arena.ofShared();
+  private final OpenClBuffer nothing;
+  private final Optional<CommandBuffers> commandBuffers;
+  private final OpenClScratch scratch;
+  private final OpenClOps ops;
+  private final Consumer<OpenClQueue> onClose;
+  private final Map<Kernel, Long> kernels = new HashMap<>();
+  private final Deque<String> launched = new ArrayDeque<>();
+  private Optional<HostTasks> tasks = Optional.empty();
+  private Optional<Recorded> recorded = Optional.empty();
+  private boolean closed;
+
+  OpenClQueue(OpenClBackend backend, Consumer<OpenClQueue> onClose) {
+    this.backend = backend;
+    this.cl = backend.cl();
+    this.onClose = onClose;
+    this.queue = cl.queue();
+    this.commandBuffers = backend.commandBuffers();
+    this.nothing = new OpenClBuffer(cl, 16, "nothing", _ -> {});
+    this.scratch = new OpenClScratch(cl);
+    this.ops = new OpenClOps(backend, this, scratch);
+  }
+
+  @Override
+  public Ops ops() {
+    return ops;
+  }
+
+  /** Makes launches on this queue. */
+  Launch launch() {
+    return new Launch(cl, nothing.handle(), arena, this::take);
+  }
+
+  private void take(Launch launch) {
+    requireOpen();
+    Kernel kernel = launch.kernel();
+    if (recorded.isPresent()) {
+      recorded.get().add(launch);
+      return;
+    }
+    long handle = kernels.computeIfAbsent(kernel, k -> cl.kernel(k.program(), k.name()));
+    launch.arguments(handle);
+    cl.launch(queue, handle, launch.work().address(), kernel.name());
+    note(kernel.name());
+  }
+
+  private void note(String kernel) {
+    if (launched.size() == NAMED) {
+      launched.removeFirst();
+    }
+    launched.addLast(kernel);
+  }
+
+  @Override
+  public Recording record(Runnable step) {
+    requireOpen();
+    if (recorded.isPresent()) {
+      throw new BackendException(
+          "a recording is under way", "end it before another begins; recordings do not nest");
+    }
+    Recorded recording = new Recorded();
+    recorded = Optional.of(recording);
+    boolean whole = false;
+    try {
+      step.run();
+      recording.end();
+      whole = true;
+    } finally {
+      recorded = Optional.empty();
+      if (!whole) {
+        recording.release();
+      }
+    }
+    return recording;
+  }
+
+  @Override
+  public void hostTask(Runnable task) {
+    requireOpen();
+    if (recorded.isPresent()) {
+      recorded.get().steps.add(new Step.Task(task));
+    } else {
+      enqueue(task);
+    }
+  }
+
+  private void enqueue(Runnable task) {
+    if (tasks.isEmpty()) {
+      tasks = Optional.of(new HostTasks(cl, queue));
+    }
+    tasks.get().enqueue(task);
+  }
+
+  @Override
+  public void synchronize() {
+    requireOpen();
+    requireNoRecording("waited for");
+    try {
+      cl.finish(queue, "what ran last (" + String.join(", ", launched) + ")");
+    } finally {
+      launched.clear();
+    }
+    switch (tasks.flatMap(HostTasks::takeFailure).orElse(null)) {
+      case null -> {}
+      case RuntimeException e -> throw e;
+      case Error e -> throw e;
+      case Throwable t -> throw new BackendException("a task failed", "see the cause", t);
+    }
+  }
+
+  @Override
+  public void close() {
+    requireOpen();
+    requireNoRecording("closed");
+    closed = true;
+    try {
+      cl.finish(queue, "a queue that closes");
+    } finally {
+      tasks.ifPresent(HostTasks::close);
+      kernels.values().forEach(cl::releaseKernel);
+      scratch.close();
+      nothing.release();
+      cl.releaseQueue(queue);
+      arena.close();
+      onClose.accept(this);
+    }
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw new BackendException("the queue is closed", "open another; close it once");
+    }
+  }
+
+  private void requireNoRecording(String what) {
+    if (recorded.isPresent()) {
+      throw new BackendException(
+          "the queue was " + what + " inside a recording", "do so once the recording has ended");
+    }
+  }
+
+  private final class Recorded implements Recording {
+    private final List<Run> runs = new ArrayList<>();
+    private List<Step> steps = new ArrayList<>();
+    private final Arena memory = Arena.ofShared();
+    private boolean over;
+
+    void add(Launch launch) {
+      Kernel kernel = launch.kernel();
+      long handle = cl.kernel(kernel.program(), kernel.name());
+      MemorySegment work = memory.allocate(launch.work().byteSize(), 8).copyFrom(launch.work());
+      Run run = new Run(handle, kernel.name(), work);
+      runs.add(run);
+      steps.add(new Step.One(run));
+      launch.arguments(handle);
+    }
+
+    /** Joins launches that no task of the host separates. */
+    void end() {
+      if (commandBuffers.isEmpty()) {
+        return;
+      }
+      List<Step> joined = new ArrayList<>();
+      List<Run> open = new ArrayList<>();
+      for (Step step : steps) {
+        if (step instanceof Step.One(Run run)) {
+          open.add(run);
+        } else {
+          join(open, joined);
+          joined.add(step);
+        }
+      }
+      join(open, joined);
+      steps = joined;
+    }
+
+    private void join(List<Run> open, List<Step> to) {
+      if (!open.isEmpty()) {
+        long commands = commandBuffers.orElseThrow().of(queue, open);
+        to.add(new Step.Many(commands, open.getLast().name()));
+        open.clear();
+      }
+    }
+
+    @Override
+    public void replay() {
+      requireOpen();
+      requireNoRecording("asked for a replay");
+      if (over) {
+        throw new BackendException("a closed recording was replayed", "close it after its use");
+      }
+      for (Step step : steps) {
+        switch (step) {
+          case Step.One(Run run) -> {
+            cl.launch(queue, run.kernel(), run.work().address(), run.name());
+            note(run.name());
+          }
+          case Step.Many(long commands, String last) -> {
+            commandBuffers.orElseThrow().enqueue(commands);
+            note("… " + last);
+          }
+          case Step.Task(Runnable body) -> enqueue(body);
+        }
+      }
+      cl.flush(queue);
+    }
+
+    /** Replays under way keep the driver's kernels; ours may go. */
+    @Override
+    public void close() {
+      if (!over) {
+        over = true;
+        release();
+      }
+    }
+
+    void release() {
+      for (Step step : steps) {
+        if (step instanceof Step.Many(long commands, _)) {
+          commandBuffers.orElseThrow().release(commands);
+        }
+      }
+      runs.forEach(run -> cl.releaseKernel(run.kernel()));
+      memory.close();
+    }
+  }
+}

@@ -1,0 +1,91 @@
+package dev.yuzui.backend.opencl;
+
+import dev.yuzui.spi.BackendException;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Collectors;
+import org.lwjgl.opencl.CL10;
+
+/** The programs of native-kernels/opencl on one device, built as they are asked for. */
+final class Programs implements AutoCloseable {
+  private static final int LOG_LINES = 40;
+
+  /** A program's source and its macros. */
+  private record Variant(String stem, List<String> macros) {}
+
+  private record Name(Variant program, String kernel) {}
+
+  private final Cl cl;
+  private final ProgramCache cache;
+  private final String options;
+  private final Map<Variant, Long> programs = new LinkedHashMap<>();
+  private final Map<Name, Kernel> kernels = new HashMap<>();
+
+  Programs(Cl cl, ProgramCache cache) {
+    this.cl = cl;
+    this.cache = cache;
+    this.options = "-w -cl-std=CL1.2" + (cl.device().cpu() ? " -DYZ_CPU" : "");
+  }
+
+  /**
+   * Kernel {@code name} of native-kernels/opencl/{@code stem}.cl.
+   *
+   * @param macros {@code NAME=VALUE} each; every choice of them is a program of its own
+   */
+  synchronized Kernel kernel(String stem, String name, String... macros) {
+    Variant variant = new Variant(stem, List.of(macros));
+    return kernels.computeIfAbsent(
+        new Name(variant, name), _ -> new Kernel(program(variant), name));
+  }
+
+  private long program(Variant variant) {
+    return programs.computeIfAbsent(variant, this::built);
+  }
+
+  private long built(Variant variant) {
+    String source = ProgramSource.of(variant.stem());
+    String all =
+        variant.macros().stream().map(m -> " -D" + m).collect(Collectors.joining("", options, ""));
+    String key = ProgramCache.key(cl.device(), variant.stem(), source, all);
+    return cache
+        .read(key)
+        .flatMap(cl::program)
+        .flatMap(p -> fromBinary(p, all))
+        .orElseGet(
+            () -> {
+              long program = compiled(variant.stem(), source, all);
+              cache.write(key, () -> cl.binary(program));
+              return program;
+            });
+  }
+
+  private Optional<Long> fromBinary(long program, String options) {
+    if (cl.build(program, options) == CL10.CL_SUCCESS) {
+      return Optional.of(program);
+    }
+    cl.release(program);
+    return Optional.empty();
+  }
+
+  private long compiled(String stem, String source, String options) {
+    long program = cl.program(source);
+    int result = cl.build(program, options);
+    if (result == CL10.CL_SUCCESS) {
+      return program;
+    }
+    String log = cl.buildLog(program).lines().limit(LOG_LINES).collect(Collectors.joining("\n"));
+    cl.release(program);
+    throw new BackendException(
+        cl.device() + " does not compile " + stem + ".cl with " + options,
+        "update its driver, or use --backend cpu; its compiler says:\n" + log,
+        Cl.failure(result, "building " + stem + ".cl"));
+  }
+
+  @Override
+  public synchronized void close() {
+    programs.values().forEach(cl::release);
+  }
+}

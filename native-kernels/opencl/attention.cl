@@ -1,0 +1,300 @@
+// Absorbed latent attention: out[t, n] = softmax(q[t, n]·[c; k]ᵀ·scale)·c over the first kvLength[t] entries of row t's sequence
+// (DeepSeek-V2 report §2.1). q [T, N·(Lkv+R)], out [T, N·Lkv], pages [S, pagesPerSequence]; a row of kvLength 0 or sequence −1
+// gives zeros. The entries are cut into tiles and the tiles into splits, which mla_combine puts together; a work-group has a
+// row, HEADS heads and a split, so that it reads an entry once for all of those heads. Built for the cache's encoding, WEIGHTS.
+#include "cache.clh"
+#include "device.clh"
+
+#define HEADS 16
+
+// What a split leaves in `partial` if there are several: [T, splits, N] of 2 + Lkv numbers: the greatest score, Σ e^(score −
+// greatest), and the weighted sum of the latents.
+INLINE ulong part_at(int t, int split, int splits, int n, int N, int Lkv) {
+  return (((ulong)t * splits + split) * N + n) * (2 + Lkv);
+}
+
+#define ARGUMENTS                                                                                                     \
+  IN(q), IN(entries), ulong rowBytes, int pageTokens, IN(pages), int pagesPerSequence, IN(sequence), IN(kvLength), int N, int Lkv, \
+      int R, float scale, OUT(out), OUT(partial), int splits, int leastTiles
+
+#ifdef WIDE
+
+// For CPUs: a work-item does it all, on whole vectors, with a tile decoded to floats once. Numbers are padded with zeros to
+// multiples of 32, heads to multiples of 4.
+#define TILE 32
+
+// Four heads' scores of four entries each.
+INLINE void scores_of_four(const __local float* q, const __local float* entries, int stride, int left, __local float* scores) {
+  float16 sum[4][4];
+#pragma unroll
+  for (int i = 0; i < 16; i++) sum[i / 4][i % 4] = 0;
+  for (int c = 0; c < stride; c += 16) {
+    float16 a[4];
+#pragma unroll
+    for (int h = 0; h < 4; h++) a[h] = vload16(0, q + h * stride + c);
+#pragma unroll
+    for (int e = 0; e < 4; e++) {
+      const float16 b = vload16(0, entries + e * stride + c);
+#pragma unroll
+      for (int h = 0; h < 4; h++) sum[h][e] += a[h] * b;
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < 16; i++) scores[i / 4 * TILE + i % 4] = i % 4 < left ? sum16(sum[i / 4][i % 4]) : -INFINITY;
+}
+
+// Four heads' sums over a tile, 32 columns of them: sums = sums·shrink + Σe weight[e]·entry[e].
+INLINE void values_of_four(const __local float* weights, const __local float* shrink, const __local float* entries, int stride, int count,
+                           __local float* sums, int sumStride) {
+  float16 sum[4][2];
+#pragma unroll
+  for (int i = 0; i < 8; i++) sum[i / 2][i % 2] = vload16(i % 2, sums + i / 2 * sumStride) * shrink[i / 2];
+  for (int e = 0; e < count; e++) {
+    const float16 a = vload16(0, entries + e * stride), b = vload16(1, entries + e * stride);
+#pragma unroll
+    for (int h = 0; h < 4; h++) {
+      sum[h][0] += weights[h * TILE + e] * a;
+      sum[h][1] += weights[h * TILE + e] * b;
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < 8; i++) vstore16(sum[i / 2][i % 2], i % 2, sums + i / 2 * sumStride);
+}
+
+// Groups (⌈N / 16⌉, splits, T), of one work-item. Local memory, with E and L ceil32 of Lkv + R and Lkv, and H the heads of a
+// group, a multiple of 4: queries H·E, tile TILE·E, sums H·L floats.
+__kernel void mla_decode(ARGUMENTS, __local float* queries, __local float* tile, __local float* sums) {
+  __local float scores[HEADS * TILE], shrink[HEADS], greatest[HEADS], total[HEADS];
+  const int t = get_group_id(2), split = get_group_id(1), head0 = get_group_id(0) * HEADS;
+  const int heads = min(HEADS, N - head0), padded = (heads + 3) / 4 * 4;
+  const int numbers = Lkv + R, E = (numbers + 31) / 32 * 32, L = (Lkv + 31) / 32 * 32;
+  const int s = READ(int, sequence)[t];
+  const int length = s < 0 ? 0 : READ(int, kvLength)[t];
+  __global float* to = WRITE(float, out) + ((ulong)t * N + head0) * Lkv;
+  if (length <= 0) {
+    for (int i = 0; split == 0 && i < heads * Lkv; i++) to[i] = 0;
+    return;
+  }
+  const Cut work = cut(length, TILE, splits, leastTiles);
+  if (split >= work.active) return;
+  const int begin = split * work.tiles * TILE, end = min(length, begin + work.tiles * TILE);
+
+  const __global float* from = READ(float, q) + ((ulong)t * N + head0) * numbers;
+  for (int h = 0; h < padded; h++) {
+    for (int c = 0; c < E; c++) queries[h * E + c] = h < heads && c < numbers ? from[h * numbers + c] * scale : 0;
+    for (int c = 0; c < L; c++) sums[h * L + c] = 0;
+    greatest[h] = -INFINITY;
+    total[h] = 0;
+  }
+  const Matrix m = matrix_at(READ(uchar, entries), 0, rowBytes, numbers);
+  const __global int* table = READ(int, pages) + (ulong)s * pagesPerSequence;
+
+  for (int first = begin; first < end; first += TILE) {
+    const int count = min(TILE, end - first);
+    for (int e = 0; e < (count + 3) / 4 * 4; e++) {
+      const Row row = row_of(m, entry_row(table, pageTokens, first + min(e, count - 1)));
+      for (int u = 0; u < E / 32; u++) {
+        const Unit unit = entry_unit(row, u, numbers);
+        vstore16(unit.a, 2 * u, tile + e * E);
+        vstore16(unit.b, 2 * u + 1, tile + e * E);
+      }
+    }
+    for (int h = 0; h < padded; h += 4) {
+      for (int e = 0; e < TILE; e += 4) {
+        if (e < count) {
+          scores_of_four(queries + h * E, tile + e * E, E, count - e, scores + h * TILE + e);
+        } else {
+          for (int i = 0; i < 4; i++) vstore4((float4)-INFINITY, 0, scores + (h + i) * TILE + e);
+        }
+      }
+    }
+    for (int h = 0; h < padded; h++) {
+      const float16 a = vload16(0, scores + h * TILE), b = vload16(1, scores + h * TILE);
+      const float16 most = fmax(a, b);
+      const float8 m8 = fmax(most.lo, most.hi);
+      const float4 m4 = fmax(m8.lo, m8.hi);
+      const float top = fmax(greatest[h], fmax(fmax(m4.x, m4.y), fmax(m4.z, m4.w)));
+      const float16 p0 = exp(a - top), p1 = exp(b - top);
+      vstore16(p0, 0, scores + h * TILE);
+      vstore16(p1, 1, scores + h * TILE);
+      shrink[h] = exp(greatest[h] - top);
+      greatest[h] = top;
+      total[h] = total[h] * shrink[h] + sum16(p0 + p1);
+    }
+    for (int h = 0; h < padded; h += 4) {
+      for (int c = 0; c < L; c += 32) values_of_four(scores + h * TILE, shrink + h, tile + c, E, count, sums + h * L + c, L);
+    }
+  }
+
+  for (int h = 0; h < heads; h++) {
+    if (splits == 1) {
+      const float factor = 1 / total[h];
+      for (int c = 0; c < Lkv; c++) to[h * Lkv + c] = sums[h * L + c] * factor;
+    } else {
+      __global float* part = WRITE(float, partial) + part_at(t, split, splits, head0 + h, N, Lkv);
+      part[0] = greatest[h];
+      part[1] = total[h];
+      for (int c = 0; c < Lkv; c++) part[2 + c] = sums[h * L + c];
+    }
+  }
+}
+
+#else
+
+// For GPUs: scores as a product of tiles through local memory, 32 columns at a time; then every work-item sums its own columns.
+#define TILE 64
+#define ITEMS 128
+#define COLUMNS 512             // of a work-group
+#define OWN (COLUMNS / ITEMS)
+#define STRIDE (TILE + 1)
+
+// Groups (⌈N / 16⌉·⌈Lkv / 512⌉, splits, T), local size 128.
+__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
+void mla_decode(ARGUMENTS) {
+  __local float es[32 * STRIDE], qs[32 * HEADS], scores[HEADS * TILE], parts[ITEMS], shrink[HEADS], greatest[HEADS], total[HEADS];
+  __local int rows[TILE];
+  const int item = get_local_id(0);
+  const int blocks = (N + HEADS - 1) / HEADS;
+  const int t = get_group_id(2), split = get_group_id(1), head0 = get_group_id(0) % blocks * HEADS;
+  const int column0 = get_group_id(0) / blocks * COLUMNS + item;
+  const int heads = min(HEADS, N - head0), numbers = Lkv + R;
+  const int s = READ(int, sequence)[t];
+  const int length = s < 0 ? 0 : READ(int, kvLength)[t];
+  __global float* to = WRITE(float, out) + ((ulong)t * N + head0) * Lkv;
+  if (length <= 0) {
+    for (int c = column0; split == 0 && c < min(Lkv, column0 + COLUMNS); c += ITEMS) {
+      for (int h = 0; h < heads; h++) to[h * Lkv + c] = 0;
+    }
+    return;
+  }
+  const Cut work = cut(length, TILE, splits, leastTiles);
+  if (split >= work.active) return;
+  const int begin = split * work.tiles * TILE, end = min(length, begin + work.tiles * TILE);
+  const __global float* from = READ(float, q) + ((ulong)t * N + head0) * numbers;
+  const Matrix m = matrix_at(READ(uchar, entries), 0, rowBytes, numbers);
+  const __global int* table = READ(int, pages) + (ulong)s * pagesPerSequence;
+
+  float sum[HEADS][OWN];
+#pragma unroll
+  for (int i = 0; i < HEADS * OWN; i++) sum[i / OWN][i % OWN] = 0;
+  if (item < HEADS) {
+    greatest[item] = -INFINITY;
+    total[item] = 0;
+  }
+  for (int first = begin; first < end; first += TILE) {
+    const int count = min(TILE, end - first);
+    if (item < TILE) rows[item] = entry_row(table, pageTokens, first + min(item, count - 1));
+
+    // scores: a work-item has entries e and e + 32, of four heads
+    const int e = item % 32, h0 = item / 32 * 4;
+    float4 score0 = 0, score1 = 0;
+    for (int u = 0; u < (numbers + 31) / 32; u++) {
+      barrier(CLK_LOCAL_MEM_FENCE);
+      if (item < TILE) {
+        const Unit unit = entry_unit(row_of(m, rows[item]), u, numbers);
+        put_unit(unit, es + item, STRIDE);
+      } else {
+        const int i = item % 32, c = 32 * u + i;
+        for (int h = (item - TILE) / 32; h < HEADS; h += 2) {
+          qs[i * HEADS + h] = h < heads && c < numbers ? from[h * numbers + c] * scale : 0;
+        }
+      }
+      barrier(CLK_LOCAL_MEM_FENCE);
+      for (int i = 0; i < 32; i++) {
+        const float4 a = vload4(0, qs + i * HEADS + h0);
+        score0 += a * es[i * STRIDE + e];
+        score1 += a * es[i * STRIDE + e + 32];
+      }
+    }
+    const float v0[4] = {score0.x, score0.y, score0.z, score0.w}, v1[4] = {score1.x, score1.y, score1.z, score1.w};
+#pragma unroll
+    for (int h = 0; h < 4; h++) {
+      scores[(h0 + h) * TILE + e] = e < count ? v0[h] : -INFINITY;
+      scores[(h0 + h) * TILE + e + 32] = e + 32 < count ? v1[h] : -INFINITY;
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+
+    // softmax: eight work-items a head, eight entries each
+    const int h = item / 8;
+    __local float* own = scores + item * 8;
+    float top = own[0];
+    for (int i = 1; i < 8; i++) top = fmax(top, own[i]);
+    parts[item] = top;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    const float before = greatest[h];
+    top = before;
+    for (int i = 0; i < 8; i++) top = fmax(top, parts[h * 8 + i]);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    float part = 0;
+    for (int i = 0; i < 8; i++) {
+      const float p = exp(own[i] - top);
+      own[i] = p;
+      part += p;
+    }
+    parts[item] = part;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (item % 8 == 0) {
+      shrink[h] = exp(before - top);
+      greatest[h] = top;
+      float all = 0;
+      for (int i = 0; i < 8; i++) all += parts[item + i];
+      total[h] = total[h] * shrink[h] + all;
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+
+    // values: neighbours have neighbouring columns
+#pragma unroll
+    for (int i = 0; i < HEADS * OWN; i++) sum[i / OWN][i % OWN] *= shrink[i / OWN];
+    for (int i = 0; i < count; i++) {
+      const Row row = row_of(m, rows[i]);
+#pragma unroll
+      for (int j = 0; j < OWN; j++) {
+        const int c = column0 + j * ITEMS;
+        const float v = c < Lkv ? number_at(row, c) : 0;
+#pragma unroll
+        for (int k = 0; k < HEADS; k++) sum[k][j] += scores[k * TILE + i] * v;
+      }
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+
+#pragma unroll
+  for (int k = 0; k < HEADS; k++) {
+    if (k >= heads) continue;
+    __global float* part = WRITE(float, partial) + part_at(t, split, splits, head0 + k, N, Lkv);
+    if (splits > 1 && column0 == 0) {
+      part[0] = greatest[k];
+      part[1] = total[k];
+    }
+#pragma unroll
+    for (int j = 0; j < OWN; j++) {
+      const int c = column0 + j * ITEMS;
+      if (c >= Lkv) continue;
+      if (splits == 1) {
+        to[k * Lkv + c] = sum[k][j] / total[k];
+      } else {
+        part[2 + c] = sum[k][j];
+      }
+    }
+  }
+}
+
+#endif
+
+// Groups (⌈Lkv / items⌉, N, T).
+__kernel void mla_combine(IN(partial), IN(sequence), IN(kvLength), int N, int Lkv, int splits, int leastTiles, OUT(out)) {
+  const int c = get_global_id(0), n = get_group_id(1), t = get_group_id(2);
+  const int length = READ(int, sequence)[t] < 0 ? 0 : READ(int, kvLength)[t];
+  if (length <= 0 || c >= Lkv) return;
+  const int active = cut(length, TILE, splits, leastTiles).active;
+  const __global float* part = READ(float, partial) + part_at(t, 0, splits, n, N, Lkv);
+  const ulong each = (ulong)N * (2 + Lkv);
+  float top = -INFINITY, total = 0, sum = 0;
+  for (int i = 0; i < active; i++) top = fmax(top, part[i * each]);
+  for (int i = 0; i < active; i++) {
+    const float factor = exp(part[i * each] - top);
+    total += factor * part[i * each + 1];
+    sum += factor * part[i * each + 2 + c];
+  }
+  WRITE(float, out)[((ulong)t * N + n) * Lkv + c] = sum / total;
+}

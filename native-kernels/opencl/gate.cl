@@ -1,0 +1,110 @@
+// The choice of experts, and the slots of a step sorted by expert.
+#include "device.clh"
+#include "rows.clh"
+
+// Picks K of E experts for each row, see GateRule; ids are -1 and weights 0 where the sequence is -1. A group for each
+// row; shared: score and choice E floats each, group_score a float for each group of experts, shared a ulong for each
+// work-item.
+__kernel void route(IN(logits), IN(bias), int E, int K, int groups, int groupsUsed, int sigmoid, int twoBest,
+                    int normalise, float scale, IN(sequence), OUT(ids), OUT(weights), __local float *score,
+                    __local float *choice, __local float *group_score, __local ulong *shared) {
+  const ulong t = get_group_id(0);
+  const int first = get_local_id(0), step = get_local_size(0);
+  __global int *id = WRITE(int, ids) + t * K;
+  __global float *weight = WRITE(float, weights) + t * K;
+  const __global float *logit = READ(float, logits) + t * E;
+  if (READ(int, sequence)[t] < 0) {
+    for (int k = first; k < K; k += step) {
+      id[k] = -1;
+      weight[k] = 0;
+    }
+    return;
+  }
+
+  float most = -INFINITY;
+  for (int e = first; e < E; e += step) most = fmax(most, logit[e]);
+  most = group_max(most, (__local float *)shared);
+  float sum = 0;
+  for (int e = first; e < E; e += step) {
+    score[e] = sigmoid ? 1.0f / (1.0f + exp(-logit[e])) : exp(logit[e] - most);
+    sum += score[e];
+  }
+  sum = group_sum(sum, (__local float *)shared);
+  const float whole = sigmoid ? 1.0f : sum;
+  for (int e = first; e < E; e += step) {
+    score[e] /= whole;
+    choice[e] = score[e] + (HAS(bias) ? READ(float, bias)[e] : 0.0f);
+  }
+  barrier(CLK_LOCAL_MEM_FENCE);
+
+  const int size = E / groups;
+  if (groups > 1) {
+    for (int g = first; g < groups; g += step) {
+      float best = -INFINITY, next = -INFINITY;
+      for (int e = g * size; e < (g + 1) * size; e++) {
+        next = fmax(next, fmin(best, choice[e]));
+        best = fmax(best, choice[e]);
+      }
+      group_score[g] = twoBest && size > 1 ? best + next : best;
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int g = first; g < groups; g += step) {
+      int better = 0;
+      for (int o = 0; o < groups; o++) {
+        better += group_score[o] > group_score[g] || (group_score[o] == group_score[g] && o < g);
+      }
+      if (better >= groupsUsed) {
+        for (int e = g * size; e < (g + 1) * size; e++) choice[e] = NAN;
+      }
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+
+  // Experts that are out, by their group or because they are chosen, are NAN and have no key. A work-item looks at its
+  // own experts alone.
+  float chosen = 0;
+  for (int k = 0; k < K; k++) {
+    ulong key = 0;
+    for (int e = first; e < E; e += step) {
+      if (!isnan(choice[e])) key = max(key, order_key(choice[e], e));
+    }
+    key = group_max_key(key, shared);
+    const int e = key == 0 ? k : key_index(key);  // 0: all others are NaN, which is somebody else's failure
+    if (e % step == first) choice[e] = NAN;
+    chosen += score[e];
+    if (first == 0) id[k] = e;
+  }
+  barrier(CLK_GLOBAL_MEM_FENCE);
+  const float factor = scale / (normalise ? chosen + 1e-20f : 1.0f);
+  for (int k = first; k < K; k += step) weight[k] = score[id[k]] * factor;
+}
+
+// Sorts the slots of ids, -1 in padding rows, by expert into offset [E + 1], slot and place [slots]; see Dispatch. One
+// group: a work-item looks through all slots for its experts, twice. count: E ints.
+//
+// What is written is never read back: PoCL 3.1 lets every work-item run what only the first of a group should.
+__kernel void permute(IN(ids), int slots, int E, OUT(offset), OUT(slot), OUT(place), __local int *count) {
+  const __global int *id = READ(int, ids);
+  const int first = get_local_id(0), step = get_local_size(0);
+  for (int e = first; e < E; e += step) {
+    int n = 0;
+    for (int s = 0; s < slots; s++) n += id[s] == e;
+    count[e] = n;
+  }
+  barrier(CLK_LOCAL_MEM_FENCE);
+  for (int e = first; e <= E; e += step) {
+    int to = 0;
+    for (int before = 0; before < e; before++) to += count[before];
+    WRITE(int, offset)[e] = to;
+    if (e == E || count[e] == 0) continue;
+    for (int s = 0; s < slots; s++) {
+      if (id[s] == e) {
+        WRITE(int, slot)[to] = s;
+        WRITE(int, place)[s] = to++;
+      }
+    }
+  }
+  for (int s = first; s < slots; s += step) {
+    if (id[s] < 0) WRITE(int, place)[s] = -1;
+  }
+}

@@ -1,0 +1,175 @@
+// Products of few rows, bound by the bytes of the weights: one read of them for `tokens` rows of x, 1, 2, 4 or 8, which the
+// kernels are named after.
+//
+// A team of `lanes` work-items goes through the units of two rows side by side: two neighbours of one matrix, or with a second
+// matrix the same row of both, for silu(w x)·(w2 x). `sets` teams make a work-group. With WIDE, for CPUs, a work-item is a team
+// and a work-group of its own, sums are vectors, and it takes several strips of two rows; products of many rows are then as
+// well done here, tile by tile, the weights of a strip staying in cache.
+#include "device.clh"
+#include "groups.clh"
+#include "weights.clh"
+
+#define ROWS 2
+#define MOST_TOKENS 8
+
+#ifdef WIDE
+typedef float16 Sum;
+INLINE Sum add_products(Sum sum, float16 w, float16 x) { return w * x + sum; }
+INLINE float total(Sum sum) { return sum16(sum); }
+#else
+#define MOST_ITEMS 128
+typedef float Sum;
+INLINE Sum add_products(Sum sum, float16 w, float16 x) {
+  const float4 products = w.s0123 * x.s0123 + w.s4567 * x.s4567 + (w.s89ab * x.s89ab + w.scdef * x.scdef);
+  return sum + (products.x + products.y + (products.z + products.w));
+}
+INLINE float total(Sum sum) { return sum; }
+#endif
+
+INLINE float silu(float z) { return z / (1 + exp(-z)); }
+
+// Adds the products of a unit.
+INLINE void add_unit(int tokens, const Row* rows, const __global float* const* from, int u, Sum (*sum)[MOST_TOKENS]) {
+  const int2 c = unit_columns(u);
+  const Unit first = decode(rows[0], u), second = decode(rows[1], u);
+#pragma unroll
+  for (int t = 0; t < tokens; t++) {
+    const float16 a = vload16(0, from[t] + c.x), b = vload16(0, from[t] + c.y);
+    sum[0][t] = add_products(add_products(sum[0][t], first.a, a), first.b, b);
+    sum[1][t] = add_products(add_products(sum[1][t], second.a, a), second.b, b);
+  }
+}
+
+// What this work-item has of the products of the rows: totals[i·tokens + t].
+INLINE void multiply(int tokens, const Row* rows, const __global float* const* from, int k, int lane, int lanes, float* totals) {
+  Sum sum[ROWS][MOST_TOKENS];
+#pragma unroll
+  for (int t = 0; t < tokens; t++) sum[0][t] = sum[1][t] = 0;
+  const int units = k / 32;
+#ifdef WIDE
+  for (int block = 0; block < units; block += UNITS) {
+#pragma unroll
+    for (int u = 0; u < UNITS; u++) add_unit(tokens, rows, from, block + u, sum);
+  }
+#else
+  for (int u = lane; u < units; u += lanes) add_unit(tokens, rows, from, u, sum);
+#endif
+#pragma unroll
+  for (int t = 0; t < tokens; t++) {
+    totals[t] = total(sum[0][t]);
+    totals[tokens + t] = total(sum[1][t]);
+  }
+#if PARTIAL_UNITS
+  for (int c = 32 * units + lane; c < k; c += lanes) {
+    const float first = number_at(rows[0], c), second = number_at(rows[1], c);
+#pragma unroll
+    for (int t = 0; t < tokens; t++) {
+      totals[t] += first * from[t][c];
+      totals[tokens + t] += second * from[t][c];
+    }
+  }
+#endif
+}
+
+// Rows `row` and row + 1 of the result, or of two matrices row `row` alone, for row t of the group.
+INLINE void store(Group group, int t, float first, float second, bool gated, int row, int n, __global float* out, int outStride) {
+  if (t >= group.count || row >= n) return;
+  __global float* to = out + (long)(group.first + t) * outStride + row;
+  to[0] = gated ? silu(first) * second : first;
+  if (!gated && row + 1 < n) to[1] = second;
+}
+
+// The part of a team whose first row of the result is `row`; the matrices' n rows begin at `base`.
+INLINE void product(int tokens, Group group, const __global float* const* from, Matrix w, Matrix w2, bool gated, int base, int row,
+                    int n, __global float* out, int outStride, __local float* sums) {
+  const int first = base + min(row, n - 1), second = base + min(row + 1, n - 1);
+  const Row rows[ROWS] = {row_of(w, first), gated ? row_of(w2, first) : row_of(w, second)};
+  float y[ROWS * MOST_TOKENS];
+#ifdef WIDE
+  multiply(tokens, rows, from, w.k, 0, 1, y);
+  for (int t = 0; t < tokens; t++) store(group, t, y[t], y[tokens + t], gated, row, n, out, outStride);
+#else
+  const int lanes = get_local_size(1), lane = get_local_id(1), items = lanes * get_local_size(2);
+  __local float* own = sums + get_local_id(2) * lanes;
+  multiply(tokens, rows, from, w.k, lane, lanes, y);
+#pragma unroll
+  for (int i = 0; i < ROWS * tokens; i++) own[i * items + lane] = y[i];
+  barrier(CLK_LOCAL_MEM_FENCE);
+  for (int t = lane; t < tokens; t += lanes) {
+    float a = 0, b = 0;
+    for (int i = 0; i < lanes; i++) {
+      a += own[t * items + i];
+      b += own[(tokens + t) * items + i];
+    }
+    store(group, t, a, b, gated, row, n, out, outStride);
+  }
+#endif
+}
+
+// A work-group's first row of the result: each team has `strips` times two, or with two matrices one, side by side.
+INLINE int first_row(int strips, bool gated) {
+  const int team = get_group_id(1) * get_local_size(2) + get_local_id(2);
+  return team * strips * (gated ? 1 : ROWS);
+}
+#ifdef WIDE
+#define SUMS(tokens) 1
+#else
+#define SUMS(tokens) (ROWS * tokens * MOST_ITEMS)
+#endif
+
+// out[t, h, i] = Σk x[t, h, k]·w[h·n + i, k], or if gated silu(w x)·(w2 x). Strides and offsets in numbers. Groups: (⌈T /
+// tokens⌉, ⌈n / (sets·strips·2)⌉, or if gated ⌈n / (sets·strips)⌉, heads); local size (1, lanes, sets); strips 1 without WIDE.
+INLINE void dense(int tokens, IN(w), IN(w2), ulong scalesAt, ulong rowBytes, int gated, IN(x), int xStride, int xHeadStride,
+                  int xOffset, OUT(out), int outStride, int outHeadStride, int outOffset, int T, int n, int k, int strips,
+                  __local float* sums) {
+  const int head = get_group_id(2);
+  const Group group = dense_rows(get_group_id(0), tokens, T);
+  const __global float* from[MOST_TOKENS];
+#pragma unroll
+  for (int t = 0; t < tokens; t++) {
+    from[t] = READ(float, x) + (long)(group.first + min(t, group.count - 1)) * xStride + head * xHeadStride + xOffset;
+  }
+  const Matrix a = matrix_at(READ(uchar, w), scalesAt, rowBytes, k);
+  const Matrix b = gated ? matrix_at(READ(uchar, w2), scalesAt, rowBytes, k) : a;
+  __global float* to = WRITE(float, out) + head * outHeadStride + outOffset;
+  const int row = first_row(strips, gated), step = gated ? 1 : ROWS;
+  for (int s = 0; s < strips; s++) product(tokens, group, from, a, b, gated, head * n, row + s * step, n, to, outStride, sums);
+}
+
+// out[i] = x[row of i]·w[e]ᵀ, or silu(w[e] x)·(w2[e] x), for each sorted place i of expert e, as Ops.groupedMatmul; expert e of
+// a matrix lies `each` bytes behind the one before. Groups: (tiles, as above, 1) with tiles ≥ Σe ⌈places of e / tokens⌉.
+INLINE void grouped(int tokens, IN(w), IN(w2), ulong each, ulong each2, ulong scalesAt, ulong rowBytes, int gated, IN(x), OUT(out),
+                    int n, int k, int strips, IN(offset), IN(slot), int experts, int used, int gather, __local float* sums) {
+  const Group group = expert_rows(get_group_id(0), tokens, READ(int, offset), experts);
+  if (group.count <= 0) return;
+  const __global float* from[MOST_TOKENS];
+#pragma unroll
+  for (int t = 0; t < tokens; t++) {
+    from[t] = READ(float, x) + (long)gathered_row(READ(int, slot), used, gather, group.first + min(t, group.count - 1)) * k;
+  }
+  const Matrix a = matrix_at(READ(uchar, w) + each * group.expert, scalesAt, rowBytes, k);
+  const Matrix b = gated ? matrix_at(READ(uchar, w2) + each2 * group.expert, scalesAt, rowBytes, k) : a;
+  const int row = first_row(strips, gated), step = gated ? 1 : ROWS;
+  for (int s = 0; s < strips; s++) product(tokens, group, from, a, b, gated, 0, row + s * step, n, WRITE(float, out), n, sums);
+}
+
+#define TENSOR(name) name##_mem, name##_at
+#define KERNELS(tokens)                                                                                                          \
+  __kernel void matvec_##tokens(IN(w), IN(w2), ulong scalesAt, ulong rowBytes, int gated, IN(x), int xStride, int xHeadStride,   \
+                                int xOffset, OUT(out), int outStride, int outHeadStride, int outOffset, int T, int n, int k,     \
+                                int strips) {                                                                                    \
+    __local float sums[SUMS(tokens)];                                                                                            \
+    dense(tokens, TENSOR(w), TENSOR(w2), scalesAt, rowBytes, gated, TENSOR(x), xStride, xHeadStride, xOffset, TENSOR(out),       \
+          outStride, outHeadStride, outOffset, T, n, k, strips, sums);                                                           \
+  }                                                                                                                              \
+  __kernel void matvec_grouped_##tokens(IN(w), IN(w2), ulong each, ulong each2, ulong scalesAt, ulong rowBytes, int gated, IN(x), \
+                                        OUT(out), int n, int k, int strips, IN(offset), IN(slot), int experts, int used,         \
+                                        int gather) {                                                                            \
+    __local float sums[SUMS(tokens)];                                                                                            \
+    grouped(tokens, TENSOR(w), TENSOR(w2), each, each2, scalesAt, rowBytes, gated, TENSOR(x), TENSOR(out), n, k, strips,         \
+            TENSOR(offset), TENSOR(slot), experts, used, gather, sums);                                                          \
+  }
+KERNELS(1)
+KERNELS(2)
+KERNELS(4)
+KERNELS(8)

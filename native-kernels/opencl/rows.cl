@@ -1,0 +1,189 @@
+// Norms, sums, copies, rotations and the latent cache's entries: kernels that pass over rows once.
+#include "device.clh"
+#include "rows.clh"
+
+// ---- norms ----------------------------------------------------------------------------------------------------------
+
+// out = norm(x) * weight; out may be x. A group for each row; shared: a float for each work-item.
+__kernel void rms_norm(IN(x), IN(weight), float eps, OUT(out), int cols, __local float *shared) {
+  const ulong row = get_group_id(0) * (ulong)cols;
+  const __global float *from = READ(float, x) + row;
+  const __global float *w = READ(float, weight);
+  __global float *to = WRITE(float, out) + row;
+  float squares = 0;
+  for (int c = get_local_id(0); c < cols; c += get_local_size(0)) squares += from[c] * from[c];
+  const float scale = 1.0f / sqrt(group_sum(squares, shared) / cols + eps);
+  for (int c = get_local_id(0); c < cols; c += get_local_size(0)) to[c] = from[c] * scale * w[c];
+}
+
+// x += y, out = norm(x) * weight; groups and shared memory as rms_norm.
+__kernel void add_rms_norm(OUT(x), IN(y), IN(weight), float eps, OUT(out), int cols, __local float *shared) {
+  const ulong row = get_group_id(0) * (ulong)cols;
+  __global float *sum = WRITE(float, x) + row;
+  const __global float *more = READ(float, y) + row;
+  const __global float *w = READ(float, weight);
+  __global float *to = WRITE(float, out) + row;
+  float squares = 0;
+  for (int c = get_local_id(0); c < cols; c += get_local_size(0)) {
+    const float v = sum[c] + more[c];
+    sum[c] = v;
+    squares += v * v;
+  }
+  const float scale = 1.0f / sqrt(group_sum(squares, shared) / cols + eps);
+  for (int c = get_local_id(0); c < cols; c += get_local_size(0)) to[c] = sum[c] * scale * w[c];
+}
+
+// ---- element by element: a work-item each, as many more as fill the last group ----------------------------------------
+
+// out = a + b; out may be a or b.
+__kernel void add(IN(a), IN(b), OUT(out), long n) {
+  const long i = get_global_id(0);
+  if (i < n) WRITE(float, out)[i] = READ(float, a)[i] + READ(float, b)[i];
+}
+
+// out = gate / (1 + e^-gate) * up; out may be gate.
+__kernel void silu_mul(IN(gate), IN(up), OUT(out), long n) {
+  const long i = get_global_id(0);
+  if (i >= n) return;
+  const float g = READ(float, gate)[i];
+  WRITE(float, out)[i] = g / (1.0f + exp(-g)) * READ(float, up)[i];
+}
+
+// out[t] = [a[t]; b[t]], A and B wide; t is the second dimension.
+__kernel void concat(IN(a), IN(b), OUT(out), int A, int B) {
+  const int i = get_global_id(0);
+  const ulong t = get_global_id(1);
+  if (i >= A + B) return;
+  WRITE(float, out)[t * (A + B) + i] = i < A ? READ(float, a)[t * A + i] : READ(float, b)[t * B + i - A];
+}
+
+// out[t, h, outOffset + i] = x[t, h, xOffset + i] for i < count; strides in floats.
+__kernel void copy_per_head(IN(x), int xStride, int xHeadStride, int xOffset, int count, int heads, OUT(out),
+                            int outStride, int outHeadStride, int outOffset) {
+  const int u = get_global_id(0);
+  const ulong t = get_global_id(1);
+  if (u >= heads * count) return;
+  const int h = u / count, i = u - h * count;
+  WRITE(float, out)[t * outStride + h * outHeadStride + outOffset + i] =
+      READ(float, x)[t * xStride + h * xHeadStride + xOffset + i];
+}
+
+// out[t] = base[t] + sum over k of weights[t, k] * y[place[t * K + k]], in order of k. H wide.
+__kernel void combine(IN(y), IN(place), IN(weights), IN(base), OUT(out), int K, int H) {
+  const int i = get_global_id(0);
+  const ulong t = get_global_id(1);
+  if (i >= H) return;
+  float sum = HAS(base) ? READ(float, base)[t * H + i] : 0.0f;
+  for (int k = 0; k < K; k++) {
+    const int p = READ(int, place)[t * K + k];
+    if (p >= 0) sum += READ(float, weights)[t * K + k] * READ(float, y)[(ulong)p * H + i];
+  }
+  WRITE(float, out)[t * H + i] = sum;
+}
+
+// ---- rotations ------------------------------------------------------------------------------------------------------
+
+// (a, b) turned: (a * cos - b * sin, a * sin + b * cos).
+inline float2 turned(float2 v, float2 angle) {
+  return (float2)(v.x * angle.x - v.y * angle.y, v.x * angle.y + v.y * angle.x);
+}
+
+// out[t, h, outOffset...] = x[t, h, xOffset...] turned by table[position[t]], a work-item for each pair. table
+// [positions, R]: cos and sin of pair i at columns 2i and 2i+1.
+__kernel void rope(IN(x), int xStride, int xHeadStride, int xOffset, int heads, IN(table), int R, IN(position), OUT(out),
+                   int outStride, int outHeadStride, int outOffset) {
+  const int u = get_global_id(0);
+  const ulong t = get_global_id(1);
+  if (u >= heads * (R / 2)) return;
+  const int h = u / (R / 2), i = 2 * (u - h * (R / 2));
+  const float2 angle = vload2(0, READ(float, table) + READ(int, position)[t] * (ulong)R + i);
+  const float2 v = vload2(0, READ(float, x) + t * xStride + h * xHeadStride + xOffset + i);
+  vstore2(turned(v, angle), 0, WRITE(float, out) + t * outStride + h * outHeadStride + outOffset + i);
+}
+
+// ---- the latent cache -----------------------------------------------------------------------------------------------
+
+// Nearest, ties to even.
+inline ushort bf16_code(float v) {
+  const uint bits = as_uint(v);
+  return (ushort)(isnan(v) ? bits >> 16 | 0x40 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+// float8_e4m3fn, nearest, ties to even; beyond +-448, infinities too, that; NaN stays NaN.
+inline uchar e4m3_code(float v) {
+  const uint sign = as_uint(v) >> 24 & 0x80;
+  const uint size = as_uint(v) & 0x7fffffff;
+  if (size > 0x7f800000) return (uchar)(sign | 0x7f);
+  if (size >= 0x43e00000) return (uchar)(sign | 0x7e);  // 448
+  if (size >= 0x3c800000) {                             // 2^-6, the smallest normal number
+    return (uchar)(sign | (((size + 0x7ffff + (size >> 20 & 1)) >> 20) - ((127 - 7) << 3)));
+  }
+  // Steps of 2^-9, which is what a float of 2^14 has: its addition rounds.
+  return (uchar)(sign | (as_uint(as_float(size) + 16384.0f) - 0x46800000));
+}
+
+// Puts numbers i, i + step, ... of an entry of `cols` at `to`.
+inline void put_f32(__global uchar *to, const __local float *entry, int cols, int i, int step) {
+  for (; i < cols; i += step) ((__global float *)to)[i] = entry[i];
+}
+inline void put_f16(__global uchar *to, const __local float *entry, int cols, int i, int step) {
+  for (; i < cols; i += step) vstore_half_rte(entry[i], i, (__global half *)to);
+}
+inline void put_bf16(__global uchar *to, const __local float *entry, int cols, int i, int step) {
+  for (; i < cols; i += step) ((__global ushort *)to)[i] = bf16_code(entry[i]);
+}
+inline void put_e4m3(__global uchar *to, const __local float *entry, int cols, int i, int step) {
+  for (; i < cols; i += step) to[i] = e4m3_code(entry[i]);
+}
+// Blocks of 32: d = max|x| / 127 as F16, q = round(x / d) with ties away from zero.
+inline void put_q8_0(__global uchar *to, const __local float *entry, int cols, int b, int step) {
+  for (; b < cols / 32; b += step) {
+    const __local float *x = entry + 32 * b;
+    __global uchar *block = to + 34 * b;
+    float most = 0;
+    for (int i = 0; i < 32; i++) most = fmax(most, fabs(x[i]));
+    const float d = most / 127.0f;
+    const float inverse = d == 0 ? 0 : 1.0f / d;
+    vstore_half_rte(d, 0, (__global half *)block);
+    for (int i = 0; i < 32; i++) {
+      const float q = x[i] * inverse;
+      const int rounded = (int)(fabs(q) + 0.5f);
+      block[2 + i] = (uchar)(q < 0 ? -rounded : rounded);
+    }
+  }
+}
+
+// append_<f32|f16|bf16|e4m3|q8_0>: stores [norm(latent) * norm; turned key] of each row whose sequence is not -1. kv
+// [T, Lkv + R]. A group for each row; entry: Lkv + R floats; shared: a float for each work-item.
+#define APPEND(type, entryBytes)                                                                                     \
+  __kernel void append_##type(IN(kv), IN(norm), float eps, IN(table), int Lkv, int R, OUT(entries), int pageTokens,  \
+                              IN(position), IN(sequence), IN(pages), int pagesPerSequence, __local float *entry,     \
+                              __local float *shared) {                                                               \
+    const ulong t = get_group_id(0);                                                                                 \
+    const int s = READ(int, sequence)[t];                                                                            \
+    const int p = READ(int, position)[t];                                                                            \
+    latent_entry(READ(float, kv) + t * (Lkv + R), READ(float, norm), eps, READ(float, table) + p * (ulong)R, Lkv, R, \
+                 entry, shared);                                                                                     \
+    if (s < 0) return;                                                                                               \
+    const int page = READ(int, pages)[s * (ulong)pagesPerSequence + p / pageTokens];                                 \
+    const ulong at = (page * (ulong)pageTokens + p % pageTokens) * (entryBytes);                                     \
+    put_##type(WRITE(uchar, entries) + at, entry, Lkv + R, get_local_id(0), get_local_size(0));                      \
+  }
+
+inline void latent_entry(const __global float *kv, const __global float *norm, float eps, const __global float *angle,
+                         int Lkv, int R, __local float *entry, __local float *shared) {
+  float squares = 0;
+  for (int l = get_local_id(0); l < Lkv; l += get_local_size(0)) squares += kv[l] * kv[l];
+  const float scale = 1.0f / sqrt(group_sum(squares, shared) / Lkv + eps);
+  for (int l = get_local_id(0); l < Lkv; l += get_local_size(0)) entry[l] = kv[l] * scale * norm[l];
+  for (int i = get_local_id(0); i < R / 2; i += get_local_size(0)) {
+    vstore2(turned(vload2(i, kv + Lkv), vload2(i, angle)), i, entry + Lkv);
+  }
+  barrier(CLK_LOCAL_MEM_FENCE);
+}
+
+APPEND(f32, 4 * (Lkv + R))
+APPEND(f16, 2 * (Lkv + R))
+APPEND(bf16, 2 * (Lkv + R))
+APPEND(e4m3, Lkv + R)
+APPEND(q8_0, (Lkv + R) / 32 * 34)

@@ -1,0 +1,62 @@
+package dev.yuzui.backend.opencl;
+
+import static org.junit.jupiter.api.Named.named;
+
+import dev.yuzui.kit.BackendsUnderTest;
+import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.BackendOptions;
+import dev.yuzui.spi.BackendProvider;
+import java.lang.reflect.RecordComponent;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Named;
+
+/** The opencl backend as it runs where the default is not: with a GPU's kernels on a processor. */
+public final class OpenClVariants {
+  private OpenClVariants() {}
+
+  public static Stream<Named<BackendProvider>> asOnGpus() {
+    return Stream.of(new AsOnGpus()).map(p -> named(p.name(), p));
+  }
+
+  private record AsOnGpus() implements BackendProvider {
+    @Override
+    public String name() {
+      return "opencl as on GPUs";
+    }
+
+    @Override
+    public int preference() {
+      return -1;
+    }
+
+    @Override
+    public Probe probe() {
+      return BackendsUnderTest.all().anyMatch(named -> named.getPayload().name().equals("opencl"))
+          ? new OpenClProvider().probe()
+          : new Probe.Unusable("the opencl backend is not under test", "name it in yuzui.backend");
+    }
+
+    @Override
+    public Backend open(BackendOptions options) {
+      DeviceFacts gpu = asGpu(Driver.devices().getFirst());
+      return new OpenClBackend(Cl.open(gpu), options);
+    }
+  }
+
+  /** With what least a GPU has. */
+  private static DeviceFacts asGpu(DeviceFacts device) {
+    Map<String, Object> gpu = Map.of("cpu", false, "workGroup", 256, "localBytes", 32 << 10);
+    try {
+      RecordComponent[] parts = DeviceFacts.class.getRecordComponents();
+      Object[] values = new Object[parts.length];
+      for (int i = 0; i < parts.length; i++) {
+        Object own = parts[i].getAccessor().invoke(device);
+        values[i] = gpu.getOrDefault(parts[i].getName(), own);
+      }
+      return (DeviceFacts) DeviceFacts.class.getDeclaredConstructors()[0].newInstance(values);
+    } catch (ReflectiveOperationException e) {
+      throw new LinkageError("a record of this package", e);
+    }
+  }
+}
