@@ -128,6 +128,7 @@ public interface Ops {
       MlaShape shape,
       StepBatch batch,
       Tensor out) {
+    OpChecks.mlaPrefill(q, cache, keyUp, valueUp, shape, batch, out);
     try (var frame = scratch().frame()) {
       Tensor absorbed = scratch().f32("q_absorbed", q.rows(), (long) shape.heads() * shape.entry());
       Tensor latent = scratch().f32("o_latent", q.rows(), (long) shape.heads() * shape.kvLora());
