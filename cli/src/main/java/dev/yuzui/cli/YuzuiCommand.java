@@ -37,6 +37,7 @@ final class YuzuiCommand implements Callable<Integer> {
           DevicesCommand.class,
           BenchCommand.class,
           CompareCommand.class,
+          ExpertsCommand.class,
           CompletionCommand.class);
 
   @Spec private CommandSpec spec;

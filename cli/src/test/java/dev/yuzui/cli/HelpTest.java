@@ -23,6 +23,7 @@ class HelpTest {
           perplexity | -m -f --chunk --chunks --json -c -b -t --backend
           devices    | --json
           compare    | -m --backends -p -f --tokens --seed -n -t -o --kv-cache-dtype --synthetic
+          experts    | -m -p -f -n --loads --devices --nodes --num-redundant-experts -o -c -b -t --backend
           bench      | -m -p -n -pg -d -r -t -b -o --synthetic --quant --backend --device --bandwidth --fit --kv-cache-dtype --rate --num-prompts --shared-prefix --max-num-seqs --cache-pages --spec-type
           completion | --help
           """)
