@@ -38,6 +38,7 @@ final class YuzuiCommand implements Callable<Integer> {
           BenchCommand.class,
           CompareCommand.class,
           ExpertsCommand.class,
+          ScaleCommand.class,
           CompletionCommand.class);
 
   @Spec private CommandSpec spec;
