@@ -14,31 +14,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
-import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 
 /** How a comparison is written. */
 enum CompareFormat {
   TEXT {
     @Override
     String table(List<List<String>> rows) {
-      int columns = rows.getFirst().size();
-      int[] widths =
-          IntStream.range(0, columns)
-              .map(c -> rows.stream().mapToInt(row -> row.get(c).length()).max().orElse(0))
-              .toArray();
-      return rows.stream()
-          .map(
-              row ->
-                  IntStream.range(0, columns)
-                      .mapToObj(
-                          c ->
-                              (c == 0 ? "  %-" : "  %")
-                                  .concat(widths[c] + "s")
-                                  .formatted(row.get(c)))
-                      .collect(Collectors.joining())
-                      .stripTrailing())
-          .collect(Collectors.joining("\n", "", "\n"));
+      return TextTable.of(rows);
     }
   },
 

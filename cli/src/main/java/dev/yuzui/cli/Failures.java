@@ -1,6 +1,7 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.engine.EngineException;
+import dev.yuzui.parallel.ParallelException;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.text.TextException;
 import dev.yuzui.weights.WeightException;
@@ -51,6 +52,7 @@ record Failures(Context context)
       case UsageException _ -> say(e.getMessage(), ExitCode.USAGE);
       case WeightException _ -> say(e.getMessage(), ExitCode.USAGE);
       case TextException _ -> say(e.getMessage(), ExitCode.USAGE);
+      case ParallelException _ -> say(e.getMessage(), ExitCode.USAGE);
       case EngineException failure when failure.getCause() != null ->
           explain(failure.getCause(), stackTrace);
       case EngineException _ -> say(e.getMessage(), ExitCode.USAGE);

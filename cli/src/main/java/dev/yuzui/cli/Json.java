@@ -1,17 +1,26 @@
 package dev.yuzui.cli;
 
+import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.ObjectWriter;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.SerializerProvider;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.module.SimpleModule;
+import com.fasterxml.jackson.databind.ser.std.StdSerializer;
+import java.io.IOException;
 import java.util.Map;
+import java.util.Optional;
 
-/** Records as JSON, component names in snake case. */
+/** Records as JSON, component names in snake case; what is absent is null. */
 final class Json {
   private static final ObjectMapper MAPPER =
-      JsonMapper.builder().propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE).build();
+      JsonMapper.builder()
+          .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+          .addModule(new SimpleModule().addSerializer(new OptionalSerializer()))
+          .build();
 
   /** The fields of a JSON object, as Java's own types. */
   static final TypeReference<Map<String, Object>> OBJECT = new TypeReference<>() {};
@@ -35,6 +44,20 @@ final class Json {
       return writer.writeValueAsString(value);
     } catch (JsonProcessingException e) {
       throw new IllegalStateException(e);
+    }
+  }
+
+  private static final class OptionalSerializer extends StdSerializer<Optional<?>> {
+    private static final long serialVersionUID = 1L;
+
+    OptionalSerializer() {
+      super(Optional.class, false);
+    }
+
+    @Override
+    public void serialize(Optional<?> value, JsonGenerator out, SerializerProvider provider)
+        throws IOException {
+      provider.defaultSerializeValue(value.orElse(null), out);
     }
   }
 }

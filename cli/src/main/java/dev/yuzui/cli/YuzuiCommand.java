@@ -37,6 +37,8 @@ final class YuzuiCommand implements Callable<Integer> {
           DevicesCommand.class,
           BenchCommand.class,
           CompareCommand.class,
+          ExpertsCommand.class,
+          ScaleCommand.class,
           CompletionCommand.class);
 
   @Spec private CommandSpec spec;

@@ -35,6 +35,16 @@ public final class HfConfig {
     return of(file, Json.object(file));
   }
 
+  /**
+   * As {@link #read(Path)}, of a config.json that is no file of its own.
+   *
+   * @param name of the model, for people
+   */
+  public static DeepseekConfig read(String name, byte[] configJson) {
+    Path file = Path.of(name, "config.json");
+    return of(file, Json.object(file, "configuration", configJson));
+  }
+
   static DeepseekConfig of(Path file, Map<String, Object> json) {
     Keys keys = new Keys(file, "", json);
     String type = modelType(keys);

@@ -43,7 +43,9 @@ class ArchitectureTest {
           Map.entry(
               "engine", Set.of("spi", "weights", "cache", "parallel", "sampling", "text", "model")),
           Map.entry("compare", Set.of("spi", "weights", "model", "engine")),
-          Map.entry("cli", Set.of("spi", "engine", "compare", "weights", "text", "sampling")));
+          Map.entry(
+              "cli",
+              Set.of("spi", "engine", "compare", "parallel", "weights", "text", "sampling")));
 
   private static final List<String> MODULES =
       List.of(
