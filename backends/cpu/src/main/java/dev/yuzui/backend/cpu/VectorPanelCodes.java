@@ -150,7 +150,8 @@ final class VectorPanelCodes {
 
   /**
    * Adds products of a panel with {@code count} columns of four vectors to {@code results}: of each
-   * vector one for each row of the panel.
+   * vector one for each row of the panel. With sixteen registers some sums stay in memory, which is
+   * still quicker than blocks of fewer.
    */
   static void four(long panel, int count, long x0, long x1, long x2, long x3, long results) {
     long far = 4L * L;
@@ -213,43 +214,5 @@ final class VectorPanelCodes {
     s31.intoMemorySegment(ALL, results + 13 * far, LE);
     s32.intoMemorySegment(ALL, results + 14 * far, LE);
     s33.intoMemorySegment(ALL, results + 15 * far, LE);
-  }
-
-  /** As {@link #four}, for processors of sixteen registers. */
-  static void two(long panel, int count, long x0, long x1, long results) {
-    long far = 4L * L;
-    FloatVector s00 = FloatVector.fromMemorySegment(F, ALL, results, LE);
-    FloatVector s01 = FloatVector.fromMemorySegment(F, ALL, results + far, LE);
-    FloatVector s02 = FloatVector.fromMemorySegment(F, ALL, results + 2 * far, LE);
-    FloatVector s03 = FloatVector.fromMemorySegment(F, ALL, results + 3 * far, LE);
-    FloatVector s10 = FloatVector.fromMemorySegment(F, ALL, results + 4 * far, LE);
-    FloatVector s11 = FloatVector.fromMemorySegment(F, ALL, results + 5 * far, LE);
-    FloatVector s12 = FloatVector.fromMemorySegment(F, ALL, results + 6 * far, LE);
-    FloatVector s13 = FloatVector.fromMemorySegment(F, ALL, results + 7 * far, LE);
-    for (int c = 0; c < count; c++) {
-      FloatVector w0 = FloatVector.fromMemorySegment(F, ALL, panel, LE);
-      FloatVector w1 = FloatVector.fromMemorySegment(F, ALL, panel + far, LE);
-      FloatVector w2 = FloatVector.fromMemorySegment(F, ALL, panel + 2 * far, LE);
-      FloatVector w3 = FloatVector.fromMemorySegment(F, ALL, panel + 3 * far, LE);
-      FloatVector x = FloatVector.broadcast(F, Memory.f32(x0 + 4L * c));
-      s00 = w0.fma(x, s00);
-      s01 = w1.fma(x, s01);
-      s02 = w2.fma(x, s02);
-      s03 = w3.fma(x, s03);
-      x = FloatVector.broadcast(F, Memory.f32(x1 + 4L * c));
-      s10 = w0.fma(x, s10);
-      s11 = w1.fma(x, s11);
-      s12 = w2.fma(x, s12);
-      s13 = w3.fma(x, s13);
-      panel += 4 * far;
-    }
-    s00.intoMemorySegment(ALL, results, LE);
-    s01.intoMemorySegment(ALL, results + far, LE);
-    s02.intoMemorySegment(ALL, results + 2 * far, LE);
-    s03.intoMemorySegment(ALL, results + 3 * far, LE);
-    s10.intoMemorySegment(ALL, results + 4 * far, LE);
-    s11.intoMemorySegment(ALL, results + 5 * far, LE);
-    s12.intoMemorySegment(ALL, results + 6 * far, LE);
-    s13.intoMemorySegment(ALL, results + 7 * far, LE);
   }
 }

@@ -12,7 +12,7 @@ final class VectorPanels {
   /** Rows of a panel. */
   static final int ROWS = 4 * L;
 
-  /** Columns of a panel at most: whole blocks, half a megabyte of cache with what passes over. */
+  /** Columns of a panel at most: whole blocks. */
   private static final int COLS = 256;
 
   private static final long PANEL = 4L * ROWS * COLS;
@@ -23,9 +23,6 @@ final class VectorPanels {
   /** A panel, and what decoding it takes. */
   static final long BYTES = PANEL + SCALES;
 
-  /** Vectors that registers have room for the sums of. */
-  private static final int TOGETHER = L == 16 ? 4 : 2;
-
   private final MethodHandle blocks = Opaque.method(VectorPanelCodes.class, "blocks");
   private final MethodHandle minima = Opaque.method(VectorPanelCodes.class, "minima");
   private final MethodHandle sixteens = Opaque.method(VectorPanelCodes.class, "sixteens");
@@ -33,7 +30,6 @@ final class VectorPanels {
   private final MethodHandle more = Opaque.method(VectorPanelCodes.class, "more");
   private final MethodHandle bytes = Opaque.method(VectorPanelCodes.class, "bytes");
   private final MethodHandle four = Opaque.method(VectorPanelCodes.class, "four");
-  private final MethodHandle two = Opaque.method(VectorPanelCodes.class, "two");
 
   /**
    * results[i − first][j] = w[row + j]·x[i] for first ≤ i < last; of j ≥ {@code rows} nothing is
@@ -43,24 +39,19 @@ final class VectorPanels {
    */
   void multiply(
       Packed w, int row, int rows, long[] x, int first, int last, long panel, long results) {
-    VectorRows.zero(results, ROWS * Math.ceilDiv(last - first, TOGETHER) * TOGETHER);
+    VectorRows.zero(results, ROWS * Math.ceilDiv(last - first, 4) * 4);
     try {
       for (int c = 0; c < w.cols(); c += COLS) {
         int count = Math.min(COLS, w.cols() - c);
         for (int v = 0; v < Math.ceilDiv(rows, L); v++) {
           decode(w, row + v * L, c, count, panel + PANEL, panel + 4L * L * v);
         }
-        for (int i = first; i < last; i += TOGETHER) {
-          long to = results + 4L * ROWS * (i - first);
+        for (int i = first; i < last; i += 4) {
           long x0 = x[i] + 4L * c;
           long x1 = x[Math.min(i + 1, last - 1)] + 4L * c;
-          if (TOGETHER == 2) {
-            two.invokeExact(panel, count, x0, x1, to);
-          } else {
-            long x2 = x[Math.min(i + 2, last - 1)] + 4L * c;
-            long x3 = x[Math.min(i + 3, last - 1)] + 4L * c;
-            four.invokeExact(panel, count, x0, x1, x2, x3, to);
-          }
+          long x2 = x[Math.min(i + 2, last - 1)] + 4L * c;
+          long x3 = x[Math.min(i + 3, last - 1)] + 4L * c;
+          four.invokeExact(panel, count, x0, x1, x2, x3, results + 4L * ROWS * (i - first));
         }
       }
     } catch (Throwable t) {
