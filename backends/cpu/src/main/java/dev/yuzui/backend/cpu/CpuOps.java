@@ -23,12 +23,13 @@ final class CpuOps implements Ops {
   private static final int SPLIT_TOKENS = 16;
 
   /**
-   * Steps of more rows may meet weights in panels of F32 instead of eight-bit activations: rows of
-   * such a step depend on how many there are, those of shorter ones, which verify drafts, do not.
+   * Steps of more rows multiply panels by F32 activations, if that is quicker than strips by those
+   * of eight bits; shorter ones, which verify drafts, never do, for a row of theirs is to stay the
+   * same whatever is beside it.
    */
   private static final int EXACT_TOKENS = CpuBackend.EXACT_TOKENS;
 
-  /** Measured: vectors up to which prepared ones are quicker than decoding a panel. */
+  /** Measured: an expert's rows up to which strips are quicker than panels. */
   private static final int FEW = 6;
 
   private final CpuQueue queue;

@@ -35,7 +35,7 @@ interface StripKernels {
    */
   void product(Packed w, int first, int last, long x, int n, long out, Lane lane, long temporary);
 
-  /** What multiplies many F32 vectors sooner than {@link #product} multiplies prepared ones. */
+  /** What multiplies many F32 vectors sooner than {@link #product} prepared ones, if anything. */
   default Optional<VectorPanels> panels() {
     return Optional.empty();
   }
