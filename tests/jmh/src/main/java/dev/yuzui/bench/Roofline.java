@@ -110,7 +110,9 @@ public final class Roofline {
     boolean strips = product && params.getParam("repack").equals("true");
     boolean java = product && params.getParam("device").equals("cpu:java");
     String type = params.getParam(product ? "encoding" : "cache");
-    boolean blocks = strips && Encoding.byLabel(type).orElseThrow() instanceof Encoding.Block;
+    boolean panels = java && params.getParam("tokens").equals("512"); // F32, as without repacking
+    boolean blocks =
+        strips && !panels && Encoding.byLabel(type).orElseThrow() instanceof Encoding.Block;
     double ofMemory = bytes / limit.memory;
     double ofArithmetic = operations / (blocks ? limit.int8 : limit.f32);
     return "| %s | %s | %s | %.1f | %.0f | %s | %.0f %% |"

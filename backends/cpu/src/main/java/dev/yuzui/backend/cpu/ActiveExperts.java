@@ -2,12 +2,25 @@ package dev.yuzui.backend.cpu;
 
 import dev.yuzui.spi.Dispatch;
 
-/** Which experts have rows in the step at hand, and where those lie among the sorted places. */
+/**
+ * Which experts have rows in the step at hand, and how many an op takes, and where those lie among
+ * the sorted places.
+ */
 final class ActiveExperts {
   private final long offset;
   private final int[] active;
+  private final int least;
+  private final int most;
 
+  /** Those with at least one row. */
   ActiveExperts(Dispatch dispatch) {
+    this(dispatch, 1, Integer.MAX_VALUE);
+  }
+
+  /** Those with rows from {@code least} to {@code most}. */
+  ActiveExperts(Dispatch dispatch, int least, int most) {
+    this.least = least;
+    this.most = most;
     offset = HostBuffer.address(dispatch.offset());
     active = new int[dispatch.experts()];
   }
@@ -16,7 +29,8 @@ final class ActiveExperts {
   int count() {
     int n = 0;
     for (int e = 0; e < active.length; e++) {
-      if (first(e + 1) > first(e)) {
+      int rows = first(e + 1) - first(e);
+      if (rows >= least && rows <= most) {
         active[n++] = e;
       }
     }

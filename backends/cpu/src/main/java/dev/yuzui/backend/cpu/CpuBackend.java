@@ -24,7 +24,7 @@ import java.util.stream.Collectors;
  */
 final class CpuBackend implements Backend {
   private static final int MAX_TOKENS = 2048;
-  private static final int EXACT_TOKENS = 16;
+  static final int EXACT_TOKENS = 16;
   private static final int TOKEN_BUCKET = 16;
 
   /** Asked for at every step. */

@@ -22,6 +22,16 @@ final class CpuOps implements Ops {
   /** Steps of more tokens have work enough without splitting a token's entries. */
   private static final int SPLIT_TOKENS = 16;
 
+  /**
+   * Steps of more rows multiply panels by F32 activations, if that is quicker than strips by those
+   * of eight bits; shorter ones, which verify drafts, never do, for a row of theirs is to stay the
+   * same whatever is beside it.
+   */
+  private static final int EXACT_TOKENS = CpuBackend.EXACT_TOKENS;
+
+  /** Measured: an expert's rows up to which strips are quicker than panels. */
+  private static final int FEW = 6;
+
   private final CpuQueue queue;
   private final CpuKernels kernels;
   private final Optional<StripKernels> strips;
@@ -106,13 +116,26 @@ final class CpuOps implements Ops {
 
   private void product(Tensor x, int xOffset, Tensor w, int heads, Tensor out, int outOffset) {
     Optional<Packed> packed = HostBuffer.packed(w).filter(p -> StripsOp.takes(p, heads));
-    if (packed.isPresent()) {
+    Optional<Product> panels = packed.flatMap(p -> panels(p, x.rows()));
+    if (packed.isPresent() && panels.isEmpty()) {
       strips(x, xOffset, packed.get(), Optional.empty(), heads, out, outOffset);
       return;
     }
-    Matrix weight = Matrix.of(w);
-    queue.reserve(Product.laneBytes(kernels, weight), Math.toIntExact(x.rows()));
-    submit(new MatmulOp(kernels, x, xOffset, weight, heads, out, outOffset, threads));
+    Product weight = panels.orElseGet(() -> rows(w));
+    queue.reserve(weight.laneBytes(), Math.toIntExact(x.rows()));
+    submit(new MatmulOp(x, xOffset, weight, heads, out, outOffset, threads));
+  }
+
+  private Product rows(Tensor w) {
+    return new RowProduct(kernels, Matrix.of(w));
+  }
+
+  /** Panels, if a step of so many rows is for them. */
+  private Optional<Product> panels(Packed w, long rows) {
+    return strips
+        .flatMap(StripKernels::panels)
+        .filter(_ -> rows > EXACT_TOKENS)
+        .map(panels -> new PanelProduct(panels, w));
   }
 
   private void strips(
@@ -147,11 +170,16 @@ final class CpuOps implements Ops {
     OpChecks.gatedMlp(x, gate, up, out);
     Optional<Packed> w = HostBuffer.packed(gate);
     Optional<Packed> other = HostBuffer.packed(up);
-    if (w.isPresent() && other.isPresent() && w.get().sharesActivations(other.get())) {
+    Optional<Product> panels = w.flatMap(p -> panels(p, x.rows()));
+    Optional<Product> others = other.flatMap(p -> panels(p, x.rows()));
+    boolean alike = w.isPresent() && other.isPresent() && w.get().sharesActivations(other.get());
+    if (alike && panels.isEmpty()) {
       strips(x, 0, w.get(), other, 1, out, 0);
       return;
     }
-    GatedOp op = new GatedOp(kernels, x, Matrix.of(gate), Matrix.of(up), out, threads);
+    Product first = panels.filter(_ -> others.isPresent()).orElseGet(() -> rows(gate));
+    Product second = others.filter(_ -> panels.isPresent()).orElseGet(() -> rows(up));
+    GatedOp op = new GatedOp(kernels, x, first, second, out, threads);
     queue.reserve(op.laneBytes(), Math.toIntExact(x.rows()));
     submit(op);
   }
@@ -332,28 +360,53 @@ final class CpuOps implements Ops {
     List<Packed> ups = up.map(CpuOps::packed).orElse(List.of());
     boolean both =
         up.isEmpty() || !ups.isEmpty() && gates.getFirst().sharesActivations(ups.getFirst());
-    if (!gates.isEmpty() && both) {
-      try (var frame = scratch.frame()) {
-        PrepareOp.Prepared prepared = prepare(x, 0, 1, gates.getFirst());
-        GroupedStripsOp op =
-            new GroupedStripsOp(
-                strips.orElseThrow(),
-                kernels,
-                gates,
-                ups,
-                prepared,
-                gather,
-                dispatch,
-                out,
-                threads);
-        queue.reserve(op.laneBytes(), 0);
-        submit(op);
-      }
+    if (gates.isEmpty() || !both) {
+      ActiveExperts all = new ActiveExperts(dispatch);
+      grouped(x, gather, rows(w), up.map(this::rows).orElse(List.of()), dispatch, all, out);
       return;
     }
-    GroupedOp op = new GroupedOp(kernels, x, gather, w, up, dispatch, out, threads);
+    int tokens = dispatch.slots() / dispatch.used();
+    List<Product> panels = gates.stream().flatMap(p -> panels(p, tokens).stream()).toList();
+    List<Product> upPanels = ups.stream().flatMap(p -> panels(p, tokens).stream()).toList();
+    int few = panels.isEmpty() ? Integer.MAX_VALUE : FEW;
+    try (var frame = scratch.frame()) {
+      PrepareOp.Prepared prepared = prepare(x, 0, 1, gates.getFirst());
+      GroupedStripsOp op =
+          new GroupedStripsOp(
+              strips.orElseThrow(),
+              kernels,
+              gates,
+              ups,
+              prepared,
+              gather,
+              dispatch,
+              new ActiveExperts(dispatch, 1, few),
+              out,
+              threads);
+      queue.reserve(op.laneBytes(), 0);
+      submit(op);
+    }
+    if (!panels.isEmpty()) {
+      ActiveExperts busy = new ActiveExperts(dispatch, few + 1, Integer.MAX_VALUE);
+      grouped(x, gather, panels, upPanels, dispatch, busy, out);
+    }
+  }
+
+  private void grouped(
+      Tensor x,
+      Gather gather,
+      List<Product> w,
+      List<Product> up,
+      Dispatch dispatch,
+      ActiveExperts experts,
+      Tensor out) {
+    GroupedOp op = new GroupedOp(kernels, x, gather, w, up, dispatch, experts, out, threads);
     queue.reserve(op.laneBytes(), dispatch.slots());
     submit(op);
+  }
+
+  private List<Product> rows(ExpertWeights w) {
+    return w.experts().stream().map(this::rows).toList();
   }
 
   /** The strips of all experts, if all have some and prepare activations alike; else none. */

@@ -5,8 +5,8 @@ import dev.yuzui.spi.Tensor;
 /** out = silu(x·gateᵀ)·(x·upᵀ), a chunk of rows of both weights at a time. */
 final class GatedOp extends Op {
   private final CpuKernels kernels;
-  private final Matrix gate;
-  private final Matrix up;
+  private final Product gate;
+  private final Product up;
   private final long x;
   private final long xRow;
   private final long out;
@@ -14,7 +14,7 @@ final class GatedOp extends Op {
   private final int tokens;
   private final int chunkRows;
 
-  GatedOp(CpuKernels kernels, Tensor x, Matrix gate, Matrix up, Tensor out, int threads) {
+  GatedOp(CpuKernels kernels, Tensor x, Product gate, Product up, Tensor out, int threads) {
     this.kernels = kernels;
     this.gate = gate;
     this.up = up;
@@ -23,16 +23,16 @@ final class GatedOp extends Op {
     this.out = HostBuffer.address(out);
     this.outRow = 4 * out.cols();
     this.tokens = Math.toIntExact(x.rows());
-    this.chunkRows = Product.chunkRows(gate, gate.rows(), tokens, threads);
+    this.chunkRows = gate.chunkRows(gate.rows(), tokens, threads);
   }
 
   /** Lane memory: what a product uses, then the rows of {@code up}. */
   long laneBytes() {
-    return productBytes(kernels, gate, up) + 4L * chunkRows * tokens;
+    return productBytes(gate, up) + 4L * chunkRows * tokens;
   }
 
-  static long productBytes(CpuKernels kernels, Matrix gate, Matrix up) {
-    return Math.max(Product.laneBytes(kernels, gate), Product.laneBytes(kernels, up));
+  static long productBytes(Product gate, Product up) {
+    return Math.max(gate.laneBytes(), up.laneBytes());
   }
 
   @Override
@@ -48,21 +48,28 @@ final class GatedOp extends Op {
       lane.in[t] = x + t * xRow;
       lane.out[t] = out + t * outRow + 4L * from;
     }
-    long other = lane.memory() + productBytes(kernels, gate, up);
+    long other = lane.memory() + productBytes(gate, up);
     rows(kernels, lane, gate, up, from, to, tokens, other);
   }
 
   /** lane.out[i][r − from] = silu(gate[r]·lane.in[i])·(up[r]·lane.in[i]). */
   static void rows(
-      CpuKernels kernels, Lane lane, Matrix gate, Matrix up, int from, int to, int n, long other) {
-    Product.rows(kernels, lane, gate, from, to, from, n);
+      CpuKernels kernels,
+      Lane lane,
+      Product gate,
+      Product up,
+      int from,
+      int to,
+      int n,
+      long other) {
+    gate.multiply(lane, from, to, from, n);
     long stride = 4L * (to - from);
     for (int i = 0; i < n; i++) {
       long g = lane.out[i];
       lane.out[i] = other + i * stride;
       lane.kept[i] = g;
     }
-    Product.rows(kernels, lane, up, from, to, from, n);
+    up.multiply(lane, from, to, from, n);
     for (int i = 0; i < n; i++) {
       kernels.siluMul(lane.kept[i], lane.out[i], lane.kept[i], to - from);
     }

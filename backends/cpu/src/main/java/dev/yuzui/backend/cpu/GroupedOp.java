@@ -1,19 +1,18 @@
 package dev.yuzui.backend.cpu;
 
 import dev.yuzui.spi.Dispatch;
-import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.Ops.Gather;
 import dev.yuzui.spi.Tensor;
-import java.util.Optional;
+import java.util.List;
 
 /**
- * Each expert's rows times each expert's weight; with {@code up}, silu(gate)·up in one pass. A
- * chunk is a panel of rows of one expert; experts without rows have none.
+ * Each active expert's rows times its weight; with {@code up}, silu(gate)·up in one pass. A chunk
+ * is a panel of rows of one expert; experts that are not active have none.
  */
 final class GroupedOp extends Op {
   private final CpuKernels kernels;
-  private final Matrix[] w;
-  private final Optional<Matrix[]> up;
+  private final Product[] w;
+  private final Product[] up;
   private final long x;
   private final long xRow;
   private final int used;
@@ -25,19 +24,23 @@ final class GroupedOp extends Op {
   private final int perExpert;
   private final ActiveExperts experts;
 
-  /** {@code gather} as in {@link dev.yuzui.spi.Ops#groupedMatmul}. */
+  /**
+   * @param gather as in {@link dev.yuzui.spi.Ops#groupedMatmul}
+   * @param up as many as {@code w}, or none
+   */
   GroupedOp(
       CpuKernels kernels,
       Tensor x,
       Gather gather,
-      ExpertWeights w,
-      Optional<ExpertWeights> up,
+      List<Product> w,
+      List<Product> up,
       Dispatch dispatch,
+      ActiveExperts experts,
       Tensor out,
       int threads) {
     this.kernels = kernels;
-    this.w = matrices(w);
-    this.up = up.map(GroupedOp::matrices);
+    this.w = w.toArray(Product[]::new);
+    this.up = up.toArray(Product[]::new);
     this.x = HostBuffer.address(x);
     this.xRow = 4 * x.cols();
     this.used = gather == Gather.BY_TOKEN ? dispatch.used() : 0;
@@ -45,24 +48,19 @@ final class GroupedOp extends Op {
     this.out = HostBuffer.address(out);
     this.outRow = 4 * out.cols();
     this.slots = dispatch.slots();
-    Matrix first = this.w[0];
+    Product first = this.w[0];
     int busiest = Math.ceilDiv(slots, dispatch.experts());
-    this.chunkRows = Product.chunkRows(first, first.rows(), busiest, threads);
+    this.chunkRows = first.chunkRows(first.rows(), busiest, threads);
     this.perExpert = Math.ceilDiv(first.rows(), chunkRows);
-    this.experts = new ActiveExperts(dispatch);
-  }
-
-  private static Matrix[] matrices(ExpertWeights w) {
-    return w.experts().stream().map(Matrix::of).toArray(Matrix[]::new);
+    this.experts = experts;
   }
 
   long laneBytes() {
-    return productBytes() + (up.isPresent() ? 4L * chunkRows * slots : 0);
+    return productBytes() + (up.length > 0 ? 4L * chunkRows * slots : 0);
   }
 
   private long productBytes() {
-    return up.map(u -> GatedOp.productBytes(kernels, w[0], u[0]))
-        .orElse(Product.laneBytes(kernels, w[0]));
+    return up.length > 0 ? GatedOp.productBytes(w[0], up[0]) : w[0].laneBytes();
   }
 
   @Override
@@ -83,11 +81,11 @@ final class GroupedOp extends Op {
       lane.in[i] = x + row * xRow;
       lane.out[i] = out + place * outRow + 4L * from;
     }
-    if (up.isPresent()) {
+    if (up.length > 0) {
       long other = lane.memory() + productBytes();
-      GatedOp.rows(kernels, lane, w[expert], up.get()[expert], from, to, n, other);
+      GatedOp.rows(kernels, lane, w[expert], up[expert], from, to, n, other);
     } else {
-      Product.rows(kernels, lane, w[expert], from, to, from, n);
+      w[expert].multiply(lane, from, to, from, n);
     }
   }
 }

@@ -8,7 +8,7 @@ import java.util.Optional;
 
 /**
  * Each expert's rows times each expert's weight, or two of them, gated. A chunk is a run of strips
- * of one expert; experts without rows have none.
+ * of one expert; experts that are not active have none.
  */
 final class GroupedStripsOp extends Op {
   private final Strips strips;
@@ -34,6 +34,7 @@ final class GroupedStripsOp extends Op {
       PrepareOp.Prepared x,
       Gather gather,
       Dispatch dispatch,
+      ActiveExperts experts,
       Tensor out,
       int threads) {
     this.w = w.toArray(Packed[]::new);
@@ -53,7 +54,7 @@ final class GroupedStripsOp extends Op {
             first, first.strips(), matrices, dispatch.slots() / dispatch.used(), threads);
     this.perExpert = Math.ceilDiv(first.strips(), chunk);
     this.strips = new Strips(kernels, rowKernels, chunk);
-    this.experts = new ActiveExperts(dispatch);
+    this.experts = experts;
   }
 
   long laneBytes() {

@@ -4,8 +4,7 @@ import dev.yuzui.spi.Tensor;
 
 /** Products with one weight, for all heads at once or each head with its own rows. */
 final class MatmulOp extends Op {
-  private final CpuKernels kernels;
-  private final Matrix w;
+  private final Product w;
   private final long x;
   private final long xRow;
   private final long xHead;
@@ -18,16 +17,7 @@ final class MatmulOp extends Op {
   private final int chunkRows;
   private final int perHead;
 
-  MatmulOp(
-      CpuKernels kernels,
-      Tensor x,
-      int xOffset,
-      Matrix w,
-      int heads,
-      Tensor out,
-      int outOffset,
-      int threads) {
-    this.kernels = kernels;
+  MatmulOp(Tensor x, int xOffset, Product w, int heads, Tensor out, int outOffset, int threads) {
     this.w = w;
     this.x = HostBuffer.address(x) + 4L * xOffset;
     this.xRow = 4 * x.cols();
@@ -38,7 +28,7 @@ final class MatmulOp extends Op {
     this.tokens = Math.toIntExact(x.rows());
     this.heads = heads;
     this.rows = w.rows() / heads;
-    this.chunkRows = Product.chunkRows(w, rows, tokens, threads);
+    this.chunkRows = w.chunkRows(rows, tokens, threads);
     this.perHead = Math.ceilDiv(rows, chunkRows);
   }
 
@@ -56,6 +46,6 @@ final class MatmulOp extends Op {
       lane.in[t] = x + t * xRow + head * xHead;
       lane.out[t] = out + t * outRow + head * outHead;
     }
-    Product.rows(kernels, lane, w, from, Math.min(base + rows, from + chunkRows), base, tokens);
+    w.multiply(lane, from, Math.min(base + rows, from + chunkRows), base, tokens);
   }
 }

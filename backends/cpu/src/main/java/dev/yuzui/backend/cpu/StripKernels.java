@@ -1,5 +1,7 @@
 package dev.yuzui.backend.cpu;
 
+import java.util.Optional;
+
 /**
  * Products of weights in strips of {@value Packed#ROWS} rows, which lie as these kernels like them.
  */
@@ -32,4 +34,9 @@ interface StripKernels {
    * @param out address of n addresses
    */
   void product(Packed w, int first, int last, long x, int n, long out, Lane lane, long temporary);
+
+  /** What multiplies many F32 vectors sooner than {@link #product} prepared ones, if anything. */
+  default Optional<VectorPanels> panels() {
+    return Optional.empty();
+  }
 }

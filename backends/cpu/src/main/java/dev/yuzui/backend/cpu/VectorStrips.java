@@ -5,6 +5,7 @@ import static dev.yuzui.backend.cpu.Lanes.L;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.util.Optional;
 
 /**
  * Products of strips on jdk.incubator.vector: {@link VectorCodes} multiplies in 16-bit lanes,
@@ -35,6 +36,13 @@ final class VectorStrips implements StripKernels {
   private final MethodHandle minima = Opaque.method(VectorScales.class, "minima");
   private final MethodHandle sixteens = Opaque.method(VectorScales.class, "sixteens");
   private final MethodHandle quantize = Opaque.method(VectorQuantize.class, "quantize");
+
+  private final VectorPanels panels = new VectorPanels();
+
+  @Override
+  public Optional<VectorPanels> panels() {
+    return Optional.of(panels);
+  }
 
   @Override
   public boolean takes(StripType type) {

@@ -5,7 +5,9 @@
  * one parallel region. Inner loops are behind {@link dev.yuzui.backend.cpu.CpuKernels}: on the
  * Vector API where it is, scalar otherwise.
  *
- * <p>Weights stay where they are mapped and are multiplied in the encoding they have, by F32
- * activations.
+ * <p>Weights lie in strips ({@link dev.yuzui.backend.cpu.Packed}), which {@link
+ * dev.yuzui.backend.cpu.StripKernels} multiply by activations of eight bits; or they stay where
+ * they are mapped and are multiplied by F32 ones. Long steps of the Vector API's strips take F32 as
+ * well ({@link dev.yuzui.backend.cpu.VectorPanels}).
  */
 package dev.yuzui.backend.cpu;
