@@ -172,7 +172,7 @@ class DeviceTest {
     givesBack(backend);
   }
 
-  private static DeviceFacts noProcessor(DeviceFacts d) {
+  static DeviceFacts noProcessor(DeviceFacts d) {
     return new DeviceFacts(
         d.ordinal(),
         d.platform(),
