@@ -16,6 +16,9 @@ import org.lwjgl.opencl.CL10;
 final class Programs implements AutoCloseable {
   private static final int LOG_LINES = 40;
 
+  /** What has forms for {@link Extras}; the rest is compiled plainly. */
+  private static final Set<String> WITH_EXTRAS = Set.of("rows", "gate", "sampling", "matvec");
+
   /** A program's source and its macros. */
   private record Variant(String stem, List<String> macros) {}
 
@@ -73,7 +76,7 @@ final class Programs implements AutoCloseable {
   /** With what the device has besides, or plainly if its driver takes offence. */
   private long built(Variant variant) {
     String more = extras.options(cl.device());
-    if (!more.isEmpty()) {
+    if (!more.isEmpty() && WITH_EXTRAS.contains(variant.stem())) {
       try {
         return built(variant, more);
       } catch (BackendException e) {
