@@ -31,6 +31,7 @@ final class OpenClBackend implements Backend {
   private static final long PART = 32L << 20;
 
   private final Cl cl;
+  private final Extras extras;
   private final Programs programs;
   private final Optional<CommandBuffers> commandBuffers;
   private final long transfers;
@@ -40,9 +41,11 @@ final class OpenClBackend implements Backend {
   private final Map<ExpertWeights, ExpertPlaces> places = new IdentityHashMap<>();
   private boolean closed;
 
-  OpenClBackend(Cl cl, BackendOptions options) {
+  OpenClBackend(Cl cl, Extras extras, BackendOptions options) {
     this.cl = cl;
-    this.programs = new Programs(cl, cache(options));
+    this.extras = extras;
+    this.programs = new Programs(cl, extras, cache(options), options.log());
+    extras.tell(cl.device(), options.log());
     this.commandBuffers = CommandBuffers.of(cl, options.log());
     this.transfers = cl.queue();
   }
@@ -85,6 +88,10 @@ final class OpenClBackend implements Backend {
 
   Optional<CommandBuffers> commandBuffers() {
     return commandBuffers;
+  }
+
+  Extras extras() {
+    return extras;
   }
 
   Programs programs() {

@@ -33,9 +33,9 @@ final class OpenClOps implements Ops {
     this.scratch = scratch;
     this.launch = queue.launch();
     this.group = backend.cl().device().rowGroup();
-    this.products = new Products(backend, scratch, launch, ProductShapes.of(backend.cl().device()));
-    this.attention =
-        new Attention(backend, scratch, launch, ProductShapes.of(backend.cl().device()));
+    ProductShapes shapes = ProductShapes.of(backend.cl().device(), backend.extras());
+    this.products = new Products(backend, scratch, launch, shapes);
+    this.attention = new Attention(backend, scratch, launch, shapes);
   }
 
   @Override

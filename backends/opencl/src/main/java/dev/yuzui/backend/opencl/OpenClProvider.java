@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** Any vendor's devices, by the OpenCL drivers of this machine. */
 public final class OpenClProvider implements BackendProvider {
@@ -58,8 +59,9 @@ public final class OpenClProvider implements BackendProvider {
   }
 
   private static String described(DeviceFacts device) {
-    return device
-        + (device.used().isEmpty() ? "" : ", with " + String.join(" and ", device.used()));
+    List<String> used =
+        Stream.concat(device.used().stream(), Extras.of(device).extensions().stream()).toList();
+    return device + (used.isEmpty() ? "" : ", with " + String.join(" and ", used));
   }
 
   @Override
@@ -75,7 +77,7 @@ public final class OpenClProvider implements BackendProvider {
     Driver.unfit(device).ifPresent(r -> refuse(r));
     Cl cl = Cl.open(device);
     try {
-      return new OpenClBackend(cl, options);
+      return new OpenClBackend(cl, Extras.of(device), options);
     } catch (RuntimeException e) {
       cl.close();
       throw e;

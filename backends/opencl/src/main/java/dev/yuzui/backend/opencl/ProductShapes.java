@@ -1,5 +1,8 @@
 package dev.yuzui.backend.opencl;
 
+import dev.yuzui.spi.Encoding;
+import java.util.Set;
+
 /**
  * How products are cut for a device.
  *
@@ -7,14 +10,36 @@ package dev.yuzui.backend.opencl;
  *     work-items side by side share a row
  * @param lanes work-items that share a row of weights at most
  * @param items work-items of a group
+ * @param subgroups so many lanes are a sub-group
+ * @param dots few rows are rounded to eight bits where the weights have no more
  */
-record ProductShapes(boolean wide, int lanes, int items) {
+record ProductShapes(boolean wide, int lanes, int items, boolean subgroups, boolean dots) {
   /** Work-items of a group of gemm.cl, and of matvec.cl at most. */
   static final int ITEMS = 128;
 
-  static ProductShapes of(DeviceFacts device) {
-    return device.cpu()
-        ? new ProductShapes(true, 1, 1)
-        : new ProductShapes(false, 32, Math.min(ITEMS, Integer.highestOneBit(device.workGroup())));
+  /** Whose units weights.clh gives as eight-bit codes. */
+  private static final Set<Encoding> CODED =
+      Set.of(
+          new Encoding.Q4_0(),
+          new Encoding.Q4_1(),
+          new Encoding.Q5_0(),
+          new Encoding.Q5_1(),
+          new Encoding.Q8_0(),
+          new Encoding.Q4_K(),
+          new Encoding.Q5_K(),
+          new Encoding.Q6_K());
+
+  static ProductShapes of(DeviceFacts device, Extras extras) {
+    if (device.cpu()) {
+      return new ProductShapes(true, 1, 1, false, false);
+    }
+    int items = Math.min(ITEMS, Integer.highestOneBit(device.workGroup()));
+    boolean subgroups = extras.subgroup() > 0 && extras.subgroup() <= items;
+    return new ProductShapes(
+        false, subgroups ? extras.subgroup() : 32, items, subgroups, extras.dots());
+  }
+
+  boolean dots(Encoding weights) {
+    return dots && CODED.contains(weights);
   }
 }

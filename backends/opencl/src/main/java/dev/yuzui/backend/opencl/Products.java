@@ -1,10 +1,12 @@
 package dev.yuzui.backend.opencl;
 
 import dev.yuzui.spi.Dispatch;
+import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.Ops.Gather;
 import dev.yuzui.spi.Tensor;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * Products of rows and weights: which kernel, and how many work-groups. Few rows take matvec.cl,
@@ -110,11 +112,12 @@ final class Products {
    * How matvec's work is cut.
    *
    * @param tokens rows of x that meet each weight read
+   * @param subgroups whether a team is a sub-group
    * @param sets teams of {@code lanes} work-items in a group
    * @param strips that a team takes one after the other
    * @param groups that share the rows of the weights
    */
-  private record Cut(int tokens, int lanes, int sets, int strips, long groups) {}
+  private record Cut(int tokens, boolean subgroups, int lanes, int sets, int strips, long groups) {}
 
   /**
    * @param results rows of the result, which a team has one or two of at a time
@@ -126,24 +129,48 @@ final class Products {
     if (shapes.wide()) {
       long wanted = 4L * computeUnits;
       int strips = (int) Math.clamp(teams * others / wanted, 1, STRIPS);
-      return new Cut(tokens, 1, 1, strips, Math.ceilDiv(teams, (long) strips));
+      return new Cut(tokens, false, 1, 1, strips, Math.ceilDiv(teams, (long) strips));
     }
     long units = Math.ceilDiv(k, (long) UNIT);
     int lanes = (int) Math.min(shapes.lanes(), Long.highestOneBit(units));
     int sets = Math.max(1, shapes.items() / lanes);
-    return new Cut(tokens, lanes, sets, 1, Math.ceilDiv(teams, (long) sets));
+    boolean subgroups = shapes.subgroups() && lanes == shapes.lanes();
+    return new Cut(tokens, subgroups, lanes, sets, 1, Math.ceilDiv(teams, (long) sets));
   }
 
-  private Launch begin(String kernel, Tensor w, Cut cut) {
-    String encoding = "WEIGHTS=" + Layout.suffix(w.encoding());
-    String name = kernel + "_" + cut.tokens();
-    var programs = backend.programs();
+  private String[] macros(Encoding weights, Cut cut, boolean rounded) {
+    return Stream.of(
+            "WEIGHTS=" + Layout.suffix(weights),
+            shapes.wide() ? "WIDE=1" : "",
+            cut.subgroups() ? "TEAMS=1" : "",
+            rounded ? "DOT=1" : "")
+        .filter(m -> !m.isEmpty())
+        .toArray(String[]::new);
+  }
+
+  private Launch begin(String kernel, Cut cut, String[] macros) {
     return launch
-        .of(
-            shapes.wide()
-                ? programs.kernel("matvec", name, encoding, "WIDE=1")
-                : programs.kernel("matvec", name, encoding))
+        .of(backend.programs().kernel("matvec", kernel + "_" + cut.tokens(), macros))
         .local(1, cut.lanes(), cut.sets());
+  }
+
+  /** Whether the product takes rounded rows. */
+  private boolean rounds(Encoding weights, Cut cut) {
+    return shapes.dots(weights) && backend.programs().builds("matvec", macros(weights, cut, true));
+  }
+
+  /** Rows of x in eight bits, see matvec.cl: [T, heads, k / 32] blocks of twelve floats' size. */
+  private Tensor rounded(Tensor x, int xOffset, int heads, long k, String[] macros) {
+    long blocks = k / UNIT;
+    Tensor to = scratch.f32("rounded rows", x.rows(), heads * blocks * 12);
+    int local = Math.min(64, backend.cl().device().workGroup());
+    launch
+        .of(backend.programs().kernel("matvec", "eight_bits", macros))
+        .local(local)
+        .groups(Math.ceilDiv(heads * blocks, (long) local), x.rows());
+    rows(x, xOffset, heads);
+    launch.i(heads).i(blocks).p(to).run();
+    return to;
   }
 
   private void matvec(
@@ -151,16 +178,25 @@ final class Products {
     long n = w.rows() / heads;
     long tiles = Math.ceilDiv(x.rows(), (long) FEW);
     Cut cut = cut(Math.min(x.rows(), FEW), n, w.cols(), w2.isPresent(), tiles * heads);
-    begin("matvec", w, cut)
-        .groups(Math.ceilDiv(x.rows(), (long) cut.tokens()), cut.groups(), heads)
-        .p(w)
-        .p(w2)
-        .l(Layout.scalesAt(w.rows(), w.cols()))
-        .l(w.encoding().rowBytes(w.cols()))
-        .i(w2.isPresent());
-    rows(x, xOffset, heads);
-    rows(out, outOffset, heads);
-    launch.i(x.rows()).i(n).i(w.cols()).i(cut.strips()).run();
+    boolean rounds = rounds(w.encoding(), cut);
+    String[] macros = macros(w.encoding(), cut, rounds);
+    try (var frame = scratch.frame()) {
+      Tensor from = rounds ? rounded(x, xOffset, heads, w.cols(), macros) : x;
+      begin("matvec", cut, macros)
+          .groups(Math.ceilDiv(x.rows(), (long) cut.tokens()), cut.groups(), heads)
+          .p(w)
+          .p(w2)
+          .l(Layout.scalesAt(w.rows(), w.cols()))
+          .l(w.encoding().rowBytes(w.cols()))
+          .i(w2.isPresent());
+      if (rounds) {
+        launch.p(from).i(4 * from.cols()).i(4 * from.cols() / heads).i(0);
+      } else {
+        rows(x, xOffset, heads);
+      }
+      rows(out, outOffset, heads);
+      launch.i(x.rows()).i(n).i(w.cols()).i(cut.strips()).run();
+    }
   }
 
   private void rows(Tensor t, int offset, int heads) {
@@ -178,21 +214,26 @@ final class Products {
     Optional<ExpertPlaces> places2 = w2.map(backend::places);
     long each = Math.min(FEW, Math.ceilDiv(d.slots(), d.experts()));
     Cut cut = cut(each, w.rows(), w.cols(), w2.isPresent(), Math.ceilDiv(d.slots(), each));
-    begin("matvec_grouped", places.first(), cut)
-        .groups(tiles(d, cut.tokens()), cut.groups())
-        .p(places.first())
-        .p(places2.map(ExpertPlaces::first))
-        .l(places.stride())
-        .l(places2.map(ExpertPlaces::stride).orElse(0L))
-        .l(Layout.scalesAt(w.rows(), w.cols()))
-        .l(w.encoding().rowBytes(w.cols()))
-        .i(w2.isPresent())
-        .p(x)
-        .p(out)
-        .i(w.rows())
-        .i(w.cols())
-        .i(cut.strips());
-    grouping(d, gather);
+    boolean rounds = rounds(w.encoding(), cut);
+    String[] macros = macros(w.encoding(), cut, rounds);
+    try (var frame = scratch.frame()) {
+      Tensor from = rounds ? rounded(x, 0, 1, w.cols(), macros) : x;
+      begin("matvec_grouped", cut, macros)
+          .groups(tiles(d, cut.tokens()), cut.groups())
+          .p(places.first())
+          .p(places2.map(ExpertPlaces::first))
+          .l(places.stride())
+          .l(places2.map(ExpertPlaces::stride).orElse(0L))
+          .l(Layout.scalesAt(w.rows(), w.cols()))
+          .l(w.encoding().rowBytes(w.cols()))
+          .i(w2.isPresent())
+          .p(from)
+          .p(out)
+          .i(w.rows())
+          .i(w.cols())
+          .i(cut.strips());
+      grouping(d, gather);
+    }
   }
 
   /** Tiles of {@code size} places that no dispatch needs more of. */

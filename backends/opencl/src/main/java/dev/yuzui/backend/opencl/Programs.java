@@ -2,16 +2,22 @@ package dev.yuzui.backend.opencl;
 
 import dev.yuzui.spi.BackendException;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.lwjgl.opencl.CL10;
 
 /** The programs of native-kernels/opencl on one device, built as they are asked for. */
 final class Programs implements AutoCloseable {
   private static final int LOG_LINES = 40;
+
+  /** What has forms for {@link Extras}; the rest is compiled plainly. */
+  private static final Set<String> WITH_EXTRAS = Set.of("rows", "gate", "sampling", "matvec");
 
   /** A program's source and its macros. */
   private record Variant(String stem, List<String> macros) {}
@@ -20,14 +26,17 @@ final class Programs implements AutoCloseable {
 
   private final Cl cl;
   private final ProgramCache cache;
-  private final String options;
+  private final Extras extras;
+  private final Consumer<String> log;
   private final Map<Variant, Long> programs = new LinkedHashMap<>();
   private final Map<Name, Kernel> kernels = new HashMap<>();
+  private final Set<Variant> refused = new HashSet<>();
 
-  Programs(Cl cl, ProgramCache cache) {
+  Programs(Cl cl, Extras extras, ProgramCache cache, Consumer<String> log) {
     this.cl = cl;
+    this.extras = extras;
     this.cache = cache;
-    this.options = "-w -cl-std=CL1.2" + (cl.device().cpu() ? " -DYZ_CPU" : "");
+    this.log = log;
   }
 
   /**
@@ -41,12 +50,49 @@ final class Programs implements AutoCloseable {
         new Name(variant, name), _ -> new Kernel(program(variant), name));
   }
 
+  /**
+   * Whether the driver compiles {@code stem}.cl so, for a form that may be done without: that it
+   * does not is said, once.
+   */
+  synchronized boolean builds(String stem, String... macros) {
+    Variant variant = new Variant(stem, List.of(macros));
+    if (refused.contains(variant)) {
+      return false;
+    }
+    try {
+      program(variant);
+      return true;
+    } catch (BackendException e) {
+      refused.add(variant);
+      log.accept("opencl: " + first(e) + "; done without");
+      return false;
+    }
+  }
+
   private long program(Variant variant) {
     return programs.computeIfAbsent(variant, this::built);
   }
 
+  /** With what the device has besides, or plainly if its driver takes offence. */
   private long built(Variant variant) {
+    String more = extras.options(cl.device());
+    if (!more.isEmpty() && WITH_EXTRAS.contains(variant.stem())) {
+      try {
+        return built(variant, more);
+      } catch (BackendException e) {
+        log.accept("opencl: " + first(e) + "; compiled plainly");
+      }
+    }
+    return built(variant, "-cl-std=CL1.2");
+  }
+
+  private static String first(BackendException e) {
+    return e.getMessage().lines().findFirst().orElse("");
+  }
+
+  private long built(Variant variant, String standard) {
     String source = ProgramSource.of(variant.stem());
+    String options = "-w " + standard + (cl.device().cpu() ? " -DYZ_CPU" : "");
     String all =
         variant.macros().stream().map(m -> " -D" + m).collect(Collectors.joining("", options, ""));
     String key = ProgramCache.key(cl.device(), variant.stem(), source, all);

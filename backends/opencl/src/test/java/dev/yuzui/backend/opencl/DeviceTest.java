@@ -167,12 +167,12 @@ class DeviceTest {
     DeviceFacts device = Driver.devices().getFirst();
     Assumptions.assumeTrue(device.has(CommandBuffers.EXTENSION), "no command buffers here");
     OpenClBackend backend =
-        new OpenClBackend(Cl.open(noProcessor(device)), BackendOptions.defaults());
+        new OpenClBackend(Cl.open(noProcessor(device)), Extras.NONE, BackendOptions.defaults());
     assertTrue(backend.commandBuffers().isPresent());
     givesBack(backend);
   }
 
-  private static DeviceFacts noProcessor(DeviceFacts d) {
+  static DeviceFacts noProcessor(DeviceFacts d) {
     return new DeviceFacts(
         d.ordinal(),
         d.platform(),
@@ -232,7 +232,7 @@ class DeviceTest {
     try (Cl cl = Cl.open(Driver.devices().getFirst())) {
       for (int round = 0; round < 3; round++) {
         ProgramCache cache = new ProgramCache(Optional.of(folder), log::add);
-        try (Programs programs = new Programs(cl, cache)) {
+        try (Programs programs = new Programs(cl, Extras.NONE, cache, _ -> {})) {
           cl.releaseKernel(kernel(cl, programs));
         }
         List<Path> files;
@@ -259,7 +259,8 @@ class DeviceTest {
   @Test
   void aProgramThatDoesNotCompileCarriesTheCompilersWords() {
     try (Cl cl = Cl.open(Driver.devices().getFirst());
-        Programs programs = new Programs(cl, new ProgramCache(Optional.empty(), _ -> {}))) {
+        Programs programs =
+            new Programs(cl, Extras.NONE, new ProgramCache(Optional.empty(), _ -> {}), _ -> {})) {
       BackendException e =
           assertThrows(
               BackendException.class, () -> programs.kernel("embed", "embed", "WEIGHTS=nonsense"));

@@ -16,14 +16,16 @@ public final class OpenClVariants {
   private OpenClVariants() {}
 
   public static Stream<Named<BackendProvider>> asOnGpus() {
-    return Stream.of(new AsOnGpus()).map(p -> named(p.name(), p));
+    return Stream.of(new AsOnGpus("opencl as on GPUs", Extras.NONE)).map(p -> named(p.name(), p));
   }
 
-  private record AsOnGpus() implements BackendProvider {
-    @Override
-    public String name() {
-      return "opencl as on GPUs";
-    }
+  /** Of lanes that no emulated sub-group has: teams take turns. */
+  public static Stream<Named<BackendProvider>> withExtras() {
+    return Stream.of(new AsOnGpus("opencl with extensions", new Extras(8, true, true)))
+        .map(p -> named(p.name(), p));
+  }
+
+  private record AsOnGpus(String name, Extras extras) implements BackendProvider {
 
     @Override
     public int preference() {
@@ -40,7 +42,7 @@ public final class OpenClVariants {
     @Override
     public Backend open(BackendOptions options) {
       DeviceFacts gpu = asGpu(Driver.devices().getFirst());
-      return new OpenClBackend(Cl.open(gpu), options);
+      return new OpenClBackend(Cl.open(gpu), extras, options);
     }
   }
 
