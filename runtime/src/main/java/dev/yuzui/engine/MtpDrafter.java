@@ -34,7 +34,7 @@ final class MtpDrafter {
     final Kept kept;
     final int index;
     final List<Integer> drafts = new ArrayList<>();
-    int state; // row of the state that the last draft came from
+    int state; // output of the state that the last draft came from
 
     Drafting(Kept kept, int index, int state) {
       this.kept = kept;
@@ -66,14 +66,12 @@ final class MtpDrafter {
     int candidates = leastProbable > 0 ? CANDIDATES : 1;
     List<Rows> rows = new ArrayList<>();
     List<Drafting> drafting = new ArrayList<>();
-    int row = 0;
     for (int i = 0; i < all.size(); i++) {
       Kept kept = all.get(i);
-      row += kept.next().length;
       Outputs outputs = kept.most() > 0 ? Outputs.LAST : Outputs.NONE;
       rows.add(new Rows(kept.sequence(), kept.start(), kept.next(), outputs, kept.row()));
       if (kept.most() > 0) {
-        drafting.add(new Drafting(kept, i, row - 1));
+        drafting.add(new Drafting(kept, i, drafting.size()));
       }
     }
     List<int[]> drafts = new ArrayList<>(all.stream().map(_ -> new int[0]).toList());

@@ -21,6 +21,13 @@ final class StepInputs {
   private static final int OUTPUT_ROW = 4;
   private static final int SOURCE_ROW = 5;
 
+  // of the rows whose logits are wanted
+  private static final int WANTED_TOKEN = 6;
+  private static final int WANTED_POSITION = 7;
+  private static final int WANTED_SEQUENCE = 8;
+  private static final int WANTED_KV_LENGTH = 9;
+  private static final int FIELDS = 10;
+
   /**
    * Rows of one sequence.
    *
@@ -55,7 +62,7 @@ final class StepInputs {
     this.backend = backend;
     this.cache = cache;
     this.vocab = vocab;
-    fields = allocator.allocate("step", Encoding.I32, SOURCE_ROW + 1, maxTokens);
+    fields = allocator.allocate("step", Encoding.I32, FIELDS, maxTokens);
     staging = arena.allocate(fields.byteSize(), 64);
     pages =
         allocator.allocate("pages", Encoding.I32, cache.maxSequences(), cache.pagesPerSequence());
@@ -77,6 +84,17 @@ final class StepInputs {
         field(POSITION, rows, rows),
         field(SEQUENCE, rows, rows),
         field(KV_LENGTH, rows, rows),
+        pages,
+        field(OUTPUT_ROW, rows, outputs));
+  }
+
+  /** The rows of {@link #batch} whose logits are wanted, for layers that take states. */
+  StepBatch wanted(int rows, int outputs) {
+    return new StepBatch(
+        field(WANTED_TOKEN, rows, outputs),
+        field(WANTED_POSITION, rows, outputs),
+        field(WANTED_SEQUENCE, rows, outputs),
+        field(WANTED_KV_LENGTH, rows, outputs),
         pages,
         field(OUTPUT_ROW, rows, outputs));
   }
@@ -116,7 +134,12 @@ final class StepInputs {
         boolean wanted =
             part.outputs() == Outputs.ALL || part.outputs() == Outputs.LAST && i == n - 1;
         if (wanted) {
-          put(OUTPUT_ROW, rows, output++, t);
+          put(OUTPUT_ROW, rows, output, t);
+          put(WANTED_TOKEN, rows, output, token);
+          put(WANTED_POSITION, rows, output, part.start() + i);
+          put(WANTED_SEQUENCE, rows, output, sequence.slot());
+          put(WANTED_KV_LENGTH, rows, output, part.start() + i + 1);
+          output++;
         }
       }
       for (int p = 0; p < sequence.pageCount(); p++) {
@@ -135,8 +158,12 @@ final class StepInputs {
     int outputs = Math.min(rows, StepRunner.MAX_OUTPUTS);
     for (int i = output; i < outputs; i++) {
       put(OUTPUT_ROW, rows, i, 0); // what the bucket has besides
+      put(WANTED_TOKEN, rows, i, 0);
+      put(WANTED_POSITION, rows, i, 0);
+      put(WANTED_SEQUENCE, rows, i, -1);
+      put(WANTED_KV_LENGTH, rows, i, 0);
     }
-    int used = withSources ? (SOURCE_ROW + 1) * rows : OUTPUT_ROW * rows + outputs;
+    int used = withSources ? FIELDS * rows : OUTPUT_ROW * rows + outputs;
     backend.write(field(TOKEN, rows, used), staging.asSlice(0, 4L * used));
     if (pagesChanged) {
       backend.write(pages, pageStaging);

@@ -23,6 +23,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.IntStream;
 
 /**
@@ -84,9 +85,11 @@ final class StepRunner implements Steps, AutoCloseable {
   /**
    * What a recording depends on.
    *
+   * @param some whether a pass that goes on with the wanted rows alone leaves others behind
    * @param best of each row of logits that are picked; 0 picks none
    */
-  private record Shape(Pass pass, int tokens, int outputs, AttentionForm form, int best) {}
+  private record Shape(
+      Pass pass, int tokens, int outputs, boolean some, AttentionForm form, int best) {}
 
   private final Backend backend;
   private final DeviceQueue queue;
@@ -234,7 +237,7 @@ final class StepRunner implements Steps, AutoCloseable {
    * {@link #runMtp} over states that the MTP layer itself left, for a draft behind a draft. Entries
    * from the sequence's length on must be {@linkplain Sequence#reserve reserved}.
    *
-   * @param rows whose sources are rows of the last runMtp or chainMtp
+   * @param rows whose sources are outputs of the last runMtp or chainMtp
    */
   void chainMtp(List<Rows> rows, int candidates) {
     replay(Pass.CHAINED, rows, candidates);
@@ -289,7 +292,8 @@ final class StepRunner implements Steps, AutoCloseable {
     bestRead = false;
     wantedOfLast = outputs;
     outputsOfLast = outputs == tokens ? outputs : outputBucket(outputs, rows);
-    return new Shape(pass, rows, outputsOfLast, form, bestOfLast);
+    boolean some = pass != Pass.MAIN && outputs < rows;
+    return new Shape(pass, rows, outputsOfLast, some, form, bestOfLast);
   }
 
   /**
@@ -313,8 +317,8 @@ final class StepRunner implements Steps, AutoCloseable {
     Tensor out = logits.slice("logits", 0, shape.outputs());
     switch (shape.pass()) {
       case MAIN -> model.forward(step, hidden.slice("hidden", 0, rows), out);
-      case MTP -> predict(step, hidden, out);
-      case CHAINED -> predict(step, mtpHidden, out);
+      case MTP -> predict(step, shape, hidden, out);
+      case CHAINED -> predict(step, shape, mtpHidden, out);
     }
     if (shape.best() > 0) {
       queue.ops().topK(out, bestIds(shape), bestLogits(shape));
@@ -324,12 +328,15 @@ final class StepRunner implements Steps, AutoCloseable {
   /**
    * @param from states of which each row takes the one its source says
    */
-  private void predict(Step step, Tensor from, Tensor out) {
-    int rows = step.batch().tokens();
+  private void predict(Step step, Shape shape, Tensor from, Tensor out) {
+    int rows = shape.tokens();
+    int wanted = shape.outputs();
+    Optional<StepBatch> some =
+        shape.some() ? Optional.of(inputs.wanted(rows, wanted)) : Optional.empty();
     try (Scratch.Frame _ = step.ops().scratch().frame()) {
       Tensor states = step.ops().scratch().f32("mtp_states", rows, from.cols());
       step.ops().embed(from, inputs.sources(rows), states);
-      model.predict(step, 0, states, mtpHidden.slice("mtp_hidden", 0, rows), out);
+      model.predict(step, some, 0, states, mtpHidden.slice("mtp_hidden", 0, wanted), out);
     }
   }
 

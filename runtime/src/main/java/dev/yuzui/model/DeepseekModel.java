@@ -1,9 +1,11 @@
 package dev.yuzui.model;
 
 import dev.yuzui.spi.Scratch;
+import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import dev.yuzui.weights.DeepseekConfig;
 import java.util.List;
+import java.util.Optional;
 
 /** The whole model on one device. {@link ModelLoader} makes it. */
 public final class DeepseekModel {
@@ -63,29 +65,31 @@ public final class DeepseekModel {
       }
       int last = blocks.size() - 1;
       residual.norm(s, last, Point.FINAL_NORM, finalNorm, hidden);
-      project(s, last, hidden, head, logits);
+      if (logits.rows() > 0) {
+        project(s, last, s.wanted(hidden), head, logits);
+      }
     }
   }
 
   /**
    * Enqueues MTP layer {@code depth} over the states of {@link #forward} or of the layer before;
    * see {@link MultiTokenPredictor}.
+   *
+   * @param some where not all rows are wanted, in their order: those that are
+   * @param state of the rows wanted, [M, H]
+   * @param logits [M, vocab]
    */
-  public void predict(Step s, int depth, Tensor hidden, Tensor state, Tensor logits) {
+  public void predict(
+      Step s, Optional<StepBatch> some, int depth, Tensor hidden, Tensor state, Tensor logits) {
     MultiTokenPredictor predictor = predictors.get(depth);
-    predictor.forward(s, hidden, state);
-    project(s, predictor.block().layer(), state, predictor.head(), logits);
+    predictor.forward(s, some, hidden, state);
+    if (logits.rows() > 0) {
+      project(s, predictor.block().layer(), state, predictor.head(), logits);
+    }
   }
 
-  private static void project(Step s, int layer, Tensor hidden, Tensor head, Tensor logits) {
-    if (logits.rows() == 0) {
-      return;
-    }
-    try (Scratch.Frame _ = s.scratch().frame()) {
-      Tensor rows = s.scratch().f32("output_rows", logits.rows(), hidden.cols());
-      s.ops().embed(hidden, s.batch().outputRow(), rows);
-      s.ops().matmul(rows, head, logits);
-      s.tap().at(layer, Point.LOGITS, logits);
-    }
+  private static void project(Step s, int layer, Tensor states, Tensor head, Tensor logits) {
+    s.ops().matmul(states, head, logits);
+    s.tap().at(layer, Point.LOGITS, logits);
   }
 }

@@ -35,27 +35,64 @@ record MultiHeadLatentAttention(
 
   /** x [T, H], already normalised; y [T, H]. */
   void forward(Step s, Tensor x, Tensor y) {
-    Ops ops = s.ops();
+    Tensor q = query(s, x);
+    Tensor kv = latent(s, x);
+    s.ops()
+        .ropeAppend(
+            q,
+            shape.nope(),
+            shape.heads(),
+            kv,
+            kvNorm.weight(),
+            kvNorm.eps(),
+            s.ropeTable(),
+            s.cache().layer(layer),
+            s.batch());
+    lookUp(s, q, y);
+  }
+
+  /**
+   * {@link #forward} of some rows, with the cache's entries of all.
+   *
+   * @param x [T, H], already normalised
+   * @param some the step of the rows wanted, someX [M, H] those of x, y [M, H]
+   */
+  void forward(Step s, Tensor x, Step some, Tensor someX, Tensor y) {
+    Tensor q = query(some, someX);
+    append(s, x);
+    some.ops().rope(q, shape.nope(), shape.heads(), s.ropeTable(), some.batch(), q, shape.nope());
+    lookUp(some, q, y);
+  }
+
+  /** The cache's entries of x [T, H], already normalised. */
+  void append(Step s, Tensor x) {
     LatentCache cache = s.cache().layer(layer);
-    Tensor q = // [T, N·(P+R)]
+    s.ops()
+        .appendLatent(latent(s, x), kvNorm.weight(), kvNorm.eps(), s.ropeTable(), cache, s.batch());
+  }
+
+  /** [T, N·(P+R)] */
+  private Tensor query(Step s, Tensor x) {
+    Tensor q =
         switch (query) {
           case Query.Direct(Tensor w) -> s.matmul(x, w);
           case Query.LowRank(Tensor a, Norm norm, Tensor b) ->
               s.matmul(s.norm(norm, s.matmul(x, a)), b);
         };
     s.tap().at(layer, Point.QUERY, q);
-    Tensor kv = s.matmul(x, kvA); // [T, Lkv+R]
+    return q;
+  }
+
+  /** [T, Lkv+R] */
+  private Tensor latent(Step s, Tensor x) {
+    Tensor kv = s.matmul(x, kvA);
     s.tap().at(layer, Point.LATENT, kv);
-    ops.ropeAppend(
-        q,
-        shape.nope(),
-        shape.heads(),
-        kv,
-        kvNorm.weight(),
-        kvNorm.eps(),
-        s.ropeTable(),
-        cache,
-        s.batch());
+    return kv;
+  }
+
+  private void lookUp(Step s, Tensor q, Tensor y) {
+    Ops ops = s.ops();
+    LatentCache cache = s.cache().layer(layer);
     Tensor o = s.rows("attn_heads", (long) shape.heads() * shape.value()); // [T, N·V]
     switch (s.form()) {
       case ABSORBED -> ops.mlaAbsorbed(q, cache, keyUp, valueUp, shape, s.batch(), o);

@@ -1,7 +1,9 @@
 package dev.yuzui.model;
 
 import dev.yuzui.spi.Scratch;
+import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
+import java.util.Optional;
 
 /**
  * Predicts the token after the next: x = W·[norm(embed(next token)); norm(h)], one block, its own
@@ -25,10 +27,14 @@ record MultiTokenPredictor(
    * Row t's token is the one that follows the token whose state is hidden[t]; its position is that
    * of hidden[t], which keeps the cache without a gap at 0 (RoPE sees differences only).
    *
+   * <p>The rows that are not wanted leave their entries in the cache and go no further: nothing but
+   * the entries of earlier rows goes into a row.
+   *
+   * @param some where not all rows are wanted, in their order: those that are
    * @param hidden [T, H]
-   * @param state receives the layer's state after its norm, [T, H]
+   * @param state receives the layer's state of the rows wanted after its norm, [M, H]
    */
-  void forward(Step s, Tensor hidden, Tensor state) {
+  void forward(Step s, Optional<StepBatch> some, Tensor hidden, Tensor state) {
     try (Scratch.Frame _ = s.scratch().frame()) {
       Tensor e = s.rows("mtp_embedding", hidden.cols());
       s.ops().embed(embedding, s.batch().token(), e);
@@ -36,9 +42,18 @@ record MultiTokenPredictor(
       s.ops().concat(s.norm(embeddingNorm, e), s.norm(hiddenNorm, hidden), both);
       Tensor start = s.matmul(both, projection);
       s.tap().at(block.layer(), Point.MTP_INPUT, start);
-      Residual x = new Residual(s, start);
-      block.forward(s, x);
-      x.norm(s, block.layer(), Point.FINAL_NORM, norm, state);
+      if (state.rows() == 0) {
+        block.append(s, start);
+        return;
+      }
+      Step wanted = some.map(s::with).orElse(s);
+      Residual x = new Residual(wanted, some.isPresent() ? s.wanted(start) : start);
+      if (some.isPresent()) {
+        block.forward(s, start, wanted, x);
+      } else {
+        block.forward(s, x);
+      }
+      x.norm(wanted, block.layer(), Point.FINAL_NORM, norm, state);
     }
   }
 }

@@ -32,6 +32,11 @@ public record Step(
     PREFILL
   }
 
+  /** The same with other rows. */
+  public Step with(StepBatch other) {
+    return new Step(ops, other, cache, ropeTable, form, tap);
+  }
+
   int tokens() {
     return batch.tokens();
   }
@@ -43,6 +48,13 @@ public record Step(
   /** [T, cols] of scratch. */
   Tensor rows(String name, long cols) {
     return scratch().f32(name, tokens(), cols);
+  }
+
+  /** The rows of x [T, cols] that the batch asks for, [M, cols]. */
+  Tensor wanted(Tensor x) {
+    Tensor out = scratch().f32("output_rows", batch.outputs(), x.cols());
+    ops.embed(x, batch.outputRow(), out);
+    return out;
   }
 
   Tensor norm(Norm norm, Tensor x) {

@@ -142,7 +142,6 @@ class MtpDrafterTest {
       run(s, text(0, 12));
       s.reserve(2);
       runner.runMtp(List.of(new Rows(s, 0, text(1, 13), Outputs.LAST, 0)), 0);
-      int source = 11;
       for (int depth = 0; ; depth++) {
         float[] row = new float[vocab];
         runner.logits(0, row);
@@ -151,8 +150,7 @@ class MtpDrafterTest {
           break;
         }
         int[] draft = {best(expected[depth])};
-        runner.chainMtp(List.of(new Rows(s, 12 + depth, draft, Outputs.LAST, source)), 0);
-        source = 0;
+        runner.chainMtp(List.of(new Rows(s, 12 + depth, draft, Outputs.LAST, 0)), 0);
       }
     }
   }
