@@ -37,7 +37,7 @@ record BenchSetup(
         YuzuiCommand.Version.number(),
         Machine.processor(),
         engine.backendName(),
-        engine.options().device().orElse(""),
+        String.join(",", engine.options().devices()),
         engine.backendDescription(),
         checkpoint.path().toString(),
         checkpoint.config().name() + " " + mainType(checkpoint),

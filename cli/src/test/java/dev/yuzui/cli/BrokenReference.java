@@ -81,7 +81,7 @@ public final class BrokenReference implements BackendProvider {
         (method, arguments, result) ->
             switch (method.getName()) {
               case "ops" -> ops;
-              case "record" ->
+              case "record", "end" ->
                   op.equals("replay") ? forgetful((DeviceQueue.Recording) result) : result;
               default -> result;
             });

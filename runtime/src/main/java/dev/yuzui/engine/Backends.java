@@ -47,6 +47,29 @@ public final class Backends {
     return options.backend().map(Backends::named).orElseGet(Backends::best);
   }
 
+  /**
+   * The devices the options name; without any, the first of {@link #of}.
+   *
+   * @throws EngineException if no backend has that name
+   */
+  public static List<Device> devices(RuntimeOptions options) {
+    if (options.devices().isEmpty()) {
+      BackendProvider provider = of(options);
+      return List.of(new Device(provider.name(), provider, Optional.empty()));
+    }
+    return options.devices().stream().map(name -> device(name, options)).toList();
+  }
+
+  /** Of the backend that the name begins with, else of the one the options name. */
+  private static Device device(String name, RuntimeOptions options) {
+    String begin = name.contains(":") ? name.substring(0, name.indexOf(':')) : name;
+    return all().stream()
+        .filter(p -> p.name().equalsIgnoreCase(begin))
+        .findFirst()
+        .map(p -> new Device(name, named(p.name()), Optional.of(name)))
+        .orElseGet(() -> new Device(name, of(options), Optional.of(name)));
+  }
+
   /** The usable backend of highest preference. */
   public static BackendProvider best() {
     return all().stream()

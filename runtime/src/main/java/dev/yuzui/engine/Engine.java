@@ -74,7 +74,7 @@ public final class Engine implements AutoCloseable {
                   provider,
                   new BackendOptions(
                       options.threads(),
-                      options.device(),
+                      options.devices().stream().findFirst(),
                       options.repack(),
                       options.cache(),
                       options.log())));

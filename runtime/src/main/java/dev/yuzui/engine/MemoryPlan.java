@@ -56,7 +56,7 @@ public record MemoryPlan(
     DeepseekConfig c = checkpoint.config();
     Demand demand = Demand.of(checkpoint, provider, options);
     long available =
-        switch (Backends.probe(provider, options.device())) {
+        switch (Backends.probe(provider, options.devices().stream().findFirst())) {
           case Probe.Usable(_, long bytes) -> bytes;
           case Probe.Unusable(String because, String fix) ->
               throw new BackendException(

@@ -3,6 +3,7 @@ package dev.yuzui.engine;
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.Encoding;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
 
@@ -11,7 +12,9 @@ import java.util.function.Consumer;
  *
  * @param model a GGUF file or a Hugging Face folder
  * @param backend empty: the usable one of highest preference
- * @param device as the user named it, or empty for the backend's first
+ * @param devices as the user named them; empty for the backend's first. Where several are named, or
+ *     one of another backend, each begins with the name of its backend
+ * @param distribution of the model over several devices
  * @param threads of the host; 0 means physical cores
  * @param contextLength tokens of one sequence at most; 0 means the model's, at most {@value
  *     #DEFAULT_CONTEXT}
@@ -32,7 +35,8 @@ import java.util.function.Consumer;
 public record RuntimeOptions(
     Path model,
     Optional<String> backend,
-    Optional<String> device,
+    List<String> devices,
+    Distribution distribution,
     int threads,
     int contextLength,
     boolean fit,
@@ -52,7 +56,8 @@ public record RuntimeOptions(
     return new RuntimeOptions(
         model,
         Optional.empty(),
-        Optional.empty(),
+        List.of(),
+        Distribution.LAYERS,
         0,
         0,
         false,
@@ -77,7 +82,15 @@ public record RuntimeOptions(
   }
 
   public RuntimeOptions withDevice(String name) {
-    return with(o -> o.device = Optional.of(name));
+    return withDevices(List.of(name));
+  }
+
+  public RuntimeOptions withDevices(List<String> names) {
+    return with(o -> o.devices = List.copyOf(names));
+  }
+
+  public RuntimeOptions withDistribution(Distribution how) {
+    return with(o -> o.distribution = how);
   }
 
   public RuntimeOptions withThreads(int count) {
@@ -132,7 +145,8 @@ public record RuntimeOptions(
   private static final class Copy {
     private Path model;
     private Optional<String> backend;
-    private Optional<String> device;
+    private List<String> devices;
+    private Distribution distribution;
     private int threads;
     private int contextLength;
     private boolean fit;
@@ -149,7 +163,8 @@ public record RuntimeOptions(
     Copy(RuntimeOptions from) {
       model = from.model;
       backend = from.backend;
-      device = from.device;
+      devices = from.devices;
+      distribution = from.distribution;
       threads = from.threads;
       contextLength = from.contextLength;
       fit = from.fit;
@@ -168,7 +183,8 @@ public record RuntimeOptions(
       return new RuntimeOptions(
           model,
           backend,
-          device,
+          devices,
+          distribution,
           threads,
           contextLength,
           fit,

@@ -1,6 +1,7 @@
 package dev.yuzui.spi;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -41,6 +42,29 @@ public interface Backend extends AutoCloseable {
   /** {@link #upload} for each expert of a projection. */
   default ExpertWeights uploadExperts(String name, List<HostTensor> experts) {
     return new ExpertWeights(name, experts.stream().map(this::upload).toList());
+  }
+
+  /**
+   * Puts another expert of the same shape and encoding in the place of expert {@code index}, whose
+   * memory is taken or given back. Recordings that use the old experts must not be replayed, and
+   * nothing that uses them may be under way.
+   *
+   * @return the experts, with the new one
+   */
+  default ExpertWeights replace(ExpertWeights experts, int index, HostTensor expert) {
+    List<Tensor> all = new ArrayList<>(experts.experts());
+    all.set(index, uploadExperts(expert.name(), List.of(expert)).experts().getFirst());
+    return new ExpertWeights(experts.name(), all);
+  }
+
+  /**
+   * Copies a tensor of another backend into one of the same size here, device to device, in no
+   * queue's order: synchronize first what may still use either.
+   *
+   * @return false, and nothing done, where only the host can carry it
+   */
+  default boolean receive(Tensor to, Backend source, Tensor from) {
+    return false;
   }
 
   /**

@@ -10,10 +10,31 @@ public interface DeviceQueue extends AutoCloseable {
   Ops ops();
 
   /**
-   * Notes the ops that {@code step} enqueues: a CUDA graph, a command buffer, or an op list with
-   * barriers.
+   * From now on until {@link #end} or {@link #abandon} ops are noted and not run. Recordings do not
+   * nest.
    */
-  Recording record(Runnable step);
+  void begin();
+
+  /** What was noted since {@link #begin}: a CUDA graph, a command buffer, or an op list. */
+  Recording end();
+
+  /** Forgets what was noted since {@link #begin}. */
+  void abandon();
+
+  /** Notes the ops that {@code step} enqueues. */
+  default Recording record(Runnable step) {
+    begin();
+    boolean whole = false;
+    try {
+      step.run();
+      whole = true;
+    } finally {
+      if (!whole) {
+        abandon();
+      }
+    }
+    return end();
+  }
 
   /** Runs {@code task} on the host in queue order: the socket half of an all-to-all. */
   void hostTask(Runnable task);

@@ -2,7 +2,8 @@ package dev.yuzui.spi;
 
 /**
  * The rows of a step sorted by expert, written by {@link Ops#permute}. A slot is (token t, choice
- * k), numbered t·K + k; slots of padding rows belong to no expert. All tensors are I32.
+ * k), numbered t·K + k; slots of id −1, padding rows' among them, belong to no expert. All tensors
+ * are I32.
  *
  * @param offset [1, E + 1] expert e owns sorted places offset[e] … offset[e+1] − 1; offset[E]
  *     places are in use

@@ -177,7 +177,7 @@ public interface Ops {
     }
   }
 
-  /** Sorts the slots of {@code ids} (I32 [T, K]) by expert into {@code out}. */
+  /** Sorts the slots of {@code ids} (I32 [T, K]) by expert into {@code out}; −1 is no expert. */
   void permute(Tensor ids, Dispatch out);
 
   /** How {@link #groupedMatmul} finds the input of a sorted place. */
@@ -195,8 +195,8 @@ public interface Ops {
   void groupedMatmul(Tensor x, Gather gather, ExpertWeights w, Dispatch dispatch, Tensor out);
 
   /**
-   * out[t] = base[t] + Σk weights[t,k] · y[place[t·K+k]], summed in order of k; without a base, 0
-   * stands for it. y [T·K, H]; base [T, H] may be {@code out}.
+   * out[t] = base[t] + Σk weights[t,k] · y[place[t·K+k]], summed in order of k, those of no place
+   * left out; without a base, 0 stands for it. y [T·K, H]; base [T, H] may be {@code out}.
    */
   void combine(Tensor y, Dispatch dispatch, Tensor weights, Optional<Tensor> base, Tensor out);
 

@@ -94,8 +94,18 @@ public final class RoundingReference implements BackendProvider {
     }
 
     @Override
-    public Recording record(Runnable step) {
-      return exact.record(step);
+    public void begin() {
+      exact.begin();
+    }
+
+    @Override
+    public Recording end() {
+      return exact.end();
+    }
+
+    @Override
+    public void abandon() {
+      exact.abandon();
     }
 
     @Override

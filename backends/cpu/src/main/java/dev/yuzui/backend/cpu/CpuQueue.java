@@ -64,19 +64,31 @@ final class CpuQueue implements DeviceQueue {
   }
 
   @Override
-  public Recording record(Runnable step) {
+  public void begin() {
+    requireOpen();
     if (recording.isPresent()) {
       throw new BackendException(
           "a recording is under way", "end it before another begins; recordings do not nest");
     }
-    List<Op> noted = new ArrayList<>();
-    recording = Optional.of(noted);
-    try {
-      step.run();
-    } finally {
-      recording = Optional.empty();
-    }
-    return new OpList(noted.toArray(Op[]::new));
+    recording = Optional.of(new ArrayList<>());
+  }
+
+  @Override
+  public Recording end() {
+    Op[] noted = recording().toArray(Op[]::new);
+    recording = Optional.empty();
+    return new OpList(noted);
+  }
+
+  @Override
+  public void abandon() {
+    recording();
+    recording = Optional.empty();
+  }
+
+  private List<Op> recording() {
+    return recording.orElseThrow(
+        () -> new BackendException("no recording is under way", "begin one before it ends"));
   }
 
   @Override

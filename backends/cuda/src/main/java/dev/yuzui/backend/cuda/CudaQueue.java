@@ -77,27 +77,35 @@ final class CudaQueue implements DeviceQueue {
   }
 
   @Override
-  public Recording record(Runnable step) {
+  public void begin() {
     requireOpen();
     if (recorded.isPresent()) {
       throw new BackendException(
           "a recording is under way", "end it before another begins; recordings do not nest");
     }
-    List<Long> numbers = new ArrayList<>();
     cu.beginCapture(stream);
-    recorded = Optional.of(numbers);
-    boolean whole = false;
-    try {
-      step.run();
-      whole = true;
-    } finally {
-      recorded = Optional.empty();
-      if (!whole) {
-        cu.abandonCapture(stream);
-        numbers.forEach(tasks()::forget);
-      }
-    }
+    recorded = Optional.of(new ArrayList<>());
+  }
+
+  @Override
+  public Recording end() {
+    List<Long> numbers = takeRecorded();
     return new Graph(cu.endCapture(stream), numbers);
+  }
+
+  @Override
+  public void abandon() {
+    List<Long> numbers = takeRecorded();
+    cu.abandonCapture(stream);
+    numbers.forEach(tasks()::forget);
+  }
+
+  private List<Long> takeRecorded() {
+    List<Long> numbers =
+        recorded.orElseThrow(
+            () -> new BackendException("no recording is under way", "begin one before it ends"));
+    recorded = Optional.empty();
+    return numbers;
   }
 
   private HostTasks tasks() {

@@ -88,25 +88,40 @@ final class OpenClQueue implements DeviceQueue {
   }
 
   @Override
-  public Recording record(Runnable step) {
+  public void begin() {
     requireOpen();
     if (recorded.isPresent()) {
       throw new BackendException(
           "a recording is under way", "end it before another begins; recordings do not nest");
     }
-    Recorded recording = new Recorded();
-    recorded = Optional.of(recording);
+    recorded = Optional.of(new Recorded());
+  }
+
+  @Override
+  public Recording end() {
+    Recorded recording = takeRecorded();
     boolean whole = false;
     try {
-      step.run();
       recording.end();
       whole = true;
     } finally {
-      recorded = Optional.empty();
       if (!whole) {
         recording.release();
       }
     }
+    return recording;
+  }
+
+  @Override
+  public void abandon() {
+    takeRecorded().release();
+  }
+
+  private Recorded takeRecorded() {
+    Recorded recording =
+        recorded.orElseThrow(
+            () -> new BackendException("no recording is under way", "begin one before it ends"));
+    recorded = Optional.empty();
     return recording;
   }
 

@@ -49,19 +49,30 @@ final class ReferenceQueue implements DeviceQueue {
   }
 
   @Override
-  public Recording record(Runnable step) {
+  public void begin() {
     requireOpen();
     if (recording.isPresent()) {
       throw new BackendException("a recording was begun inside a recording", "record one at once");
     }
-    List<Runnable> noted = new ArrayList<>();
-    recording = Optional.of(noted);
-    try {
-      step.run();
-    } finally {
-      recording = Optional.empty();
-    }
+    recording = Optional.of(new ArrayList<>());
+  }
+
+  @Override
+  public Recording end() {
+    List<Runnable> noted = recording();
+    recording = Optional.empty();
     return new OpList(noted);
+  }
+
+  @Override
+  public void abandon() {
+    recording();
+    recording = Optional.empty();
+  }
+
+  private List<Runnable> recording() {
+    return recording.orElseThrow(
+        () -> new BackendException("a recording was ended that never began", "begin it first"));
   }
 
   @Override

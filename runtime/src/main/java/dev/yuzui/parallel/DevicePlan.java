@@ -1,0 +1,45 @@
+package dev.yuzui.parallel;
+
+import java.util.Collections;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Where the parts of a model lie. Devices are numbered in the order the user named them.
+ *
+ * @param devices how many
+ * @param ranks groups that each run attention, and everything dense, for sequences of their own:
+ *     the device of each layer, MTP layers included. The embedding lies with the first layer, the
+ *     head with the last that is no MTP layer
+ * @param experts of each layer, MTP layers included: which device holds which routed expert; empty
+ *     where a layer has none
+ */
+public record DevicePlan(
+    int devices, List<List<Integer>> ranks, List<Optional<ExpertPlacement>> experts) {
+
+  public DevicePlan {
+    ranks = ranks.stream().map(List::copyOf).toList();
+    experts = List.copyOf(experts);
+  }
+
+  /** Everything on one device. */
+  public static DevicePlan single(List<Boolean> moe, int experts) {
+    return new DevicePlan(
+        1,
+        List.of(Collections.nCopies(moe.size(), 0)),
+        moe.stream()
+            .map(
+                m ->
+                    m
+                        ? Optional.of(ExpertPlacement.inOrder(experts, 1))
+                        : Optional.<ExpertPlacement>empty())
+            .toList());
+  }
+
+  /** Whether rank {@code rank} finds all experts of {@code layer} where the layer is. */
+  public boolean local(int rank, int layer) {
+    ExpertPlacement placement = experts.get(layer).orElseThrow();
+    List<Integer> here = placement.devices().get(ranks.get(rank).get(layer));
+    return here.size() == placement.experts();
+  }
+}
