@@ -139,7 +139,7 @@ public final class CacheFile {
           (layer, entries) -> {
             MemorySegment bytes = staging.asSlice(0, entries.byteSize());
             if (layer < layers) {
-              store.backend().read(entries, bytes);
+              store.read(layer, entries, bytes);
             } else {
               bytes.fill((byte) 0);
             }
@@ -178,8 +178,8 @@ public final class CacheFile {
       eachRun(
           sequence,
           tokens.length,
-          (_, entries) -> {
-            store.backend().write(entries, all.asSlice(from[0], entries.byteSize()));
+          (layer, entries) -> {
+            store.write(layer, entries, all.asSlice(from[0], entries.byteSize()));
             from[0] += entries.byteSize();
           });
       sequence.advance(tokens.length);

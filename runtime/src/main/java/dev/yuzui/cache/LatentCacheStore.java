@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.function.IntFunction;
 
 /**
  * Device memory for the latent caches of all layers, and the sequences that share it. A page holds
@@ -19,7 +20,7 @@ import java.util.SplittableRandom;
  * layer's tensor. Not thread-safe.
  */
 public final class LatentCacheStore implements AutoCloseable {
-  private final Backend backend;
+  private final IntFunction<Backend> backends;
   private final PagePool pool;
   private final int pages;
   private final int pageTokens;
@@ -41,7 +42,7 @@ public final class LatentCacheStore implements AutoCloseable {
       int contextLength,
       int maxSequences) {
     this(
-        backend,
+        _ -> backend,
         layers,
         entry,
         encoding,
@@ -52,6 +53,7 @@ public final class LatentCacheStore implements AutoCloseable {
   }
 
   /**
+   * @param backends of the layers
    * @param layers of the model, MTP layers included
    * @param entry numbers of an entry, Lkv + R
    * @param contextLength entries of a sequence at most
@@ -59,7 +61,7 @@ public final class LatentCacheStore implements AutoCloseable {
    * @param pages they share; fewer than all of them may come to need
    */
   public LatentCacheStore(
-      Backend backend,
+      IntFunction<Backend> backends,
       int layers,
       int entry,
       Encoding encoding,
@@ -67,7 +69,7 @@ public final class LatentCacheStore implements AutoCloseable {
       int contextLength,
       int maxSequences,
       int pages) {
-    this.backend = backend;
+    this.backends = backends;
     this.pageTokens = pageTokens;
     this.pagesPerSequence = Math.ceilDiv(contextLength, pageTokens);
     this.maxSequences = maxSequences;
@@ -76,7 +78,8 @@ public final class LatentCacheStore implements AutoCloseable {
     long rows = (long) pages * pageTokens;
     try {
       for (int i = 0; i < layers; i++) {
-        DeviceBuffer buffer = backend.allocate(encoding.byteSize(rows, entry), "latent cache");
+        DeviceBuffer buffer =
+            backends.apply(i).allocate(encoding.byteSize(rows, entry), "latent cache");
         buffers.add(buffer);
         this.layers.add(
             new LatentCache(
@@ -141,6 +144,24 @@ public final class LatentCacheStore implements AutoCloseable {
     return new Sequence(this, takeSlot());
   }
 
+  boolean hasSlot() {
+    return usedSlots.cardinality() < maxSequences;
+  }
+
+  /** Of {@code tokens}, how many {@link Sequence#adopt} would find. */
+  int published(int[] tokens) {
+    PageKey key = PageKey.ROOT;
+    int pages = 0;
+    while ((pages + 1) * pageTokens < tokens.length) {
+      key = key.next(tokens, pages * pageTokens, pageTokens);
+      if (pool.find(key).isEmpty()) {
+        break;
+      }
+      pages++;
+    }
+    return pages * pageTokens;
+  }
+
   int takeSlot() {
     int slot = usedSlots.nextClearBit(0);
     if (slot >= maxSequences) {
@@ -159,8 +180,12 @@ public final class LatentCacheStore implements AutoCloseable {
     return pool;
   }
 
-  Backend backend() {
-    return backend;
+  void read(int layer, Tensor entries, MemorySegment to) {
+    backends.apply(layer).read(entries, to);
+  }
+
+  void write(int layer, Tensor entries, MemorySegment from) {
+    backends.apply(layer).write(entries, from);
   }
 
   List<LatentCache> layers() {
@@ -170,12 +195,12 @@ public final class LatentCacheStore implements AutoCloseable {
   /** Copies the first {@code entries} entries of a page in every layer. */
   void copyPage(int from, int to, int entries) {
     try (Arena arena = Arena.ofConfined()) {
-      for (LatentCache layer : layers) {
-        Tensor all = layer.entries();
+      for (int i = 0; i < layers.size(); i++) {
+        Tensor all = layers.get(i).entries();
         Tensor source = all.slice("page", (long) from * pageTokens, entries);
         MemorySegment bytes = arena.allocate(source.byteSize());
-        backend.read(source, bytes);
-        backend.write(all.slice("page", (long) to * pageTokens, entries), bytes);
+        read(i, source, bytes);
+        write(i, all.slice("page", (long) to * pageTokens, entries), bytes);
       }
     }
   }
@@ -195,7 +220,9 @@ public final class LatentCacheStore implements AutoCloseable {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment pattern = arena.allocate(first.encoding().byteSize(1, values.length), 64);
       Quantizer.encode(first.encoding(), values, 0, values.length, pattern, 0);
-      layers.forEach(layer -> backend.fill(layer.entries(), pattern));
+      for (int i = 0; i < layers.size(); i++) {
+        backends.apply(i).fill(layers.get(i).entries(), pattern);
+      }
     }
   }
 

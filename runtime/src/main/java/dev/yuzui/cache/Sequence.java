@@ -187,7 +187,8 @@ public final class Sequence implements AutoCloseable {
     }
   }
 
-  LatentCacheStore store() {
+  /** Whose pages it has. */
+  public LatentCacheStore store() {
     return store;
   }
 

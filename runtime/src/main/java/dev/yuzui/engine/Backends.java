@@ -54,8 +54,7 @@ public final class Backends {
    */
   public static List<Device> devices(RuntimeOptions options) {
     if (options.devices().isEmpty()) {
-      BackendProvider provider = of(options);
-      return List.of(new Device(provider.name(), provider, Optional.empty()));
+      return List.of(Device.of(of(options)));
     }
     return options.devices().stream().map(name -> device(name, options)).toList();
   }

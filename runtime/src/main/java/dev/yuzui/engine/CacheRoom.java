@@ -1,7 +1,7 @@
 package dev.yuzui.engine;
 
 import dev.yuzui.cache.CacheFullException;
-import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.cache.LatentCaches;
 import dev.yuzui.cache.Sequence;
 import java.util.Optional;
 
@@ -13,10 +13,10 @@ import java.util.Optional;
 final class CacheRoom implements Scheduler.Room<Job> {
   private record Refusal(Job job, int freePages) {}
 
-  private final LatentCacheStore cache;
+  private final LatentCaches cache;
   private Optional<Refusal> refusal = Optional.empty();
 
-  CacheRoom(LatentCacheStore cache) {
+  CacheRoom(LatentCaches cache) {
     this.cache = cache;
   }
 
@@ -36,7 +36,7 @@ final class CacheRoom implements Scheduler.Room<Job> {
   private Optional<Sequence> open(Job job, int running) {
     Sequence sequence;
     try {
-      sequence = cache.openSequence();
+      sequence = cache.openSequence(job.tokens());
     } catch (CacheFullException _) {
       return Optional.empty();
     }
@@ -44,7 +44,7 @@ final class CacheRoom implements Scheduler.Room<Job> {
     try {
       int[] tokens = job.tokens();
       int found = sequence.adopt(tokens);
-      good = reserve(sequence, tokens.length - found) && cache.freePages() >= running;
+      good = reserve(sequence, tokens.length - found) && sequence.store().freePages() >= running;
       if (good) {
         job.times().begin(found);
       }
@@ -54,6 +54,11 @@ final class CacheRoom implements Scheduler.Room<Job> {
         sequence.close();
       }
     }
+  }
+
+  @Override
+  public boolean sharesRoom(Job a, Job b) {
+    return a.sequence().orElseThrow().store() == b.sequence().orElseThrow().store();
   }
 
   @Override

@@ -9,4 +9,9 @@ import java.util.Optional;
  * @param name for people
  * @param device as the backend knows it
  */
-public record Device(String name, BackendProvider provider, Optional<String> device) {}
+public record Device(String name, BackendProvider provider, Optional<String> device) {
+  /** The first of a backend. */
+  public static Device of(BackendProvider provider) {
+    return new Device(provider.name(), provider, Optional.empty());
+  }
+}

@@ -1,9 +1,13 @@
 package dev.yuzui.engine;
 
 import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.cache.LatentCaches;
 import dev.yuzui.engine.StepRunner.Chunk;
 import dev.yuzui.engine.StepRunner.Outputs;
 import dev.yuzui.model.ModelLoader;
+import dev.yuzui.parallel.DeviceGroup;
+import dev.yuzui.parallel.DevicePlan;
+import dev.yuzui.parallel.Exchanges;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
@@ -33,9 +37,10 @@ public final class Engine implements AutoCloseable {
   private final Checkpoint checkpoint;
   private final RuntimeOptions options;
   private final int contextLength;
-  private final Backend backend;
+  private final DeviceGroup group;
+  private final Optional<Exchanges> exchanges;
   private final ModelLoader.Loaded loaded;
-  private final LatentCacheStore cache;
+  private final LatentCaches cache;
   private final StepRunner runner;
   private final Requests requests;
 
@@ -48,11 +53,14 @@ public final class Engine implements AutoCloseable {
   private final MemoryPlan memoryPlan;
   private final double loadSeconds;
 
+  /** Closes what the engine has, what was opened last first. */
+  private final Unwind opened = new Unwind();
+
+  /**
+   * @param devices one, or several that {@link RuntimeOptions#distribution} lays the model over
+   */
   Engine(
-      Checkpoint checkpoint,
-      BackendProvider provider,
-      RuntimeOptions options,
-      LoadProgress progress) {
+      Checkpoint checkpoint, List<Device> devices, RuntimeOptions options, LoadProgress progress) {
     long start = System.nanoTime();
     this.checkpoint = checkpoint;
     this.options = options;
@@ -61,50 +69,39 @@ public final class Engine implements AutoCloseable {
       throw new EngineException(
           "--spec-type draft-mtp: " + checkpoint.path() + " has no MTP layer; use ngram, or none");
     }
+    BackendProvider provider = devices.getFirst().provider();
     this.memoryPlan = MemoryPlan.of(checkpoint, provider, options);
     this.contextLength = memoryPlan.contextLength();
-    if (!memoryPlan.fits()) {
+    if (devices.size() == 1 && !memoryPlan.fits()) {
       throw new EngineException(memoryPlan.complaint());
     }
-    Unwind unwind = new Unwind();
     try {
-      backend =
-          unwind.add(
-              Backends.open(
-                  provider,
-                  new BackendOptions(
-                      options.threads(),
-                      options.devices().stream().findFirst(),
-                      options.repack(),
-                      options.cache(),
-                      options.log())));
-      options.log().accept(backend.name() + ": " + backend.description());
+      group = opened.add(new DeviceGroup(open(devices)));
       requireCacheEncoding();
+      DevicePlan plan = Planner.plan(config, devices.size(), options.distribution());
+      int batch = StepRunner.maxTokens(group, options.batchTokens(provider));
+      exchanges =
+          plan.exchanges()
+              ? Optional.of(
+                  opened.add(
+                      new Exchanges(group, batch, config.hiddenSize(), config.gate().used())))
+              : Optional.empty();
       long total = checkpoint.byteSize();
       long[] done = new long[1];
       loaded =
-          unwind.add(
+          opened.add(
               ModelLoader.load(
                   checkpoint,
-                  backend,
+                  group,
+                  plan,
+                  exchanges,
                   contextLength,
                   bytes -> progress.loaded(done[0] = Math.min(total, done[0] + bytes), total)));
       progress.loaded(total, total);
-      cache =
-          unwind.add(
-              new LatentCacheStore(
-                  backend,
-                  config.layers() + config.mtpLayers(),
-                  config.cacheEntry(),
-                  options.cacheEncoding(),
-                  options.pageTokens(),
-                  contextLength,
-                  options.maxSequences(),
-                  memoryPlan.cachePages()));
-      int batch = Math.min(options.batchTokens(provider), backend.capabilities().maxTokens());
-      runner = unwind.add(new StepRunner(backend, loaded.model(), cache, batch));
+      cache = new LatentCaches(caches(plan));
+      runner = opened.add(new StepRunner(group, loaded.ranks(), cache, batch));
     } catch (Throwable e) {
-      unwind.close();
+      opened.giveUp(e);
       throw e;
     }
     this.requests = new Requests(this, runner, cache, device);
@@ -128,23 +125,60 @@ public final class Engine implements AutoCloseable {
    */
   public static Engine open(Checkpoint checkpoint, RuntimeOptions options, LoadProgress progress) {
     try {
-      return new Engine(checkpoint, Backends.of(options), options, progress);
+      return new Engine(checkpoint, Backends.devices(options), options, progress);
     } catch (Throwable e) {
       checkpoint.close();
       throw e;
     }
   }
 
+  private List<DeviceGroup.Member> open(List<Device> devices) {
+    long processors = devices.stream().filter(d -> d.provider().name().equals("cpu")).count();
+    int threads =
+        processors < 2
+            ? options.threads()
+            : Math.max(1, (int) (threads() / processors)); // they share the cores
+    List<DeviceGroup.Member> members = new ArrayList<>();
+    for (Device device : devices) {
+      Backend backend =
+          opened.add(
+              Backends.open(
+                  device.provider(),
+                  new BackendOptions(
+                      threads, device.device(), options.repack(), options.cache(), options.log())));
+      options.log().accept(device.name() + ": " + backend.description());
+      members.add(new DeviceGroup.Member(device.name(), backend));
+    }
+    return members;
+  }
+
+  private int threads() {
+    return options.threads() > 0 ? options.threads() : Runtime.getRuntime().availableProcessors();
+  }
+
+  /** One for each rank, which has its share of the sequences and pages. */
+  private List<LatentCacheStore> caches(DevicePlan plan) {
+    int ranks = plan.ranks().size();
+    DeepseekConfig config = checkpoint.config();
+    return plan.ranks().stream()
+        .map(
+            layers ->
+                opened.add(
+                    new LatentCacheStore(
+                        layer -> group.backend(layers.get(layer)),
+                        config.layers() + config.mtpLayers(),
+                        config.cacheEntry(),
+                        options.cacheEncoding(),
+                        options.pageTokens(),
+                        contextLength,
+                        Math.ceilDiv(options.maxSequences(), ranks),
+                        Math.ceilDiv(memoryPlan.cachePages(), ranks))))
+        .toList();
+  }
+
   private void requireCacheEncoding() {
-    var caches = backend.capabilities().caches();
-    if (!caches.contains(options.cacheEncoding())) {
-      throw new EngineException(
-          "--kv-cache-dtype: backend "
-              + backend.name()
-              + " has "
-              + caches.stream().map(e -> e.label()).sorted().toList()
-              + ", found "
-              + options.cacheEncoding().label());
+    for (int d = 0; d < group.size(); d++) {
+      requireCacheEncoding(group.backend(d));
     }
     int entry = checkpoint.config().cacheEntry();
     if (entry % options.cacheEncoding().blockElements() != 0) {
@@ -156,6 +190,19 @@ public final class Engine implements AutoCloseable {
               + " do not divide this model's cache entry of "
               + entry
               + " numbers; use f16");
+    }
+  }
+
+  private void requireCacheEncoding(Backend backend) {
+    var caches = backend.capabilities().caches();
+    if (!caches.contains(options.cacheEncoding())) {
+      throw new EngineException(
+          "--kv-cache-dtype: backend "
+              + backend.name()
+              + " has "
+              + caches.stream().map(e -> e.label()).sorted().toList()
+              + ", found "
+              + options.cacheEncoding().label());
     }
   }
 
@@ -185,12 +232,19 @@ public final class Engine implements AutoCloseable {
     return loadSeconds;
   }
 
+  /** Of the first device. */
   public String backendName() {
-    return backend.name();
+    return group.backend(0).name();
   }
 
+  /** Of the first device. */
   public String backendDescription() {
-    return backend.description();
+    return group.backend(0).description();
+  }
+
+  /** As the user named them. */
+  public List<String> devices() {
+    return IntStream.range(0, group.size()).mapToObj(group::name).toList();
   }
 
   public MemoryPlan memoryPlan() {
@@ -292,7 +346,7 @@ public final class Engine implements AutoCloseable {
   }
 
   /** To be used by whoever holds the device. */
-  LatentCacheStore cache() {
+  LatentCaches cache() {
     return cache;
   }
 
@@ -394,10 +448,7 @@ public final class Engine implements AutoCloseable {
     }
     requests.close();
     try (checkpoint;
-        backend;
-        loaded;
-        cache;
-        runner) {
+        opened) {
       synchronized (lazily) {
         tokenizer.ifPresent(Tokenizer::close);
       }

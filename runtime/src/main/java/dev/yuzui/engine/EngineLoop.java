@@ -1,6 +1,6 @@
 package dev.yuzui.engine;
 
-import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.cache.LatentCaches;
 import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.Scheduler.Grant;
 import dev.yuzui.engine.StepRunner.Best;
@@ -23,7 +23,7 @@ import java.util.stream.Collectors;
  */
 final class EngineLoop implements AutoCloseable {
   private final Steps steps;
-  private final LatentCacheStore cache;
+  private final LatentCaches cache;
   private final ReentrantLock device;
   private final float[] logits;
   private final CacheRoom room;
@@ -51,7 +51,7 @@ final class EngineLoop implements AutoCloseable {
    */
   EngineLoop(
       Steps steps,
-      LatentCacheStore cache,
+      LatentCaches cache,
       ReentrantLock device,
       int vocabulary,
       SpeculativeDecoder speculation) {

@@ -1,6 +1,6 @@
 package dev.yuzui.engine;
 
-import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.cache.LatentCaches;
 import dev.yuzui.text.TextStream;
 import java.util.ArrayList;
 import java.util.List;
@@ -15,7 +15,7 @@ import java.util.concurrent.locks.ReentrantLock;
 final class Requests implements AutoCloseable {
   private final Engine engine;
   private final Steps steps;
-  private final LatentCacheStore cache;
+  private final LatentCaches cache;
   private final ReentrantLock device;
   private final AtomicLong order = new AtomicLong();
   private Optional<EngineLoop> loop = Optional.empty();
@@ -24,7 +24,7 @@ final class Requests implements AutoCloseable {
   /**
    * @param device held while the model or the cache is used
    */
-  Requests(Engine engine, Steps steps, LatentCacheStore cache, ReentrantLock device) {
+  Requests(Engine engine, Steps steps, LatentCaches cache, ReentrantLock device) {
     this.engine = engine;
     this.steps = steps;
     this.cache = cache;

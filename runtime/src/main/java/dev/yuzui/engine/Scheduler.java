@@ -41,6 +41,9 @@ final class Scheduler<E extends Scheduler.Entry> {
     /** Makes room for {@code tokens} more, or does nothing. */
     boolean reserve(E entry, int tokens);
 
+    /** Whether one entry's pages could be the other's; both were admitted. */
+    boolean sharesRoom(E a, E b);
+
     /** Takes the sequence of an entry that was admitted. */
     void release(E entry);
   }
@@ -145,10 +148,20 @@ final class Scheduler<E extends Scheduler.Entry> {
       if (entry.decoding() && tokens > 1) {
         tokens = 1; // guesses push nobody out
       } else {
-        preempt(running.last());
+        preempt(youngest(entry));
       }
     }
     return 0;
+  }
+
+  /** Of those whose pages {@code entry} could take, itself among them. */
+  private E youngest(E entry) {
+    for (E other : running.descendingSet()) {
+      if (room.sharesRoom(entry, other)) {
+        return other;
+      }
+    }
+    return entry;
   }
 
   private void preempt(E entry) {

@@ -11,6 +11,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /** What varies from step to step, in device memory, with host staging beside it. */
 final class StepInputs {
@@ -169,6 +170,18 @@ final class StepInputs {
       backend.write(pages, pageStaging);
       pagesChanged = false;
     }
+  }
+
+  /** In their sequences, of all rows, or of those whose logits are wanted. */
+  static int[] positions(List<Rows> all, boolean wanted) {
+    return all.stream()
+        .flatMapToInt(
+            part -> {
+              int n = part.tokens().length;
+              int from = wanted ? n - part.outputs().count(n) : 0;
+              return IntStream.range(part.start() + from, part.start() + n);
+            })
+        .toArray();
   }
 
   private void put(int field, int rows, int index, int value) {

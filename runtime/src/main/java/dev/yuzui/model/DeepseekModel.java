@@ -5,9 +5,10 @@ import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import dev.yuzui.weights.DeepseekConfig;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
-/** The whole model on one device. {@link ModelLoader} makes it. */
+/** The whole model, its layers on one device or one after another. {@link ModelLoader} makes it. */
 public final class DeepseekModel {
   private final DeepseekConfig config;
   private final Tensor embedding;
@@ -15,32 +16,54 @@ public final class DeepseekModel {
   private final Norm finalNorm;
   private final Tensor head;
   private final List<MultiTokenPredictor> predictors;
-  private final Tensor ropeTable;
+  private final List<Integer> devices;
+  private final Map<Integer, Tensor> ropeTables;
 
+  /**
+   * @param devices of each layer, MTP layers included, which are where the last of the others is
+   * @param ropeTables of the devices
+   */
   DeepseekModel(
       DeepseekConfig config,
+      List<Integer> devices,
       Tensor embedding,
       List<TransformerBlock> blocks,
       Norm finalNorm,
       Tensor head,
       List<MultiTokenPredictor> predictors,
-      Tensor ropeTable) {
+      Map<Integer, Tensor> ropeTables) {
     this.config = config;
+    this.devices = List.copyOf(devices);
     this.embedding = embedding;
     this.blocks = List.copyOf(blocks);
     this.finalNorm = finalNorm;
     this.head = head;
     this.predictors = List.copyOf(predictors);
-    this.ropeTable = ropeTable;
+    this.ropeTables = Map.copyOf(ropeTables);
   }
 
   public DeepseekConfig config() {
     return config;
   }
 
+  /** Where steps begin. */
+  public int firstDevice() {
+    return devices.getFirst();
+  }
+
+  /** Where states and logits are made, and the MTP layers are. */
+  public int lastDevice() {
+    return devices.get(blocks.size() - 1);
+  }
+
+  /** Those of all layers, each once. */
+  public List<Integer> devices() {
+    return devices.stream().distinct().toList();
+  }
+
   /** cos and sin of every position, [context, R]. */
-  public Tensor ropeTable() {
-    return ropeTable;
+  public Tensor ropeTable(int device) {
+    return ropeTables.get(device);
   }
 
   /** MTP layers that are loaded. */
@@ -51,23 +74,35 @@ public final class DeepseekModel {
   /**
    * Enqueues a step.
    *
-   * @param hidden receives the state after the final norm, [T, H]
-   * @param logits of the rows the batch asks for, [M, vocab]; rows() may be 0
+   * @param s on the first device
+   * @param hidden receives the state after the final norm, [T, H], on the last device
+   * @param logits of the rows the batch asks for, [M, vocab], on the last device; rows() may be 0
    */
   public void forward(Step s, Tensor hidden, Tensor logits) {
     try (Scratch.Frame _ = s.scratch().frame()) {
       Tensor x = s.rows("residual", config.hiddenSize());
       s.ops().embed(embedding, s.batch().token(), x);
       s.tap().at(0, Point.EMBEDDING, x);
-      Residual residual = new Residual(s, x);
-      for (TransformerBlock block : blocks) {
-        block.forward(s, residual);
+      forward(s, 0, new Residual(s, x), hidden, logits);
+    }
+  }
+
+  /** From layer {@code from} on. */
+  private void forward(Step s, int from, Residual x, Tensor hidden, Tensor logits) {
+    int last = blocks.size() - 1;
+    for (int i = from; i <= last; i++) {
+      if (devices.get(i) != s.device()) {
+        Step there = s.course().on(devices.get(i));
+        try (Scratch.Frame _ = there.scratch().frame()) {
+          forward(there, i, x.moved(s, there), hidden, logits);
+        }
+        return;
       }
-      int last = blocks.size() - 1;
-      residual.norm(s, last, Point.FINAL_NORM, finalNorm, hidden);
-      if (logits.rows() > 0) {
-        project(s, last, s.wanted(hidden), head, logits);
-      }
+      blocks.get(i).forward(s, x);
+    }
+    x.norm(s, last, Point.FINAL_NORM, finalNorm, hidden);
+    if (logits.rows() > 0) {
+      project(s, last, s.wanted(hidden), head, logits);
     }
   }
 

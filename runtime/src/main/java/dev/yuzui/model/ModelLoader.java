@@ -1,6 +1,13 @@
 package dev.yuzui.model;
 
+import dev.yuzui.parallel.DeviceExchange;
+import dev.yuzui.parallel.DeviceGroup;
+import dev.yuzui.parallel.DevicePlan;
+import dev.yuzui.parallel.Exchanges;
 import dev.yuzui.parallel.ExpertExchange;
+import dev.yuzui.parallel.ExpertPlacement;
+import dev.yuzui.parallel.ExpertShard;
+import dev.yuzui.parallel.LocalExperts;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.Dequantizer;
 import dev.yuzui.spi.DeviceBuffer;
@@ -15,31 +22,48 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.function.LongConsumer;
 
-/** Puts a checkpoint on a backend. */
+/** Puts a checkpoint on devices. */
 public final class ModelLoader {
   private final Checkpoint checkpoint;
   private final DeepseekConfig config;
-  private final Backend backend;
+  private final DeviceGroup group;
+  private final DevicePlan plan;
+  private final Optional<Exchanges> exchanges;
   private final LongConsumer loadedBytes;
   private final List<DeviceBuffer> owned = new ArrayList<>();
 
-  private ModelLoader(Checkpoint checkpoint, Backend backend, LongConsumer loadedBytes) {
+  /** By layer, for each rank. */
+  private final Map<Integer, List<ExpertExchange>> experts = new TreeMap<>();
+
+  private ModelLoader(
+      Checkpoint checkpoint,
+      DeviceGroup group,
+      DevicePlan plan,
+      Optional<Exchanges> exchanges,
+      LongConsumer loadedBytes) {
     this.checkpoint = checkpoint;
     this.config = checkpoint.config();
-    this.backend = backend;
+    this.group = group;
+    this.plan = plan;
+    this.exchanges = exchanges;
     this.loadedBytes = loadedBytes;
   }
 
   /**
-   * A model and the device memory it owns beside what the backend keeps of {@link Backend#upload}.
+   * A model for each rank and the device memory they own beside what the backends keep of {@link
+   * Backend#upload}.
    *
    * @param owned closed by who holds this
    */
-  public record Loaded(DeepseekModel model, List<DeviceBuffer> owned) implements AutoCloseable {
+  public record Loaded(List<DeepseekModel> ranks, List<DeviceBuffer> owned)
+      implements AutoCloseable {
     @Override
     public void close() {
       owned.forEach(DeviceBuffer::close);
@@ -47,12 +71,18 @@ public final class ModelLoader {
   }
 
   /**
-   * @param contextLength positions the RoPE table covers
+   * @param exchanges where experts of a layer are on several devices
+   * @param contextLength positions the RoPE tables cover
    * @param loadedBytes told the bytes of each tensor as it is done
    */
   public static Loaded load(
-      Checkpoint checkpoint, Backend backend, int contextLength, LongConsumer loadedBytes) {
-    ModelLoader loader = new ModelLoader(checkpoint, backend, loadedBytes);
+      Checkpoint checkpoint,
+      DeviceGroup group,
+      DevicePlan plan,
+      Optional<Exchanges> exchanges,
+      int contextLength,
+      LongConsumer loadedBytes) {
+    ModelLoader loader = new ModelLoader(checkpoint, group, plan, exchanges, loadedBytes);
     try {
       return loader.load(contextLength);
     } catch (RuntimeException | Error e) {
@@ -72,133 +102,193 @@ public final class ModelLoader {
   }
 
   private Loaded load(int contextLength) {
-    if (!backend.repeats()) {
-      checkpoint.writeOut();
+    for (int d = 0; d < group.size(); d++) {
+      if (!group.backend(d).repeats()) {
+        checkpoint.writeOut();
+      }
     }
-    boolean tied = checkpoint.tensor(Part.HEAD, 0).equals(checkpoint.tensor(Part.EMBED, 0));
-    Tensor embedding = tied ? weight(Part.EMBED, 0) : table(checkpoint.tensor(Part.EMBED, 0));
-    Norm finalNorm = norm(Part.FINAL_NORM, 0, config.normEps());
-    Tensor head = tied ? embedding : weight(Part.HEAD, 0);
+    for (int layer = 0; layer < plan.experts().size(); layer++) {
+      if (config.isMoe(layer)) {
+        experts.put(layer, experts(layer));
+      }
+    }
+    List<DeepseekModel> ranks = new ArrayList<>();
+    for (int rank = 0; rank < plan.ranks().size(); rank++) {
+      ranks.add(rank(rank, contextLength));
+    }
+    return new Loaded(ranks, owned);
+  }
+
+  private DeepseekModel rank(int rank, int contextLength) {
+    List<Integer> devices = plan.ranks().get(rank);
+    Map<Integer, Tensor> ropeTables = new HashMap<>();
+    devices.forEach(
+        d -> ropeTables.computeIfAbsent(d, _ -> ropeTable(group.backend(d), contextLength)));
+    int last = config.layers() - 1;
+    Backend first = group.backend(devices.getFirst());
+    Backend end = group.backend(devices.get(last));
+    boolean tied =
+        first == end && checkpoint.tensor(Part.HEAD, 0).equals(checkpoint.tensor(Part.EMBED, 0));
+    Tensor embedding =
+        tied ? weight(first, Part.EMBED, 0) : table(first, checkpoint.tensor(Part.EMBED, 0));
+    Norm finalNorm = norm(end, Part.FINAL_NORM, 0, config.normEps());
+    Tensor head = tied ? embedding : weight(end, Part.HEAD, 0);
     List<TransformerBlock> blocks = new ArrayList<>();
-    for (int i = 0; i < config.layers(); i++) {
-      blocks.add(block(i));
+    for (int i = 0; i <= last; i++) {
+      blocks.add(block(rank, i));
     }
     List<MultiTokenPredictor> predictors = new ArrayList<>();
     for (int i = config.layers(); i < config.layers() + config.mtpLayers(); i++) {
+      if (!devices.get(i).equals(devices.get(last))) {
+        throw new IllegalArgumentException(
+            "MTP layer " + i + " is not where layer " + last + " is");
+      }
       predictors.add(
           new MultiTokenPredictor(
-              checkpoint.find(Part.MTP_EMBED, i).map(this::table).orElse(embedding),
-              norm(Part.MTP_ENORM, i, config.normEps()),
-              norm(Part.MTP_HNORM, i, config.normEps()),
-              weight(Part.MTP_PROJ, i),
-              block(i),
+              checkpoint
+                  .find(Part.MTP_EMBED, i)
+                  .map(t -> table(end, t))
+                  .orElseGet(
+                      () ->
+                          first == end ? embedding : table(end, checkpoint.tensor(Part.EMBED, 0))),
+              norm(end, Part.MTP_ENORM, i, config.normEps()),
+              norm(end, Part.MTP_HNORM, i, config.normEps()),
+              weight(end, Part.MTP_PROJ, i),
+              block(rank, i),
               checkpoint.find(Part.MTP_NORM, i).isPresent()
-                  ? norm(Part.MTP_NORM, i, config.normEps())
+                  ? norm(end, Part.MTP_NORM, i, config.normEps())
                   : finalNorm,
-              find(Part.MTP_HEAD, i).orElse(head)));
+              find(end, Part.MTP_HEAD, i).orElse(head)));
     }
-    Tensor rope = ropeTable(contextLength);
-    return new Loaded(
-        new DeepseekModel(config, embedding, blocks, finalNorm, head, predictors, rope), owned);
+    return new DeepseekModel(
+        config, devices, embedding, blocks, finalNorm, head, predictors, ropeTables);
   }
 
-  private TransformerBlock block(int layer) {
+  private TransformerBlock block(int rank, int layer) {
+    Backend b = group.backend(plan.ranks().get(rank).get(layer));
     return new TransformerBlock(
-        norm(Part.ATTN_NORM, layer, config.normEps()),
-        attention(layer),
-        norm(Part.FFN_NORM, layer, config.normEps()),
+        norm(b, Part.ATTN_NORM, layer, config.normEps()),
+        attention(b, layer),
+        norm(b, Part.FFN_NORM, layer, config.normEps()),
         config.isMoe(layer)
-            ? moe(layer)
+            ? moe(b, rank, layer)
             : new DenseMlp(
-                weight(Part.FFN_GATE, layer),
-                weight(Part.FFN_UP, layer),
-                weight(Part.FFN_DOWN, layer)));
+                weight(b, Part.FFN_GATE, layer),
+                weight(b, Part.FFN_UP, layer),
+                weight(b, Part.FFN_DOWN, layer)));
   }
 
-  private MultiHeadLatentAttention attention(int layer) {
+  private MultiHeadLatentAttention attention(Backend b, int layer) {
     MultiHeadLatentAttention.Query query =
         config.qLoraRank() == 0
-            ? new MultiHeadLatentAttention.Query.Direct(weight(Part.Q, layer))
+            ? new MultiHeadLatentAttention.Query.Direct(weight(b, Part.Q, layer))
             : new MultiHeadLatentAttention.Query.LowRank(
-                weight(Part.Q_A, layer),
-                norm(Part.Q_A_NORM, layer, config.latentNormEps()),
-                weight(Part.Q_B, layer));
+                weight(b, Part.Q_A, layer),
+                norm(b, Part.Q_A_NORM, layer, config.latentNormEps()),
+                weight(b, Part.Q_B, layer));
     return new MultiHeadLatentAttention(
         layer,
         config.mla(),
         query,
-        weight(Part.KV_A, layer),
-        norm(Part.KV_A_NORM, layer, config.latentNormEps()),
-        weight(Part.KEY_UP, layer),
-        weight(Part.VALUE_UP, layer),
-        weight(Part.ATTN_OUT, layer));
+        weight(b, Part.KV_A, layer),
+        norm(b, Part.KV_A_NORM, layer, config.latentNormEps()),
+        weight(b, Part.KEY_UP, layer),
+        weight(b, Part.VALUE_UP, layer),
+        weight(b, Part.ATTN_OUT, layer));
   }
 
-  private DeepseekMoe moe(int layer) {
+  private DeepseekMoe moe(Backend b, int rank, int layer) {
     MoeGate gate =
         new MoeGate(
-            weight(Part.ROUTER, layer),
-            checkpoint.find(Part.ROUTER_BIAS, layer).map(this::asF32),
+            weight(b, Part.ROUTER, layer),
+            checkpoint.find(Part.ROUTER_BIAS, layer).map(t -> asF32(b, t)),
             config.gate());
     Optional<DenseMlp> shared =
         config.sharedExperts() == 0
             ? Optional.empty()
             : Optional.of(
                 new DenseMlp(
-                    weight(Part.SHARED_GATE, layer),
-                    weight(Part.SHARED_UP, layer),
-                    weight(Part.SHARED_DOWN, layer)));
-    return new DeepseekMoe(
-        layer,
-        gate,
-        new DeepseekMoe.Experts(
-            experts(Part.EXPERT_GATE, layer),
-            experts(Part.EXPERT_UP, layer),
-            experts(Part.EXPERT_DOWN, layer)),
-        shared,
-        ExpertExchange.local(config.gate().experts()));
+                    weight(b, Part.SHARED_GATE, layer),
+                    weight(b, Part.SHARED_UP, layer),
+                    weight(b, Part.SHARED_DOWN, layer)));
+    return new DeepseekMoe(layer, gate, experts.get(layer).get(rank), shared);
   }
 
-  private Tensor weight(Part part, int layer) {
-    return upload(checkpoint.tensor(part, layer));
+  /** The way of each rank to the experts of a layer, which are loaded once for all. */
+  private List<ExpertExchange> experts(int layer) {
+    ExpertPlacement placement = plan.experts().get(layer).orElseThrow();
+    List<Optional<ExpertShard>> shards = new ArrayList<>();
+    for (int d = 0; d < group.size(); d++) {
+      List<Integer> held = placement.devices().get(d);
+      shards.add(
+          held.isEmpty()
+              ? Optional.empty()
+              : Optional.of(new ExpertShard(held, experts(group.backend(d), layer, held))));
+    }
+    List<ExpertExchange> ranks = new ArrayList<>();
+    Optional<DeviceExchange> exchange =
+        plan.local(layer)
+            ? Optional.empty()
+            : Optional.of(exchanges.orElseThrow().add(layer, placement.experts(), shards));
+    for (int rank = 0; rank < plan.ranks().size(); rank++) {
+      int number = rank;
+      int device = plan.ranks().get(rank).get(layer);
+      ranks.add(
+          exchange
+              .map(e -> e.of(number, device))
+              .orElseGet(() -> shards.get(device).orElseThrow().weights()));
+    }
+    return ranks;
   }
 
-  private Optional<Tensor> find(Part part, int layer) {
-    return checkpoint.find(part, layer).map(this::upload);
+  private LocalExperts experts(Backend b, int layer, List<Integer> held) {
+    return new LocalExperts(
+        experts(b, Part.EXPERT_GATE, layer, held),
+        experts(b, Part.EXPERT_UP, layer, held),
+        experts(b, Part.EXPERT_DOWN, layer, held));
   }
 
-  private Tensor upload(HostTensor host) {
-    Tensor tensor = backend.upload(host);
+  private Tensor weight(Backend b, Part part, int layer) {
+    return upload(b, checkpoint.tensor(part, layer));
+  }
+
+  private Optional<Tensor> find(Backend b, Part part, int layer) {
+    return checkpoint.find(part, layer).map(t -> upload(b, t));
+  }
+
+  private Tensor upload(Backend b, HostTensor host) {
+    Tensor tensor = b.upload(host);
     loadedBytes.accept(host.byteSize());
     return tensor;
   }
 
-  private Tensor table(HostTensor host) {
-    Tensor tensor = backend.uploadTable(host);
+  private Tensor table(Backend b, HostTensor host) {
+    Tensor tensor = b.uploadTable(host);
     loadedBytes.accept(host.byteSize());
     return tensor;
   }
 
-  private ExpertWeights experts(Part part, int layer) {
-    List<HostTensor> hosts = checkpoint.experts(part, layer);
-    ExpertWeights weights = backend.uploadExperts(hosts.getFirst().name(), hosts);
+  private ExpertWeights experts(Backend b, Part part, int layer, List<Integer> held) {
+    List<HostTensor> all = checkpoint.experts(part, layer);
+    List<HostTensor> hosts = held.stream().map(all::get).toList();
+    ExpertWeights weights = b.uploadExperts(all.getFirst().name(), hosts);
     loadedBytes.accept(hosts.stream().mapToLong(HostTensor::byteSize).sum());
     return weights;
   }
 
-  private Norm norm(Part part, int layer, float eps) {
-    return new Norm(asF32(checkpoint.tensor(part, layer)), eps);
+  private Norm norm(Backend b, Part part, int layer, float eps) {
+    return new Norm(asF32(b, checkpoint.tensor(part, layer)), eps);
   }
 
   /** Norm weights and biases are F32 on every device, whatever the file has. */
-  private Tensor asF32(HostTensor host) {
-    Tensor tensor = allocate(host.name(), host.rows(), host.cols());
-    write(tensor, Dequantizer.all(host));
+  private Tensor asF32(Backend b, HostTensor host) {
+    Tensor tensor = allocate(b, host.name(), host.rows(), host.cols());
+    write(b, tensor, Dequantizer.all(host));
     loadedBytes.accept(host.byteSize());
     return tensor;
   }
 
-  private Tensor ropeTable(int positions) {
+  private Tensor ropeTable(Backend b, int positions) {
     double[] frequency = config.ropeFrequencies();
     double factor = config.ropeFactor();
     int dims = config.ropeHeadDim();
@@ -210,21 +300,21 @@ public final class ModelLoader {
         table[p * dims + 2 * i + 1] = (float) (Math.sin(angle) * factor);
       }
     }
-    Tensor tensor = allocate("rope_table", positions, dims);
-    write(tensor, table);
+    Tensor tensor = allocate(b, "rope_table", positions, dims);
+    write(b, tensor, table);
     return tensor;
   }
 
-  private Tensor allocate(String name, long rows, long cols) {
-    DeviceBuffer buffer = backend.allocate(Encoding.F32.byteSize(rows, cols), name);
+  private Tensor allocate(Backend b, String name, long rows, long cols) {
+    DeviceBuffer buffer = b.allocate(Encoding.F32.byteSize(rows, cols), name);
     owned.add(buffer);
     return new Tensor(name, buffer, 0, Encoding.F32, rows, cols);
   }
 
-  private void write(Tensor tensor, float[] values) {
+  private void write(Backend b, Tensor tensor, float[] values) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment segment = arena.allocateFrom(ValueLayout.JAVA_FLOAT, values);
-      backend.write(tensor, segment);
+      b.write(tensor, segment);
     }
   }
 }

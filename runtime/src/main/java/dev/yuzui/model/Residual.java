@@ -22,6 +22,16 @@ final class Residual {
     return update;
   }
 
+  /** The stream on another device. */
+  Residual moved(Step here, Step there) {
+    if (pending) {
+      here.ops().add(x, update, x);
+    }
+    Tensor y = there.rows("residual", x.cols());
+    here.course().move(here.device(), x, there.device(), y);
+    return new Residual(there, y);
+  }
+
   /** The stream normalised, in scratch. */
   Tensor norm(Step s, int layer, Point point, Norm norm) {
     Tensor out = s.rows(norm.weight().name(), x.cols());

@@ -9,16 +9,20 @@ import dev.yuzui.spi.Tensor;
 /**
  * What a layer needs while a step is enqueued.
  *
+ * @param device where it is enqueued
  * @param cache latent caches, one per layer
  * @param ropeTable [context, R]
+ * @param course to other devices
  * @param tap {@link Tap#none()} but for measurements
  */
 public record Step(
+    int device,
     Ops ops,
     StepBatch batch,
     LatentCacheStore cache,
     Tensor ropeTable,
     AttentionForm form,
+    Course course,
     Tap tap) {
 
   /** Which of the two forms of latent attention a step uses. */
@@ -34,7 +38,7 @@ public record Step(
 
   /** The same with other rows. */
   public Step with(StepBatch other) {
-    return new Step(ops, other, cache, ropeTable, form, tap);
+    return new Step(device, ops, other, cache, ropeTable, form, course, tap);
   }
 
   int tokens() {

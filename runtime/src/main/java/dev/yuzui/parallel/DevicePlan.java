@@ -3,6 +3,7 @@ package dev.yuzui.parallel;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 
 /**
  * Where the parts of a model lie. Devices are numbered in the order the user named them.
@@ -36,10 +37,16 @@ public record DevicePlan(
             .toList());
   }
 
-  /** Whether rank {@code rank} finds all experts of {@code layer} where the layer is. */
-  public boolean local(int rank, int layer) {
+  /** Whether every rank finds all experts of {@code layer} where its attention is. */
+  public boolean local(int layer) {
     ExpertPlacement placement = experts.get(layer).orElseThrow();
-    List<Integer> here = placement.devices().get(ranks.get(rank).get(layer));
-    return here.size() == placement.experts();
+    return ranks.stream()
+        .allMatch(rank -> placement.devices().get(rank.get(layer)).size() == placement.experts());
+  }
+
+  /** Whether the experts of some layer are not all where the attention is. */
+  public boolean exchanges() {
+    return IntStream.range(0, experts.size())
+        .anyMatch(layer -> experts.get(layer).isPresent() && !local(layer));
   }
 }

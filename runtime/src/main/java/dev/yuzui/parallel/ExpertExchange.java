@@ -1,40 +1,31 @@
 package dev.yuzui.parallel;
 
-import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Tensor;
 import java.util.Optional;
 
 /**
- * The object between the gate and the expert FFN. With one rank it is a permutation; with several
- * devices it moves rows to the experts that want them and back.
+ * A layer's routed experts and the way to them. Where they are beside the attention the way is a
+ * permutation ({@link LocalExperts}); where several devices hold them, rows travel to the experts
+ * that want them and back ({@link DeviceExchange}).
  */
 public interface ExpertExchange {
 
   /**
-   * Rows on the way to their experts, consumed by {@link #combine}.
+   * Enqueues out[t] = shared(x)[t] + Σk weights[t,k] · expert(ids[t,k])(x[t]).
    *
-   * @param x rows that lie where the experts are
-   * @param dispatch which row goes to which expert
-   * @param weights [T, K] of the tokens that sent them
-   */
-  record Handle(Tensor x, Dispatch dispatch, Tensor weights) {}
-
-  /**
    * @param x [T, H]
    * @param ids I32 [T, K], −1 in padding rows
    * @param weights [T, K]
+   * @param shared enqueues the shared expert, which fills {@code out}; without one, 0 stands for it
+   * @param out [T, H]
    */
-  Handle dispatch(Ops ops, Tensor x, Tensor ids, Tensor weights);
-
-  /**
-   * out[t] = base[t] + Σk weights[t,k] · y[row of (t,k)]. y [T·K, H]; base, which may be out, and
-   * out [T, H].
-   */
-  void combine(Ops ops, Tensor y, Handle handle, Optional<Tensor> base, Tensor out);
-
-  /** All experts on one device. */
-  static ExpertExchange local(int experts) {
-    return new LocalExchange(experts);
-  }
+  void forward(
+      Ops ops,
+      Meetings meetings,
+      Tensor x,
+      Tensor ids,
+      Tensor weights,
+      Optional<Runnable> shared,
+      Tensor out);
 }

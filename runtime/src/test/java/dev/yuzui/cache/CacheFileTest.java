@@ -231,7 +231,8 @@ class CacheFileTest {
   @Test
   void tooFewPagesLeaveTheSequenceEmpty() {
     save(STORY);
-    try (LatentCacheStore small = new LatentCacheStore(backend, 3, 8, Encoding.F32, 4, 32, 1, 4);
+    try (LatentCacheStore small =
+            new LatentCacheStore(_ -> backend, 3, 8, Encoding.F32, 4, 32, 1, 4);
         Sequence s = small.openSequence()) {
       assertThrows(CacheFullException.class, () -> CacheFile.load(file, MODEL, s));
       assertEquals(0, s.length());

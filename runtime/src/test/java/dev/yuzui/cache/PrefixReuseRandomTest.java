@@ -39,7 +39,7 @@ class PrefixReuseRandomTest {
     boolean few = pages < 1000;
     try (var backend = new ReferenceProvider().open(BackendOptions.defaults());
         var store =
-            new LatentCacheStore(backend, 1, 1, Encoding.F32, PAGE, CONTEXT, SLOTS, pages)) {
+            new LatentCacheStore(_ -> backend, 1, 1, Encoding.F32, PAGE, CONTEXT, SLOTS, pages)) {
       Entries entries = new Entries(backend, store);
       for (int step = 0; step < steps; step++) {
         int pick = open.isEmpty() ? -1 : random.nextInt(open.size());

@@ -27,7 +27,7 @@ class PrefixReuseTest {
   @BeforeEach
   void open() {
     backend = new ReferenceProvider().open(BackendOptions.defaults());
-    store = new LatentCacheStore(backend, 2, 8, Encoding.F32, PAGE, 32, 4, PAGES);
+    store = new LatentCacheStore(_ -> backend, 2, 8, Encoding.F32, PAGE, 32, 4, PAGES);
     entries = new Entries(backend, store);
   }
 

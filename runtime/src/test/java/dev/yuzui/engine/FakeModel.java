@@ -2,6 +2,7 @@ package dev.yuzui.engine;
 
 import dev.yuzui.backend.reference.ReferenceProvider;
 import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.cache.LatentCaches;
 import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.StepRunner.Best;
 import dev.yuzui.engine.StepRunner.Chunk;
@@ -51,10 +52,14 @@ final class FakeModel implements Steps, AutoCloseable {
     this.maxTokens = maxTokens;
     cache =
         new LatentCacheStore(
-            backend, 1, 1, Encoding.F32, PAGE_TOKENS, CONTEXT, maxSequences, pages);
+            _ -> backend, 1, 1, Encoding.F32, PAGE_TOKENS, CONTEXT, maxSequences, pages);
     loop =
         new EngineLoop(
-            this, cache, device, VOCABULARY, new SpeculativeDecoder(speculation, Optional.empty()));
+            this,
+            new LatentCaches(List.of(cache)),
+            device,
+            VOCABULARY,
+            new SpeculativeDecoder(speculation, Optional.empty()));
   }
 
   /** The token that follows {@code tokens}; some stretches count, so that runs come up again. */

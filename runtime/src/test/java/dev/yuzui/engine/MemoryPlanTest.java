@@ -149,7 +149,7 @@ class MemoryPlanTest {
     var e =
         assertThrows(
             EngineException.class,
-            () -> new Engine(checkpoint, device, options, LoadProgress.none()));
+            () -> new Engine(checkpoint, List.of(Device.of(device)), options, LoadProgress.none()));
     assertTrue(e.getMessage().contains("does not fit on limited: 1.4 MiB of weights"));
     assertTrue(e.getMessage().contains("a smaller quantisation"), e.getMessage());
     assertEquals(0, device.opened);
@@ -170,7 +170,7 @@ class MemoryPlanTest {
     LimitedDevice device = new LimitedDevice(MUCH, holds);
     Checkpoint own = Checkpoints.open(options.model());
     boolean opened = false;
-    try (Engine _ = new Engine(own, device, options, LoadProgress.none())) {
+    try (Engine _ = new Engine(own, List.of(Device.of(device)), options, LoadProgress.none())) {
       opened = true;
     } catch (BackendException e) {
       assertTrue(e.getMessage().startsWith("no room for "), e.getMessage());

@@ -7,12 +7,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.yuzui.backend.reference.ReferenceProvider;
 import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.cache.LatentCaches;
 import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.MtpDrafter.Kept;
 import dev.yuzui.engine.StepInputs.Rows;
 import dev.yuzui.engine.StepRunner.Chunk;
 import dev.yuzui.engine.StepRunner.Outputs;
 import dev.yuzui.model.ModelLoader;
+import dev.yuzui.parallel.DeviceGroup;
+import dev.yuzui.parallel.DevicePlan;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.Encoding;
@@ -26,6 +29,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -45,6 +49,7 @@ class MtpDrafterTest {
   private Path folder;
   private Checkpoint checkpoint;
   private Backend backend;
+  private DeviceGroup group;
   private ModelLoader.Loaded loaded;
   private LatentCacheStore cache;
   private StepRunner runner;
@@ -60,10 +65,11 @@ class MtpDrafterTest {
         Checkpoints.open(golden.startsWith("gguf") ? folder.resolve("model.gguf") : folder);
     vocab = checkpoint.config().vocabSize();
     backend = new ReferenceProvider().open(BackendOptions.defaults());
-    loaded = ModelLoader.load(checkpoint, backend, CONTEXT, bytes -> {});
+    group = new DeviceGroup(List.of(new DeviceGroup.Member("reference", backend)));
+    loaded = ModelLoader.load(checkpoint, group, plan(), Optional.empty(), CONTEXT, bytes -> {});
     cache =
         new LatentCacheStore(
-            backend,
+            _ -> backend,
             checkpoint.config().layers() + checkpoint.config().mtpLayers(),
             checkpoint.config().cacheEntry(),
             Encoding.F32,
@@ -71,7 +77,7 @@ class MtpDrafterTest {
             CONTEXT,
             4,
             24);
-    runner = new StepRunner(backend, loaded.model(), cache, 32);
+    runner = new StepRunner(group, loaded.ranks(), new LatentCaches(List.of(cache)), 32);
     drafter = new MtpDrafter(runner);
     var expected = new ObjectMapper().readTree(folder.resolve("expected.json").toFile());
     text =
@@ -80,11 +86,16 @@ class MtpDrafterTest {
             .toArray();
   }
 
+  private DevicePlan plan() {
+    return Planner.plan(checkpoint.config(), 1, Distribution.LAYERS);
+  }
+
   @AfterEach
   void close() {
     runner.close();
     cache.close();
     loaded.close();
+    group.close();
     backend.close();
     checkpoint.close();
   }

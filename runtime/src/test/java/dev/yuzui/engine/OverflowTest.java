@@ -38,7 +38,7 @@ class OverflowTest {
         Engine engine =
             new Engine(
                 overflowing(arena),
-                new ReferenceProvider(),
+                List.of(Device.of(new ReferenceProvider())),
                 RuntimeOptions.of(GOLDEN).withContextLength(64),
                 LoadProgress.none())) {
       var request = GenerateRequest.of(256, 5).withSampling(params).withMaxTokens(3);

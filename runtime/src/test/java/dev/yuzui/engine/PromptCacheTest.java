@@ -39,7 +39,10 @@ class PromptCacheTest {
 
   private static Engine open(RuntimeOptions options) {
     return new Engine(
-        Checkpoints.open(MODEL), new ReferenceProvider(), options, LoadProgress.none());
+        Checkpoints.open(MODEL),
+        List.of(Device.of(new ReferenceProvider())),
+        options,
+        LoadProgress.none());
   }
 
   /** 17 tokens, and 10 to be made. */

@@ -76,6 +76,11 @@ class SchedulerTest {
     }
 
     @Override
+    public boolean sharesRoom(Request a, Request b) {
+      return true;
+    }
+
+    @Override
     public boolean reserve(Request request, int tokens) {
       int more = Math.max(0, request.held + tokens - held.get(request));
       if (free() < more) {

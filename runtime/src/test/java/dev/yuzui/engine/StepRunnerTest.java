@@ -7,10 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.yuzui.backend.reference.ReferenceProvider;
 import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.cache.LatentCaches;
 import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.StepRunner.Chunk;
 import dev.yuzui.engine.StepRunner.Outputs;
 import dev.yuzui.model.ModelLoader;
+import dev.yuzui.parallel.DeviceGroup;
+import dev.yuzui.parallel.DevicePlan;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.Encoding;
@@ -20,6 +23,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -32,6 +36,7 @@ class StepRunnerTest {
 
   private Checkpoint checkpoint;
   private Backend backend;
+  private DeviceGroup group;
   private ModelLoader.Loaded loaded;
   private LatentCacheStore cache;
   private StepRunner runner;
@@ -44,7 +49,8 @@ class StepRunnerTest {
     checkpoint = Checkpoints.open(golden);
     vocab = checkpoint.config().vocabSize();
     backend = new ReferenceProvider().open(BackendOptions.defaults());
-    loaded = ModelLoader.load(checkpoint, backend, 32, bytes -> {});
+    group = new DeviceGroup(List.of(new DeviceGroup.Member("reference", backend)));
+    loaded = ModelLoader.load(checkpoint, group, plan(), Optional.empty(), 32, bytes -> {});
     cache =
         new LatentCacheStore(
             backend,
@@ -54,7 +60,11 @@ class StepRunnerTest {
             4,
             32,
             4);
-    runner = new StepRunner(backend, loaded.model(), cache, 32);
+    runner = new StepRunner(group, loaded.ranks(), new LatentCaches(List.of(cache)), 32);
+  }
+
+  private DevicePlan plan() {
+    return Planner.plan(checkpoint.config(), 1, Distribution.LAYERS);
   }
 
   @AfterEach
@@ -62,6 +72,7 @@ class StepRunnerTest {
     runner.close();
     cache.close();
     loaded.close();
+    group.close();
     backend.close();
     checkpoint.close();
   }

@@ -1,0 +1,484 @@
+package dev.yuzui.engine;
+
+import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.engine.StepInputs.Rows;
+import dev.yuzui.engine.StepRunner.Best;
+import dev.yuzui.model.Course;
+import dev.yuzui.model.DeepseekModel;
+import dev.yuzui.model.Step;
+import dev.yuzui.model.Step.AttentionForm;
+import dev.yuzui.model.Tap;
+import dev.yuzui.parallel.Arrival;
+import dev.yuzui.parallel.DeviceExchange;
+import dev.yuzui.parallel.DeviceGroup;
+import dev.yuzui.parallel.Sent;
+import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.DeviceBuffer;
+import dev.yuzui.spi.DeviceQueue;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.Ops;
+import dev.yuzui.spi.Scratch;
+import dev.yuzui.spi.StepBatch;
+import dev.yuzui.spi.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * A rank's part of a step: its inputs, what is recorded of it, and what comes out. {@link
+ * StepRunner} drives it.
+ */
+final class RankRunner implements AutoCloseable {
+  /** So many of a row's logits are picked at least, when it is more than one: few recordings. */
+  private static final int BEST = 64;
+
+  private static final int MAX_RECORDINGS = 64;
+
+  /** Which layers a step runs, and what they start from. */
+  enum Pass {
+    MAIN,
+    /** The MTP layer, from states of the main model. */
+    MTP,
+    /** The MTP layer, from states it left itself. */
+    CHAINED
+  }
+
+  /**
+   * What a recording depends on.
+   *
+   * @param some whether a pass that goes on with the wanted rows alone leaves others behind
+   * @param best of each row of logits that are picked; 0 picks none
+   */
+  record Shape(Pass pass, int tokens, int outputs, boolean some, AttentionForm form, int best) {}
+
+  /** What comes behind a leg. */
+  sealed interface Then {
+    record End() implements Then {}
+
+    record Move(int fromDevice, Tensor from, int toDevice, Tensor to) implements Then {}
+
+    /**
+     * @param beside runs at the same time
+     */
+    record Meet(DeviceExchange exchange, Sent sent, DeviceQueue.Recording beside) implements Then {}
+  }
+
+  /** A part of a step that one device runs without looking at others. */
+  record Leg(int device, DeviceQueue queue, DeviceQueue.Recording recording, Then then) {
+    void run() {
+      recording.replay();
+      queue.synchronize();
+    }
+
+    Leg with(Then next) {
+      return new Leg(device, queue, recording, next);
+    }
+
+    void close() {
+      recording.close();
+      if (then instanceof Then.Meet meet) {
+        meet.beside().close();
+      }
+    }
+  }
+
+  /** What a device has of the rank. */
+  private record Stage(Backend backend, DeviceQueue queue, StepInputs inputs) {}
+
+  private final DeviceGroup group;
+  private final DeepseekModel model;
+  private final LatentCacheStore cache;
+  private final int maxTokens;
+  private final int vocab;
+  private final Map<Integer, Stage> stages = new LinkedHashMap<>();
+  private final List<DeviceBuffer> buffers = new ArrayList<>();
+  private final Arena arena = Arena.ofShared();
+  private final Map<Shape, List<Leg>> recordings = new LinkedHashMap<>(16, 0.75f, true);
+
+  private final Backend backend; // of the last device
+  private final Tensor hidden;
+  private final Tensor mtpHidden;
+  private final Tensor logits;
+  private final MemorySegment logitsRow;
+  private final Tensor best;
+  private final MemorySegment bestStaging;
+  private int[] positionsOfLast = {};
+  private int bestOfLast;
+  private int outputsOfLast;
+  private int wantedOfLast;
+  private boolean bestRead;
+
+  RankRunner(DeviceGroup group, DeepseekModel model, LatentCacheStore cache, int maxTokens) {
+    this.group = group;
+    this.model = model;
+    this.cache = cache;
+    this.maxTokens = maxTokens;
+    this.vocab = model.config().vocabSize();
+    this.backend = group.backend(model.lastDevice());
+    try {
+      for (int device : model.devices()) {
+        Backend there = group.backend(device);
+        stages.put(
+            device,
+            new Stage(
+                there,
+                there.openQueue(),
+                new StepInputs(
+                    there,
+                    cache,
+                    maxTokens,
+                    vocab,
+                    (name, encoding, rows, cols) -> allocate(there, name, encoding, rows, cols),
+                    arena)));
+      }
+      int width = model.config().hiddenSize();
+      hidden = allocate(backend, "hidden", Encoding.F32, maxTokens, width);
+      mtpHidden =
+          model.predictors() > 0
+              ? allocate(backend, "mtp_hidden", Encoding.F32, maxTokens, width)
+              : hidden;
+      logits = allocate(backend, "logits", Encoding.F32, StepRunner.MAX_OUTPUTS, vocab);
+      logitsRow = arena.allocate(4L * vocab, 64);
+      best =
+          allocate(
+              backend,
+              "best_logits",
+              Encoding.I32,
+              2L * StepRunner.MAX_OUTPUTS,
+              Math.min(Ops.MAX_TOP_K, vocab));
+      bestStaging = arena.allocate(best.byteSize(), 64);
+    } catch (RuntimeException | Error e) {
+      close();
+      throw e;
+    }
+  }
+
+  private Tensor allocate(Backend there, String name, Encoding encoding, long rows, long cols) {
+    DeviceBuffer buffer = there.allocate(encoding.byteSize(rows, cols), name);
+    buffers.add(buffer);
+    return new Tensor(name, buffer, 0, encoding, rows, cols);
+  }
+
+  LatentCacheStore cache() {
+    return cache;
+  }
+
+  /** Writes what varies; what there is to run. */
+  List<Leg> prepare(Pass pass, List<Rows> all, int candidates) {
+    Shape shape = fill(pass, all, candidates);
+    List<Leg> legs = recordings.get(shape);
+    if (legs == null) {
+      legs = record(shape);
+      recordings.put(shape, legs);
+      if (recordings.size() > MAX_RECORDINGS) {
+        var eldest = recordings.entrySet().iterator();
+        eldest.next().getValue().forEach(Leg::close);
+        eldest.remove();
+      }
+    }
+    return legs;
+  }
+
+  /** What was recorded is recorded again: weights have moved. */
+  void forgetRecordings() {
+    recordings.values().forEach(legs -> legs.forEach(Leg::close));
+    recordings.clear();
+  }
+
+  /** Runs a step op by op. */
+  void observe(Pass pass, List<Rows> all, Observer observer) {
+    int tokens = all.stream().mapToInt(r -> r.tokens().length).sum();
+    Shape shape = fill(pass, all, 0);
+    OpByOp course = new OpByOp(shape);
+    Tap tap =
+        (layer, point, tensor) -> {
+          Stage stage = stages.get(course.device);
+          observer.at(
+              layer, point, DeviceValues.of(stage.backend(), stage.queue(), tensor, tokens));
+        };
+    course.tap = tap;
+    enqueue(shape, course, tap);
+    stages.get(model.lastDevice()).queue().synchronize();
+  }
+
+  /** A rank's rows at a meeting of the step that was prepared last. */
+  Arrival arrival(Sent sent, Runnable beside) {
+    return new Arrival(sent, positionsOfLast, beside);
+  }
+
+  private Shape fill(Pass pass, List<Rows> all, int candidates) {
+    int tokens = all.stream().mapToInt(r -> r.tokens().length).sum();
+    int outputs = all.stream().mapToInt(r -> r.outputs().count(r.tokens().length)).sum();
+    if (tokens > maxTokens || outputs > StepRunner.MAX_OUTPUTS) {
+      throw new IllegalArgumentException(
+          tokens
+              + " tokens and "
+              + outputs
+              + " outputs exceed a step's "
+              + maxTokens
+              + " and "
+              + StepRunner.MAX_OUTPUTS);
+    }
+    int rows = bucket(group, model, tokens);
+    AttentionForm form =
+        all.stream().anyMatch(r -> r.tokens().length >= StepRunner.PREFILL_TOKENS)
+            ? AttentionForm.PREFILL
+            : AttentionForm.ABSORBED;
+    for (Stage stage : stages.values()) {
+      stage.inputs().fill(all, rows, pass != Pass.MAIN);
+    }
+    bestOfLast = outputs == 0 ? 0 : picked(candidates);
+    bestRead = false;
+    wantedOfLast = outputs;
+    outputsOfLast = outputs == tokens ? outputs : outputBucket(outputs, rows);
+    boolean some = pass != Pass.MAIN && outputs < rows;
+    if (model.devices().size() > 1 || group.size() > 1) {
+      positionsOfLast = StepInputs.positions(all, some);
+    }
+    return new Shape(pass, rows, outputsOfLast, some, form, bestOfLast);
+  }
+
+  /** Rows of a step of {@code tokens} tokens that suit all devices of a rank. */
+  static int bucket(DeviceGroup group, DeepseekModel model, int tokens) {
+    return model.devices().stream()
+        .mapToInt(d -> group.backend(d).capabilities().bucket(tokens))
+        .max()
+        .orElseThrow();
+  }
+
+  /**
+   * Of steps that want some of their rows: the next power of two, for each number of outputs is a
+   * recording.
+   */
+  private static int outputBucket(int outputs, int rows) {
+    int power = outputs <= 1 ? outputs : Integer.highestOneBit(outputs - 1) << 1;
+    return Math.min(power, Math.min(rows, StepRunner.MAX_OUTPUTS));
+  }
+
+  private int picked(int candidates) {
+    int picked = candidates <= 1 ? candidates : candidates <= BEST ? BEST : Ops.MAX_TOP_K;
+    return Math.min(picked, vocab);
+  }
+
+  private void enqueue(Shape shape, Course course, Tap tap) {
+    int rows = shape.tokens();
+    int first = shape.pass() == Pass.MAIN ? model.firstDevice() : model.lastDevice();
+    Step step = step(shape, first, course, tap);
+    Tensor out = logits.slice("logits", 0, shape.outputs());
+    switch (shape.pass()) {
+      case MAIN -> model.forward(step, hidden.slice("hidden", 0, rows), out);
+      case MTP -> predict(step, shape, hidden, out);
+      case CHAINED -> predict(step, shape, mtpHidden, out);
+    }
+    if (shape.best() > 0) {
+      stages.get(model.lastDevice()).queue().ops().topK(out, bestIds(shape), bestLogits(shape));
+    }
+  }
+
+  private Step step(Shape shape, int device, Course course, Tap tap) {
+    Stage stage = stages.get(device);
+    return new Step(
+        device,
+        stage.queue().ops(),
+        stage.inputs().batch(shape.tokens(), shape.outputs()),
+        cache,
+        model.ropeTable(device),
+        shape.form(),
+        course,
+        tap);
+  }
+
+  /**
+   * @param from states of which each row takes the one its source says
+   */
+  private void predict(Step step, Shape shape, Tensor from, Tensor out) {
+    int rows = shape.tokens();
+    int wanted = shape.outputs();
+    StepInputs inputs = stages.get(model.lastDevice()).inputs();
+    Optional<StepBatch> some =
+        shape.some() ? Optional.of(inputs.wanted(rows, wanted)) : Optional.empty();
+    try (Scratch.Frame _ = step.ops().scratch().frame()) {
+      Tensor states = step.ops().scratch().f32("mtp_states", rows, from.cols());
+      step.ops().embed(from, inputs.sources(rows), states);
+      model.predict(step, some, 0, states, mtpHidden.slice("mtp_hidden", 0, wanted), out);
+    }
+  }
+
+  private List<Leg> record(Shape shape) {
+    Recorder recorder =
+        new Recorder(shape, shape.pass() == Pass.MAIN ? model.firstDevice() : model.lastDevice());
+    boolean whole = false;
+    try {
+      enqueue(shape, recorder, Tap.none());
+      recorder.end(new Then.End());
+      whole = true;
+      return recorder.legs;
+    } finally {
+      if (!whole) {
+        recorder.abandon();
+      }
+    }
+  }
+
+  /** Cuts what is enqueued into legs. */
+  private final class Recorder implements Course {
+    private final Shape shape;
+    private final List<Leg> legs = new ArrayList<>();
+    private int device;
+    private boolean open;
+
+    Recorder(Shape shape, int device) {
+      this.shape = shape;
+      begin(device);
+    }
+
+    private void begin(int where) {
+      device = where;
+      stages.get(where).queue().begin();
+      open = true;
+    }
+
+    private DeviceQueue.Recording take() {
+      open = false;
+      return stages.get(device).queue().end();
+    }
+
+    void end(Then then) {
+      legs.add(new Leg(device, stages.get(device).queue(), take(), then));
+    }
+
+    void abandon() {
+      if (open) {
+        stages.get(device).queue().abandon();
+      }
+      legs.forEach(Leg::close);
+    }
+
+    @Override
+    public Step on(int there) {
+      return step(shape, there, this, Tap.none());
+    }
+
+    @Override
+    public void move(int fromDevice, Tensor from, int toDevice, Tensor to) {
+      end(new Then.Move(fromDevice, from, toDevice, to));
+      begin(toDevice);
+    }
+
+    @Override
+    public void meet(DeviceExchange exchange, Sent sent, Runnable beside) {
+      end(new Then.End()); // closed with the others if what follows fails
+      begin(device);
+      beside.run();
+      Leg before = legs.removeLast();
+      legs.add(before.with(new Then.Meet(exchange, sent, take())));
+      begin(device);
+    }
+  }
+
+  /** Waits wherever devices meet. */
+  private final class OpByOp implements Course {
+    private final Shape shape;
+    private Tap tap = Tap.none();
+    private int device;
+
+    OpByOp(Shape shape) {
+      this.shape = shape;
+      device = shape.pass() == Pass.MAIN ? model.firstDevice() : model.lastDevice();
+    }
+
+    @Override
+    public Step on(int there) {
+      return step(shape, there, this, tap);
+    }
+
+    @Override
+    public void move(int fromDevice, Tensor from, int toDevice, Tensor to) {
+      stages.get(fromDevice).queue().synchronize();
+      group.each(Map.of(toDevice, () -> group.copy(fromDevice, from, toDevice, to)));
+      device = toDevice;
+    }
+
+    @Override
+    public void meet(DeviceExchange exchange, Sent sent, Runnable beside) {
+      stages.get(device).queue().synchronize();
+      exchange.meet(List.of(arrival(sent, beside)));
+    }
+  }
+
+  private Tensor bestIds(Shape shape) {
+    return new Tensor("best_ids", best.buffer(), 0, Encoding.I32, shape.outputs(), shape.best());
+  }
+
+  /** Behind the ids, so that both are read at once. */
+  private Tensor bestLogits(Shape shape) {
+    return new Tensor(
+        "best_logits",
+        best.buffer(),
+        bestIds(shape).byteSize(),
+        Encoding.F32,
+        shape.outputs(),
+        shape.best());
+  }
+
+  /** Copies row {@code index} of the last step's logits into {@code out} [vocab]. */
+  void logits(int index, float[] out) {
+    backend.read(logits.slice("logits", index, 1), logitsRow);
+    MemorySegment.copy(logitsRow, ValueLayout.JAVA_FLOAT, 0, out, 0, vocab);
+  }
+
+  /** Rows of logits that were wanted of the last step. */
+  int outputs() {
+    return wantedOfLast;
+  }
+
+  /** The best token of row {@code index} of the last step, which was asked for candidates. */
+  int greedy(int index) {
+    readBest();
+    return bestStaging.getAtIndex(ValueLayout.JAVA_INT, (long) index * bestOfLast);
+  }
+
+  /** Once a step. */
+  private void readBest() {
+    if (bestRead) {
+      return;
+    }
+    bestRead = true;
+    int numbers = 2 * outputsOfLast * bestOfLast;
+    backend.read(
+        new Tensor("best", best.buffer(), 0, Encoding.I32, 1, numbers),
+        bestStaging.asSlice(0, 4L * numbers));
+  }
+
+  /** The best logits of row {@code index}, as many as the last step was asked for or more. */
+  Best best(int index) {
+    readBest();
+    int[] ids = new int[bestOfLast];
+    float[] values = new float[bestOfLast];
+    MemorySegment.copy(
+        bestStaging, ValueLayout.JAVA_INT, 4L * index * bestOfLast, ids, 0, bestOfLast);
+    MemorySegment.copy(
+        bestStaging,
+        ValueLayout.JAVA_FLOAT,
+        4L * (outputsOfLast + index) * bestOfLast,
+        values,
+        0,
+        bestOfLast);
+    return new Best(ids, values);
+  }
+
+  @Override
+  public void close() {
+    forgetRecordings();
+    stages.values().forEach(stage -> stage.queue().close());
+    stages.clear();
+    buffers.forEach(DeviceBuffer::close);
+    buffers.clear();
+    arena.close();
+  }
+}

@@ -1,0 +1,143 @@
+package dev.yuzui.parallel;
+
+import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+
+/**
+ * Devices that one model is laid over. Work for several of them runs at the same time, that of each
+ * on a thread of its own. Used by one thread at a time, which does not close the backends with it.
+ */
+public final class DeviceGroup implements AutoCloseable {
+  /**
+   * @param name for people
+   */
+  public record Member(String name, Backend backend) {}
+
+  private final List<Member> members;
+  private final List<ExecutorService> threads;
+  private final List<MemorySegment> staging = new ArrayList<>();
+  private final Arena arena = Arena.ofShared();
+
+  public DeviceGroup(List<Member> members) {
+    this.members = List.copyOf(members);
+    this.threads =
+        members.size() == 1
+            ? List.of()
+            : members.stream()
+                .map(
+                    m ->
+                        Executors.newSingleThreadExecutor(
+                            Thread.ofPlatform().daemon().name("yuzui-" + m.name()).factory()))
+                .toList();
+    members.forEach(_ -> staging.add(MemorySegment.NULL));
+  }
+
+  public int size() {
+    return members.size();
+  }
+
+  public String name(int device) {
+    return members.get(device).name();
+  }
+
+  public Backend backend(int device) {
+    return members.get(device).backend();
+  }
+
+  /**
+   * Runs a task for each of some devices, and waits for all of them.
+   *
+   * @throws DeviceFailure for the first device, in their order, whose backend failed
+   */
+  public void each(Map<Integer, Runnable> tasks) {
+    if (tasks.size() == 1) {
+      tasks.forEach(this::run);
+      return;
+    }
+    List<Future<?>> futures = new ArrayList<>();
+    tasks.forEach(
+        (device, task) -> futures.add(threads.get(device).submit(() -> run(device, task))));
+    List<RuntimeException> failures = new ArrayList<>();
+    futures.forEach(future -> await(future, failures));
+    if (!failures.isEmpty()) {
+      RuntimeException first = failures.removeFirst();
+      failures.forEach(first::addSuppressed);
+      throw first;
+    }
+  }
+
+  private void run(int device, Runnable task) {
+    try {
+      task.run();
+    } catch (BackendException e) {
+      throw new DeviceFailure(device, name(device), e);
+    }
+  }
+
+  private static void await(Future<?> future, List<RuntimeException> failures) {
+    boolean interrupted = false;
+    try {
+      while (true) {
+        try {
+          future.get();
+          return;
+        } catch (InterruptedException _) {
+          interrupted = true; // the work goes on, and nobody may use its memory before it ends
+        }
+      }
+    } catch (ExecutionException e) {
+      switch (e.getCause()) {
+        case RuntimeException known -> failures.add(known);
+        case Error error -> throw error;
+        case Throwable other -> failures.add(new ParallelException(String.valueOf(other)));
+      }
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+
+  /**
+   * Copies a tensor to another device, directly where there is a way, else by way of the host.
+   * Called from {@code toDevice}'s task; nothing may still use either tensor.
+   */
+  public void copy(int fromDevice, Tensor from, int toDevice, Tensor to) {
+    Backend source = backend(fromDevice);
+    Backend target = backend(toDevice);
+    if (target.receive(to, source, from)) {
+      return;
+    }
+    MemorySegment memory = staging(toDevice, from.byteSize());
+    try {
+      source.read(from, memory);
+    } catch (BackendException e) {
+      throw new DeviceFailure(fromDevice, name(fromDevice), e);
+    }
+    target.write(to, memory);
+  }
+
+  /** Of {@code device}'s task alone. */
+  private MemorySegment staging(int device, long bytes) {
+    if (staging.get(device).byteSize() < bytes) {
+      staging.set(device, arena.allocate(2 * bytes, 64));
+    }
+    return staging.get(device).asSlice(0, bytes);
+  }
+
+  @Override
+  public void close() {
+    threads.forEach(ExecutorService::close);
+    arena.close();
+  }
+}
