@@ -159,6 +159,12 @@ public final class Engine implements AutoCloseable {
   /** One for each rank, which has its share of the sequences and pages. */
   private List<LatentCacheStore> caches(DevicePlan plan) {
     int ranks = plan.ranks().size();
+    int sequences = Math.ceilDiv(options.maxSequences(), ranks);
+    int whole = Math.ceilDiv(contextLength, options.pageTokens());
+    int pages =
+        options.cachePages() > 0
+            ? Math.max(whole, Math.ceilDiv(options.cachePages(), ranks))
+            : Math.multiplyExact(whole, sequences);
     DeepseekConfig config = checkpoint.config();
     return plan.ranks().stream()
         .map(
@@ -171,8 +177,8 @@ public final class Engine implements AutoCloseable {
                         options.cacheEncoding(),
                         options.pageTokens(),
                         contextLength,
-                        Math.ceilDiv(options.maxSequences(), ranks),
-                        Math.ceilDiv(memoryPlan.cachePages(), ranks))))
+                        sequences,
+                        pages)))
         .toList();
   }
 

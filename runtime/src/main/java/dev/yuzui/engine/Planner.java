@@ -1,5 +1,6 @@
 package dev.yuzui.engine;
 
+import dev.yuzui.engine.Distribution.Split;
 import dev.yuzui.parallel.DevicePlan;
 import dev.yuzui.parallel.ExpertPlacement;
 import dev.yuzui.weights.DeepseekConfig;
@@ -20,13 +21,36 @@ final class Planner {
             .mapToObj(
                 layer ->
                     config.isMoe(layer)
-                        ? Optional.of(ExpertPlacement.inOrder(config.gate().experts(), devices))
+                        ? Optional.of(place(config, devices, layer, distribution))
                         : Optional.<ExpertPlacement>empty())
             .toList();
     List<List<Integer>> ranks =
         distribution.expertParallel()
             ? all.stream().map(d -> Collections.nCopies(layers, d)).toList()
-            : List.of(Collections.nCopies(layers, 0));
+            : distribution.split() == Split.LAYER
+                ? List.of(
+                    IntStream.range(0, layers).mapToObj(i -> device(config, devices, i)).toList())
+                : List.of(Collections.nCopies(layers, 0));
     return new DevicePlan(devices, ranks, experts);
+  }
+
+  /** MTP layers are where the last of the others is. */
+  private static int device(DeepseekConfig config, int devices, int layer) {
+    return Math.min(layer, config.layers() - 1) * devices / config.layers();
+  }
+
+  private static ExpertPlacement place(
+      DeepseekConfig config, int devices, int layer, Distribution distribution) {
+    int experts = config.gate().experts();
+    if (distribution.expertParallel() || distribution.split() == Split.EXPERT) {
+      return ExpertPlacement.inOrder(experts, devices);
+    }
+    int here = device(config, devices, layer);
+    return new ExpertPlacement(
+        experts,
+        IntStream.range(0, devices)
+            .mapToObj(
+                d -> d == here ? IntStream.range(0, experts).boxed().toList() : List.<Integer>of())
+            .toList());
   }
 }
