@@ -12,7 +12,6 @@ import dev.yuzui.spi.Capabilities;
 import dev.yuzui.spi.DeviceBuffer;
 import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Encoding;
-import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
@@ -87,8 +86,10 @@ public abstract class RulesConformance extends Conformance {
   @Test
   void hostTasksRunInOrderAndBeforeSynchronizeReturns() {
     List<Integer> order = new ArrayList<>();
-    withBuffer(
-        x -> {
+    One.with(
+        rig,
+        one -> {
+          Tensor x = one.tensor();
           for (int i = 0; i < 5; i++) {
             int task = i;
             rig.queue().hostTask(() -> order.add(task));
@@ -96,62 +97,16 @@ public abstract class RulesConformance extends Conformance {
           }
           rig.queue().synchronize();
           assertEquals(List.of(0, 1, 2, 3, 4), List.copyOf(order));
-          assertEquals(32f, first(x), "five doublings of 1");
-        });
-  }
-
-  @Test
-  void hostTasksAreRecordedAndReplayed() {
-    List<Integer> order = new ArrayList<>();
-    withBuffer(
-        x -> {
-          try (DeviceQueue.Recording recording =
-              rig.queue()
-                  .record(
-                      () -> {
-                        rig.queue().hostTask(() -> order.add(1));
-                        rig.queue().ops().add(x, x, x);
-                        rig.queue().hostTask(() -> order.add(2));
-                      })) {
-            rig.queue().synchronize();
-            assertEquals(List.of(), List.copyOf(order), "a recorded task has run");
-            assertEquals(1f, first(x), "a recorded op has run");
-            recording.replay();
-            recording.replay();
-            rig.queue().synchronize();
-          }
-          assertEquals(List.of(1, 2, 1, 2), List.copyOf(order));
-          assertEquals(4f, first(x));
-        });
-  }
-
-  @Test
-  void recordingsAndEagerOpsMayAlternate() {
-    withBuffer(
-        x -> {
-          Ops ops = rig.queue().ops();
-          try (DeviceQueue.Recording twice = rig.queue().record(() -> ops.add(x, x, x));
-              DeviceQueue.Recording fourTimes =
-                  rig.queue()
-                      .record(
-                          () -> {
-                            ops.add(x, x, x);
-                            ops.add(x, x, x);
-                          })) {
-            twice.replay();
-            ops.add(x, x, x);
-            fourTimes.replay();
-            twice.replay();
-            rig.queue().synchronize();
-          }
-          assertEquals(32f, first(x));
+          assertEquals(32f, one.value(), "five doublings of 1");
         });
   }
 
   @Test
   void aQueueMayMoveToAnotherThread() {
-    withBuffer(
-        x -> {
+    One.with(
+        rig,
+        one -> {
+          Tensor x = one.tensor();
           try (DeviceQueue queue = rig.backend().openQueue();
               DeviceQueue.Recording recording = queue.record(() -> queue.ops().add(x, x, x))) {
             CompletableFuture.runAsync(
@@ -167,7 +122,7 @@ public abstract class RulesConformance extends Conformance {
                     task -> Thread.ofPlatform().start(task))
                 .join();
           }
-          assertEquals(6f, first(x), "2 + 2 + 2");
+          assertEquals(6f, one.value(), "2 + 2 + 2");
         });
   }
 
@@ -261,8 +216,10 @@ public abstract class RulesConformance extends Conformance {
 
   @Test
   void aCopyOfAnotherSizeIsRefused() {
-    withBuffer(
-        x -> {
+    One.with(
+        rig,
+        one -> {
+          Tensor x = one.tensor();
           MemorySegment tooLarge = rig.arena().allocate(8);
           assertThrows(IllegalArgumentException.class, () -> rig.backend().write(x, tooLarge));
           assertThrows(IllegalArgumentException.class, () -> rig.backend().read(x, tooLarge));
@@ -316,23 +273,5 @@ public abstract class RulesConformance extends Conformance {
       assertEquals(3f, one.get(ValueLayout.JAVA_FLOAT, 0));
     }
     other.close();
-  }
-
-  /** A tensor [1, 1] that holds 1. */
-  private void withBuffer(java.util.function.Consumer<Tensor> body) {
-    try (DeviceBuffer buffer = rig.backend().allocate(64, "x");
-        Arena arena = Arena.ofConfined()) {
-      Tensor x = new Tensor("x", buffer, 0, Encoding.F32, 1, 1);
-      rig.backend().write(x, arena.allocateFrom(ValueLayout.JAVA_FLOAT, 1f));
-      body.accept(x);
-    }
-  }
-
-  private float first(Tensor x) {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment one = arena.allocate(ValueLayout.JAVA_FLOAT);
-      rig.backend().read(x, one);
-      return one.get(ValueLayout.JAVA_FLOAT, 0);
-    }
   }
 }
