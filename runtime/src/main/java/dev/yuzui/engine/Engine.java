@@ -10,7 +10,6 @@ import dev.yuzui.parallel.DevicePlan;
 import dev.yuzui.parallel.Exchanges;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
-import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.Tokenizer;
 import dev.yuzui.weights.Checkpoint;
@@ -69,17 +68,18 @@ public final class Engine implements AutoCloseable {
       throw new EngineException(
           "--spec-type draft-mtp: " + checkpoint.path() + " has no MTP layer; use ngram, or none");
     }
-    BackendProvider provider = devices.getFirst().provider();
-    this.memoryPlan = MemoryPlan.of(checkpoint, provider, options);
+    this.memoryPlan = MemoryPlan.of(checkpoint, devices, options);
     this.contextLength = memoryPlan.contextLength();
-    if (devices.size() == 1 && !memoryPlan.fits()) {
+    memoryPlan.reasons().forEach(options.log());
+    if (!memoryPlan.fits()) {
       throw new EngineException(memoryPlan.complaint());
     }
     try {
-      group = opened.add(new DeviceGroup(open(devices)));
+      List<Device> used = memoryPlan.devices().stream().map(DeviceMemory::device).toList();
+      group = opened.add(new DeviceGroup(open(used)));
       requireCacheEncoding();
-      DevicePlan plan = Planner.plan(config, devices.size(), options.distribution());
-      int batch = StepRunner.maxTokens(group, options.batchTokens(provider));
+      DevicePlan plan = memoryPlan.layout();
+      int batch = StepRunner.maxTokens(group, options.batchTokens(used.getFirst().provider()));
       exchanges =
           plan.exchanges()
               ? Optional.of(
@@ -158,13 +158,6 @@ public final class Engine implements AutoCloseable {
 
   /** One for each rank, which has its share of the sequences and pages. */
   private List<LatentCacheStore> caches(DevicePlan plan) {
-    int ranks = plan.ranks().size();
-    int sequences = Math.ceilDiv(options.maxSequences(), ranks);
-    int whole = Math.ceilDiv(contextLength, options.pageTokens());
-    int pages =
-        options.cachePages() > 0
-            ? Math.max(whole, Math.ceilDiv(options.cachePages(), ranks))
-            : Math.multiplyExact(whole, sequences);
     DeepseekConfig config = checkpoint.config();
     return plan.ranks().stream()
         .map(
@@ -177,8 +170,8 @@ public final class Engine implements AutoCloseable {
                         options.cacheEncoding(),
                         options.pageTokens(),
                         contextLength,
-                        sequences,
-                        pages)))
+                        memoryPlan.rankSequences(),
+                        memoryPlan.cachePages())))
         .toList();
   }
 

@@ -2,6 +2,7 @@ package dev.yuzui.weights;
 
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
+import dev.yuzui.weights.TensorBinder.PartOf;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -33,19 +34,21 @@ public interface Checkpoint extends AutoCloseable {
   List<HostTensor> experts(Part part, int layer);
 
   /**
-   * What a device is given, each matrix once; those computed from others are described before they
-   * are computed.
+   * What a device is given, each matrix once, as the first of the parts it is: a head that is the
+   * embedding is not there. Those computed from others are described before they are computed.
    */
   List<Weight> weights();
 
   /**
    * Matrices of one kind that are loaded together.
    *
+   * @param layer 0 for parts of the whole model
    * @param count routed experts, else 1
    */
-  record Weight(Encoding encoding, long rows, long cols, int count) {
-    static Weight of(HostTensor tensor, int count) {
-      return new Weight(tensor.encoding(), tensor.rows(), tensor.cols(), count);
+  record Weight(Part part, int layer, Encoding encoding, long rows, long cols, int count) {
+    static Weight of(PartOf key, HostTensor tensor, int count) {
+      return new Weight(
+          key.part(), key.layer(), tensor.encoding(), tensor.rows(), tensor.cols(), count);
     }
   }
 

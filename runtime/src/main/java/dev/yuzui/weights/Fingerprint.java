@@ -8,7 +8,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
-import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -41,9 +40,7 @@ final class Fingerprint {
     Fingerprint fingerprint = new Fingerprint();
     new TreeMap<>(metadata).forEach((key, value) -> fingerprint.add(key + "=" + value));
     matrices.entrySet().stream()
-        .sorted(
-            Map.Entry.comparingByKey(
-                Comparator.comparing(PartOf::part).thenComparing(PartOf::layer)))
+        .sorted(Map.Entry.comparingByKey(PartOf.ORDER))
         .flatMap(e -> e.getValue().stream())
         .forEach(fingerprint::add);
     return HexFormat.of().formatHex(fingerprint.sha.digest());

@@ -4,6 +4,7 @@ import dev.yuzui.spi.Dequantizer;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
 import dev.yuzui.spi.Quantizer;
+import dev.yuzui.weights.TensorBinder.PartOf;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
@@ -95,11 +96,13 @@ final class KeyValueUp {
   }
 
   /** What a half will be, taking F16 for the keys of block formats. */
-  static Checkpoint.Weight weight(Part half, HostTensor kvB, DeepseekConfig c) {
+  static Checkpoint.Weight weight(PartOf half, HostTensor kvB, DeepseekConfig c) {
     Encoding stored = kvB.encoding();
-    PartShape shape = PartShape.of(half, c);
+    PartShape shape = PartShape.of(half.part(), c);
     return new Checkpoint.Weight(
-        half == Part.KEY_UP ? keyEncoding(stored) : valueEncoding(stored),
+        half.part(),
+        half.layer(),
+        half.part() == Part.KEY_UP ? keyEncoding(stored) : valueEncoding(stored),
         shape.rows(),
         shape.cols(),
         1);
@@ -108,7 +111,7 @@ final class KeyValueUp {
   /** Bytes of both. */
   static long byteSize(HostTensor kvB, DeepseekConfig c) {
     return Stream.of(Part.KEY_UP, Part.VALUE_UP)
-        .map(half -> weight(half, kvB, c))
+        .map(half -> weight(new PartOf(half, 0), kvB, c))
         .mapToLong(w -> w.encoding().byteSize(w.rows(), w.cols()))
         .sum();
   }

@@ -7,9 +7,11 @@ import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /** A checkpoint of either format, once its files are mapped and its parts found. */
 final class MappedCheckpoint implements Checkpoint {
@@ -92,16 +94,19 @@ final class MappedCheckpoint implements Checkpoint {
   @Override
   public List<Weight> weights() {
     List<Weight> weights = new ArrayList<>();
-    // a tied head is the embedding's tensor
-    bound.tensors().values().stream().distinct().forEach(t -> weights.add(Weight.of(t, 1)));
-    bound.experts().values().forEach(e -> weights.add(Weight.of(e.getFirst(), e.size())));
+    Set<HostTensor> seen = new HashSet<>();
+    bound.tensors().entrySet().stream()
+        .sorted(Map.Entry.comparingByKey(PartOf.ORDER))
+        .filter(e -> seen.add(e.getValue()))
+        .forEach(e -> weights.add(Weight.of(e.getKey(), e.getValue(), 1)));
+    bound.experts().forEach((key, e) -> weights.add(Weight.of(key, e.getFirst(), e.size())));
     bound
         .keyValueUps()
         .forEach(
             (layer, kvB) -> {
               for (Part part : List.of(Part.KEY_UP, Part.VALUE_UP)) {
                 if (!bound.tensors().containsKey(new PartOf(part, layer))) {
-                  weights.add(KeyValueUp.weight(part, kvB, config()));
+                  weights.add(KeyValueUp.weight(new PartOf(part, layer), kvB, config()));
                 }
               }
             });

@@ -357,7 +357,15 @@ public final class SyntheticCheckpoint implements Checkpoint {
   @Override
   public List<Weight> weights() {
     return plans.stream()
-        .map(p -> new Weight(p.encoding, p.shape.rows(), p.shape.cols(), p.count))
+        .map(
+            p ->
+                new Weight(
+                    p.key.part(),
+                    p.key.layer(),
+                    p.encoding,
+                    p.shape.rows(),
+                    p.shape.cols(),
+                    p.count))
         .toList();
   }
 

@@ -6,6 +6,7 @@ import dev.yuzui.spi.Scalar;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -31,6 +32,9 @@ final class TensorBinder {
    * @param layer 0 for parts of the whole model
    */
   record PartOf(Part part, int layer) {
+    static final Comparator<PartOf> ORDER =
+        Comparator.comparing(PartOf::part).thenComparing(PartOf::layer);
+
     PartOf {
       layer = LayerParts.WHOLE_MODEL.contains(part) ? 0 : layer;
     }

@@ -30,6 +30,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -87,7 +88,11 @@ class MtpDrafterTest {
   }
 
   private DevicePlan plan() {
-    return Planner.plan(checkpoint.config(), 1, Distribution.LAYERS);
+    return DevicePlan.single(
+        IntStream.range(0, checkpoint.config().layers() + checkpoint.config().mtpLayers())
+            .mapToObj(checkpoint.config()::isMoe)
+            .toList(),
+        checkpoint.config().gate().experts());
   }
 
   @AfterEach

@@ -64,7 +64,11 @@ class StepRunnerTest {
   }
 
   private DevicePlan plan() {
-    return Planner.plan(checkpoint.config(), 1, Distribution.LAYERS);
+    return DevicePlan.single(
+        IntStream.range(0, checkpoint.config().layers() + checkpoint.config().mtpLayers())
+            .mapToObj(checkpoint.config()::isMoe)
+            .toList(),
+        checkpoint.config().gate().experts());
   }
 
   @AfterEach

@@ -59,7 +59,9 @@ class SeveralDevicesTest {
     for (Way way : Way.values()) {
       for (String backend : backends) {
         for (int devices : new int[] {1, 2, 3, 4, 8}) {
-          all.add(Arguments.of(way, UnderTest.devices(backend, devices)));
+          if (devices > 1 || way != Way.EXPERT_PARALLEL) {
+            all.add(Arguments.of(way, UnderTest.devices(backend, devices)));
+          }
         }
       }
       List<String> usable = backends.stream().filter(UnderTest::usable).toList();
