@@ -239,7 +239,7 @@ KERNEL(combine, (const float* y, const int* place, const float* weights, const f
 #pragma unroll 8
       for (int k = 0; k < K; k++) {
         const int p = places[k];
-        const float w = weight[k];
+        const float w = p >= 0 ? weight[k] : 0.0f;
         const float4 v = p >= 0 ? load4(y + (long long)p * H + 4 * u) : zero;
         sum = make_float4(sum.x + w * v.x, sum.y + w * v.y, sum.z + w * v.z, sum.w + w * v.w);
       }

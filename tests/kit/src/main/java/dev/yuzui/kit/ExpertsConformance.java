@@ -15,64 +15,21 @@ import dev.yuzui.spi.HostTensor;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
-import java.util.ArrayList;
-import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
-import java.util.Random;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.FieldSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Permutation, experts, sum. */
 public abstract class ExpertsConformance extends Conformance {
   static final List<String> ENCODINGS = Encoding.all().stream().map(Encoding::label).toList();
 
   // ---- the permutation --------------------------------------------------------------------------
-
-  /** Who chooses whom: tokens, experts, used, padding rows, and a shape. */
-  static Stream<Arguments> choices() {
-    return Stream.of(
-        Arguments.of(1, 1, 1, 0, "spread"),
-        Arguments.of(1, 64, 6, 0, "spread"),
-        Arguments.of(5, 8, 2, 2, "spread"),
-        Arguments.of(7, 4, 3, 0, "first"),
-        Arguments.of(6, 9, 1, 1, "last"),
-        Arguments.of(33, 16, 4, 3, "half"),
-        Arguments.of(64, 6, 2, 0, "spread"),
-        Arguments.of(3, 256, 8, 0, "spread"),
-        Arguments.of(180, 5, 3, 7, "spread"),
-        Arguments.of(4, 3, 2, 4, "spread"));
-  }
-
-  /** Ids [T, K] of different experts per token, −1 in padding rows. */
-  private static Values ids(int tokens, int experts, int used, int padding, String shape) {
-    return new Values(
-        tokens,
-        used,
-        variant -> {
-          Random random = new Random(31L * tokens + variant);
-          float[] ids = new float[tokens * used];
-          for (int t = 0; t < tokens; t++) {
-            List<Integer> order = new ArrayList<>(IntStream.range(0, experts).boxed().toList());
-            switch (shape) {
-              case "first" -> {}
-              case "last" -> Collections.reverse(order);
-              case "half" -> Collections.shuffle(order.subList(0, experts / 2), random);
-              default -> Collections.shuffle(order, random);
-            }
-            for (int k = 0; k < used; k++) {
-              ids[t * used + k] = t < tokens - padding ? order.get(k) : -1;
-            }
-          }
-          return ids;
-        });
-  }
 
   @Test
   void permuteOfKnownNumbers() {
@@ -89,10 +46,34 @@ public abstract class ExpertsConformance extends Conformance {
         });
   }
 
+  @Test
+  void permuteLeavesOutWhatIsElsewhere() {
+    rig.compare(
+        b -> {
+          Tensor ids = b.integers("ids", Values.literal(3, 2, -1, 1, 0, -1, 1, 0));
+          Dispatch dispatch =
+              new Dispatch(
+                  b.integerOutput("offset", 1, 4, Values.literal(1, 4, 0, 2, 4, 4)),
+                  b.integerRow("slot", 6, Values.literal(1, 4, 2, 5, 1, 4)),
+                  b.integerOutput("place", 1, 6, Values.literal(1, 6, -1, 2, 0, -1, 3, 1)),
+                  2);
+          return ops -> ops.permute(ids, dispatch);
+        });
+  }
+
+  /** Long steps are sorted in several parts. */
   @ParameterizedTest
-  @MethodSource("choices")
+  @ValueSource(ints = {1, 2, 3, 4, 5, 6, 7, 8})
+  void permuteOfAnyNumberOfChoices(int used) {
+    permute(2, 2, used, 0, "elsewhere");
+    permute(140, 3, used, 1, "elsewhere");
+    permute(4800 / used, 2, used, 0, "elsewhere");
+  }
+
+  @ParameterizedTest
+  @MethodSource("dev.yuzui.kit.Choices#all")
   void permute(int tokens, int experts, int used, int padding, String shape) {
-    Values chosen = ids(tokens, experts, used, padding, shape);
+    Values chosen = Choices.ids(tokens, experts, used, padding, shape);
     rig.compare(
         b -> {
           Tensor ids = b.integers("ids", chosen);
@@ -170,7 +151,7 @@ public abstract class ExpertsConformance extends Conformance {
   }
 
   @ParameterizedTest
-  @MethodSource("choices")
+  @MethodSource("dev.yuzui.kit.Choices#all")
   void groupedMatmulByTokenAndInPlace(
       int tokens, int experts, int used, int padding, String shape) {
     for (String encoding : List.of("F32", "Q8_0")) {
@@ -190,18 +171,19 @@ public abstract class ExpertsConformance extends Conformance {
 
   private void grouped(
       String encoding, int tokens, int experts, int used, int padding, String shape, int n, int k) {
-    Values chosen = ids(tokens, experts, used, padding, shape);
+    Values chosen = Choices.ids(tokens, experts, used, padding, shape);
     List<HostTensor> weights = experts(encoding, experts, n, k, 300);
     for (Ops.Gather gather : Ops.Gather.values()) {
       int rows = gather == Ops.Gather.BY_TOKEN ? tokens : tokens * used;
       Values x = Values.normal(rows, k, 17);
       // rows of no expert stay as they were
       Tolerance tolerance = Tolerance.absolute(bound(x, weights));
+      Values given = gather == Ops.Gather.BY_TOKEN ? Choices.nanWithoutExperts(chosen, x) : x;
       rig.compare(
           b -> {
             Tensor ids = b.integers("ids", chosen);
             Dispatch dispatch = b.dispatch(experts, tokens, used);
-            Tensor in = b.input("x", x);
+            Tensor in = b.input("x", given);
             ExpertWeights w = b.experts(weights);
             Tensor out = b.output("out", tokens * used, n, tolerance);
             return ops -> {
@@ -220,7 +202,8 @@ public abstract class ExpertsConformance extends Conformance {
           Tensor ids = b.integers("ids", Values.literal(3, 2, 2, 0, -1, -1, 0, 2));
           Dispatch dispatch = b.dispatch(4, 3, 2);
           Tensor y = b.input("y", Values.literal(6, 1, 1, 10, 100, 1000, Double.NaN, Double.NaN));
-          Tensor weights = b.input("weights", Values.literal(3, 2, 0.75, 0.25, 0, 0, 0.5, 2));
+          Values gates = Values.literal(3, 2, 0.75, 0.25, Double.NaN, Double.NaN, 0.5, 2);
+          Tensor weights = b.input("weights", gates);
           Values wanted = Values.literal(3, 1, 0.75 * 100 + 0.25 * 1, 0, 0.5 * 10 + 2 * 1000);
           Tensor out = b.output("out", 3, 1, near(wanted, relative(1e-6)));
           return ops -> {
@@ -231,49 +214,50 @@ public abstract class ExpertsConformance extends Conformance {
   }
 
   @ParameterizedTest
-  @MethodSource("choices")
+  @MethodSource("dev.yuzui.kit.Choices#all")
   void combineOnABase(int tokens, int experts, int used, int padding, String shape) {
-    Values chosen = ids(tokens, experts, used, padding, shape);
-    Values bases = Values.normal(tokens, 37, 9);
-    for (boolean inPlace : new boolean[] {false, true}) {
-      rig.compare(
-          b -> {
-            Tensor ids = b.integers("ids", chosen);
-            Dispatch dispatch = b.dispatch(experts, tokens, used);
-            Tensor y = b.input("y", Values.normal(tokens * used, 37, 5));
-            Tensor weights = b.input("weights", Values.normal(tokens, used, 6));
-            Tolerance tolerance = ofRow(1e-6 * (used + 1));
-            Tensor out =
-                inPlace ? b.inOut("out", bases, tolerance) : b.output("out", tokens, 37, tolerance);
-            Tensor base = inPlace ? out : b.input("base", bases);
-            return ops -> {
-              ops.permute(ids, dispatch);
-              ops.combine(y, dispatch, weights, Optional.of(base), out);
-            };
-          });
+    Values chosen = Choices.ids(tokens, experts, used, padding, shape);
+    for (int cols : new int[] {37, 40}) {
+      combine(chosen, experts, cols, Optional.of(Values.normal(tokens, cols, 9)), false);
+      combine(chosen, experts, cols, Optional.of(Values.normal(tokens, cols, 9)), true);
     }
   }
 
   @ParameterizedTest
-  @MethodSource("choices")
+  @MethodSource("dev.yuzui.kit.Choices#all")
   void combine(int tokens, int experts, int used, int padding, String shape) {
-    Values chosen = ids(tokens, experts, used, padding, shape);
+    Values chosen = Choices.ids(tokens, experts, used, padding, shape);
+    for (int cols : new int[] {37, 40}) {
+      combine(chosen, experts, cols, Optional.empty(), false);
+    }
+  }
+
+  private void combine(
+      Values chosen, int experts, int cols, Optional<Values> bases, boolean inPlace) {
+    int tokens = chosen.rows();
+    int used = chosen.cols();
+    Values gates = Choices.nanWithoutExpert(chosen, Values.normal(tokens, used, 6));
+    Tolerance tolerance = ofRow(1e-6 * (used + 1));
     rig.compare(
         b -> {
           Tensor ids = b.integers("ids", chosen);
           Dispatch dispatch = b.dispatch(experts, tokens, used);
-          Tensor y = b.input("y", Values.normal(tokens * used, 37, 5));
-          Tensor weights = b.input("weights", Values.normal(tokens, used, 6));
-          Tensor out = b.output("out", tokens, 37, ofRow(1e-6 * used));
+          Tensor y = b.input("y", Values.normal(tokens * used, cols, 5));
+          Tensor weights = b.input("weights", gates);
+          Tensor out =
+              inPlace
+                  ? b.inOut("out", bases.orElseThrow(), tolerance)
+                  : b.output("out", tokens, cols, tolerance);
+          Optional<Tensor> base = inPlace ? Optional.of(out) : bases.map(v -> b.input("base", v));
           return ops -> {
             ops.permute(ids, dispatch);
-            ops.combine(y, dispatch, weights, Optional.empty(), out);
+            ops.combine(y, dispatch, weights, base, out);
           };
         });
   }
 
   @ParameterizedTest
-  @MethodSource("choices")
+  @MethodSource("dev.yuzui.kit.Choices#all")
   void expertFfnOfEveryShape(int tokens, int experts, int used, int padding, String shape) {
     ffn("F32", "F32", tokens, experts, used, padding, shape, 48, 32, 2e-5);
     ffn("Q8_0", "Q8_0", tokens, experts, used, padding, shape, 32, 64, 0.06);
@@ -293,6 +277,7 @@ public abstract class ExpertsConformance extends Conformance {
   void expertFfnInMixedEncodings(String gateUp, String down, int h, int f, double epsilon) {
     ffn(gateUp, down, 1, 6, 3, 0, "spread", h, f, epsilon);
     ffn(gateUp, down, 11, 4, 2, 2, "half", h, f, epsilon);
+    ffn(gateUp, down, 5, 2, 6, 0, "elsewhere", h, f, epsilon);
   }
 
   private void ffn(
@@ -306,7 +291,7 @@ public abstract class ExpertsConformance extends Conformance {
       int h,
       int f,
       double epsilon) {
-    Values chosen = ids(tokens, experts, used, padding, shape);
+    Values chosen = Choices.ids(tokens, experts, used, padding, shape);
     List<HostTensor> gates = experts(gateUp, experts, f, h, 400);
     List<HostTensor> ups = experts(gateUp, experts, f, h, 700);
     List<HostTensor> downs = experts(down, experts, h, f, 1000);
@@ -314,17 +299,13 @@ public abstract class ExpertsConformance extends Conformance {
         b -> {
           Tensor ids = b.integers("ids", chosen);
           Dispatch dispatch = b.dispatch(experts, tokens, used);
-          Tensor x = b.input("x", Values.normal(tokens, h, 19));
+          Tensor x = b.input("x", Choices.nanWithoutExperts(chosen, Values.normal(tokens, h, 19)));
           ExpertWeights g = b.experts(gates);
           ExpertWeights u = b.experts(ups);
           ExpertWeights d = b.experts(downs);
+          // rows of no expert stay as they were
           Tensor out =
-              b.output(
-                  "out",
-                  tokens * used,
-                  h,
-                  (tokens - padding) * used,
-                  ofRow(withHalves(epsilon, gateUp, tokens * used)));
+              b.output("out", tokens * used, h, ofRow(withHalves(epsilon, gateUp, tokens * used)));
           return ops -> {
             ops.permute(ids, dispatch);
             ops.expertFfn(x, g, u, d, dispatch, out);
