@@ -58,7 +58,7 @@ class SeveralDevicesTest {
     List<String> backends = UnderTest.backends().toList();
     for (Way way : Way.values()) {
       for (String backend : backends) {
-        for (int devices : new int[] {1, 2, 3, 4, 8}) {
+        for (int devices : counts) {
           if (devices > 1 || way != Way.EXPERT_PARALLEL) {
             all.add(Arguments.of(way, UnderTest.devices(backend, devices)));
           }
@@ -142,7 +142,7 @@ class SeveralDevicesTest {
   }
 
   @ParameterizedTest
-  @MethodSource("layouts")
+  @MethodSource("someLayouts")
   void aBatchGetsTheTokensOfOneDevice(Way way, List<String> devices) {
     UnderTest.requireUsable(devices);
     RuntimeOptions options = options("v3-f32");
@@ -156,7 +156,7 @@ class SeveralDevicesTest {
   }
 
   @ParameterizedTest
-  @MethodSource("layouts")
+  @MethodSource("someLayouts")
   void guessesChangeNothing(Way way, List<String> devices) {
     UnderTest.requireUsable(devices);
     RuntimeOptions options = options("v3-f32").withSpeculation(new Speculation(Drafts.MTP, 2, 0));
