@@ -1,8 +1,12 @@
 package dev.yuzui.cache;
 
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.function.ToIntFunction;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * The latent caches of all ranks: a sequence lives in one of them, where the attention of its rank
@@ -10,6 +14,7 @@ import java.util.function.ToIntFunction;
  */
 public final class LatentCaches implements AutoCloseable {
   private final List<LatentCacheStore> stores;
+  private final Set<Integer> lost = new HashSet<>();
 
   /**
    * @param stores of the ranks, all alike
@@ -31,6 +36,24 @@ public final class LatentCaches implements AutoCloseable {
     return stores.indexOf(sequence.store());
   }
 
+  /** From now on no sequence is opened in a rank, whose device is gone. */
+  public void lose(int rank) {
+    lost.add(rank);
+  }
+
+  public boolean isLost(int rank) {
+    return lost.contains(rank);
+  }
+
+  /** Whether sequences can still be opened. */
+  public boolean usable() {
+    return lost.size() < stores.size();
+  }
+
+  private Stream<LatentCacheStore> usableStores() {
+    return IntStream.range(0, stores.size()).filter(r -> !lost.contains(r)).mapToObj(stores::get);
+  }
+
   /**
    * A sequence of the rank with the most free pages.
    *
@@ -50,13 +73,14 @@ public final class LatentCaches implements AutoCloseable {
     if (stores.size() == 1) {
       return stores.getFirst().openSequence();
     }
-    return stores.stream()
+    return usableStores()
         .filter(LatentCacheStore::hasSlot)
         .max(
             Comparator.<LatentCacheStore>comparingInt(s -> s.published(tokens))
                 .thenComparingInt(LatentCacheStore::freePages)
                 .thenComparingInt(s -> -stores.indexOf(s)))
-        .orElse(stores.getFirst())
+        .or(() -> usableStores().findFirst())
+        .orElseThrow(() -> new CacheFullException("every device that held sequences failed"))
         .openSequence();
   }
 
@@ -80,7 +104,7 @@ public final class LatentCaches implements AutoCloseable {
   }
 
   private int sum(ToIntFunction<LatentCacheStore> number) {
-    return stores.stream().mapToInt(number).sum();
+    return usableStores().mapToInt(number).sum();
   }
 
   public PrefixStats prefixStats() {

@@ -15,6 +15,8 @@ import java.util.OptionalLong;
  *     on the CPU
  * @param expertBudget bytes of the first device's memory for routed experts, the most used first;
  *     the others stay on the last device
+ * @param rebalanceSteps steps after which experts are placed anew by what was counted meanwhile; 0
+ *     leaves them
  * @param loads statistics that placements are made from; without them experts are placed in order
  */
 public record Distribution(
@@ -23,6 +25,7 @@ public record Distribution(
     int redundantExperts,
     int cpuExpertLayers,
     OptionalLong expertBudget,
+    int rebalanceSteps,
     Optional<Path> loads) {
 
   public enum Split {
@@ -34,7 +37,7 @@ public record Distribution(
 
   /** In layers, one after another. */
   public static final Distribution LAYERS =
-      new Distribution(false, Split.LAYER, 0, 0, OptionalLong.empty(), Optional.empty());
+      new Distribution(false, Split.LAYER, 0, 0, OptionalLong.empty(), 0, Optional.empty());
 
   /** Whether routed experts are to lie elsewhere than the layers they belong to. */
   boolean namesExperts() {
@@ -47,29 +50,55 @@ public record Distribution(
   }
 
   public Distribution withExpertParallel() {
-    return new Distribution(true, split, redundantExperts, cpuExpertLayers, expertBudget, loads);
+    return new Distribution(
+        true, split, redundantExperts, cpuExpertLayers, expertBudget, rebalanceSteps, loads);
   }
 
   public Distribution withSplit(Split mode) {
     return new Distribution(
-        expertParallel, mode, redundantExperts, cpuExpertLayers, expertBudget, loads);
+        expertParallel,
+        mode,
+        redundantExperts,
+        cpuExpertLayers,
+        expertBudget,
+        rebalanceSteps,
+        loads);
   }
 
   public Distribution withRedundantExperts(int count) {
-    return new Distribution(expertParallel, split, count, cpuExpertLayers, expertBudget, loads);
+    return new Distribution(
+        expertParallel, split, count, cpuExpertLayers, expertBudget, rebalanceSteps, loads);
   }
 
   public Distribution withCpuExpertLayers(int count) {
-    return new Distribution(expertParallel, split, redundantExperts, count, expertBudget, loads);
+    return new Distribution(
+        expertParallel, split, redundantExperts, count, expertBudget, rebalanceSteps, loads);
   }
 
   public Distribution withExpertBudget(long bytes) {
     return new Distribution(
-        expertParallel, split, redundantExperts, cpuExpertLayers, OptionalLong.of(bytes), loads);
+        expertParallel,
+        split,
+        redundantExperts,
+        cpuExpertLayers,
+        OptionalLong.of(bytes),
+        rebalanceSteps,
+        loads);
   }
 
   public Distribution withLoads(Path file) {
     return new Distribution(
-        expertParallel, split, redundantExperts, cpuExpertLayers, expertBudget, Optional.of(file));
+        expertParallel,
+        split,
+        redundantExperts,
+        cpuExpertLayers,
+        expertBudget,
+        rebalanceSteps,
+        Optional.of(file));
+  }
+
+  public Distribution withRebalanceSteps(int steps) {
+    return new Distribution(
+        expertParallel, split, redundantExperts, cpuExpertLayers, expertBudget, steps, loads);
   }
 }

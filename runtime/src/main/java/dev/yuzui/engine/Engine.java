@@ -8,6 +8,8 @@ import dev.yuzui.model.ModelLoader;
 import dev.yuzui.parallel.DeviceGroup;
 import dev.yuzui.parallel.DevicePlan;
 import dev.yuzui.parallel.Exchanges;
+import dev.yuzui.parallel.ExpertSource;
+import dev.yuzui.parallel.Rebalancer;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.text.ChatTemplate;
@@ -16,6 +18,7 @@ import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoint.VocabularySource;
 import dev.yuzui.weights.Checkpoints;
 import dev.yuzui.weights.DeepseekConfig;
+import dev.yuzui.weights.Part;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -86,6 +89,11 @@ public final class Engine implements AutoCloseable {
                   opened.add(
                       new Exchanges(group, batch, config.hiddenSize(), config.gate().used())))
               : Optional.empty();
+      int rebalance = options.distribution().rebalanceSteps();
+      if (rebalance > 0) {
+        exchanges.ifPresent(
+            x -> x.rebalanceBy(new Rebalancer(this::stored, rebalance, options.log())));
+      }
       long total = checkpoint.byteSize();
       long[] done = new long[1];
       loaded =
@@ -99,7 +107,7 @@ public final class Engine implements AutoCloseable {
                   bytes -> progress.loaded(done[0] = Math.min(total, done[0] + bytes), total)));
       progress.loaded(total, total);
       cache = new LatentCaches(caches(plan));
-      runner = opened.add(new StepRunner(group, loaded.ranks(), cache, batch));
+      runner = opened.add(new StepRunner(group, exchanges, loaded.ranks(), cache, batch));
     } catch (Throwable e) {
       opened.giveUp(e);
       throw e;
@@ -150,6 +158,13 @@ public final class Engine implements AutoCloseable {
       members.add(new DeviceGroup.Member(device.name(), backend));
     }
     return members;
+  }
+
+  private ExpertSource.Stored stored(int layer, int expert) {
+    return new ExpertSource.Stored(
+        checkpoint.experts(Part.EXPERT_GATE, layer).get(expert),
+        checkpoint.experts(Part.EXPERT_UP, layer).get(expert),
+        checkpoint.experts(Part.EXPERT_DOWN, layer).get(expert));
   }
 
   private int threads() {

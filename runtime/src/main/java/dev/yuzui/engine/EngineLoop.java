@@ -6,6 +6,7 @@ import dev.yuzui.engine.Scheduler.Grant;
 import dev.yuzui.engine.StepRunner.Best;
 import dev.yuzui.engine.StepRunner.Chunk;
 import dev.yuzui.engine.StepRunner.Outputs;
+import dev.yuzui.parallel.DeviceFailure;
 import dev.yuzui.sampling.Sampler;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -187,7 +188,11 @@ final class EngineLoop implements AutoCloseable {
         return;
       }
       for (List<Grant<Job>> pass : passes(grants)) {
-        turns.addAll(pass(pass, drawn, over));
+        try {
+          turns.addAll(pass(pass, drawn, over));
+        } catch (DeviceFailure failure) {
+          lose(failure, over);
+        }
       }
       count();
       event.rows = grants.stream().mapToInt(Grant::tokens).sum();
@@ -200,6 +205,25 @@ final class EngineLoop implements AutoCloseable {
     }
     tell(turns, drawn, over);
     end(over);
+  }
+
+  /**
+   * Requests whose cache was on the device fail; the others append in the next step what they could
+   * not in this one, but have no guesses any more, for the MTP layer's cache may lack entries.
+   */
+  private void lose(DeviceFailure failure, Map<Job, Outcome> over) {
+    steps.lose(failure);
+    for (Job job : jobs.values()) {
+      job.stopDrafting();
+      job.setDrafts(new int[0]);
+      if (job.sequence().filter(s -> cache.isLost(cache.rankOf(s))).isPresent()) {
+        over.put(
+            job,
+            Outcome.failed(
+                new EngineException(
+                    failure.getMessage() + "; what it had of the request is lost", failure)));
+      }
+    }
   }
 
   /**

@@ -164,8 +164,9 @@ final class RankRunner implements AutoCloseable {
     return new Tensor(name, buffer, 0, encoding, rows, cols);
   }
 
-  LatentCacheStore cache() {
-    return cache;
+  /** Whether it cannot go on without the device. */
+  boolean uses(int device) {
+    return stages.containsKey(device);
   }
 
   /** Writes what varies; what there is to run. */
@@ -182,12 +183,6 @@ final class RankRunner implements AutoCloseable {
       }
     }
     return legs;
-  }
-
-  /** What was recorded is recorded again: weights have moved. */
-  void forgetRecordings() {
-    recordings.values().forEach(legs -> legs.forEach(Leg::close));
-    recordings.clear();
   }
 
   /** Runs a step op by op. */
@@ -229,9 +224,9 @@ final class RankRunner implements AutoCloseable {
         all.stream().anyMatch(r -> r.tokens().length >= StepRunner.PREFILL_TOKENS)
             ? AttentionForm.PREFILL
             : AttentionForm.ABSORBED;
-    for (Stage stage : stages.values()) {
-      stage.inputs().fill(all, rows, pass != Pass.MAIN);
-    }
+    stages.forEach(
+        (device, stage) ->
+            group.run(device, () -> stage.inputs().fill(all, rows, pass != Pass.MAIN)));
     bestOfLast = outputs == 0 ? 0 : picked(candidates);
     bestRead = false;
     wantedOfLast = outputs;
@@ -474,7 +469,8 @@ final class RankRunner implements AutoCloseable {
 
   @Override
   public void close() {
-    forgetRecordings();
+    recordings.values().forEach(legs -> legs.forEach(Leg::close));
+    recordings.clear();
     stages.values().forEach(stage -> stage.queue().close());
     stages.clear();
     buffers.forEach(DeviceBuffer::close);

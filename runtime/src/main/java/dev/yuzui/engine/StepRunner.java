@@ -10,12 +10,16 @@ import dev.yuzui.model.DeepseekModel;
 import dev.yuzui.model.Point;
 import dev.yuzui.parallel.Arrival;
 import dev.yuzui.parallel.DeviceExchange;
+import dev.yuzui.parallel.DeviceFailure;
 import dev.yuzui.parallel.DeviceGroup;
+import dev.yuzui.parallel.Exchanges;
+import dev.yuzui.parallel.ParallelException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 
@@ -66,6 +70,7 @@ final class StepRunner implements Steps, AutoCloseable {
   private record Place(int rank, int index) {}
 
   private final DeviceGroup group;
+  private final Optional<Exchanges> exchanges;
   private final LatentCaches caches;
   private final List<RankRunner> ranks = new ArrayList<>();
   private final int maxTokens;
@@ -73,10 +78,17 @@ final class StepRunner implements Steps, AutoCloseable {
   private List<Place> outputsOfLast = List.of();
 
   /**
+   * @param exchanges of the models' experts, where several devices hold them
    * @param models one for each rank
    */
-  StepRunner(DeviceGroup group, List<DeepseekModel> models, LatentCaches caches, int batchTokens) {
+  StepRunner(
+      DeviceGroup group,
+      Optional<Exchanges> exchanges,
+      List<DeepseekModel> models,
+      LatentCaches caches,
+      int batchTokens) {
     this.group = group;
+    this.exchanges = exchanges;
     this.caches = caches;
     this.maxTokens = maxTokens(group, batchTokens);
     try {
@@ -122,6 +134,7 @@ final class StepRunner implements Steps, AutoCloseable {
    */
   @Override
   public void run(List<Chunk> chunks, int candidates) {
+    exchanges.ifPresent(Exchanges::rebalance);
     for (Chunk chunk : chunks) {
       chunk.sequence().reserve(chunk.tokens().length);
     }
@@ -304,9 +317,27 @@ final class StepRunner implements Steps, AutoCloseable {
     earliest.meet(arrivals);
   }
 
-  /** Weights have moved: what was recorded is recorded again. */
-  void forgetRecordings() {
-    ranks.forEach(RankRunner::forgetRecordings);
+  @Override
+  public void lose(DeviceFailure failure) {
+    for (int rank = 0; rank < ranks.size(); rank++) {
+      if (ranks.get(rank).uses(failure.device())) {
+        caches.lose(rank);
+      }
+    }
+    if (!caches.usable()) {
+      throw new EngineException(
+          failure.getMessage() + "; no device that runs attention is left", failure);
+    }
+    try {
+      exchanges.ifPresent(x -> x.lose(failure.device()));
+    } catch (ParallelException e) {
+      throw new EngineException(
+          failure.getMessage()
+              + "; "
+              + e.getMessage()
+              + ": with --num-redundant-experts others may go on",
+          failure);
+    }
   }
 
   /** Copies row {@code index} of the last step's logits into {@code out} [vocab]. */

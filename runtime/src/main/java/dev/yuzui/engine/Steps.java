@@ -2,6 +2,7 @@ package dev.yuzui.engine;
 
 import dev.yuzui.engine.StepRunner.Best;
 import dev.yuzui.engine.StepRunner.Chunk;
+import dev.yuzui.parallel.DeviceFailure;
 import java.util.List;
 
 /** What the loop asks of a model: see {@link StepRunner}, which it is but for tests. */
@@ -14,6 +15,15 @@ interface Steps {
 
   /** The candidates of row {@code index} of the last step. */
   Best best(int index);
+
+  /**
+   * Goes on without a device that failed; sequences of its rank are lost.
+   *
+   * @throws EngineException if that cannot be
+   */
+  default void lose(DeviceFailure failure) {
+    throw failure;
+  }
 
   /** Copies row {@code index} of the last step's logits. */
   void logits(int index, float[] out);

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
 
 /**
  * A layer whose routed experts several devices hold. The host reads what the gates of all ranks
@@ -71,8 +72,66 @@ public final class DeviceExchange {
             .toArray(int[][]::new);
   }
 
-  List<Optional<ExpertShard>> shards() {
-    return shards;
+  /**
+   * @throws ParallelException if an expert is on {@code device} alone
+   */
+  void requireOthers(int device) {
+    for (int e = 0; e < experts; e++) {
+      if (hosts[e].length == 1 && hosts[e][0] == device) {
+        throw new ParallelException("expert " + e + " of layer " + layer + " was there alone");
+      }
+    }
+  }
+
+  void lose(int device) {
+    List<Optional<ExpertShard>> left = new ArrayList<>(shards);
+    left.set(device, Optional.empty());
+    place(left);
+  }
+
+  /** The expert in each slot of each device. */
+  List<List<Integer>> held() {
+    return shards.stream().map(s -> s.map(ExpertShard::held).orElse(List.of())).toList();
+  }
+
+  ExpertPlacement placement() {
+    return new ExpertPlacement(experts, held());
+  }
+
+  /**
+   * Puts other experts into slots.
+   *
+   * @param wanted of each slot of each device
+   * @return slots that changed
+   */
+  int move(List<List<Integer>> wanted, ExpertSource source) {
+    List<Optional<ExpertShard>> moved = new ArrayList<>(shards);
+    Map<Integer, List<Integer>> changed = new TreeMap<>();
+    List<List<Integer>> held = held();
+    for (int d = 0; d < held.size(); d++) {
+      if (!wanted.get(d).equals(held.get(d))) {
+        changed.put(d, wanted.get(d));
+      }
+    }
+    try {
+      all.each(
+          changed,
+          (room, experts) -> {
+            ExpertShard shard = shards.get(room.device).orElseThrow();
+            moved.set(
+                room.device, Optional.of(shard.with(room.backend, layer, experts, source)));
+          });
+    } finally {
+      place(moved); // of a device that failed, what it had
+    }
+    return changed.entrySet().stream()
+        .mapToInt(
+            c ->
+                (int)
+                    IntStream.range(0, c.getValue().size())
+                        .filter(i -> !c.getValue().get(i).equals(held.get(c.getKey()).get(i)))
+                        .count())
+        .sum();
   }
 
   /** As {@link ExpertExchange}, for rows of a rank. */

@@ -76,11 +76,17 @@ public final class DeviceGroup implements AutoCloseable {
     }
   }
 
-  private void run(int device, Runnable task) {
+  /**
+   * Runs a task of a device on the caller's thread. A lone device's failure is nothing to tell from
+   * others'.
+   *
+   * @throws DeviceFailure if its backend failed, and it is one of several
+   */
+  public void run(int device, Runnable task) {
     try {
       task.run();
     } catch (BackendException e) {
-      throw new DeviceFailure(device, name(device), e);
+      throw size() == 1 ? e : new DeviceFailure(device, name(device), e);
     }
   }
 
@@ -115,16 +121,21 @@ public final class DeviceGroup implements AutoCloseable {
   public void copy(int fromDevice, Tensor from, int toDevice, Tensor to) {
     Backend source = backend(fromDevice);
     Backend target = backend(toDevice);
-    if (target.receive(to, source, from)) {
-      return;
-    }
     MemorySegment memory = staging(toDevice, from.byteSize());
     try {
-      source.read(from, memory);
+      if (target.receive(to, source, from)) {
+        return;
+      }
     } catch (BackendException e) {
-      throw new DeviceFailure(fromDevice, name(fromDevice), e);
+      read(fromDevice, from, memory); // tells which of the two it was
+      throw e;
     }
+    read(fromDevice, from, memory);
     target.write(to, memory);
+  }
+
+  private void read(int device, Tensor from, MemorySegment to) {
+    run(device, () -> backend(device).read(from, to));
   }
 
   /** Of {@code device}'s task alone. */

@@ -16,6 +16,7 @@ import java.util.List;
  * layers meet in it, one after another.
  */
 final class ExchangeRoom implements AutoCloseable {
+  final int device;
   final Backend backend;
   final DeviceQueue queue;
 
@@ -38,7 +39,8 @@ final class ExchangeRoom implements AutoCloseable {
    * @param used K
    * @param devices that rows may go to
    */
-  ExchangeRoom(Backend backend, int rows, int hidden, int used, int devices) {
+  ExchangeRoom(int device, Backend backend, int rows, int hidden, int used, int devices) {
+    this.device = device;
     this.backend = backend;
     this.queue = backend.openQueue();
     try {

@@ -24,6 +24,7 @@ public final class Exchanges implements AutoCloseable {
   private final List<DeviceBuffer> buffers = new ArrayList<>();
   private final List<Tensor> ones = new ArrayList<>();
   private final Map<Integer, DeviceExchange> layers = new TreeMap<>();
+  private Optional<Rebalancer> rebalancer = Optional.empty();
   private final long[] bytesIn;
   private final long[] bytesOut;
   private final long[] expertTokens;
@@ -42,7 +43,7 @@ public final class Exchanges implements AutoCloseable {
     this.expertTokens = new long[group.size()];
     try {
       for (int d = 0; d < group.size(); d++) {
-        rooms.add(new ExchangeRoom(group.backend(d), rows, hidden, used, group.size()));
+        rooms.add(new ExchangeRoom(d, group.backend(d), rows, hidden, used, group.size()));
         ones.add(allocateOnes(d, rows));
       }
     } catch (RuntimeException | Error e) {
@@ -102,6 +103,26 @@ public final class Exchanges implements AutoCloseable {
     return IntStream.range(0, group.size())
         .mapToObj(d -> new Traffic(bytesIn[d], bytesOut[d], expertTokens[d]))
         .toList();
+  }
+
+  /** Lets {@code balancer} look at the loads after each step. */
+  public void rebalanceBy(Rebalancer balancer) {
+    rebalancer = Optional.of(balancer);
+  }
+
+  /** Between two steps, when nothing is under way. */
+  public void rebalance() {
+    rebalancer.ifPresent(r -> r.stepDone(this));
+  }
+
+  /**
+   * From now on no row goes to a device that is lost.
+   *
+   * @throws ParallelException if an expert was there alone; everything is as before
+   */
+  public void lose(int device) {
+    layers.values().forEach(layer -> layer.requireOthers(device));
+    layers.values().forEach(layer -> layer.lose(device));
   }
 
   /** By layer. */

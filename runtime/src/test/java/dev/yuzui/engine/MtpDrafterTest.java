@@ -78,7 +78,9 @@ class MtpDrafterTest {
             CONTEXT,
             4,
             24);
-    runner = new StepRunner(group, loaded.ranks(), new LatentCaches(List.of(cache)), 32);
+    runner =
+        new StepRunner(
+            group, Optional.empty(), loaded.ranks(), new LatentCaches(List.of(cache)), 32);
     drafter = new MtpDrafter(runner);
     var expected = new ObjectMapper().readTree(folder.resolve("expected.json").toFile());
     text =

@@ -60,7 +60,9 @@ class StepRunnerTest {
             4,
             32,
             4);
-    runner = new StepRunner(group, loaded.ranks(), new LatentCaches(List.of(cache)), 32);
+    runner =
+        new StepRunner(
+            group, Optional.empty(), loaded.ranks(), new LatentCaches(List.of(cache)), 32);
   }
 
   private DevicePlan plan() {

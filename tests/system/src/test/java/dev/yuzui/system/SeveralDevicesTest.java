@@ -35,7 +35,7 @@ class SeveralDevicesTest {
   private static final int[] TEXT = IntStream.range(0, 40).map(i -> 3 + (i * 37) % 200).toArray();
 
   private static Distribution distribution(boolean expertParallel, Split split) {
-    return new Distribution(expertParallel, split, 0, 0, OptionalLong.empty(), Optional.empty());
+    return new Distribution(expertParallel, split, 0, 0, OptionalLong.empty(), 0, Optional.empty());
   }
 
   private enum Way {
