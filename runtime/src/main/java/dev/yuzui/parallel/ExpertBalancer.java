@@ -3,9 +3,9 @@ package dev.yuzui.parallel;
 import dev.yuzui.parallel.Packing.Item;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 
 /**
  * Places the experts of a layer by their loads, as DeepSeek's expert-parallelism load balancer
@@ -71,10 +71,9 @@ public record ExpertBalancer(int experts, int groups, int nodes, int devices, in
       throw new IllegalArgumentException(tokens.length + " loads of " + experts + " experts");
     }
     int parts = parts(groups, nodes);
+    SlotBalancer node = new SlotBalancer(Collections.nCopies(devices / parts, slots()));
     List<List<Integer>> held = new ArrayList<>();
-    for (List<Integer> members : packGroups(tokens, parts)) {
-      held.addAll(Packing.pack(replicate(members, tokens, devices / parts), devices / parts));
-    }
+    packGroups(tokens, parts).forEach(members -> held.addAll(node.place(members, tokens)));
     return new ExpertPlacement(experts, held);
   }
 
@@ -88,35 +87,12 @@ public record ExpertBalancer(int experts, int groups, int nodes, int devices, in
         IntStream.range(0, groups)
             .mapToObj(g -> new Item(g, Arrays.stream(tokens, g * size, (g + 1) * size).sum()))
             .toList();
-    return Packing.pack(items, parts).stream()
+    return Packing.pack(items, Collections.nCopies(parts, groups / parts)).stream()
         .map(
             packed ->
                 packed.stream()
                     .flatMap(g -> IntStream.range(g * size, (g + 1) * size).boxed())
                     .toList())
-        .toList();
-  }
-
-  /** An item for each slot of the part: an expert, with the tokens of one of its replicas. */
-  private List<Item> replicate(List<Integer> members, long[] tokens, int partDevices) {
-    int[] replicas = new int[experts];
-    members.forEach(e -> replicas[e] = 1);
-    for (int spare = slots() * partDevices - members.size(); spare > 0; spare--) {
-      int most = -1;
-      for (int e : members) {
-        if (replicas[e] < partDevices
-            && (most < 0
-                || (double) tokens[e] / replicas[e] > (double) tokens[most] / replicas[most])) {
-          most = e;
-        }
-      }
-      replicas[most]++;
-    }
-    return members.stream()
-        .flatMap(
-            e ->
-                Stream.generate(() -> new Item(e, (double) tokens[e] / replicas[e]))
-                    .limit(replicas[e]))
         .toList();
   }
 }

@@ -4,18 +4,26 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
-import java.util.stream.IntStream;
 
 /**
- * Bins of as many items each, as equally loaded as a greedy choice makes them: the heaviest item
- * that is left goes to the lightest bin that has room. Items of one id go to different bins.
+ * Bins of limited room, as equally loaded as a greedy choice makes them: the heaviest item that is
+ * left goes to the lightest bin that has room. Items of one id go to different bins.
  */
 final class Packing {
   record Item(int id, double load) {}
 
   private static final class Bin {
+    private final int room;
     private final List<Item> items = new ArrayList<>();
     private double load;
+
+    Bin(int room) {
+      this.room = room;
+    }
+
+    boolean isOpen() {
+      return items.size() < room;
+    }
 
     boolean holds(int id) {
       return items.stream().anyMatch(i -> i.id == id);
@@ -38,19 +46,19 @@ final class Packing {
   private record Swap(Bin full, Item given, double heavier) {}
 
   private final List<Bin> bins;
-  private final int room;
 
-  private Packing(int bins, int room) {
-    this.bins = IntStream.range(0, bins).mapToObj(_ -> new Bin()).toList();
-    this.room = room;
+  private Packing(List<Integer> rooms) {
+    this.bins = rooms.stream().map(Bin::new).toList();
   }
 
   /**
-   * @param items as many as fill the bins; of one id no more than there are bins
-   * @return the ids in each bin
+   * @param items as many as the bins have room for; of one id no more than there are bins
+   * @param rooms items of each bin at most
+   * @return the ids in each bin; where bins are of different sizes, one may stay open for want of
+   *     an item that it can take
    */
-  static List<List<Integer>> pack(List<Item> items, int bins) {
-    Packing packing = new Packing(bins, items.size() / bins);
+  static List<List<Integer>> pack(List<Item> items, List<Integer> rooms) {
+    Packing packing = new Packing(rooms);
     items.stream()
         .sorted(Comparator.comparingDouble(Item::load).reversed())
         .forEach(packing::place);
@@ -58,25 +66,18 @@ final class Packing {
   }
 
   private void place(Item item) {
-    Optional<Bin> lightest =
-        bins.stream()
-            .filter(b -> b.items.size() < room && !b.holds(item.id))
-            .min(Comparator.comparingDouble(b -> b.load));
-    if (lightest.isPresent()) {
-      lightest.get().add(item);
-    } else {
-      swapIn(item);
-    }
+    lightest(bins.stream().filter(b -> b.isOpen() && !b.holds(item.id)).toList())
+        .ifPresentOrElse(bin -> bin.add(item), () -> swapIn(item));
+  }
+
+  private static Optional<Bin> lightest(List<Bin> bins) {
+    return bins.stream().min(Comparator.comparingDouble(b -> b.load));
   }
 
   /** All bins with room hold the item's like: a full one takes it and gives another of its own. */
   private void swapIn(Item item) {
-    Bin open =
-        bins.stream()
-            .filter(b -> b.items.size() < room)
-            .min(Comparator.comparingDouble(b -> b.load))
-            .orElseThrow();
-    Swap best =
+    Bin open = lightest(bins.stream().filter(Bin::isOpen).toList()).orElseThrow();
+    Optional<Swap> best =
         bins.stream()
             .filter(b -> !b.holds(item.id))
             .flatMap(
@@ -84,11 +85,13 @@ final class Packing {
                     full.items.stream()
                         .filter(given -> !open.holds(given.id))
                         .map(given -> swap(open, full, item, given)))
-            .min(Comparator.comparingDouble(Swap::heavier))
-            .orElseThrow();
-    best.full.remove(best.given);
-    best.full.add(item);
-    open.add(best.given);
+            .min(Comparator.comparingDouble(Swap::heavier));
+    best.ifPresent(
+        swap -> {
+          swap.full.remove(swap.given);
+          swap.full.add(item);
+          open.add(swap.given);
+        });
   }
 
   private static Swap swap(Bin open, Bin full, Item item, Item given) {
