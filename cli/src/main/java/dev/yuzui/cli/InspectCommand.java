@@ -114,7 +114,7 @@ final class InspectCommand implements Callable<Integer> {
   }
 
   private static Memory memory(Checkpoint checkpoint, RuntimeOptions options) {
-    MemoryPlan plan = MemoryPlan.of(checkpoint, Backends.of(options), options);
+    MemoryPlan plan = MemoryPlan.of(checkpoint, Backends.devices(options), options);
     return new Memory(
         plan.backend(),
         plan.contextLength(),

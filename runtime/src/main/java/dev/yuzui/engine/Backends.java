@@ -4,6 +4,7 @@ import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
@@ -13,6 +14,8 @@ import java.util.stream.Collectors;
 
 /** The backends on the class path. */
 public final class Backends {
+  private static final String CPU = "cpu";
+
   private Backends() {}
 
   /** Preferred first. */
@@ -48,11 +51,36 @@ public final class Backends {
   }
 
   /**
-   * The devices the options name; without any, the first of {@link #of}.
+   * The devices the options name; without any, the first of {@link #of}. Where experts are to stay
+   * on the processor, or on another device than the only one, and none of the devices is the
+   * processor, it is the last.
    *
    * @throws EngineException if no backend has that name
    */
   public static List<Device> devices(RuntimeOptions options) {
+    List<Device> named = new ArrayList<>(namedDevices(options));
+    Distribution how = options.distribution();
+    boolean elsewhere =
+        how.cpuExpertLayers() > 0 || how.expertBudget().isPresent() && named.size() == 1;
+    if (elsewhere && named.stream().noneMatch(d -> isCpu(d.provider()))) {
+      cpu().ifPresent(named::add);
+    }
+    return List.copyOf(named);
+  }
+
+  static boolean isCpu(BackendProvider provider) {
+    return provider.name().equals(CPU);
+  }
+
+  /** The processor as a device, where its backend is on the class path. */
+  static Optional<Device> cpu() {
+    return all().stream()
+        .filter(Backends::isCpu)
+        .findFirst()
+        .map(p -> new Device(p.name(), p, Optional.empty()));
+  }
+
+  private static List<Device> namedDevices(RuntimeOptions options) {
     if (options.devices().isEmpty()) {
       BackendProvider provider = of(options);
       return List.of(new Device(provider.name(), provider, Optional.empty()));

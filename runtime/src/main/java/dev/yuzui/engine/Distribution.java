@@ -35,4 +35,41 @@ public record Distribution(
   /** In layers, one after another. */
   public static final Distribution LAYERS =
       new Distribution(false, Split.LAYER, 0, 0, OptionalLong.empty(), Optional.empty());
+
+  /** Whether routed experts are to lie elsewhere than the layers they belong to. */
+  boolean namesExperts() {
+    return split == Split.EXPERT || cpuExpertLayers > 0 || expertBudget.isPresent();
+  }
+
+  /** Whether nothing is asked for, so that free memory may decide. */
+  boolean isOpen() {
+    return !expertParallel && !namesExperts();
+  }
+
+  public Distribution withExpertParallel() {
+    return new Distribution(true, split, redundantExperts, cpuExpertLayers, expertBudget, loads);
+  }
+
+  public Distribution withSplit(Split mode) {
+    return new Distribution(
+        expertParallel, mode, redundantExperts, cpuExpertLayers, expertBudget, loads);
+  }
+
+  public Distribution withRedundantExperts(int count) {
+    return new Distribution(expertParallel, split, count, cpuExpertLayers, expertBudget, loads);
+  }
+
+  public Distribution withCpuExpertLayers(int count) {
+    return new Distribution(expertParallel, split, redundantExperts, count, expertBudget, loads);
+  }
+
+  public Distribution withExpertBudget(long bytes) {
+    return new Distribution(
+        expertParallel, split, redundantExperts, cpuExpertLayers, OptionalLong.of(bytes), loads);
+  }
+
+  public Distribution withLoads(Path file) {
+    return new Distribution(
+        expertParallel, split, redundantExperts, cpuExpertLayers, expertBudget, Optional.of(file));
+  }
 }

@@ -63,6 +63,7 @@ public final class Engine implements AutoCloseable {
     }
     this.memoryPlan = MemoryPlan.of(checkpoint, provider, options);
     this.contextLength = memoryPlan.contextLength();
+    memoryPlan.reasons().forEach(options.log());
     if (!memoryPlan.fits()) {
       throw new EngineException(memoryPlan.complaint());
     }

@@ -18,15 +18,17 @@ import java.util.function.Consumer;
  * @param threads of the host; 0 means physical cores
  * @param contextLength tokens of one sequence at most; 0 means the model's, at most {@value
  *     #DEFAULT_CONTEXT}
- * @param fit take the largest context that fits into the device's free memory, at most
- *     contextLength, or the model's where that is 0
+ * @param fit take the largest context that fits into the devices' free memory, at most
+ *     contextLength, or the model's where that is 0; and where {@code distribution} asks for
+ *     nothing, let free memory choose that too
  * @param batchTokens tokens of one step at most, prompts are read in chunks of it; 0 means what
  *     suits the backend
  * @param cacheEncoding one of {@link Encoding#caches}
  * @param maxSequences sequences that hold cache at the same time
  * @param pageTokens cache entries of a page
- * @param cachePages pages that all sequences share; 0 means as many as all of them need at full
- *     context. With fewer, sequences wait for each other and more of them may be admitted
+ * @param cachePages pages that all sequences share, or all of a device that has sequences of its
+ *     own; 0 means as many as all of them need at full context. With fewer, sequences wait for each
+ *     other and more of them may be admitted
  * @param repack whether a backend may copy weights into an order that suits the processor
  * @param cache a folder of the user's for files that can be made again; empty keeps none
  * @param speculation whether and how tokens to come are guessed
