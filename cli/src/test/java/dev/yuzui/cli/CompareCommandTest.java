@@ -142,7 +142,7 @@ class CompareCommandTest {
           """
           --backends cpu               | --backends: expected two or more, found cpu
           --backends cpu,abacus        | found 'abacus'
-          --backends reference,cpu:7   | --device: backend cpu has the one device cpu:0
+          --backends reference,cpu:8   | --device: expected cpu or cpu:0 to cpu:7, found 'cpu:8'
           --tokens 257                 | --tokens: expected 1 to 256 tokens, found 257
           --tokens 5 -p x              | --tokens and a text (-p, -f): expected one of them
           -o html                      | --output: expected text, md or json, found 'html'

@@ -127,8 +127,9 @@ class UsageTest {
   @Test
   void aDeviceThatIsNotThereIsTheUsersMistake() {
     CommandRun run =
-        CommandRun.yuzui("generate", "--backend", "cpu", "--device", "cpu:3", "-p", "a", "-n", "1");
+        CommandRun.yuzui("generate", "--backend", "cpu", "--device", "cpu:9", "-p", "a", "-n", "1");
     assertEquals(ExitCode.USAGE, run.exitCode());
-    assertTrue(run.err().contains("--device: backend cpu has the one device cpu:0"), run.err());
+    assertTrue(
+        run.err().contains("--device: expected cpu or cpu:0 to cpu:7, found 'cpu:9'"), run.err());
   }
 }

@@ -34,25 +34,4 @@ public record BackendOptions(
   public BackendOptions withRepack(boolean repack) {
     return new BackendOptions(threads, device, repack, cache, log);
   }
-
-  /**
-   * For backends of one device: refuses any other.
-   *
-   * @throws IllegalArgumentException if the user named another device
-   */
-  public void requireOnly(String only) {
-    device.ifPresent(
-        name -> {
-          if (!name.equalsIgnoreCase(only) && !name.equalsIgnoreCase(only + ":0")) {
-            throw new IllegalArgumentException(
-                "--device: backend "
-                    + only
-                    + " has the one device "
-                    + only
-                    + ":0, found '"
-                    + name
-                    + "'");
-          }
-        });
-  }
 }

@@ -43,6 +43,7 @@ final class CpuBackend implements Backend {
   private final SystemCalls system = SystemCalls.find();
   private final Processors processors;
   private final Consumer<String> log;
+  private final int group;
   private final int threads;
   private final String description;
   private final Set<HostBuffer> buffers = new LinkedHashSet<>();
@@ -50,8 +51,10 @@ final class CpuBackend implements Backend {
   private int opened;
   private boolean closed;
 
-  CpuBackend(KernelChoice kernels, Processors processors, int threads, Consumer<String> log) {
+  CpuBackend(
+      KernelChoice kernels, Processors processors, int group, int threads, Consumer<String> log) {
     this.kernels = kernels;
+    this.group = group;
     this.processors = processors;
     this.log = log;
     this.packer = kernels.strips().map(strips -> new Packer(strips, system));
@@ -152,13 +155,13 @@ final class CpuBackend implements Backend {
    * thread is left to the system, which finds the core that remains.
    */
   private IntConsumer pinning() {
-    int[] order = processors.order();
-    if (opened > 0 || threads > order.length) {
+    int[] cores = processors.group(group, threads);
+    if (opened > 0 || cores.length == 0) {
       return _ -> {};
     }
     return worker -> {
-      if (!system.pin(order[worker])) {
-        log.accept("cpu: thread " + worker + " cannot be kept on processor " + order[worker]);
+      if (!system.pin(cores[worker])) {
+        log.accept("cpu: thread " + worker + " cannot be kept on processor " + cores[worker]);
       }
     };
   }

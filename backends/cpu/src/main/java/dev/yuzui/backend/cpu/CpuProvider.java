@@ -4,6 +4,7 @@ import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.ProcessorGroups;
 import java.util.Locale;
 import java.util.Optional;
 
@@ -28,6 +29,12 @@ public final class CpuProvider implements BackendProvider {
         Processors.find().name() + ", " + kernels(), kibibytes("MemAvailable") << 10);
   }
 
+  @Override
+  public Probe probe(Optional<String> device) {
+    ProcessorGroups.number(whole(device), device);
+    return probe();
+  }
+
   /** What the kernels take is repacked; the rest is multiplied where the file is mapped. */
   @Override
   public long weightBytes(Encoding encoding, long rows, long cols, int count, boolean repack) {
@@ -42,10 +49,9 @@ public final class CpuProvider implements BackendProvider {
 
   @Override
   public Backend open(BackendOptions options) {
-    boolean java = options.device().filter(JAVA::equalsIgnoreCase).isPresent();
-    if (!java) {
-      options.requireOnly(name());
-    }
+    String whole = whole(options.device());
+    boolean java = whole.equals(JAVA);
+    int group = ProcessorGroups.number(whole, options.device());
     Processors processors = Processors.find();
     int threads = options.threads() > 0 ? options.threads() : processors.cores();
     KernelChoice.Allowed allowed =
@@ -53,7 +59,15 @@ public final class CpuProvider implements BackendProvider {
             ? KernelChoice.Allowed.MAPPED
             : java ? KernelChoice.Allowed.JAVA : KernelChoice.Allowed.ALL;
     KernelChoice kernels = KernelChoice.choose(allowed, options.log());
-    return new CpuBackend(kernels, processors, threads, options.log());
+    return new CpuBackend(kernels, processors, group, threads, options.log());
+  }
+
+  /** That which the named device is a group of. */
+  private static String whole(Optional<String> device) {
+    return device
+        .filter(name -> name.toLowerCase(Locale.ROOT).startsWith(JAVA))
+        .map(_ -> JAVA)
+        .orElse("cpu");
   }
 
   /** What runs, and why nothing faster does. */

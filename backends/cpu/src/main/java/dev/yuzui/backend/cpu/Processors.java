@@ -51,6 +51,16 @@ record Processors(String name, int cores, int[] order) {
     return new Processors(name, Math.min(firsts.size(), available), order);
   }
 
+  /**
+   * A processor for each thread of a group, among groups of as many threads; none where they are
+   * too few. Only the first group, which may be the only one, takes two processors of a core.
+   */
+  int[] group(int number, int threads) {
+    int from = number * threads;
+    int most = number == 0 ? order.length : Math.min(cores, order.length);
+    return from + threads <= most ? Arrays.copyOfRange(order, from, from + threads) : new int[0];
+  }
+
   /** The system's lists: "0-3,8". */
   static int[] numbers(String list) {
     return Arrays.stream(list.strip().split(","))

@@ -4,6 +4,8 @@ import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.ProcessorGroups;
+import java.util.Optional;
 
 /** Always usable, never chosen unless named. */
 public final class ReferenceProvider implements BackendProvider {
@@ -22,6 +24,12 @@ public final class ReferenceProvider implements BackendProvider {
     return new Probe.Usable("plain loops on one thread", Runtime.getRuntime().maxMemory());
   }
 
+  @Override
+  public Probe probe(Optional<String> device) {
+    ProcessorGroups.number(name(), device);
+    return probe();
+  }
+
   /** They are multiplied where the file is mapped. */
   @Override
   public long weightBytes(Encoding encoding, long rows, long cols, int count, boolean repack) {
@@ -30,7 +38,7 @@ public final class ReferenceProvider implements BackendProvider {
 
   @Override
   public Backend open(BackendOptions options) {
-    options.requireOnly(name());
+    ProcessorGroups.number(name(), options.device());
     return new ReferenceBackend();
   }
 }
