@@ -1,7 +1,6 @@
 package dev.yuzui.spi;
 
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -47,14 +46,14 @@ public interface Backend extends AutoCloseable {
   /**
    * Puts another expert of the same shape and encoding in the place of expert {@code index}, whose
    * memory is taken or given back. Recordings that use the old experts must not be replayed, and
-   * nothing that uses them may be under way.
+   * nothing that uses them may be under way; {@code experts} are not used any more. This body is
+   * for backends that keep encodings and borrow what is uploaded.
    *
    * @return the experts, with the new one
    */
   default ExpertWeights replace(ExpertWeights experts, int index, HostTensor expert) {
-    List<Tensor> all = new ArrayList<>(experts.experts());
-    all.set(index, uploadExperts(expert.name(), List.of(expert)).experts().getFirst());
-    return new ExpertWeights(experts.name(), all);
+    OpChecks.replace(experts, index, expert, expert.encoding());
+    return experts.with(index, upload(expert));
   }
 
   /**

@@ -1,5 +1,6 @@
 package dev.yuzui.spi;
 
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -18,6 +19,13 @@ public record ExpertWeights(String name, List<Tensor> experts) {
         throw new IllegalArgumentException(name + ": experts differ: " + first + " and " + t);
       }
     }
+  }
+
+  /** The experts, another one at {@code index}. */
+  public ExpertWeights with(int index, Tensor expert) {
+    List<Tensor> all = new ArrayList<>(experts);
+    all.set(index, expert);
+    return new ExpertWeights(name, all);
   }
 
   public int count() {

@@ -359,6 +359,25 @@ public final class OpChecks {
         tensor);
   }
 
+  /**
+   * Of {@link Backend#replace}.
+   *
+   * @param kept what the backend would keep {@code expert} in
+   */
+  public static void replace(ExpertWeights experts, int index, HostTensor expert, Encoding kept) {
+    if (index < 0 || index >= experts.count()) {
+      throw new IllegalArgumentException(
+          "replace: expert %d of %s, which has %d"
+              .formatted(index, experts.name(), experts.count()));
+    }
+    if (expert.rows() != experts.rows()
+        || expert.cols() != experts.cols()
+        || !kept.equals(experts.encoding())) {
+      throw new IllegalArgumentException(
+          "replace: %s in the place of %s".formatted(expert, experts.experts().get(index)));
+    }
+  }
+
   // ---- the words of the checks ------------------------------------------------------------------
 
   private static void product(String op, Tensor x, long k, long n, Tensor out, Tensor w) {

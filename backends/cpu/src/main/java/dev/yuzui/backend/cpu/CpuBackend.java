@@ -6,6 +6,7 @@ import dev.yuzui.spi.Capabilities;
 import dev.yuzui.spi.DeviceBuffer;
 import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.HostTensor;
 import dev.yuzui.spi.OpChecks;
 import dev.yuzui.spi.Tensor;
@@ -118,12 +119,39 @@ final class CpuBackend implements Backend {
     return tensor(packer.map(p -> p.move(table)).orElse(table), Optional.empty());
   }
 
-  private static Tensor tensor(HostTensor weight, Optional<Packed> packed) {
+  /** Where the old expert lies in memory of our own, the new one is put there. */
+  @Override
+  public ExpertWeights replace(ExpertWeights experts, int index, HostTensor expert) {
+    OpChecks.replace(experts, index, expert, expert.encoding());
+    requireNative(expert);
+    Tensor old = experts.experts().get(index);
+    Optional<Packed> packed = HostBuffer.packed(old);
+    packed.ifPresent(strips -> packer.orElseThrow().fill(strips, expert));
+    return experts.with(
+        index,
+        packed.isPresent()
+            ? tensor(expert, packed)
+            : packer
+                .flatMap(p -> p.moveTo(HostBuffer.data(old), expert))
+                .map(moved -> tensor(moved, Optional.empty()))
+                .orElseGet(() -> upload(expert)));
+  }
+
+  /** Bytes of memory of our own that weights lie in. */
+  long weightBytes() {
+    return packer.map(Packer::bytes).orElse(0L);
+  }
+
+  private static void requireNative(HostTensor weight) {
     if (!weight.data().isNative()) {
       throw new BackendException(
           weight + " lies on the Java heap",
           "give native or mapped memory (Arena, FileChannel.map)");
     }
+  }
+
+  private static Tensor tensor(HostTensor weight, Optional<Packed> packed) {
+    requireNative(weight);
     HostBuffer borrowed =
         new HostBuffer(weight.name(), weight.data(), weight.scales(), packed, () -> {});
     return new Tensor(weight.name(), borrowed, 0, weight.encoding(), weight.rows(), weight.cols());

@@ -48,6 +48,11 @@ record HostBuffer(
     return of(t).data.address() + t.byteOffset();
   }
 
+  /** The memory of {@code t}. */
+  static MemorySegment data(Tensor t) {
+    return of(t).data.asSlice(t.byteOffset(), t.byteSize());
+  }
+
   /** Address of the scales of {@code t}, or 0. */
   static long scaleAddress(Tensor t) {
     if (!(t.encoding() instanceof Encoding.Fp8Tiled)) {

@@ -44,8 +44,17 @@ final class Packer implements AutoCloseable {
     int cols = Math.toIntExact(weight.cols());
     long bytes = kernels.packedBytes(type, rows, cols);
     Packed packed = new Packed(type, allocate(bytes, weight), rows, cols, bytes);
+    fill(packed, weight);
+    return packed;
+  }
+
+  /** Puts a weight into strips that are there, of its encoding and shape. */
+  void fill(Packed packed, HostTensor weight) {
+    StripType type = packed.type();
+    int rows = packed.rows();
+    int cols = packed.cols();
     if (rows == 0 || cols == 0) {
-      return packed;
+      return;
     }
     Matrix file =
         new Matrix(
@@ -72,7 +81,6 @@ final class Packer implements AutoCloseable {
     if (weight.data().isMapped()) {
       system.forget(weight.data());
     }
-    return packed;
   }
 
   /**
@@ -84,16 +92,32 @@ final class Packer implements AutoCloseable {
     if (!data.isMapped() || weight.scales().isPresent()) {
       return weight;
     }
-    long bytes = data.byteSize();
-    long to = allocate(bytes, weight);
-    MemorySegment.copy(data, 0, Memory.ALL, to, bytes);
-    system.forget(data);
-    return HostTensor.of(
-        weight.name(),
-        weight.encoding(),
-        weight.rows(),
-        weight.cols(),
-        Memory.ALL.asSlice(to, bytes));
+    MemorySegment to = Memory.ALL.asSlice(allocate(data.byteSize(), weight), data.byteSize());
+    return moved(weight, to);
+  }
+
+  private HostTensor moved(HostTensor weight, MemorySegment to) {
+    to.copyFrom(weight.data());
+    if (weight.data().isMapped()) {
+      system.forget(weight.data());
+    }
+    return HostTensor.of(weight.name(), weight.encoding(), weight.rows(), weight.cols(), to);
+  }
+
+  /** A weight as it is, in memory that {@link #move} gave one of its size; empty if it did not. */
+  Optional<HostTensor> moveTo(MemorySegment place, HostTensor weight) {
+    return owns(place.address()) ? Optional.of(moved(weight, place)) : Optional.empty();
+  }
+
+  private synchronized boolean owns(long address) {
+    return regions.stream()
+        .anyMatch(r -> address >= r.address() && address < r.address() + r.bytes());
+  }
+
+  /** Memory that was given to weights. */
+  synchronized long bytes() {
+    return regions.stream().mapToLong(Region::bytes).sum()
+        - (regions.isEmpty() ? 0 : regions.getLast().bytes() - used);
   }
 
   private synchronized long allocate(long bytes, HostTensor weight) {

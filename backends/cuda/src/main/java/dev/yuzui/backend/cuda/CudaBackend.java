@@ -125,6 +125,34 @@ final class CudaBackend implements Backend {
     return weights;
   }
 
+  /** The old expert's memory is the new one's, so that the table stays. */
+  @Override
+  public synchronized ExpertWeights replace(ExpertWeights experts, int index, HostTensor expert) {
+    requireOpen();
+    Encoding kept = experts.encoding();
+    Encoding first = Tiles.kept(expert.encoding());
+    boolean converted = !first.equals(expert.encoding());
+    OpChecks.replace(experts, index, expert, converted && kept.equals(Encoding.F32) ? kept : first);
+    Tensor old = experts.experts().get(index);
+    try (Arena arena = Arena.ofShared()) {
+      loader.load(
+          WeightLoader.as(kept, expert, arena)
+              .orElseThrow(
+                  () ->
+                      new BackendException(
+                          expert + " has numbers that F16 does not hold, in which the others are",
+                          "upload all of " + experts.name() + " anew")),
+          CudaBuffer.address(old, cu));
+    }
+    ExpertWeights now =
+        experts.with(
+            index,
+            new Tensor(
+                expert.name(), old.buffer(), old.byteOffset(), kept, old.rows(), old.cols()));
+    Optional.ofNullable(tables.remove(experts)).ifPresent(table -> tables.put(now, table));
+    return now;
+  }
+
   /** What kernels do not multiply becomes F16, or F32 where F16 cannot hold a number. */
   private List<Tensor> together(String name, List<HostTensor> hosts) {
     requireOpen();

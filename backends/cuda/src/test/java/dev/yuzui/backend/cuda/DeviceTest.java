@@ -11,6 +11,7 @@ import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.DeviceBuffer;
 import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.HostTensor;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
@@ -18,6 +19,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -76,6 +78,32 @@ class DeviceTest {
         assertEquals(r + 1, read(backend, w.slice("row", r, 1))[7 * r], "row " + r);
       }
     }
+  }
+
+  @Test
+  void aThousandReplacementsTakeNoMemory() {
+    try (Arena arena = Arena.ofShared();
+        CudaBackend backend = (CudaBackend) open(0)) {
+      ExpertWeights experts = replaced(backend, arena, 1);
+      long free = backend.cu().freeBytes();
+      for (int i = 0; i < 1000; i++) {
+        experts = backend.replace(experts, i % 4, expert(arena, i));
+        backend.expertTable(experts);
+      }
+      assertEquals(free, backend.cu().freeBytes());
+    }
+  }
+
+  private static ExpertWeights replaced(CudaBackend backend, Arena arena, int index) {
+    List<HostTensor> four = IntStream.range(0, 4).mapToObj(i -> expert(arena, i)).toList();
+    ExpertWeights experts = backend.uploadExperts("experts", four);
+    return backend.replace(experts, index, expert(arena, 4));
+  }
+
+  private static HostTensor expert(Arena arena, int number) {
+    int width = 128;
+    MemorySegment data = arena.allocate(2L * width * width, 64).fill((byte) number);
+    return HostTensor.of("expert " + number, Encoding.F16, width, width, data);
   }
 
   @Test

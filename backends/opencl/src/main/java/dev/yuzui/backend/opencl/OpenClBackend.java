@@ -152,6 +152,32 @@ final class OpenClBackend implements Backend {
     }
   }
 
+  /** The old expert's memory is the new one's, and so is its part of those copied together. */
+  @Override
+  public synchronized ExpertWeights replace(ExpertWeights experts, int index, HostTensor expert) {
+    requireOpen();
+    OpChecks.replace(experts, index, expert, expert.encoding());
+    Tensor old = experts.experts().get(index);
+    OpenClBuffer buffer = OpenClBuffer.of(old, cl);
+    load(expert, buffer, old.byteOffset());
+    ExpertWeights now =
+        experts.with(
+            index,
+            new Tensor(
+                expert.name(), buffer, old.byteOffset(), old.encoding(), old.rows(), old.cols()));
+    Optional.ofNullable(places.remove(experts))
+        .ifPresent(
+            place -> {
+              OpenClBuffer all = OpenClBuffer.of(place.first(), cl);
+              long at = place.first().byteOffset() + index * place.stride();
+              if (all != buffer || at != old.byteOffset()) {
+                load(expert, all, at);
+              }
+              places.put(now, place);
+            });
+    return now;
+  }
+
   private void load(HostTensor w, OpenClBuffer to, long offset) {
     copy(w.data(), to, offset);
     if (w.encoding() instanceof Encoding.Fp8Tiled) {

@@ -55,8 +55,13 @@ final class OpenClBuffer implements DeviceBuffer {
     return handle;
   }
 
-  /** cl_mem of {@code t}'s buffer, once {@code t} is known to lie within memory of {@code cl}. */
+  /** cl_mem of {@link #of}. */
   static long handle(Tensor t, Cl cl) {
+    return of(t, cl).handle;
+  }
+
+  /** The buffer of {@code t}, once {@code t} is known to lie within memory of {@code cl}. */
+  static OpenClBuffer of(Tensor t, Cl cl) {
     if (!(t.buffer() instanceof OpenClBuffer b) || b.cl != cl) {
       throw new BackendException(
           t + " does not lie on " + cl.device().label(), "upload or copy it to this device first");
@@ -72,7 +77,7 @@ final class OpenClBuffer implements DeviceBuffer {
           t + " ends at byte " + end + " of a buffer of " + b.bytes + " bytes",
           "make the buffer larger or the tensor smaller");
     }
-    return b.handle;
+    return b;
   }
 
   @Override

@@ -21,6 +21,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
@@ -92,6 +93,32 @@ class DeviceTest {
       taken.forEach(DeviceBuffer::close);
       assertEquals(0, backend.cl().allocatedBytes());
     }
+  }
+
+  @Test
+  void aThousandReplacementsTakeNoMemory() {
+    try (Arena arena = Arena.ofShared();
+        OpenClBackend backend = open(0)) {
+      List<HostTensor> four = IntStream.range(0, 4).mapToObj(i -> expert(arena, i)).toList();
+      ExpertWeights together = backend.uploadExperts("experts", four);
+      ExpertWeights apart = new ExpertWeights("apart", four.stream().map(backend::upload).toList());
+      backend.places(together);
+      backend.places(apart);
+      long bytes = backend.cl().allocatedBytes();
+      for (int i = 0; i < 1000; i++) {
+        together = backend.replace(together, i % 4, expert(arena, i));
+        apart = backend.replace(apart, i % 4, expert(arena, i));
+        backend.places(together);
+        backend.places(apart);
+      }
+      assertEquals(bytes, backend.cl().allocatedBytes());
+    }
+  }
+
+  private static HostTensor expert(Arena arena, int number) {
+    int width = 128;
+    MemorySegment data = arena.allocate(2L * width * width, 64).fill((byte) number);
+    return HostTensor.of("expert " + number, Encoding.F16, width, width, data);
   }
 
   @Test

@@ -1,0 +1,7 @@
+package dev.yuzui.conformance;
+
+import dev.yuzui.kit.ReplacementConformance;
+import org.junit.jupiter.params.provider.MethodSource;
+
+@MethodSource("dev.yuzui.backend.cpu.CpuVariants#withoutRepacking")
+class ReplacementWithoutRepackingTest extends ReplacementConformance {}
