@@ -144,8 +144,12 @@ public final class LatentCacheStore implements AutoCloseable {
     return new Sequence(this, takeSlot());
   }
 
+  public int openSequences() {
+    return usedSlots.cardinality();
+  }
+
   boolean hasSlot() {
-    return usedSlots.cardinality() < maxSequences;
+    return openSequences() < maxSequences;
   }
 
   /** Of {@code tokens}, how many {@link Sequence#adopt} would find. */

@@ -141,7 +141,7 @@ public final class Engine implements AutoCloseable {
   }
 
   private List<DeviceGroup.Member> open(List<Device> devices) {
-    long processors = devices.stream().filter(d -> d.provider().name().equals("cpu")).count();
+    long processors = devices.stream().filter(d -> d.provider().host()).count();
     int threads =
         processors < 2
             ? options.threads()
@@ -336,7 +336,12 @@ public final class Engine implements AutoCloseable {
 
   /** Of each device where there are several, else nothing. */
   public List<DeviceLoad> deviceLoads() {
-    return List.of();
+    if (group.size() == 1) {
+      return List.of();
+    }
+    try (var _ = holdDevice()) {
+      return runner.loads();
+    }
   }
 
   public EngineMetrics metrics() {

@@ -107,6 +107,7 @@ final class RankRunner implements AutoCloseable {
   private final MemorySegment logitsRow;
   private final Tensor best;
   private final MemorySegment bestStaging;
+  private long tokens;
   private int[] positionsOfLast = {};
   private int bestOfLast;
   private int outputsOfLast;
@@ -164,6 +165,11 @@ final class RankRunner implements AutoCloseable {
     return new Tensor(name, buffer, 0, encoding, rows, cols);
   }
 
+  /** That went through the main model since the start. */
+  long tokens() {
+    return tokens;
+  }
+
   /** Whether it cannot go on without the device. */
   boolean uses(int device) {
     return stages.containsKey(device);
@@ -207,11 +213,11 @@ final class RankRunner implements AutoCloseable {
   }
 
   private Shape fill(Pass pass, List<Rows> all, int candidates) {
-    int tokens = all.stream().mapToInt(r -> r.tokens().length).sum();
+    int count = all.stream().mapToInt(r -> r.tokens().length).sum();
     int outputs = all.stream().mapToInt(r -> r.outputs().count(r.tokens().length)).sum();
-    if (tokens > maxTokens || outputs > StepRunner.MAX_OUTPUTS) {
+    if (count > maxTokens || outputs > StepRunner.MAX_OUTPUTS) {
       throw new IllegalArgumentException(
-          tokens
+          count
               + " tokens and "
               + outputs
               + " outputs exceed a step's "
@@ -219,7 +225,7 @@ final class RankRunner implements AutoCloseable {
               + " and "
               + StepRunner.MAX_OUTPUTS);
     }
-    int rows = bucket(group, model, tokens);
+    int rows = bucket(group, model, count);
     AttentionForm form =
         all.stream().anyMatch(r -> r.tokens().length >= StepRunner.PREFILL_TOKENS)
             ? AttentionForm.PREFILL
@@ -230,11 +236,12 @@ final class RankRunner implements AutoCloseable {
     bestOfLast = outputs == 0 ? 0 : picked(candidates);
     bestRead = false;
     wantedOfLast = outputs;
-    outputsOfLast = outputs == tokens ? outputs : outputBucket(outputs, rows);
+    outputsOfLast = outputs == count ? outputs : outputBucket(outputs, rows);
     boolean some = pass != Pass.MAIN && outputs < rows;
     if (model.devices().size() > 1 || group.size() > 1) {
       positionsOfLast = StepInputs.positions(all, some);
     }
+    tokens += pass == Pass.MAIN ? count : 0;
     return new Shape(pass, rows, outputsOfLast, some, form, bestOfLast);
   }
 

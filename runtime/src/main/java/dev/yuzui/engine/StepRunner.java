@@ -14,7 +14,9 @@ import dev.yuzui.parallel.DeviceFailure;
 import dev.yuzui.parallel.DeviceGroup;
 import dev.yuzui.parallel.Exchanges;
 import dev.yuzui.parallel.ParallelException;
+import dev.yuzui.parallel.Traffic;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -315,6 +317,30 @@ final class StepRunner implements Steps, AutoCloseable {
           }
         });
     earliest.meet(arrivals);
+  }
+
+  /** What each device did since the start. */
+  List<DeviceLoad> loads() {
+    List<Traffic> traffic =
+        exchanges
+            .map(Exchanges::traffic)
+            .orElse(Collections.nCopies(group.size(), new Traffic(0, 0, 0)));
+    List<DeviceLoad> loads = new ArrayList<>();
+    for (int d = 0; d < group.size(); d++) {
+      int sequences = 0;
+      long tokens = 0;
+      for (int rank = 0; rank < ranks.size(); rank++) {
+        if (ranks.get(rank).uses(d)) {
+          sequences += caches.isLost(rank) ? 0 : caches.rank(rank).openSequences();
+          tokens += ranks.get(rank).tokens();
+        }
+      }
+      Traffic t = traffic.get(d);
+      loads.add(
+          new DeviceLoad(
+              group.name(d), sequences, tokens, t.expertTokens(), t.bytesIn(), t.bytesOut()));
+    }
+    return loads;
   }
 
   @Override

@@ -118,8 +118,7 @@ public final class DeviceExchange {
           changed,
           (room, experts) -> {
             ExpertShard shard = shards.get(room.device).orElseThrow();
-            moved.set(
-                room.device, Optional.of(shard.with(room.backend, layer, experts, source)));
+            moved.set(room.device, Optional.of(shard.with(room.backend, layer, experts, source)));
           });
     } finally {
       place(moved); // of a device that failed, what it had

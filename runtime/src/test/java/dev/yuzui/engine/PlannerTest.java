@@ -238,7 +238,7 @@ class PlannerTest {
     assertEquals(4.5, Collections.frequency(rank, 1), 1);
     assertEquals(13.5, Collections.frequency(rank, 2), 1);
     for (int layer = 1; layer < LAYERS; layer++) {
-      assertTrue(plan.layout().local(0, layer), "experts lie with their layer");
+      assertTrue(plan.layout().local(layer), "experts lie with their layer");
     }
     assertEquals(
         plan(gib(48), Distribution.LAYERS).cacheBytes(), plan.cacheBytes(), "each layer's once");

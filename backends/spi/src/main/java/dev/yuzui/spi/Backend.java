@@ -58,11 +58,12 @@ public interface Backend extends AutoCloseable {
 
   /**
    * Copies a tensor of another backend into one of the same size here, device to device, in no
-   * queue's order: synchronize first what may still use either.
+   * queue's order: synchronize first what may still use either. On return both may be used.
    *
    * @return false, and nothing done, where only the host can carry it
    */
   default boolean receive(Tensor to, Backend source, Tensor from) {
+    OpChecks.receive(to, from);
     return false;
   }
 

@@ -11,7 +11,7 @@ import java.util.Set;
  * @param tokenBucket larger steps are padded up to a multiple of this
  * @param maxTokens tokens of one step at most
  * @param recording replays a recorded step without the host touching each op
- * @param peerCopy copies between devices without the host
+ * @param peerCopy {@link Backend#receive} copies from another backend of this kind on some device
  */
 public record Capabilities(
     Set<Encoding> weights,

@@ -359,6 +359,10 @@ public final class OpChecks {
         tensor);
   }
 
+  public static void receive(Tensor to, Tensor from) {
+    check(to.byteSize() == from.byteSize(), "receive", "sizes differ", to, from);
+  }
+
   /**
    * Of {@link Backend#replace}.
    *

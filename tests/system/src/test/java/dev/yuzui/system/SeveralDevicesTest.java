@@ -54,6 +54,14 @@ class SeveralDevicesTest {
    * Ways to lay a model over 1, 2, 3, 4 and 8 devices of each backend, and over several backends.
    */
   static Stream<Arguments> layouts() {
+    return layouts(1, 2, 3, 4, 8);
+  }
+
+  static Stream<Arguments> someLayouts() {
+    return layouts(2, 3);
+  }
+
+  private static Stream<Arguments> layouts(int... counts) {
     List<Arguments> all = new ArrayList<>();
     List<String> backends = UnderTest.backends().toList();
     for (Way way : Way.values()) {

@@ -37,7 +37,7 @@ final class CpuBackend implements Backend {
           TOKEN_BUCKET,
           MAX_TOKENS,
           true,
-          false);
+          true);
 
   private final KernelChoice kernels;
   private final Optional<Packer> packer;
@@ -167,6 +167,17 @@ final class CpuBackend implements Backend {
   public void read(Tensor from, MemorySegment to) {
     OpChecks.copy(from, to);
     MemorySegment.copy(Memory.ALL, HostBuffer.address(from), to, 0, to.byteSize());
+  }
+
+  /** From another group of the processor's threads, whose memory is ours as well. */
+  @Override
+  public boolean receive(Tensor to, Backend source, Tensor from) {
+    OpChecks.receive(to, from);
+    if (!(source instanceof CpuBackend)) {
+      return false;
+    }
+    HostBuffer.data(to).copyFrom(HostBuffer.data(from));
+    return true;
   }
 
   @Override

@@ -172,8 +172,11 @@ final class Cu implements AutoCloseable {
 
   // ---- other devices ----------------------------------------------------------------------------
 
-  /** Whether this device can read the other's memory by itself. */
+  /** Whether this device can read the other's memory by itself; its own it can. */
   boolean reaches(CudaDevice other) {
+    if (other.ordinal() == device.ordinal()) {
+      return true;
+    }
     int[] can = new int[1];
     check(
         JCudaDriver.cuDeviceCanAccessPeer(can, handle, Driver.handle(other.ordinal())),

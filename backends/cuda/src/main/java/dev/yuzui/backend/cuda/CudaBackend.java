@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.WeakHashMap;
 import java.util.stream.Collectors;
 
 /** One NVIDIA GPU. */
@@ -37,10 +38,11 @@ final class CudaBackend implements Backend {
   private final Set<CudaQueue> queues = new LinkedHashSet<>();
   private final List<CudaBuffer> weights = new ArrayList<>();
   private final Map<ExpertWeights, CudaBuffer> tables = new IdentityHashMap<>();
+  private final Map<CudaBackend, Boolean> peers = new WeakHashMap<>();
   private boolean closed;
 
   /**
-   * @param peerCopy whether another device's memory is within reach
+   * @param peerCopy whether another device's memory is within reach, or there is no other
    */
   CudaBackend(Cu cu, boolean peerCopy) {
     this.cu = cu;
@@ -240,6 +242,33 @@ final class CudaBackend implements Backend {
   public void read(Tensor from, MemorySegment to) {
     OpChecks.copy(from, to);
     transfers.read(to, CudaBuffer.address(from, cu));
+  }
+
+  /** From another device that this one reaches, or from another backend of the same. */
+  @Override
+  public boolean receive(Tensor to, Backend source, Tensor from) {
+    OpChecks.receive(to, from);
+    if (!(source instanceof CudaBackend other) || !reaches(other)) {
+      return false;
+    }
+    long at = CudaBuffer.address(to, cu);
+    long there = CudaBuffer.address(from, other.cu);
+    other.transfers.settled();
+    transfers.enqueue(stream -> cu.fromPeer(at, other.cu, there, to.byteSize(), stream));
+    transfers.settle();
+    return true;
+  }
+
+  private synchronized boolean reaches(CudaBackend other) {
+    return peers.computeIfAbsent(
+        other,
+        o -> {
+          boolean reached = cu.reaches(o.cu.device());
+          if (reached && o.cu.device().ordinal() != cu.device().ordinal()) {
+            cu.enablePeer(o.cu);
+          }
+          return reached;
+        });
   }
 
   // ---- queues -----------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ public final class CudaProvider implements BackendProvider {
     tooOld(device).ifPresent(r -> refuse(r));
     Cu cu = Cu.open(device);
     try {
-      CudaBackend backend = new CudaBackend(cu, reachesAnother(cu, devices));
+      CudaBackend backend = new CudaBackend(cu, peerCopy(cu, devices));
       options.log().accept(backend.description());
       return backend;
     } catch (RuntimeException e) {
@@ -106,8 +106,9 @@ public final class CudaProvider implements BackendProvider {
     throw new BackendException(unusable.because(), unusable.fix());
   }
 
-  private static boolean reachesAnother(Cu cu, List<CudaDevice> devices) {
-    return devices.stream().anyMatch(d -> d.ordinal() != cu.device().ordinal() && cu.reaches(d));
+  private static boolean peerCopy(Cu cu, List<CudaDevice> devices) {
+    return devices.size() == 1
+        || devices.stream().anyMatch(d -> d.ordinal() != cu.device().ordinal() && cu.reaches(d));
   }
 
   /**

@@ -87,6 +87,12 @@ final class Transfers implements AutoCloseable {
     }
   }
 
+  /** {@link #settle}, and tells of a lost device if there was nothing to wait for. */
+  synchronized void settled() {
+    enqueued++;
+    settle();
+  }
+
   /**
    * Lets {@code work} wait for all that was enqueued.
    *

@@ -37,7 +37,7 @@ final class ReferenceBackend implements Backend {
         MAX_TOKENS,
         MAX_TOKENS,
         false,
-        false);
+        true);
   }
 
   @Override
@@ -81,6 +81,18 @@ final class ReferenceBackend implements Backend {
     requireOpen();
     OpChecks.copy(from, to);
     to.copyFrom(ReferenceBuffer.view(from).data());
+  }
+
+  @Override
+  public boolean receive(Tensor to, Backend source, Tensor from) {
+    requireOpen();
+    OpChecks.receive(to, from);
+    if (!(source instanceof ReferenceBackend other)) {
+      return false;
+    }
+    other.requireOpen();
+    ReferenceBuffer.view(to).data().copyFrom(ReferenceBuffer.view(from).data());
+    return true;
   }
 
   @Override
