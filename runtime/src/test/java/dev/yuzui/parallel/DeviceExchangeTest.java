@@ -19,6 +19,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -38,7 +39,7 @@ class DeviceExchangeTest {
   private static final int ROWS = 16;
 
   private final Random random = new Random(7);
-  private final Arena arena = Arena.ofConfined();
+  private final Arena arena = Arena.ofShared();
   private final List<DeviceBuffer> buffers = new ArrayList<>();
   private final List<DeviceQueue> queues = new ArrayList<>();
   private List<ExpertSource.Stored> stored;
@@ -77,10 +78,17 @@ class DeviceExchangeTest {
   }
 
   private HostTensor weight(String name, int rows, int cols) {
-    float[] values = new float[rows * cols];
-    Arrays.setAll(values, _ -> (float) random.nextGaussian());
+    float[] values = normal(rows * cols);
     return HostTensor.of(
         name, Encoding.F32, rows, cols, arena.allocateFrom(ValueLayout.JAVA_FLOAT, values));
+  }
+
+  private float[] normal(int count) {
+    float[] values = new float[count];
+    for (int i = 0; i < count; i++) {
+      values[i] = (float) random.nextGaussian();
+    }
+    return values;
   }
 
   private void open(int devices) {
@@ -149,13 +157,12 @@ class DeviceExchangeTest {
 
   /** Each of K different experts, but where {@code only} names the one for all. */
   private Batch batch(int rows, int only) {
-    float[] x = new float[rows * HIDDEN];
-    Arrays.setAll(x, _ -> (float) random.nextGaussian());
+    float[] x = normal(rows * HIDDEN);
     int[] ids = new int[rows * USED];
     float[] weights = new float[rows * USED];
     for (int t = 0; t < rows; t++) {
       List<Integer> experts = new ArrayList<>(IntStream.range(0, EXPERTS).boxed().toList());
-      java.util.Collections.shuffle(experts, random);
+      Collections.shuffle(experts, random);
       for (int k = 0; k < USED; k++) {
         ids[t * USED + k] = only < 0 ? experts.get(k) : k == 0 ? only : -1;
         weights[t * USED + k] = random.nextFloat();
@@ -199,7 +206,8 @@ class DeviceExchangeTest {
   }
 
   /** Enqueues what each rank does, holds the meeting, and checks every rank's rows. */
-  private void assertRight(DeviceExchange exchange, List<Integer> rankDevices, List<Batch> batches) {
+  private void assertRight(
+      DeviceExchange exchange, List<Integer> rankDevices, List<Batch> batches) {
     List<Arrival> arrivals = new ArrayList<>();
     List<Runnable> after = new ArrayList<>();
     for (int rank = 0; rank < batches.size(); rank++) {
@@ -328,11 +336,12 @@ class DeviceExchangeTest {
     DeviceExchange exchange =
         placed(
             List.of(
-                List.of(0, 1, 2, 3), List.of(3, 4, 5, 0), List.of(6, 7, 8, 1), List.of(9, 10, 11, 2)));
+                List.of(0, 1, 2, 3),
+                List.of(3, 4, 5, 0),
+                List.of(6, 7, 8, 1),
+                List.of(9, 10, 11, 2)));
     List<String> log = new ArrayList<>();
-    exchanges
-        .orElseThrow()
-        .rebalanceBy(new Rebalancer((_, e) -> stored.get(e), 2, log::add));
+    exchanges.orElseThrow().rebalanceBy(new Rebalancer((_, e) -> stored.get(e), 2, log::add));
     for (int i = 0; i < 2; i++) {
       // most choose an expert that one device has alone
       assertRight(exchange, List.of(0), List.of(batch(12, 4)));

@@ -11,7 +11,8 @@ class RebalancerTest {
     assertEquals(
         List.of(List.of(0, 5, 2), List.of(3, 4, 1)),
         Rebalancer.matched(
-            List.of(List.of(0, 1, 2), List.of(3, 4, 5)), List.of(List.of(0, 2, 5), List.of(1, 3, 4))));
+            List.of(List.of(0, 1, 2), List.of(3, 4, 5)),
+            List.of(List.of(0, 2, 5), List.of(1, 3, 4))));
   }
 
   @Test
