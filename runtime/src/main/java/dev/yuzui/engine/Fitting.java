@@ -7,8 +7,9 @@ import java.util.stream.Stream;
 
 /**
  * Lays a model over devices by their free memory alone. The first of these that has room: all on
- * the first device; layers over the devices that were named; everything dense on the first with as
- * many experts as it has room for, the others on the processor; layers over all and the processor.
+ * the first device; layers over the devices beside the processor; everything dense on the first
+ * with as many experts as it has room for, the others on the processor; layers over all and the
+ * processor.
  */
 final class Fitting {
   /** Where less context is left, the device is too small for the model. */
@@ -44,8 +45,9 @@ final class Fitting {
       return rooms.size() == 1 ? first : first.because(taken.formatted("takes"));
     }
     String because = "; " + taken.formatted("would take");
+    List<DeviceRoom> fast = withCpu.map(all -> all.subList(0, all.size() - 1)).orElse(rooms);
     Optional<Layout> chosen =
-        rooms.size() == 1 ? Optional.empty() : Optional.of(layers(rooms)).filter(this::fits);
+        fast.size() == 1 ? Optional.empty() : Optional.of(layers(fast)).filter(this::fits);
     chosen = chosen.or(() -> withCpu.flatMap(all -> hot(List.of(all.getFirst(), all.getLast()))));
     if (chosen.isEmpty() && withCpu.isEmpty() && rooms.size() == 1) {
       return first;
