@@ -14,8 +14,6 @@ import java.util.stream.Collectors;
 
 /** The backends on the class path. */
 public final class Backends {
-  private static final String CPU = "cpu";
-
   private Backends() {}
 
   /** Preferred first. */
@@ -62,20 +60,16 @@ public final class Backends {
     Distribution how = options.distribution();
     boolean elsewhere =
         how.cpuExpertLayers() > 0 || how.expertBudget().isPresent() && named.size() == 1;
-    if (elsewhere && named.stream().noneMatch(d -> isCpu(d.provider()))) {
-      cpu().ifPresent(named::add);
+    if (elsewhere && named.stream().noneMatch(d -> d.provider().host())) {
+      host().ifPresent(named::add);
     }
     return List.copyOf(named);
   }
 
-  static boolean isCpu(BackendProvider provider) {
-    return provider.name().equals(CPU);
-  }
-
   /** The processor as a device, where its backend is on the class path. */
-  static Optional<Device> cpu() {
+  static Optional<Device> host() {
     return all().stream()
-        .filter(Backends::isCpu)
+        .filter(BackendProvider::host)
         .findFirst()
         .map(p -> new Device(p.name(), p, Optional.empty()));
   }

@@ -61,11 +61,12 @@ record DeviceRoom(
     };
   }
 
-  /** A device named twice, or parts of a backend's only device. */
+  /** A device named twice, or parts of the host or of a backend's only device. */
   private static boolean oneMemory(List<Device> devices, List<Probe.Usable> probes, int i, int j) {
     return i == j
         || devices.get(i).provider().name().equals(devices.get(j).provider().name())
             && (probes.get(i).device().equals(probes.get(j).device())
+                || devices.get(i).provider().host()
                 || devices.get(i).provider().probeAll().size() == 1);
   }
 }

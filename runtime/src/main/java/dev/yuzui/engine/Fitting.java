@@ -74,13 +74,13 @@ final class Fitting {
 
   /** The devices and the processor, the last; empty where it is the first or not there at all. */
   private Optional<List<DeviceRoom>> withCpu() {
-    if (Backends.isCpu(rooms.getFirst().device().provider())) {
+    if (rooms.getFirst().device().provider().host()) {
       return Optional.empty();
     }
-    if (Backends.isCpu(rooms.getLast().device().provider())) {
+    if (rooms.getLast().device().provider().host()) {
       return Optional.of(rooms);
     }
-    return Backends.cpu()
+    return Backends.host()
         .map(
             cpu -> {
               List<Device> all =

@@ -100,7 +100,7 @@ final class Planner {
   /** The first device of the processor's. */
   private OptionalInt host() {
     return IntStream.range(0, rooms.size())
-        .filter(d -> Backends.isCpu(rooms.get(d).device().provider()))
+        .filter(d -> rooms.get(d).device().provider().host())
         .findFirst();
   }
 

@@ -38,6 +38,11 @@ record FarDevice(String name, List<Long> free) implements BackendProvider {
   }
 
   @Override
+  public boolean host() {
+    return name.equals("cpu");
+  }
+
+  @Override
   public Probe probe() {
     return probe(Optional.empty());
   }
@@ -59,9 +64,7 @@ record FarDevice(String name, List<Long> free) implements BackendProvider {
 
   @Override
   public long weightBytes(Encoding encoding, long rows, long cols, int count, boolean repack) {
-    return name.equals("cpu")
-        ? 0
-        : BackendProvider.super.weightBytes(encoding, rows, cols, count, repack);
+    return host() ? 0 : BackendProvider.super.weightBytes(encoding, rows, cols, count, repack);
   }
 
   @Override

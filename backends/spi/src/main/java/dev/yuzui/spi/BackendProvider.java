@@ -40,6 +40,11 @@ public interface BackendProvider {
     return count * (encoding.byteSize(rows, cols) + scales);
   }
 
+  /** Whether it computes on the host's processor, where what fits on no other device may lie. */
+  default boolean host() {
+    return false;
+  }
+
   /** Prompt tokens that are best read in one step. */
   default int promptTokens() {
     return 512;

@@ -23,6 +23,11 @@ public final class CpuProvider implements BackendProvider {
   }
 
   @Override
+  public boolean host() {
+    return true;
+  }
+
+  @Override
   public Probe probe() {
     return new Probe.Usable(
         Processors.find().name() + ", " + kernels(), kibibytes("MemAvailable") << 10);
