@@ -70,6 +70,7 @@ final class BatchCommand implements Callable<Integer> {
   private boolean raw;
 
   @Mixin private ModelOptions modelOptions;
+  @Mixin private DistributionOptions distributionOptions;
   @Mixin private ChatOptions chatOptions;
   @Mixin private SamplingOptions samplingOptions;
   @Mixin private SpeculationOptions speculationOptions;
@@ -82,7 +83,9 @@ final class BatchCommand implements Callable<Integer> {
   public Integer call() {
     samplingOptions.validate();
     RuntimeOptions options =
-        modelOptions.runtimeOptions(context).withSpeculation(speculationOptions.speculation());
+        distributionOptions
+            .applied(context, modelOptions.runtimeOptions(context))
+            .withSpeculation(speculationOptions.speculation());
     if (!modelOptions.limitsSequences()) {
       options = options.withMaxSequences(SEQUENCES);
     }
@@ -101,7 +104,8 @@ final class BatchCommand implements Callable<Integer> {
                   engine.generate(request, answers).stream().map(Generation::result).toList(),
               new BatchRun.Options(AHEAD * options.maxSequences(), !unordered));
       BatchProgress progress =
-          new BatchProgress(context, count(), out.done().lines(), System::nanoTime);
+          new BatchProgress(
+              context, count(), out.done().lines(), System::nanoTime, engine::deviceLoads);
       try (progress) {
         done = run.run(progress, interrupted::get);
       }

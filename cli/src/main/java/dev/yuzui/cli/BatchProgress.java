@@ -1,12 +1,18 @@
 package dev.yuzui.cli;
 
+import dev.yuzui.engine.DeviceLoad;
 import java.time.Duration;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBarStyle;
 
 /** Lines done, tokens a second, time left: a bar on a terminal, elsewhere a line now and then. */
@@ -17,6 +23,7 @@ final class BatchProgress implements AutoCloseable {
   private final OptionalLong total;
   private final long before;
   private final LongSupplier clock;
+  private final Supplier<List<DeviceLoad>> devices;
   private final long start;
   private final Optional<ProgressBar> bar;
   private long shown;
@@ -29,12 +36,19 @@ final class BatchProgress implements AutoCloseable {
    * @param total lines of the input, where they can be counted
    * @param before lines that were done by earlier runs
    * @param clock nanoseconds
+   * @param devices what each of several does
    */
-  BatchProgress(Context context, OptionalLong total, long before, LongSupplier clock) {
+  BatchProgress(
+      Context context,
+      OptionalLong total,
+      long before,
+      LongSupplier clock,
+      Supplier<List<DeviceLoad>> devices) {
     this.context = context;
     this.total = total;
     this.before = before;
     this.clock = clock;
+    this.devices = devices;
     this.start = clock.getAsLong();
     this.shown = start;
     this.bar =
@@ -48,7 +62,7 @@ final class BatchProgress implements AutoCloseable {
                         .startsFrom(before, Duration.ZERO)
                         .setStyle(ProgressBarStyle.ASCII)
                         .setUpdateIntervalMillis(250)
-                        .setConsumer(new Loading.Line(c.err()))
+                        .setConsumer(new Lines(new Loading.Line(c.err())))
                         .build());
   }
 
@@ -69,6 +83,7 @@ final class BatchProgress implements AutoCloseable {
     } else if (clock.getAsLong() - shown >= QUIET_NANOS) {
       shown = clock.getAsLong();
       context.err().println(line());
+      deviceLines().forEach(context.err()::println);
     }
   }
 
@@ -85,17 +100,54 @@ final class BatchProgress implements AutoCloseable {
 
   /** What this run did, for the end. */
   String summary() {
-    return String.format(
-        Locale.ROOT,
-        "%d lines%s: %d answered, %d with errors; prompts %d tokens, texts %d tokens, %s; %.1f s",
-        answered + failed,
-        before > 0 ? " after " + before + " done before" : "",
-        answered,
-        failed,
-        promptTokens,
-        generatedTokens,
-        rate(),
-        seconds());
+    String all =
+        String.format(
+            Locale.ROOT,
+            "%d lines%s: %d answered, %d with errors; prompts %d tokens, texts %d tokens, %s; %.1f s",
+            answered + failed,
+            before > 0 ? " after " + before + " done before" : "",
+            answered,
+            failed,
+            promptTokens,
+            generatedTokens,
+            rate(),
+            seconds());
+    return Stream.concat(Stream.of(all), DeviceLines.summary(devices.get(), seconds()).stream())
+        .collect(Collectors.joining("\n"));
+  }
+
+  private List<String> deviceLines() {
+    return DeviceLines.progress(devices.get(), seconds());
+  }
+
+  /** The bar, and under it a line for each device; the cursor stays in the bar's. */
+  private final class Lines implements ProgressBarConsumer {
+    private final Loading.Line first;
+
+    Lines(Loading.Line first) {
+      this.first = first;
+    }
+
+    @Override
+    public int getMaxRenderedLength() {
+      return first.getMaxRenderedLength();
+    }
+
+    @Override
+    public void accept(String bar) {
+      draw(bar, deviceLines());
+    }
+
+    void draw(String bar, List<String> below) {
+      below.forEach(line -> context.err().print("\n\r\033[K" + line));
+      if (!below.isEmpty()) {
+        context.err().print("\033[" + below.size() + "A");
+      }
+      first.accept(bar);
+    }
+
+    @Override
+    public void close() {}
   }
 
   private String rate() {
@@ -120,6 +172,7 @@ final class BatchProgress implements AutoCloseable {
         b -> {
           b.close();
           Loading.Line line = new Loading.Line(context.err());
+          new Lines(line).draw("", deviceLines().stream().map(_ -> "").toList());
           line.clear();
           line.accept("");
         });

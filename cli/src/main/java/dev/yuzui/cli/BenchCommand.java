@@ -151,9 +151,11 @@ final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--device",
       paramLabel = "NAME",
+      split = ",",
       description =
-          "Device of the backend (default: its first); cpu:java is without native kernels.")
-  private Optional<String> device = Optional.empty();
+          "Device of the backend (default: its first); cpu:java is without native kernels. Several"
+              + " share the model.")
+  private List<String> devices = List.of();
 
   @Option(
       names = {"-o", "--output"},
@@ -184,6 +186,7 @@ final class BenchCommand implements Callable<Integer> {
       description = "Say on stderr what was chosen and why.")
   private boolean verbose;
 
+  @Mixin private DistributionOptions distributionOptions;
   @Mixin private RateOptions rateOptions;
   @Spec private CommandSpec spec;
 
@@ -267,7 +270,7 @@ final class BenchCommand implements Callable<Integer> {
       return List.of(Optional.empty());
     }
     boolean several = backends.size() > 1;
-    if (several && device.isPresent()) {
+    if (several && !devices.isEmpty()) {
       throw UsageException.ofFlag(
           "--device", "one backend beside it", backends.size() + "; write --backend cuda:0,cpu");
     }
@@ -363,8 +366,8 @@ final class BenchCommand implements Callable<Integer> {
     if (backend.isPresent()) {
       options = backend.get().applied(options);
     }
-    if (device.isPresent()) {
-      options = options.withDevice(device.get());
+    if (!devices.isEmpty()) {
+      options = options.withDevices(devices);
     }
     if (fit) {
       options = options.withFit();
@@ -372,6 +375,7 @@ final class BenchCommand implements Callable<Integer> {
     if (rateOptions.given()) {
       options = rateOptions.applied(options);
     }
+    options = distributionOptions.applied(context, options);
     return verbose ? options.withLog(context.err()::println) : options;
   }
 }

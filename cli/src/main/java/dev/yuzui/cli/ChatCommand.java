@@ -20,6 +20,7 @@ final class ChatCommand implements Callable<Integer> {
   private final Context context;
 
   @Mixin private ModelOptions modelOptions;
+  @Mixin private DistributionOptions distributionOptions;
   @Mixin private ChatOptions chatOptions;
   @Mixin private SamplingOptions samplingOptions;
   @Mixin private SpeculationOptions speculationOptions;
@@ -34,7 +35,9 @@ final class ChatCommand implements Callable<Integer> {
     samplingOptions.validate();
     promptCacheOptions.validate();
     RuntimeOptions options =
-        modelOptions.runtimeOptions(context).withSpeculation(speculationOptions.speculation());
+        distributionOptions
+            .applied(context, modelOptions.runtimeOptions(context))
+            .withSpeculation(speculationOptions.speculation());
     try (Engine engine = Loading.open(context, options)) {
       Dialogue dialogue =
           chatOptions

@@ -1,5 +1,7 @@
 package dev.yuzui.cli;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
+import dev.yuzui.engine.DeviceLoad;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.FinishReason;
 import dev.yuzui.engine.GenerateRequest;
@@ -31,6 +33,7 @@ final class GenerateCommand implements Callable<Integer> {
 
   @Mixin private Input input;
   @Mixin private ModelOptions modelOptions;
+  @Mixin private DistributionOptions distributionOptions;
   @Mixin private ChatOptions chatOptions;
   @Mixin private SamplingOptions samplingOptions;
   @Mixin private SpeculationOptions speculationOptions;
@@ -62,13 +65,18 @@ final class GenerateCommand implements Callable<Integer> {
     this.context = context;
   }
 
-  /** What {@code --json} prints. */
+  /**
+   * What {@code --json} prints.
+   *
+   * @param devices what each did since the start, where there are several
+   */
   record Report(
       String text,
       List<Integer> tokens,
       String finishReason,
       Timings timings,
-      Speculative speculative) {}
+      Speculative speculative,
+      @JsonInclude(JsonInclude.Include.NON_EMPTY) List<DeviceLoad> devices) {}
 
   /** Guesses checked, and how many of them were right; see {@link SpeculationOptions}. */
   record Speculative(int drafts, int draftTokens, int acceptedTokens, double acceptanceRate) {
@@ -137,7 +145,9 @@ final class GenerateCommand implements Callable<Integer> {
     }
     String prompt = chomp(input.text(context));
     RuntimeOptions options =
-        modelOptions.runtimeOptions(context).withSpeculation(speculationOptions.speculation());
+        distributionOptions
+            .applied(context, modelOptions.runtimeOptions(context))
+            .withSpeculation(speculationOptions.speculation());
     if (options.maxSequences() < answers && !modelOptions.limitsSequences()) {
       options = options.withMaxSequences(answers);
     }
@@ -159,6 +169,7 @@ final class GenerateCommand implements Callable<Integer> {
     List<Report> reports = new ArrayList<>();
     List<GenerationResult> results = new ArrayList<>();
     Optional<PromptCache> cache = promptCacheOptions.open(engine);
+    long start = System.nanoTime();
     List<Generation> generations = engine.generate(request, answers);
     try (Interrupt _ = new Interrupt(() -> generations.forEach(Generation::cancel))) {
       for (Generation generation : generations) {
@@ -169,7 +180,14 @@ final class GenerateCommand implements Callable<Integer> {
         Timings timings = Timings.of(engine.loadSeconds(), result);
         String finish = result.finish().name().toLowerCase(Locale.ROOT);
         Speculative speculative = Speculative.of(result);
-        reports.add(new Report(answer.text(), result.tokens(), finish, timings, speculative));
+        reports.add(
+            new Report(
+                answer.text(),
+                result.tokens(),
+                finish,
+                timings,
+                speculative,
+                engine.deviceLoads()));
         if (!json) {
           context.out().printNow("\n");
         }
@@ -180,6 +198,10 @@ final class GenerateCommand implements Callable<Integer> {
           }
         }
       }
+    }
+    if (showTimings) {
+      double seconds = (System.nanoTime() - start) * 1e-9;
+      DeviceLines.summary(engine.deviceLoads(), seconds).forEach(context.err()::println);
     }
     if (json) {
       context.out().println(Json.compact(answers == 1 ? reports.getFirst() : reports));

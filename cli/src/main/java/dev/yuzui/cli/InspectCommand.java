@@ -1,6 +1,7 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.engine.Backends;
+import dev.yuzui.engine.DeviceMemory;
 import dev.yuzui.engine.MemoryPlan;
 import dev.yuzui.engine.RuntimeOptions;
 import dev.yuzui.weights.Checkpoint;
@@ -12,6 +13,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
+import java.util.stream.IntStream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -24,6 +26,7 @@ final class InspectCommand implements Callable<Integer> {
   private final Context context;
 
   @Mixin private ModelOptions modelOptions;
+  @Mixin private DistributionOptions distributionOptions;
 
   @Option(names = "--tensors", description = "List every tensor.")
   private boolean tensors;
@@ -52,7 +55,53 @@ final class InspectCommand implements Callable<Integer> {
       boolean fits,
       long missingBytes,
       int largestContext,
-      List<String> advice) {}
+      List<String> advice,
+      List<String> reasons,
+      List<DeviceRow> devices) {}
+
+  /**
+   * @param layers whose attention it runs
+   * @param experts routed ones of all layers
+   */
+  record DeviceRow(
+      String device,
+      int layers,
+      int experts,
+      long weightBytes,
+      long cacheBytes,
+      long scratchBytes,
+      long exchangeBytes,
+      long availableBytes,
+      long missingBytes) {
+
+    static DeviceRow of(MemoryPlan plan, int index) {
+      DeviceMemory d = plan.devices().get(index);
+      return new DeviceRow(
+          d.device().name(),
+          plan.layout().layers(index),
+          plan.layout().experts(index),
+          d.weightBytes(),
+          d.cacheBytes(),
+          d.scratchBytes(),
+          d.exchangeBytes(),
+          d.availableBytes(),
+          d.missingBytes());
+    }
+
+    String line() {
+      return String.format(
+          Locale.ROOT,
+          "  %-12s %3d layers, %d experts: weights %s, cache %s, working space %s; %s %s free",
+          device,
+          layers,
+          experts,
+          Texts.bytes(weightBytes),
+          Texts.bytes(cacheBytes),
+          Texts.bytes(scratchBytes + exchangeBytes),
+          missingBytes > 0 ? Texts.bytes(missingBytes) + " more than the" : "fits into",
+          Texts.bytes(availableBytes));
+    }
+  }
 
   record Report(
       String path,
@@ -66,7 +115,8 @@ final class InspectCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    RuntimeOptions options = modelOptions.runtimeOptions(context);
+    RuntimeOptions options =
+        distributionOptions.applied(context, modelOptions.runtimeOptions(context));
     try (Checkpoint checkpoint = Checkpoints.open(options.model())) {
       Report report = report(checkpoint, options);
       if (json) {
@@ -128,7 +178,9 @@ final class InspectCommand implements Callable<Integer> {
         plan.fits(),
         plan.missingBytes(),
         plan.largestContext(),
-        plan.advice());
+        plan.advice(),
+        plan.reasons(),
+        IntStream.range(0, plan.devices().size()).mapToObj(d -> DeviceRow.of(plan, d)).toList());
   }
 
   private void print(Checkpoint checkpoint, Report report) {
@@ -195,6 +247,10 @@ final class InspectCommand implements Callable<Integer> {
             + m.backend()
             + (m.fits() ? "" : ": " + Texts.bytes(m.missingBytes()) + " are missing; use"));
     m.advice().forEach(line -> out.println("              " + line));
+    m.reasons().forEach(line -> out.println("placed        " + line));
+    if (m.devices().size() > 1) {
+      m.devices().forEach(d -> out.println(d.line()));
+    }
     if (mapped && m.weightBytes() > m.availableBytes()) {
       out.println("              but not with the file: tokens will wait for the disk");
     }

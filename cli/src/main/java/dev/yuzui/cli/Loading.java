@@ -42,7 +42,9 @@ final class Loading implements LoadProgress, AutoCloseable {
       engine = Engine.open(checkpoint, options, loading);
     }
     if (options.fit()) {
-      context.err().println(fitted(engine.memoryPlan(), engine.config().contextLength()));
+      MemoryPlan plan = engine.memoryPlan();
+      plan.reasons().forEach(reason -> context.err().println("--fit: " + reason));
+      context.err().println(fitted(plan, engine.config().contextLength()));
     }
     return engine;
   }

@@ -26,6 +26,7 @@ final class LogitsCommand implements Callable<Integer> {
   private final Context context;
 
   @Mixin private ModelOptions modelOptions;
+  @Mixin private DistributionOptions distributionOptions;
   @Mixin private Input input;
 
   @Option(
@@ -60,7 +61,8 @@ final class LogitsCommand implements Callable<Integer> {
           "expected either --tokens or a text (-p, -f), found "
               + (input.given() ? "both" : "neither"));
     }
-    RuntimeOptions options = modelOptions.runtimeOptions(context);
+    RuntimeOptions options =
+        distributionOptions.applied(context, modelOptions.runtimeOptions(context));
     try (Engine engine = Loading.open(context, options)) {
       int[] ids = tokens.orElseGet(() -> engine.tokenizer().encode(input.text(context), true));
       int vocab = engine.config().vocabSize();

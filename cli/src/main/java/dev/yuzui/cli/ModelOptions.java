@@ -3,6 +3,7 @@ package dev.yuzui.cli;
 import dev.yuzui.engine.RuntimeOptions;
 import dev.yuzui.spi.Encoding;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import picocli.CommandLine.Option;
 
@@ -23,9 +24,11 @@ final class ModelOptions {
   @Option(
       names = "--device",
       paramLabel = "NAME",
+      split = ",",
       description =
-          "Device of the backend (default: its first); cpu:java is without native kernels.")
-  private Optional<String> device = Optional.empty();
+          "Device of the backend (default: its first); cpu:java is without native kernels. Several,"
+              + " such as cuda:0,cuda:1 or cuda:0,cpu, have layers of the model each.")
+  private List<String> devices = List.of();
 
   @Option(
       names = {"-t", "--threads"},
@@ -47,8 +50,8 @@ final class ModelOptions {
   @Option(
       names = "--fit",
       description =
-          "Take the largest context that fits into the device's free memory, up to -c or the"
-              + " model's, and say which.")
+          "Let free memory choose, and say what: which devices have what (unless flags do), and the"
+              + " largest context that fits, up to -c or the model's.")
   private boolean fit;
 
   @Option(
@@ -112,9 +115,7 @@ final class ModelOptions {
     if (backend.isPresent()) {
       options = options.withBackend(backend.get());
     }
-    if (device.isPresent()) {
-      options = options.withDevice(device.get());
-    }
+    options = options.withDevices(devices);
     if (threads.isPresent()) {
       int cores = Runtime.getRuntime().availableProcessors();
       if (threads.get() > cores) {

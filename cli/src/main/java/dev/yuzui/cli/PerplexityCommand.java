@@ -22,6 +22,7 @@ final class PerplexityCommand implements Callable<Integer> {
   private final Context context;
 
   @Mixin private ModelOptions modelOptions;
+  @Mixin private DistributionOptions distributionOptions;
 
   @Option(
       names = {"-f", "--file"},
@@ -61,7 +62,8 @@ final class PerplexityCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     String text = Input.read(context, "-f", file);
-    RuntimeOptions options = modelOptions.runtimeOptions(context);
+    RuntimeOptions options =
+        distributionOptions.applied(context, modelOptions.runtimeOptions(context));
     if (modelOptions.contextSize().isEmpty()) {
       options = options.withContextLength(chunk);
     }

@@ -6,6 +6,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.LongPredicate;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
@@ -42,6 +44,24 @@ final class Ranges {
     @Override
     public Integer convert(String text) {
       return parseInt(text, "a whole number, 0 or more", n -> n >= 0);
+    }
+  }
+
+  /** {@code 20G}, {@code 512M}, {@code 1.5 GiB}: powers of 1024. */
+  static final class Bytes implements ITypeConverter<Long> {
+    private static final Pattern SIZE =
+        Pattern.compile(
+            "(\\d{1,9}(?:\\.\\d{1,9})?)\\s*([KMGT]?)(?:i?B)?", Pattern.CASE_INSENSITIVE);
+
+    @Override
+    public Long convert(String text) {
+      Matcher size = SIZE.matcher(text.strip());
+      if (!size.matches()) {
+        throw new TypeConversionException(
+            "expected a size such as 20G or 512M, found '" + text + "'");
+      }
+      int power = " KMGT".indexOf(size.group(2).toUpperCase(Locale.ROOT).concat(" ").charAt(0));
+      return (long) (Double.parseDouble(size.group(1)) * Math.pow(1024, power));
     }
   }
 

@@ -80,7 +80,7 @@ final class FakeBatch {
     try (BatchLines lines = new BatchLines("-i test", input);
         BatchOutput out = BatchOutput.open(CONTEXT, output.toString(), true);
         BatchProgress progress =
-            new BatchProgress(CONTEXT, OptionalLong.empty(), 0, System::nanoTime)) {
+            new BatchProgress(CONTEXT, OptionalLong.empty(), 0, System::nanoTime, List::of)) {
       return new BatchRun(lines, out, MODEL, generator, options).run(progress, interrupted);
     }
   }

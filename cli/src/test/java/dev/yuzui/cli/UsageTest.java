@@ -50,6 +50,15 @@ class UsageTest {
           bench --rate often                | --rate           | a number            | 'often'
           bench --rate 1 -p 8 --shared-prefix 9 | --shared-prefix | at most the 8 of -p | 9
           bench --rate 1 --max-num-seqs 65  | --max-num-seqs   | at most -b, and 64  | 65
+          generate -p x --split-mode row    | --split-mode     | layer or expert     | 'row'
+          generate -p x --gpu-expert-budget 2X | --gpu-expert-budget | such as 20G    | '2X'
+          generate -p x --n-cpu-moe -1      | --n-cpu-moe      | 0 or more           | '-1'
+          generate -p x --enable-expert-parallel | --enable-expert-parallel | two or more devices | none named
+          generate -p x --device cpu --enable-expert-parallel | --enable-expert-parallel | two or more devices | one
+          generate -p x --split-mode expert --device cpu | --split-mode | two or more devices | one
+          generate -p x --gpu-expert-budget 1G --device cpu,cpu,cpu | --gpu-expert-budget | at most two devices | 3
+          generate -p x --num-redundant-experts 2 | --num-redundant-experts | --enable-expert-parallel or --split-mode expert | neither
+          generate -p x --expert-loads x    | --expert-loads   | --fit beside it     | none
           perplexity -f x --chunk 0         | --chunk          | 1 or more           | '0'
           logits --tokens a -o x            | --tokens         | such as 1,2,3       | 'a'
           """)
@@ -88,6 +97,11 @@ class UsageTest {
           batch -i x -o y --temp -1   | --temp
           bench -m a --synthetic v3-4l| -m and --synthetic
           bench -p 0 -n 0             | at least one test
+          generate -p x --device cpu,cpu --enable-expert-parallel --split-mode expert | --enable-expert-parallel and --split-mode: expected one of them, found both
+          generate -p x --device cpu,cpu --enable-expert-parallel --cpu-moe | --enable-expert-parallel and --cpu-moe: expected one of them
+          generate -p x --cpu-moe --n-cpu-moe 2 | --cpu-moe and --n-cpu-moe: expected one of them
+          generate -p x --cpu-moe --gpu-expert-budget 1G | --cpu-moe and --gpu-expert-budget: expected one of them
+          generate -p x --device cpu,cpu --split-mode layer --gpu-expert-budget 1G | --split-mode layer and --gpu-expert-budget: expected one
           bench --rate 1 -n 0         | at least one test
           bench --rate 1 -d 5         | -d and --rate or --spec-type: expected one of them
           bench --num-prompts 5       | --num-prompts: expected --rate or --spec-type beside it

@@ -41,11 +41,7 @@ record DeviceDemand(
   static DeviceDemand of(
       Checkpoint checkpoint, DevicePlan plan, int device, DeviceRoom room, RuntimeOptions options) {
     DeepseekConfig c = checkpoint.config();
-    int layers =
-        plan.ranks().stream()
-            .mapToInt(rank -> (int) rank.stream().filter(d -> d == device).count())
-            .max()
-            .orElse(0);
+    int layers = plan.layers(device);
     int allLayers = c.layers() + c.mtpLayers();
     long weights = room.weights().on(device, plan);
     long mapped = weights == 0 ? room.stored().on(device, plan) : 0;

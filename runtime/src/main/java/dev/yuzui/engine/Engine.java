@@ -319,6 +319,11 @@ public final class Engine implements AutoCloseable {
         (id, text) -> {});
   }
 
+  /** Of each device where there are several, else nothing. */
+  public List<DeviceLoad> deviceLoads() {
+    return List.of();
+  }
+
   public EngineMetrics metrics() {
     return requests.metrics();
   }

@@ -37,6 +37,19 @@ public record DevicePlan(
             .toList());
   }
 
+  /** Layers whose attention {@code device} runs, of one rank if it is in several. */
+  public int layers(int device) {
+    return ranks.stream().mapToInt(r -> Collections.frequency(r, device)).max().orElse(0);
+  }
+
+  /** Routed experts that {@code device} holds, over all layers. */
+  public int experts(int device) {
+    return experts.stream()
+        .flatMap(Optional::stream)
+        .mapToInt(p -> p.devices().get(device).size())
+        .sum();
+  }
+
   /** Whether every rank finds all experts of {@code layer} where its attention is. */
   public boolean local(int layer) {
     ExpertPlacement placement = experts.get(layer).orElseThrow();
