@@ -79,10 +79,7 @@ public final class Sequence implements AutoCloseable {
               + " are free");
     }
     if (copy) {
-      int own = pool.allocate();
-      store.copyPage(pages[writeFrom], own, length % size);
-      pool.release(pages[writeFrom]);
-      pages[writeFrom] = own;
+      own(writeFrom, length % size);
     } else if (rewrites) {
       pool.withdraw(pages[writeFrom]); // a rollback went into a published page
     }
@@ -92,6 +89,31 @@ public final class Sequence implements AutoCloseable {
     while (pageCount < needed) {
       pages[pageCount++] = pool.allocate();
     }
+  }
+
+  /**
+   * Makes the page of the last entry this sequence's alone, so that entries it has may be written
+   * over.
+   *
+   * @throws CacheFullException when no page is free for a copy; the sequence is as before
+   */
+  public void ownLastPage() {
+    int last = (length - 1) / store.pageTokens();
+    if (length > 0 && store.pool().isShared(pages[last])) {
+      own(last, length - last * store.pageTokens());
+    }
+  }
+
+  /** Puts a copy of the first {@code entries} in the place of a page that others hold. */
+  private void own(int index, int entries) {
+    int own = store.pool().allocate();
+    store.copyPage(pages[index], own, entries);
+    store.pool().release(pages[index]);
+    pages[index] = own;
+  }
+
+  public int pageTokens() {
+    return store.pageTokens();
   }
 
   /** The reserved {@code tokens} entries have been written. */

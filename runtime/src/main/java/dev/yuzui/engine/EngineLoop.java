@@ -171,7 +171,14 @@ final class EngineLoop implements AutoCloseable {
    * @param drafts of its tokens, the last
    * @param ready whether its next token is to be drawn
    */
-  private record Turn(Job job, int row, int start, int output, int drafts, boolean ready) {}
+  private record Turn(Job job, int row, int start, int output, int drafts, boolean ready) {
+    /**
+     * @param who the job, or one that goes on from here with a sequence of its own
+     */
+    SpeculativeDecoder.Part part(Job who) {
+      return new SpeculativeDecoder.Part(who, row, start, who != job);
+    }
+  }
 
   private void step() {
     List<Turn> turns = new ArrayList<>();
@@ -245,20 +252,20 @@ final class EngineLoop implements AutoCloseable {
     List<Turn> turns = run(grants);
     if (decoding) {
       int rows = turns.stream().mapToInt(turn -> 1 + turn.drafts()).sum();
-      speculation.stepTook(rows, System.nanoTime() - start);
+      speculation.costs().stepTook(rows, System.nanoTime() - start);
     }
+    List<SpeculativeDecoder.Part> parts = new ArrayList<>();
     for (Turn turn : turns) {
+      parts.add(turn.part(turn.job()));
       if (turn.ready()) {
         List<Job> siblings = promptRead(turn.job());
         draw(turn.job(), turn.output(), turn.drafts(), drawn, over);
         siblings.forEach(sibling -> draw(sibling, turn.output(), 0, drawn, over));
+        siblings.forEach(sibling -> parts.add(turn.part(sibling)));
       }
     }
-    speculation.draft(
-        turns.stream()
-            .filter(turn -> !over.containsKey(turn.job()))
-            .map(turn -> new SpeculativeDecoder.Part(turn.job(), turn.row(), turn.start()))
-            .toList());
+    parts.removeIf(part -> over.containsKey(part.job()));
+    speculation.draft(parts, scheduler.running());
     return turns;
   }
 
@@ -345,7 +352,7 @@ final class EngineLoop implements AutoCloseable {
       drafts++;
       draftTokens += guesses;
       acceptedTokens += right;
-      speculation.checked(right);
+      speculation.costs().checked(right);
     }
   }
 
@@ -420,7 +427,7 @@ final class EngineLoop implements AutoCloseable {
   }
 
   private void count() {
-    stepTimes = speculation.times();
+    stepTimes = speculation.costs().times();
     metrics =
         new EngineMetrics(
             scheduler.running().size(),

@@ -43,7 +43,6 @@ final class Job implements Scheduler.Entry {
   private int promptHeld;
   private Optional<Sampler> sampler = Optional.empty();
   private Optional<Sequence> sequence = Optional.empty();
-  private boolean drafting;
   private boolean over;
 
   /**
@@ -73,7 +72,6 @@ final class Job implements Scheduler.Entry {
     int most = room - promptLength;
     limit = request.maxTokens() < 0 ? most : Math.min(request.maxTokens(), most);
     times = new JobTimes(request.timeout());
-    drafting = request.drafts();
   }
 
   @Override
@@ -148,7 +146,6 @@ final class Job implements Scheduler.Entry {
   void letGo() {
     sequence = Optional.empty();
     drafts = new int[0];
-    drafting = request.drafts();
   }
 
   int count() {
@@ -183,11 +180,7 @@ final class Job implements Scheduler.Entry {
 
   /** Whether guesses may be made for it. */
   boolean mayDraft() {
-    return drafting;
-  }
-
-  void stopDrafting() {
-    drafting = false;
+    return request.drafts();
   }
 
   void countDrafts(int tried, int accepted) {

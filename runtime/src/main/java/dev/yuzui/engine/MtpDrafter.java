@@ -54,6 +54,11 @@ final class MtpDrafter {
     this.runner = runner;
   }
 
+  /** Tokens that sequences may have appended, of all together at most. */
+  int maxTokens() {
+    return runner.maxTokens();
+  }
+
   /**
    * Call it once after each {@link StepRunner#run}, whose logits are gone then.
    *

@@ -1,10 +1,12 @@
 package dev.yuzui.engine;
 
+import dev.yuzui.cache.CacheFullException;
 import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.MtpDrafter.Kept;
+import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalDouble;
 
 /**
  * Gives jobs drafts of what they will sample. A draft is a single guess, so sampling each row as
@@ -22,21 +24,13 @@ final class SpeculativeDecoder {
    *
    * @param row of the step, its first
    * @param start entry it wrote with it
+   * @param forked whether another job wrote the entries, with which it shares them
    */
-  record Part(Job job, int row, int start) {}
-
-  /** Among many sequences, so often nobody guesses, to see what steps cost then. */
-  private static final int PROBE = 32;
-
-  /** A new check of guesses counts so much. */
-  private static final double SHARE = 1.0 / 64;
+  record Part(Job job, int row, int start, boolean forked) {}
 
   private final Speculation how;
   private final Optional<MtpDrafter> mtp;
-  private final StepCosts steps = new StepCosts(StepRunner.MAX_OUTPUTS);
-  private final StepCosts drafting = new StepCosts(StepRunner.MAX_OUTPUTS);
-  private double acceptedAtOnce;
-  private int untilProbe = PROBE;
+  private final DraftCosts costs;
 
   /**
    * @param mtp present where drafts are to come from it
@@ -44,87 +38,70 @@ final class SpeculativeDecoder {
   SpeculativeDecoder(Speculation how, Optional<MtpDrafter> mtp) {
     this.how = how;
     this.mtp = mtp;
-    this.acceptedAtOnce = how.mostDrafts(); // until it is known, the best
+    this.costs = new DraftCosts(how.mostDrafts());
   }
 
-  /** A step whose rows were all decoded tokens and guesses took so long. */
-  void stepTook(int rows, long nanos) {
-    steps.add(rows, nanos);
-  }
-
-  /** Of a sequence's guesses so many were right. */
-  void checked(int right) {
-    acceptedAtOnce += SHARE * (right - acceptedAtOnce);
-  }
-
-  /** What the steps of a lone sequence took. */
-  StepTimes times() {
-    return new StepTimes(steps.total(1), steps.total(1 + how.mostDrafts()), drafting.total(1));
+  DraftCosts costs() {
+    return costs;
   }
 
   /**
-   * Once after each step, with all that goes on; the logits of the step are gone then. A lone
-   * sequence always guesses. Among several, nobody does while the step costs say that it takes
-   * longer: what guesses cost grows with those who make them, for they fill steps that are full
-   * enough without. A sequence left out of the MTP layer's cache then stays without guesses.
+   * Once after each step, with all that goes on; the logits of the step are gone then. Where
+   * guessing does not pay, as {@link DraftCosts} says, the MTP layer's cache is written and no
+   * more.
+   *
+   * @param running all that make text or read, those of other steps too: what guesses cost grows
+   *     with those who make them, for they fill steps that are full enough without
    */
-  void draft(List<Part> parts) {
+  void draft(List<Part> parts, Collection<Job> running) {
     if (how.drafts() == Speculation.Drafts.NONE) {
       return;
     }
     List<Part> able = parts.stream().filter(part -> part.job().mayDraft()).toList();
-    int writing = (int) parts.stream().filter(part -> writes(part.job())).count();
-    if (writing > 1 && !pays(writing, (int) able.stream().filter(p -> writes(p.job())).count())) {
-      if (how.drafts() == Speculation.Drafts.MTP) {
-        able.forEach(part -> part.job().stopDrafting());
-      }
-      return;
-    }
-    boolean probing = writing > 1 && --untilProbe == 0;
-    if (untilProbe <= 0) {
-      untilProbe = PROBE;
-    }
+    int writing = (int) running.stream().filter(Job::decoding).count();
+    int guessing = (int) running.stream().filter(job -> job.decoding() && job.mayDraft()).count();
+    boolean guess = costs.guess(writing, guessing);
     switch (how.drafts()) {
       case NONE -> {}
       case NGRAM ->
           able.stream()
               .map(Part::job)
-              .filter(job -> job.sampled() > 0 && !probing)
+              .filter(job -> guess && job.decoding())
               .forEach(job -> job.setDrafts(lookUp(job)));
-      case MTP -> {
-        long start = System.nanoTime();
-        List<int[]> drafts =
-            mtp.orElseThrow()
-                .draft(
-                    able.stream().map(part -> kept(part, probing)).toList(), how.leastProbable());
-        for (int i = 0; i < drafts.size(); i++) {
-          able.get(i).job().setDrafts(drafts.get(i));
-        }
-        if (!probing && able.stream().allMatch(part -> most(part.job()) == how.mostDrafts())) {
-          drafting.add(able.size(), System.nanoTime() - start);
-        }
-      }
+      case MTP -> draft(mtp.orElseThrow(), able, guess);
     }
   }
 
-  /**
-   * Whether steps in which {@code guessing} of {@code writing} sequences guess make more tokens in
-   * the same time; yes as long as a cost is unknown.
-   */
-  private boolean pays(int writing, int guessing) {
-    OptionalDouble plain = steps.at(writing);
-    OptionalDouble checking = steps.at(writing + guessing * how.mostDrafts());
-    double draft = how.drafts() == Speculation.Drafts.MTP ? drafting.at(guessing).orElse(0) : 0;
-    return guessing == 0
-        || plain.isEmpty()
-        || checking.isEmpty()
-        || (1 + acceptedAtOnce * guessing / writing) * plain.getAsDouble()
-            >= checking.getAsDouble() + draft;
+  private void draft(MtpDrafter drafter, List<Part> parts, boolean guess) {
+    long start = System.nanoTime();
+    List<Part> drafted = new ArrayList<>();
+    List<Kept> kept = new ArrayList<>();
+    int room = drafter.maxTokens();
+    for (Part part : parts) {
+      Optional<Kept> one =
+          part.forked() ? forked(part, guess, room) : Optional.of(kept(part, guess));
+      if (one.isPresent()) {
+        drafted.add(part);
+        kept.add(one.get());
+        room -= one.get().next().length;
+      }
+    }
+    List<int[]> drafts = drafter.draft(kept, how.leastProbable());
+    for (int i = 0; i < drafts.size(); i++) {
+      drafted.get(i).job().setDrafts(drafts.get(i));
+    }
+    count(kept, guess, System.nanoTime() - start);
   }
 
-  /** Whether its next token was sampled from the step. */
-  private static boolean writes(Job job) {
-    return job.sampled() > 0 && job.count() == job.sequence().orElseThrow().length() + 1;
+  /** The costs are those of text; a prompt's are paid once. */
+  private void count(List<Kept> kept, boolean guess, long nanos) {
+    if (kept.stream().allMatch(k -> k.next().length <= 1 + how.mostDrafts())) {
+      if (!guess) {
+        costs.keepingTook(kept.stream().mapToInt(k -> k.next().length).sum(), nanos);
+      } else if (kept.stream().allMatch(k -> k.most() == how.mostDrafts())) {
+        costs.draftingTook(kept.size(), nanos);
+      }
+    }
   }
 
   /** As many as could be accepted: behind them one more token is sampled. */
@@ -136,11 +113,38 @@ final class SpeculativeDecoder {
     return job.ngrams(() -> new NgramDrafter(SHORTEST_MATCH, LONGEST_MATCH)).draft(most(job));
   }
 
-  private Kept kept(Part part, boolean probing) {
+  private Kept kept(Part part, boolean guess) {
+    return kept(part, part.start(), guess);
+  }
+
+  /** What the MTP layer makes of the entries from {@code first} on. */
+  private Kept kept(Part part, int first, boolean guess) {
     Job job = part.job();
     Sequence sequence = job.sequence().orElseThrow();
-    int[] next = job.tokens(part.start() + 1, sequence.length() + 1);
-    int most = writes(job) && !probing ? most(job) : 0;
-    return new Kept(sequence, part.row(), part.start(), next, most);
+    int[] next = job.tokens(first + 1, sequence.length() + 1);
+    int most = guess && job.decoding() ? most(job) : 0;
+    return new Kept(sequence, part.row() + first - part.start(), first, next, most);
+  }
+
+  /**
+   * The entry of the last token is the only one that differs, for it is made with the one sampled
+   * next; its page is copied, and what the step wrote there is written again.
+   *
+   * @param room for rows
+   * @return empty where there is no room, or no need: the first guess waits for the next step then
+   */
+  private Optional<Kept> forked(Part part, boolean guess, int room) {
+    Sequence sequence = part.job().sequence().orElseThrow();
+    int size = sequence.pageTokens();
+    int first = Math.max(part.start(), (sequence.length() - 1) / size * size);
+    if (!guess || sequence.length() - first > room) {
+      return Optional.empty();
+    }
+    try {
+      sequence.ownLastPage();
+    } catch (CacheFullException _) {
+      return Optional.empty();
+    }
+    return Optional.of(kept(part, first, true));
   }
 }

@@ -10,6 +10,8 @@ import dev.yuzui.cache.LatentCacheStore;
 import dev.yuzui.cache.LatentCaches;
 import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.MtpDrafter.Kept;
+import dev.yuzui.engine.Speculation.Drafts;
+import dev.yuzui.engine.SpeculativeDecoder.Part;
 import dev.yuzui.engine.StepInputs.Rows;
 import dev.yuzui.engine.StepRunner.Chunk;
 import dev.yuzui.engine.StepRunner.Outputs;
@@ -219,6 +221,54 @@ class MtpDrafterTest {
       assertArrayEquals(expectedB, drafts.get(1));
       assertArrayEquals(expectedC, drafts.get(2));
     }
+  }
+
+  /** At every place of a page that the prompt may end in, read at once and in pieces. */
+  @Test
+  void answersToOnePromptDraftBehindTheirOwnFirstToken() {
+    for (int length = 9; length <= 13; length++) {
+      for (int start : new int[] {0, 6, length - 1}) {
+        try (Sequence s = cache.openSequence()) {
+          if (start > 0) {
+            run(s, text(0, start));
+            drafter.draft(List.of(new Kept(s, 0, 0, text(1, start + 1), 0)), 0);
+          }
+          run(s, text(start, length));
+          answersDraft(s, start, length);
+        }
+      }
+    }
+  }
+
+  private void answersDraft(Sequence s, int start, int length) {
+    List<Job> jobs = new ArrayList<>();
+    for (int i = 0; i < 3; i++) {
+      Job job = job(text(0, length));
+      job.hold(i == 0 ? s : s.fork());
+      job.append(text[30 + i]);
+      jobs.add(job);
+    }
+    var decoder = new SpeculativeDecoder(new Speculation(Drafts.MTP, 2, 0), Optional.of(drafter));
+    decoder.draft(
+        jobs.stream().map(j -> new Part(j, 0, start, j != jobs.getFirst())).toList(), jobs);
+    jobs.subList(1, 3).forEach(job -> job.sequence().orElseThrow().close());
+    for (int i = 0; i < 3; i++) {
+      int[] known = Arrays.copyOf(text, length + 1);
+      known[length] = text[30 + i];
+      assertArrayEquals(
+          alone(known, 2), jobs.get(i).drafts(), length + " from " + start + ", answer " + i);
+    }
+  }
+
+  private static Job job(int[] prompt) {
+    return new Job(
+        0,
+        GenerateRequest.of(prompt).withMaxTokens(20),
+        new Generation(_ -> {}),
+        (id, text) -> {},
+        CONTEXT,
+        _ -> false,
+        Optional.empty());
   }
 
   @Test
