@@ -16,6 +16,9 @@ final class DistributionOptions {
   private static final String PARALLEL = "--enable-expert-parallel";
   private static final String SPLIT = "--split-mode";
   private static final String BUDGET = "--gpu-expert-budget";
+  private static final String BALANCING = "--enable-eplb";
+  private static final String INTERVAL = "--eplb-step-interval";
+  private static final int STEPS = 1000;
   private static final String REDUNDANT = "--num-redundant-experts";
 
   @Option(
@@ -71,6 +74,20 @@ final class DistributionOptions {
               + " where.")
   private Optional<Path> loads = Optional.empty();
 
+  @Option(
+      names = BALANCING,
+      description =
+          "Place routed experts anew while the engine runs, by how much they were used since the last"
+              + " time (expert-parallelism load balancing).")
+  private boolean balancing;
+
+  @Option(
+      names = INTERVAL,
+      paramLabel = "N",
+      converter = Ranges.Positive.class,
+      description = "Steps from one look at the loads to the next (default: " + STEPS + ").")
+  private Optional<Integer> interval = Optional.empty();
+
   static final class Mode implements ITypeConverter<Split> {
     @Override
     public Split convert(String text) {
@@ -96,6 +113,7 @@ final class DistributionOptions {
             .withCpuExpertLayers(cpu ? Integer.MAX_VALUE : cpuLayers.orElse(0));
     how = expertParallel ? how.withExpertParallel() : how;
     how = budget.isPresent() ? how.withExpertBudget(budget.get()) : how;
+    how = balancing ? how.withRebalanceSteps(interval.orElse(STEPS)) : how;
     how = loads.isPresent() ? how.withLoads(loads.get()) : how;
     RuntimeOptions placed = options.withDistribution(how);
     if (keepsOnCpu() || budget.isPresent()) {
@@ -150,6 +168,13 @@ final class DistributionOptions {
     if (redundant > 0 && !spread) {
       throw UsageException.ofFlag(
           REDUNDANT, PARALLEL + " or " + SPLIT + " expert beside it", "neither");
+    }
+    if (balancing && !spread) {
+      throw UsageException.ofFlag(
+          BALANCING, PARALLEL + " or " + SPLIT + " expert beside it", "neither");
+    }
+    if (interval.isPresent() && !balancing) {
+      throw UsageException.ofFlag(INTERVAL, BALANCING + " beside it", "none");
     }
     if (loads.isPresent() && !spread && budget.isEmpty() && !fit) {
       throw UsageException.ofFlag(

@@ -216,12 +216,11 @@ final class EngineLoop implements AutoCloseable {
 
   /**
    * Requests whose cache was on the device fail; the others append in the next step what they could
-   * not in this one, but have no guesses any more, for the MTP layer's cache may lack entries.
+   * not in this one. Entries that the MTP layer's cache may lack now cost guesses, never text.
    */
   private void lose(DeviceFailure failure, Map<Job, Outcome> over) {
     steps.lose(failure);
     for (Job job : jobs.values()) {
-      job.stopDrafting();
       job.setDrafts(new int[0]);
       if (job.sequence().filter(s -> cache.isLost(cache.rankOf(s))).isPresent()) {
         over.put(
