@@ -84,11 +84,19 @@ final class Cu implements AutoCloseable {
     return Driver.failure(result, what + " on " + device.label());
   }
 
-  /** For what gives back: nothing is left to give back on a lost device. */
+  /**
+   * For what gives back: nothing is left to give back on a lost device, and who closes it need not
+   * hear of it.
+   */
   private void release(int result, String what) {
-    if (lost.isEmpty()) {
-      check(result, what);
+    if (lost.isPresent()) {
+      return;
     }
+    if (Driver.losesDevice(result)) {
+      lost = Optional.of(what + " failed with " + CUresult.stringFor(result));
+      return;
+    }
+    check(result, what);
   }
 
   private boolean gone() {
