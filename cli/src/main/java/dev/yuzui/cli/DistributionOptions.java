@@ -91,11 +91,12 @@ final class DistributionOptions {
   static final class Mode implements ITypeConverter<Split> {
     @Override
     public Split convert(String text) {
-      try {
-        return Split.valueOf(text.toUpperCase(Locale.ROOT));
-      } catch (IllegalArgumentException _) {
-        throw new TypeConversionException("expected layer or expert, found '" + text + "'");
-      }
+      return switch (text.toLowerCase(Locale.ROOT)) {
+        case "layer" -> Split.LAYER;
+        case "expert" -> Split.EXPERT;
+        default ->
+            throw new TypeConversionException("expected layer or expert, found '" + text + "'");
+      };
     }
   }
 
@@ -107,8 +108,8 @@ final class DistributionOptions {
     requireDevices(options.devices().size());
     requireUse(options.fit());
     Distribution how =
-        Distribution.LAYERS
-            .withSplit(split.orElse(Split.LAYER))
+        Distribution.ANY
+            .withSplit(split.orElse(Split.ANY))
             .withRedundantExperts(redundant)
             .withCpuExpertLayers(cpu ? Integer.MAX_VALUE : cpuLayers.orElse(0));
     how = expertParallel ? how.withExpertParallel() : how;

@@ -38,14 +38,22 @@ record DeviceDemand(
   /** This part of the free memory is left alone: for drivers, fragments and what else runs. */
   private static final int SPARE = 16;
 
+  /**
+   * @param rooms of the plan's devices, whose steps are as long as suits the first
+   */
   static DeviceDemand of(
-      Checkpoint checkpoint, DevicePlan plan, int device, DeviceRoom room, RuntimeOptions options) {
+      Checkpoint checkpoint,
+      DevicePlan plan,
+      int device,
+      List<DeviceRoom> rooms,
+      RuntimeOptions options) {
+    DeviceRoom room = rooms.get(device);
     DeepseekConfig c = checkpoint.config();
     int layers = plan.layers(device);
     int allLayers = c.layers() + c.mtpLayers();
     long weights = room.weights().on(device, plan);
     long mapped = weights == 0 ? room.stored().on(device, plan) : 0;
-    long tokens = options.batchTokens(room.device().provider());
+    long tokens = options.batchTokens(rooms.getFirst().device().provider());
     return new DeviceDemand(
         weights,
         options.repack() ? weights - room.mappedWeights().on(device, plan) : 0,

@@ -29,11 +29,17 @@ public record Distribution(
     Optional<Path> loads) {
 
   public enum Split {
+    /** As layers, or as free memory chooses where {@link RuntimeOptions#fit} lets it. */
+    ANY,
     /** Each device has some of the layers. */
     LAYER,
     /** The first device has everything dense, routed experts are placed over all. */
     EXPERT
   }
+
+  /** Nothing is asked for. */
+  public static final Distribution ANY =
+      new Distribution(false, Split.ANY, 0, 0, OptionalLong.empty(), Optional.empty());
 
   /** In layers, one after another. */
   public static final Distribution LAYERS =
@@ -46,7 +52,7 @@ public record Distribution(
 
   /** Whether nothing is asked for, so that free memory may decide. */
   boolean isOpen() {
-    return !expertParallel && !namesExperts();
+    return !expertParallel && split == Split.ANY && !namesExperts();
   }
 
   public Distribution withExpertParallel() {

@@ -29,7 +29,7 @@ record Layout(
       List<String> reasons) {
     List<DeviceDemand> demands =
         IntStream.range(0, rooms.size())
-            .mapToObj(d -> DeviceDemand.of(checkpoint, plan, d, rooms.get(d), options))
+            .mapToObj(d -> DeviceDemand.of(checkpoint, plan, d, rooms, options))
             .toList();
     return new Layout(rooms, plan, demands, reasons);
   }

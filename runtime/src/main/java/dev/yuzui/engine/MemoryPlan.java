@@ -137,6 +137,11 @@ public record MemoryPlan(
                       layout.rooms().get(d).available(),
                       largest,
                       options.cacheEncoding()));
+              boolean apart =
+                  layout.plan().experts(d) > 0 && !layout.rooms().get(d).device().provider().host();
+              if (largest == 0 && apart && !options.fit()) {
+                out.add("--fit, which keeps experts on the CPU if need be");
+              }
             });
     return List.copyOf(out);
   }

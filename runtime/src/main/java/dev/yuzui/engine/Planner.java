@@ -110,9 +110,8 @@ final class Planner {
         plan(
             ranks,
             _ -> new ExpertPlacement(experts(), Collections.nCopies(rooms.size(), List.of())));
-    DeviceRoom room = rooms.get(device);
-    return DeviceDemand.usable(room.available())
-        - DeviceDemand.of(checkpoint, none, device, room, options).total(context);
+    return DeviceDemand.usable(rooms.get(device).available())
+        - DeviceDemand.of(checkpoint, none, device, rooms, options).total(context);
   }
 
   private int experts() {
@@ -169,9 +168,8 @@ final class Planner {
                     : "attention and all that is dense on " + name(ranks.getFirst().getFirst()))
                 + "; of each layer's "
                 + experts()
-                + " experts and "
-                + how.redundantExperts()
-                + " replicas "
+                + " experts "
+                + (how.redundantExperts() > 0 ? "and " + how.redundantExperts() + " replicas " : "")
                 + counts
                 + use.balance(plan)));
   }
@@ -287,7 +285,7 @@ final class Planner {
   /** For weights and cache, beside the working space. */
   private long layerRoom(int device) {
     DeviceRoom room = rooms.get(device);
-    DeviceDemand demand = DeviceDemand.of(checkpoint, single(), 0, room, options);
+    DeviceDemand demand = DeviceDemand.of(checkpoint, single(), 0, List.of(room), options);
     return DeviceDemand.usable(room.available()) - demand.scratch(context) - demand.exchange();
   }
 

@@ -59,7 +59,7 @@ public record RuntimeOptions(
         model,
         Optional.empty(),
         List.of(),
-        Distribution.LAYERS,
+        Distribution.ANY,
         0,
         0,
         false,

@@ -350,6 +350,13 @@ class PlannerTest {
     assertTrue(complaint.contains("more than the 1.0 GiB free"), complaint);
   }
 
+  @Test
+  void whoHasTooSmallADeviceIsToldThatExpertsMayLieElsewhere() {
+    List<String> advice = plan(gib(6), Distribution.ANY).advice();
+    assertTrue(advice.contains("--fit, which keeps experts on the CPU if need be"), "" + advice);
+    assertEquals(List.of(), plan(gib(24), Distribution.ANY).advice());
+  }
+
   @ParameterizedTest(name = "free GiB {0} and {1} of the processor: {2}")
   @CsvSource(
       delimiter = '|',
@@ -366,7 +373,7 @@ class PlannerTest {
   void fitChoosesByFreeMemoryAlone(String free, double host, String chosen) {
     List<Device> devices =
         with(gib(Stream.of(free.split(" ")).mapToDouble(Double::parseDouble).toArray()), cpu(host));
-    MemoryPlan plan = fit(devices, Distribution.LAYERS);
+    MemoryPlan plan = fit(devices, Distribution.ANY);
     assertWhole(plan);
     assertEquals(1, plan.reasons().size());
     assertTrue(plan.reasons().getFirst().startsWith(chosen), "" + plan.reasons());
@@ -376,7 +383,7 @@ class PlannerTest {
   @Test
   void fitPutsAsManyHotExpertsOnTheDeviceAsItHolds() {
     Path file = loads();
-    MemoryPlan plan = fit(with(gib(6), cpu(64)), Distribution.LAYERS.withLoads(file));
+    MemoryPlan plan = fit(with(gib(6), cpu(64)), Distribution.ANY.withLoads(file));
     DeviceMemory first = plan.devices().getFirst();
     assertTrue(first.totalBytes() > 0.9 * first.availableBytes(), first.toString());
     assertTrue(plan.contextLength() >= 4000, "" + plan.contextLength());
@@ -389,5 +396,7 @@ class PlannerTest {
     MemoryPlan plan = fit(gib(48, 48), Distribution.LAYERS.withExpertParallel());
     assertEquals(2, plan.layout().ranks().size());
     assertEquals(lite.config().contextLength(), plan.contextLength());
+    MemoryPlan layers = fit(gib(48, 48), Distribution.LAYERS);
+    assertEquals(Set.of(0, 1), Set.copyOf(layers.layout().ranks().getFirst()));
   }
 }
