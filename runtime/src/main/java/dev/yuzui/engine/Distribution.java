@@ -39,7 +39,7 @@ public record Distribution(
 
   /** Nothing is asked for. */
   public static final Distribution ANY =
-      new Distribution(false, Split.ANY, 0, 0, OptionalLong.empty(), Optional.empty());
+      new Distribution(false, Split.ANY, 0, 0, OptionalLong.empty(), 0, Optional.empty());
 
   /** In layers, one after another. */
   public static final Distribution LAYERS =
