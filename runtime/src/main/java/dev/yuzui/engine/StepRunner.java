@@ -14,9 +14,7 @@ import dev.yuzui.parallel.DeviceFailure;
 import dev.yuzui.parallel.DeviceGroup;
 import dev.yuzui.parallel.Exchanges;
 import dev.yuzui.parallel.ParallelException;
-import dev.yuzui.parallel.Traffic;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -321,10 +319,6 @@ final class StepRunner implements Steps, AutoCloseable {
 
   /** What each device did since the start. */
   List<DeviceLoad> loads() {
-    List<Traffic> traffic =
-        exchanges
-            .map(Exchanges::traffic)
-            .orElse(Collections.nCopies(group.size(), new Traffic(0, 0, 0)));
     List<DeviceLoad> loads = new ArrayList<>();
     for (int d = 0; d < group.size(); d++) {
       int sequences = 0;
@@ -335,10 +329,15 @@ final class StepRunner implements Steps, AutoCloseable {
           tokens += ranks.get(rank).tokens();
         }
       }
-      Traffic t = traffic.get(d);
+      int device = d;
       loads.add(
           new DeviceLoad(
-              group.name(d), sequences, tokens, t.expertTokens(), t.bytesIn(), t.bytesOut()));
+              group.name(d),
+              sequences,
+              tokens,
+              exchanges.map(x -> x.expertTokens(device)).orElse(0L),
+              group.bytesIn(d),
+              group.bytesOut(d)));
     }
     return loads;
   }

@@ -192,14 +192,6 @@ public final class DeviceExchange {
           tokens[expert]++;
         }
       }
-      for (int d = 0; d < shards.size(); d++) {
-        int rank = choice.rank();
-        int rows =
-            plan.to(d).stream().filter(p -> p.rank() == rank).mapToInt(p -> p.rows().length).sum();
-        if (d != choice.device()) {
-          all.moved(choice.device(), d, rows);
-        }
-      }
     }
     for (int d = 0; d < shards.size(); d++) {
       int slots = 0;

@@ -12,6 +12,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicLongArray;
 
 /**
  * Devices that one model is laid over. Work for several of them runs at the same time, that of each
@@ -27,6 +28,8 @@ public final class DeviceGroup implements AutoCloseable {
   private final List<ExecutorService> threads;
   private final List<MemorySegment> staging = new ArrayList<>();
   private final Arena arena = Arena.ofShared();
+  private final AtomicLongArray bytesIn;
+  private final AtomicLongArray bytesOut;
 
   public DeviceGroup(List<Member> members) {
     this.members = List.copyOf(members);
@@ -40,6 +43,8 @@ public final class DeviceGroup implements AutoCloseable {
                             Thread.ofPlatform().daemon().name("yuzui-" + m.name()).factory()))
                 .toList();
     members.forEach(_ -> staging.add(MemorySegment.NULL));
+    this.bytesIn = new AtomicLongArray(members.size());
+    this.bytesOut = new AtomicLongArray(members.size());
   }
 
   public int size() {
@@ -52,6 +57,16 @@ public final class DeviceGroup implements AutoCloseable {
 
   public Backend backend(int device) {
     return members.get(device).backend();
+  }
+
+  /** That {@link #copy} has brought to a device. */
+  public long bytesIn(int device) {
+    return bytesIn.get(device);
+  }
+
+  /** That {@link #copy} has taken from a device. */
+  public long bytesOut(int device) {
+    return bytesOut.get(device);
   }
 
   /**
@@ -119,6 +134,8 @@ public final class DeviceGroup implements AutoCloseable {
    * Called from {@code toDevice}'s task; nothing may still use either tensor.
    */
   public void copy(int fromDevice, Tensor from, int toDevice, Tensor to) {
+    bytesOut.addAndGet(fromDevice, from.byteSize());
+    bytesIn.addAndGet(toDevice, from.byteSize());
     Backend source = backend(fromDevice);
     Backend target = backend(toDevice);
     MemorySegment memory = staging(toDevice, from.byteSize());

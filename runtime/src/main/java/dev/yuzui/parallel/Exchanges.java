@@ -13,20 +13,16 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.BiConsumer;
-import java.util.stream.IntStream;
 
 /** The exchanges of all layers, which share a room on each device. */
 public final class Exchanges implements AutoCloseable {
   private final DeviceGroup group;
-  private final int hidden;
   private final int copies;
   private final List<ExchangeRoom> rooms = new ArrayList<>();
   private final List<DeviceBuffer> buffers = new ArrayList<>();
   private final List<Tensor> ones = new ArrayList<>();
   private final Map<Integer, DeviceExchange> layers = new TreeMap<>();
   private Optional<Rebalancer> rebalancer = Optional.empty();
-  private final long[] bytesIn;
-  private final long[] bytesOut;
   private final long[] expertTokens;
 
   /**
@@ -36,10 +32,7 @@ public final class Exchanges implements AutoCloseable {
    */
   public Exchanges(DeviceGroup group, int rows, int hidden, int used) {
     this.group = group;
-    this.hidden = hidden;
     this.copies = Math.min(used, group.size());
-    this.bytesIn = new long[group.size()];
-    this.bytesOut = new long[group.size()];
     this.expertTokens = new long[group.size()];
     try {
       for (int d = 0; d < group.size(); d++) {
@@ -85,24 +78,13 @@ public final class Exchanges implements AutoCloseable {
     return ones.get(device).slice("expert_ones", 0, rows);
   }
 
-  /** Rows went from a device to another, and as many came back. */
-  void moved(int from, int to, int rows) {
-    long bytes = 4L * hidden * rows;
-    bytesOut[from] += bytes;
-    bytesIn[to] += bytes;
-    bytesOut[to] += bytes;
-    bytesIn[from] += bytes;
-  }
-
   void computed(int device, int slots) {
     expertTokens[device] += slots;
   }
 
-  /** What the devices carried and computed since the start. */
-  public List<Traffic> traffic() {
-    return IntStream.range(0, group.size())
-        .mapToObj(d -> new Traffic(bytesIn[d], bytesOut[d], expertTokens[d]))
-        .toList();
+  /** Choices of experts that a device computed since the start. */
+  public long expertTokens(int device) {
+    return expertTokens[device];
   }
 
   /** Lets {@code balancer} look at the loads after each step. */
