@@ -139,7 +139,14 @@ final class BatchProgress implements AutoCloseable {
     }
 
     void draw(String bar, List<String> below) {
-      below.forEach(line -> context.err().print("\n\r\033[K" + line));
+      // a line that the terminal breaks in two would not be found again
+      below.forEach(
+          line ->
+              context
+                  .err()
+                  .print(
+                      "\n\r\033[K"
+                          + line.substring(0, Math.min(line.length(), getMaxRenderedLength()))));
       if (!below.isEmpty()) {
         context.err().print("\033[" + below.size() + "A");
       }

@@ -82,8 +82,8 @@ final class ModelOptions {
       paramLabel = "N",
       converter = Ranges.Positive.class,
       description =
-          "Pages of the latent cache, shared by all sequences (default: enough for each to fill its"
-              + " context).")
+          "Pages of the latent cache, shared by all sequences (of a device, with"
+              + " --enable-expert-parallel; default: enough for each to fill its context).")
   private Optional<Integer> cachePages = Optional.empty();
 
   @Option(

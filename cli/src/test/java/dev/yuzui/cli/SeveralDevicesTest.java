@@ -11,6 +11,8 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What lies where, as inspect tells it before anything runs. */
 class SeveralDevicesTest {
@@ -71,6 +73,57 @@ class SeveralDevicesTest {
   void expertsOnTheOnlyCpuChangeNothing() {
     CommandRun run = inspect("--backend", "cpu", "--cpu-moe");
     assertEquals("--cpu-moe: changes nothing, for there is no device but the CPU\n", run.err());
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "--device reference,reference",
+        "--device reference,reference --enable-expert-parallel --num-redundant-experts 2",
+        "--device reference,reference,reference --split-mode expert",
+        "--device reference,reference --gpu-expert-budget 200K",
+        "--device reference --cpu-moe",
+        "--device reference --n-cpu-moe 1",
+        "--device reference --gpu-expert-budget 200K",
+      })
+  void theTextIsTheSameWhateverLiesWhere(String flags) {
+    String one = generate("--device", "reference");
+    assertEquals(one, generate(flags.split(" ")));
+  }
+
+  @Test
+  void whatDoesNotFitOnOneDeviceFitsOverSeveralOrWithTheCpu() {
+    String one = generate("--device", "reference", "-c", "512");
+    for (String devices :
+        List.of("small:2400", "small:1700", "small:1300,small:1299", "small:900")) {
+      CommandRun run = run("--device", devices, "-c", "512", "--fit");
+      assertEquals(one, run.out(), devices);
+      String said = run.err().lines().findFirst().orElseThrow();
+      String expected =
+          switch (devices) {
+            case "small:2400" -> "--fit: a context of 512 tokens";
+            case "small:1300,small:1299" ->
+                "--fit: layers over devices by their free memory: small";
+            case "small:1700" -> "--fit: all that is dense and ";
+            default -> "--fit: layers over devices by their free memory: " + devices + " none, cpu";
+          };
+      assertTrue(said.startsWith(expected), devices + ": " + said);
+    }
+  }
+
+  private static String generate(String... flags) {
+    return run(flags).out();
+  }
+
+  private static CommandRun run(String... flags) {
+    List<String> all =
+        new ArrayList<>(
+            List.of("generate", "-m", FOLDER, "-b", "16", "-p", "ab", "--raw", "-n", "12"));
+    all.addAll(List.of("--temp", "0", "--ignore-eos", "--kv-cache-dtype", "f32", "--no-repack"));
+    all.addAll(List.of(flags));
+    CommandRun run = yuzui(all.toArray(String[]::new));
+    assertEquals(ExitCode.DONE, run.exitCode(), run.err());
+    return run;
   }
 
   @Test

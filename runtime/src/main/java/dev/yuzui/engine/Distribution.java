@@ -28,6 +28,21 @@ public record Distribution(
     int rebalanceSteps,
     Optional<Path> loads) {
 
+  /**
+   * @throws IllegalArgumentException for numbers below 0, and where experts are to lie over all
+   *     devices and on some
+   */
+  public Distribution {
+    if (redundantExperts < 0 || cpuExpertLayers < 0 || expertBudget.orElse(0) < 0) {
+      throw new IllegalArgumentException("less than none is asked for");
+    }
+    if (expertParallel && (cpuExpertLayers > 0 || expertBudget.isPresent())) {
+      throw new IllegalArgumentException(
+          "expert parallelism lays routed experts over all devices: leave out cpuExpertLayers and"
+              + " expertBudget");
+    }
+  }
+
   public enum Split {
     /** As layers, or as free memory chooses where {@link RuntimeOptions#fit} lets it. */
     ANY,

@@ -334,7 +334,7 @@ public final class Engine implements AutoCloseable {
         (id, text) -> {});
   }
 
-  /** Of each device where there are several, else nothing. */
+  /** Of each device where there are several, else nothing; any thread may ask. */
   public List<DeviceLoad> deviceLoads() {
     if (group.size() == 1) {
       return List.of();

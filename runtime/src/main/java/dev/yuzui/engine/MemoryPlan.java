@@ -3,13 +3,11 @@ package dev.yuzui.engine;
 import dev.yuzui.cache.LatentCacheStore;
 import dev.yuzui.parallel.DevicePlan;
 import dev.yuzui.spi.BackendException;
-import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.DeepseekConfig;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.Optional;
 import java.util.function.ToLongFunction;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -87,12 +85,6 @@ public record MemoryPlan(
         any.sequences(),
         largest,
         advice(layout, context, largest, options));
-  }
-
-  /** On one device, the first that the options name. */
-  static MemoryPlan of(Checkpoint checkpoint, BackendProvider provider, RuntimeOptions options) {
-    Optional<String> device = options.devices().stream().findFirst();
-    return of(checkpoint, List.of(new Device(provider.name(), provider, device)), options);
   }
 
   /** What {@code -c} asks for, else all that the model and the pages allow. */

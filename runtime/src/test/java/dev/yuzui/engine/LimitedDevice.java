@@ -16,6 +16,7 @@ import java.lang.foreign.MemorySegment;
 class LimitedDevice implements BackendProvider {
   private final long free;
   private final long holds;
+  long held;
   int opened;
   int closed;
 
@@ -51,7 +52,6 @@ class LimitedDevice implements BackendProvider {
 
   private final class Limited implements Backend {
     private final Backend reference;
-    private long held;
 
     Limited(Backend reference) {
       this.reference = reference;

@@ -14,6 +14,8 @@ import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 class MemoryPlanTest {
   private static final Path GOLDEN =
@@ -37,7 +39,11 @@ class MemoryPlanTest {
   }
 
   private MemoryPlan plan(long free, RuntimeOptions options) {
-    return MemoryPlan.of(checkpoint, new LimitedDevice(free, free), options);
+    return plan(new LimitedDevice(free, free), options);
+  }
+
+  private MemoryPlan plan(BackendProvider device, RuntimeOptions options) {
+    return MemoryPlan.of(checkpoint, List.of(Device.of(device)), options);
   }
 
   @Test
@@ -53,8 +59,7 @@ class MemoryPlanTest {
           }
         };
     long matrices = checkpoint.weights().stream().mapToLong(Checkpoint.Weight::count).sum();
-    assertEquals(
-        matrices * 256 * 1024, MemoryPlan.of(checkpoint, padding, options).deviceWeightBytes());
+    assertEquals(matrices * 256 * 1024, plan(padding, options).deviceWeightBytes());
   }
 
   @Test
@@ -109,13 +114,13 @@ class MemoryPlanTest {
             return 0;
           }
         };
-    MemoryPlan plan = MemoryPlan.of(checkpoint, mapping, options.withContextLength(64));
+    MemoryPlan plan = plan(mapping, options.withContextLength(64));
     assertTrue(plan.fits() && plan.mapped());
     assertTrue(plan.weightBytes() > plan.availableBytes());
     assertTrue(
         plan.scratchBytes() > plan(MUCH, options.withContextLength(64)).scratchBytes(),
         "halves of kv_b made at load are in the memory that is counted");
-    MemoryPlan fit = MemoryPlan.of(checkpoint, mapping, options.withFit());
+    MemoryPlan fit = plan(mapping, options.withFit());
     long room = 1_200_000 - 1_200_000 / 16 - (fit.totalBytes() - fit.cacheBytes());
     assertTrue(fit.cacheBytes() > 0 && fit.cacheBytes() <= room / 2 + room / 8, "" + fit);
   }
@@ -164,6 +169,50 @@ class MemoryPlanTest {
       failures += opens(enough * i / 20) ? 0 : 1;
     }
     assertTrue(failures > 15, failures + " of 20");
+  }
+
+  static List<Distribution> distributions() {
+    Distribution parallel = Distribution.ANY.withExpertParallel();
+    return List.of(
+        parallel,
+        parallel.withRedundantExperts(3),
+        Distribution.ANY.withSplit(Distribution.Split.EXPERT),
+        Distribution.LAYERS,
+        Distribution.ANY.withExpertBudget(200_000));
+  }
+
+  @ParameterizedTest
+  @MethodSource("distributions")
+  void ofSeveralDevicesNoneTakesMoreThanItsPart(Distribution how) {
+    RuntimeOptions laid = options.withDistribution(how).withMaxSequences(4);
+    List<LimitedDevice> limited = List.of(new Numbered(0), new Numbered(1)); // a budget is for two
+    List<Device> devices = limited.stream().map(Device::of).toList();
+    try (Engine engine =
+        new Engine(Checkpoints.open(laid.model()), devices, laid, LoadProgress.none())) {
+      List<DeviceMemory> planned = engine.memoryPlan().devices();
+      for (int d = 0; d < planned.size(); d++) {
+        DeviceMemory memory = planned.get(d);
+        long held = limited.get(d).held;
+        assertTrue(held <= memory.totalBytes(), held + " of " + memory);
+        assertTrue(held >= memory.weightBytes() + memory.cacheBytes(), held + " of " + memory);
+        assertTrue(memory.weightBytes() > 0 && memory.weightBytes() < checkpoint.byteSize());
+      }
+    }
+  }
+
+  /** A device with memory of its own. */
+  private static final class Numbered extends LimitedDevice {
+    private final int number;
+
+    Numbered(int number) {
+      super(MUCH, MUCH);
+      this.number = number;
+    }
+
+    @Override
+    public String name() {
+      return super.name() + number;
+    }
   }
 
   private boolean opens(long holds) {
