@@ -3,11 +3,9 @@ package dev.yuzui.engine;
 import dev.yuzui.cache.LatentCaches;
 import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.Scheduler.Grant;
-import dev.yuzui.engine.StepRunner.Best;
 import dev.yuzui.engine.StepRunner.Chunk;
 import dev.yuzui.engine.StepRunner.Outputs;
 import dev.yuzui.parallel.DeviceFailure;
-import dev.yuzui.sampling.Sampler;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -26,9 +24,9 @@ final class EngineLoop implements AutoCloseable {
   private final Steps steps;
   private final LatentCaches cache;
   private final ReentrantLock device;
-  private final float[] logits;
   private final CacheRoom room;
   private final SpeculativeDecoder speculation;
+  private final Drawing drawing;
   private final Scheduler<Job> scheduler;
   private final Inbox inbox = new Inbox();
   private final Thread thread;
@@ -40,10 +38,6 @@ final class EngineLoop implements AutoCloseable {
 
   private boolean idle = true;
   private long promptTokens;
-  private long generationTokens;
-  private long drafts;
-  private long draftTokens;
-  private long acceptedTokens;
   private volatile EngineMetrics metrics = EngineMetrics.NONE;
   private volatile StepTimes stepTimes = StepTimes.NONE;
 
@@ -60,7 +54,7 @@ final class EngineLoop implements AutoCloseable {
     this.speculation = speculation;
     this.cache = cache;
     this.device = device;
-    this.logits = new float[vocabulary];
+    this.drawing = new Drawing(steps, vocabulary, speculation.costs());
     this.room = new CacheRoom(cache);
     int budget = steps.maxTokens();
     int most = Math.min(budget, Math.min(cache.maxSequences(), StepRunner.MAX_OUTPUTS));
@@ -317,54 +311,17 @@ final class EngineLoop implements AutoCloseable {
     return joined;
   }
 
-  /**
-   * Samples from the row behind the last known token and, as long as the guesses are right, from
-   * those behind them; what was guessed wrong leaves the sequence.
-   */
   private void draw(Job job, int output, int guesses, List<Job> drawn, Map<Job, Outcome> over) {
     if (job.room() <= 0) {
       over.put(job, new Outcome.Done(FinishReason.LENGTH));
       return;
     }
-    Sequence sequence = job.sequence().orElseThrow();
-    int right = 0;
     try {
-      Sampler sampler = job.sampler(logits.length);
-      while (true) {
-        int token = draw(job, sampler, output + right);
-        sampler.accept(token);
-        job.append(token);
-        generationTokens++;
-        if (right == guesses || job.drafts()[right] != token) {
-          break;
-        }
-        right++;
-      }
+      drawing.draw(job, output, guesses);
       drawn.add(job);
     } catch (RuntimeException e) {
       over.put(job, Outcome.failed(e));
     }
-    sequence.truncate(sequence.length() - (guesses - right));
-    job.setDrafts(new int[0]);
-    if (guesses > 0) {
-      job.countDrafts(guesses, right);
-      drafts++;
-      draftTokens += guesses;
-      acceptedTokens += right;
-      speculation.costs().checked(right);
-    }
-  }
-
-  /** By the row's candidates, if it has any; a row without is one to complain about as a whole. */
-  private int draw(Job job, Sampler sampler, int row) {
-    if (job.candidates() > 0) {
-      Best best = steps.best(row);
-      if (best.logits()[0] > Float.NEGATIVE_INFINITY) {
-        return sampler.sample(best.ids(), best.logits());
-      }
-    }
-    steps.logits(row, logits);
-    return sampler.sample(logits);
   }
 
   private static void tell(List<Turn> turns, List<Job> drawn, Map<Job, Outcome> over) {
@@ -433,13 +390,13 @@ final class EngineLoop implements AutoCloseable {
             scheduler.waiting().size(),
             1 - (double) cache.freePages() / cache.pages(),
             promptTokens,
-            generationTokens,
+            drawing.tokens(),
             scheduler.preemptions(),
             cache.prefixStats().queriedTokens(),
             cache.prefixStats().foundTokens(),
-            drafts,
-            draftTokens,
-            acceptedTokens);
+            drawing.drafts(),
+            drawing.draftTokens(),
+            drawing.acceptedTokens());
   }
 
   /** Requests that are not done fail. */

@@ -9,10 +9,17 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Drafts with the MTP layer, all sequences in one step: behind what is known, the layer's best
- * token; behind that, its best token given the draft and the state it left itself, and so on. The
- * layer has a cache of its own, so it goes over everything a sequence appends, prompts too; what it
- * writes for drafts is overwritten when they have become, or not become, text.
+ * Drafts with the MTP layers, all sequences in one step: behind what is known, the first layer's
+ * best token; behind that, the second's given the draft and the first's state, and so on; behind
+ * the last layer, its best token given the draft and the state it left itself. A layer has a cache
+ * of its own, so it goes over everything a sequence appends, prompts too; what it writes for drafts
+ * is overwritten when they have become, or not become, text.
+ *
+ * <p>Layer n makes entry i from token i+1+n (DeepSeek-V3 report, §2.2), so that the last n entries
+ * of layers behind the first are made of drafts, or of the last token where there are none. They
+ * stay so, for the states they are made of are gone when the text is known: an entry whose draft
+ * was wrong is a little off, as long as the sequence lasts. One layer has no such entries, and no
+ * checkpoint published so far has two.
  */
 final class MtpDrafter {
   /** A draft's probability is taken among so many tokens: the others are next to nothing. */
@@ -24,34 +31,66 @@ final class MtpDrafter {
    * @param row of the step, that of the first entry
    * @param start the first entry
    * @param next the token that follows each entry: those appended behind the first, and the one
-   *     sampled last; the sequence's length is {@code start + next.length}
+   *     sampled last or, of a prompt, those behind: one for each entry, and more if they are known
    * @param most drafts wanted, which the context has room for behind {@code next}; 0 writes the
-   *     layer's cache alone
+   *     layers' caches alone
    */
-  record Kept(Sequence sequence, int row, int start, int[] next, int most) {}
+  record Kept(Sequence sequence, int row, int start, int[] next, int most) {
+    /** Entries. */
+    int rows() {
+      return sequence.length() - start;
+    }
+  }
 
   private static final class Drafting {
     final Kept kept;
-    final int index;
     final List<Integer> drafts = new ArrayList<>();
     int state; // output of the state that the last draft came from
 
-    Drafting(Kept kept, int index, int state) {
+    Drafting(Kept kept) {
       this.kept = kept;
-      this.index = index;
-      this.state = state;
     }
 
-    Rows nextRow() {
-      int entry = kept.start() + kept.next().length + drafts.size() - 1;
+    /** What {@code layer} makes of the entries kept, from the states at {@code source}. */
+    Rows rows(int layer, int source, Outputs outputs) {
+      int[] tokens = new int[kept.rows()];
+      for (int i = 0; i < tokens.length; i++) {
+        tokens[i] = follower(i + layer);
+      }
+      return new Rows(kept.sequence(), kept.start(), tokens, outputs, source);
+    }
+
+    /** The i-th token behind the first entry's, as far as it is known or guessed. */
+    private int follower(int i) {
+      int beyond = i - kept.next().length;
+      return beyond < 0
+          ? kept.next()[i]
+          : drafts.isEmpty()
+              ? kept.next()[kept.next().length - 1]
+              : drafts.get(Math.min(beyond, drafts.size() - 1));
+    }
+
+    /** Behind the entries kept, of which the layer wrote the last with the draft before. */
+    Rows chained(int layers) {
+      int entry = kept.sequence().length() + drafts.size() - layers;
       return new Rows(kept.sequence(), entry, new int[] {drafts.getLast()}, Outputs.LAST, state);
     }
   }
 
   private final StepRunner runner;
+  private final int layers;
 
-  MtpDrafter(StepRunner runner) {
+  /**
+   * @param most drafts that will be wanted: layers behind are not used
+   */
+  MtpDrafter(StepRunner runner, int most) {
     this.runner = runner;
+    this.layers = Math.min(runner.mtpLayers(), most);
+  }
+
+  /** Layers that are used. */
+  int layers() {
+    return layers;
   }
 
   /** Tokens that sequences may have appended, of all together at most. */
@@ -68,33 +107,35 @@ final class MtpDrafter {
    *     wanted or fewer
    */
   List<int[]> draft(List<Kept> all, double leastProbable) {
+    if (all.isEmpty()) {
+      return List.of();
+    }
     int candidates = leastProbable > 0 ? CANDIDATES : 1;
-    List<Rows> rows = new ArrayList<>();
-    List<Drafting> drafting = new ArrayList<>();
-    for (int i = 0; i < all.size(); i++) {
-      Kept kept = all.get(i);
-      Outputs outputs = kept.most() > 0 ? Outputs.LAST : Outputs.NONE;
-      rows.add(new Rows(kept.sequence(), kept.start(), kept.next(), outputs, kept.row()));
-      if (kept.most() > 0) {
-        drafting.add(new Drafting(kept, i, drafting.size()));
-      }
-    }
-    List<int[]> drafts = new ArrayList<>(all.stream().map(_ -> new int[0]).toList());
-    if (rows.isEmpty()) {
-      return drafts;
-    }
-    runner.runMtp(rows, candidates);
-    List<Drafting> going = take(drafting, leastProbable);
-    while (!going.isEmpty()) {
-      runner.chainMtp(going.stream().map(Drafting::nextRow).toList(), candidates);
-      for (int i = 0; i < going.size(); i++) {
-        going.get(i).state = i;
-      }
+    List<Drafting> drafting = all.stream().map(Drafting::new).toList();
+    List<Drafting> going = drafting.stream().filter(d -> d.kept.most() > 0).toList();
+    for (int layer = 0; layer < layers; layer++) {
+      runner.runMtp(layer, layer < layers - 1, rows(drafting, going, layer), candidates);
       going = take(going, leastProbable);
     }
-    drafting.forEach(
-        d -> drafts.set(d.index, d.drafts.stream().mapToInt(Integer::intValue).toArray()));
-    return drafts;
+    going = going.stream().filter(this::reserved).toList();
+    while (!going.isEmpty()) {
+      runner.chainMtp(layers - 1, going.stream().map(d -> d.chained(layers)).toList(), candidates);
+      going = take(going, leastProbable).stream().filter(this::reserved).toList();
+    }
+    return drafting.stream()
+        .map(d -> d.drafts.stream().mapToInt(Integer::intValue).toArray())
+        .toList();
+  }
+
+  private static List<Rows> rows(List<Drafting> drafting, List<Drafting> going, int layer) {
+    List<Rows> rows = new ArrayList<>();
+    int source = 0;
+    for (Drafting d : drafting) {
+      Outputs outputs = going.contains(d) ? Outputs.LAST : Outputs.NONE;
+      rows.add(d.rows(layer, layer == 0 ? d.kept.row() : source, outputs));
+      source += d.kept.rows();
+    }
+    return rows;
   }
 
   /** Adds each row's best token; who goes on. */
@@ -102,13 +143,13 @@ final class MtpDrafter {
     List<Drafting> going = new ArrayList<>();
     for (int i = 0; i < drafting.size(); i++) {
       Drafting d = drafting.get(i);
+      d.state = i;
       Best best = runner.best(i);
-      if (!(probability(best) >= leastProbable)) {
-        continue;
-      }
-      d.drafts.add(best.ids()[0]);
-      if (d.drafts.size() < d.kept.most() && reserved(d)) {
-        going.add(d);
+      if (probability(best) >= leastProbable) {
+        d.drafts.add(best.ids()[0]);
+        if (d.drafts.size() < d.kept.most()) {
+          going.add(d);
+        }
       }
     }
     return going;
@@ -128,9 +169,9 @@ final class MtpDrafter {
   }
 
   /** Whether there is room for the entry of the draft made last; drafts push nobody out. */
-  private static boolean reserved(Drafting d) {
+  private boolean reserved(Drafting d) {
     try {
-      d.kept.sequence().reserve(d.drafts.size());
+      d.kept.sequence().reserve(d.drafts.size() - layers + 1);
       return true;
     } catch (CacheFullException _) {
       return false;

@@ -39,13 +39,26 @@ final class RankRunner implements AutoCloseable {
 
   private static final int MAX_RECORDINGS = 64;
 
-  /** Which layers a step runs, and what they start from. */
-  enum Pass {
-    MAIN,
-    /** The MTP layer, from states of the main model. */
-    MTP,
-    /** The MTP layer, from states it left itself. */
-    CHAINED
+  /**
+   * Which layers a step runs, and what they start from.
+   *
+   * @param predictor MTP layer that runs, unless the main model does
+   * @param whole whether an MTP layer leaves the states of all rows, not of those wanted alone
+   */
+  record Pass(Start start, int predictor, boolean whole) {
+    enum Start {
+      TOKENS,
+      /** States of the main model. */
+      MAIN,
+      /** States that an MTP layer left. */
+      MTP
+    }
+
+    static final Pass MAIN = new Pass(Start.TOKENS, 0, false);
+
+    boolean takesStates() {
+      return start != Start.TOKENS;
+    }
   }
 
   /**
@@ -175,6 +188,10 @@ final class RankRunner implements AutoCloseable {
     return stages.containsKey(device);
   }
 
+  int mtpLayers() {
+    return model.predictors();
+  }
+
   /** Writes what varies; what there is to run. */
   List<Leg> prepare(Pass pass, List<Rows> all, int candidates) {
     Shape shape = fill(pass, all, candidates);
@@ -232,12 +249,12 @@ final class RankRunner implements AutoCloseable {
             : AttentionForm.ABSORBED;
     stages.forEach(
         (device, stage) ->
-            group.run(device, () -> stage.inputs().fill(all, rows, pass != Pass.MAIN)));
+            group.run(device, () -> stage.inputs().fill(all, rows, pass.takesStates())));
     bestOfLast = outputs == 0 ? 0 : picked(candidates);
     bestRead = false;
     wantedOfLast = outputs;
     outputsOfLast = outputs == count ? outputs : outputBucket(outputs, rows);
-    boolean some = pass != Pass.MAIN && outputs < rows;
+    boolean some = pass.takesStates() && !pass.whole() && outputs < rows;
     if (model.devices().size() > 1 || group.size() > 1) {
       positionsOfLast = StepInputs.positions(all, some);
     }
@@ -269,13 +286,13 @@ final class RankRunner implements AutoCloseable {
 
   private void enqueue(Shape shape, Course course, Tap tap) {
     int rows = shape.tokens();
-    int first = shape.pass() == Pass.MAIN ? model.firstDevice() : model.lastDevice();
+    int first = shape.pass().takesStates() ? model.lastDevice() : model.firstDevice();
     Step step = step(shape, first, course, tap);
     Tensor out = logits.slice("logits", 0, shape.outputs());
-    switch (shape.pass()) {
-      case MAIN -> model.forward(step, hidden.slice("hidden", 0, rows), out);
-      case MTP -> predict(step, shape, hidden, out);
-      case CHAINED -> predict(step, shape, mtpHidden, out);
+    switch (shape.pass().start()) {
+      case TOKENS -> model.forward(step, hidden.slice("hidden", 0, rows), out);
+      case MAIN -> predict(step, shape, hidden, out);
+      case MTP -> predict(step, shape, mtpHidden, out);
     }
     if (shape.best() > 0) {
       stages.get(model.lastDevice()).queue().ops().topK(out, bestIds(shape), bestLogits(shape));
@@ -307,13 +324,18 @@ final class RankRunner implements AutoCloseable {
     try (Scratch.Frame _ = step.ops().scratch().frame()) {
       Tensor states = step.ops().scratch().f32("mtp_states", rows, from.cols());
       step.ops().embed(from, inputs.sources(rows), states);
-      model.predict(step, some, 0, states, mtpHidden.slice("mtp_hidden", 0, wanted), out);
+      int layer = shape.pass().predictor();
+      if (shape.pass().whole()) {
+        model.predictAll(step, layer, states, mtpHidden.slice("mtp_hidden", 0, rows), out);
+      } else {
+        model.predict(step, some, layer, states, mtpHidden.slice("mtp_hidden", 0, wanted), out);
+      }
     }
   }
 
   private List<Leg> record(Shape shape) {
     Recorder recorder =
-        new Recorder(shape, shape.pass() == Pass.MAIN ? model.firstDevice() : model.lastDevice());
+        new Recorder(shape, shape.pass().takesStates() ? model.lastDevice() : model.firstDevice());
     boolean whole = false;
     try {
       enqueue(shape, recorder, Tap.none());
@@ -391,7 +413,7 @@ final class RankRunner implements AutoCloseable {
 
     OpByOp(Shape shape) {
       this.shape = shape;
-      device = shape.pass() == Pass.MAIN ? model.firstDevice() : model.lastDevice();
+      device = shape.pass().takesStates() ? model.lastDevice() : model.firstDevice();
     }
 
     @Override

@@ -90,7 +90,7 @@ final class Requests implements AutoCloseable {
     return new SpeculativeDecoder(
         how,
         how.drafts() == Speculation.Drafts.MTP
-            ? Optional.of(new MtpDrafter(engine.runner()))
+            ? Optional.of(new MtpDrafter(engine.runner(), how.mostDrafts()))
             : Optional.empty());
   }
 

@@ -79,11 +79,13 @@ final class SpeculativeDecoder {
     int room = drafter.maxTokens();
     for (Part part : parts) {
       Optional<Kept> one =
-          part.forked() ? forked(part, guess, room) : Optional.of(kept(part, guess));
+          part.forked()
+              ? forked(drafter, part, guess, room)
+              : Optional.of(kept(drafter, part, part.start(), guess));
       if (one.isPresent()) {
         drafted.add(part);
         kept.add(one.get());
-        room -= one.get().next().length;
+        room -= one.get().rows();
       }
     }
     List<int[]> drafts = drafter.draft(kept, how.leastProbable());
@@ -95,9 +97,9 @@ final class SpeculativeDecoder {
 
   /** The costs are those of text; a prompt's are paid once. */
   private void count(List<Kept> kept, boolean guess, long nanos) {
-    if (kept.stream().allMatch(k -> k.next().length <= 1 + how.mostDrafts())) {
+    if (kept.stream().allMatch(k -> k.rows() <= 1 + how.mostDrafts())) {
       if (!guess) {
-        costs.keepingTook(kept.stream().mapToInt(k -> k.next().length).sum(), nanos);
+        costs.keepingTook(kept.stream().mapToInt(Kept::rows).sum(), nanos);
       } else if (kept.stream().allMatch(k -> k.most() == how.mostDrafts())) {
         costs.draftingTook(kept.size(), nanos);
       }
@@ -113,15 +115,11 @@ final class SpeculativeDecoder {
     return job.ngrams(() -> new NgramDrafter(SHORTEST_MATCH, LONGEST_MATCH)).draft(most(job));
   }
 
-  private Kept kept(Part part, boolean guess) {
-    return kept(part, part.start(), guess);
-  }
-
   /** What the MTP layer makes of the entries from {@code first} on. */
-  private Kept kept(Part part, int first, boolean guess) {
+  private Kept kept(MtpDrafter drafter, Part part, int first, boolean guess) {
     Job job = part.job();
     Sequence sequence = job.sequence().orElseThrow();
-    int[] next = job.tokens(first + 1, sequence.length() + 1);
+    int[] next = job.tokens(first + 1, sequence.length() + drafter.layers());
     int most = guess && job.decoding() ? most(job) : 0;
     return new Kept(sequence, part.row() + first - part.start(), first, next, most);
   }
@@ -133,7 +131,7 @@ final class SpeculativeDecoder {
    * @param room for rows
    * @return empty where there is no room, or no need: the first guess waits for the next step then
    */
-  private Optional<Kept> forked(Part part, boolean guess, int room) {
+  private Optional<Kept> forked(MtpDrafter drafter, Part part, boolean guess, int room) {
     Sequence sequence = part.job().sequence().orElseThrow();
     int size = sequence.pageTokens();
     int first = Math.max(part.start(), (sequence.length() - 1) / size * size);
@@ -145,6 +143,6 @@ final class SpeculativeDecoder {
     } catch (CacheFullException _) {
       return Optional.empty();
     }
-    return Optional.of(kept(part, first, true));
+    return Optional.of(kept(drafter, part, first, true));
   }
 }

@@ -66,6 +66,8 @@ final class StepRunner implements Steps, AutoCloseable {
    */
   record Best(int[] ids, float[] logits) {}
 
+  private static final Pass FROM_MAIN = new Pass(Pass.Start.MAIN, 0, false);
+
   /** A row of a rank's step, or of its logits. */
   private record Place(int rank, int index) {}
 
@@ -75,6 +77,7 @@ final class StepRunner implements Steps, AutoCloseable {
   private final List<RankRunner> ranks = new ArrayList<>();
   private final int maxTokens;
   private List<Place> rowsOfLast = List.of(); // of the main model's last step
+  private List<Place> statesOfLast = List.of(); // of the MTP layer's last step
   private List<Place> outputsOfLast = List.of();
 
   /**
@@ -111,6 +114,10 @@ final class StepRunner implements Steps, AutoCloseable {
       tokens = Math.min(tokens, group.backend(d).capabilities().maxTokens());
     }
     return tokens;
+  }
+
+  int mtpLayers() {
+    return ranks.getFirst().mtpLayers();
   }
 
   @Override
@@ -157,7 +164,7 @@ final class StepRunner implements Steps, AutoCloseable {
 
   /** {@link #runMtp(Sequence, int, int[])}, op by op. */
   void observeMtp(Sequence sequence, int start, int[] next, Observer observer) {
-    observe(Pass.MTP, List.of(new Rows(sequence, start, next, Outputs.ALL, 0)), observer);
+    observe(FROM_MAIN, List.of(new Rows(sequence, start, next, Outputs.ALL, 0)), observer);
   }
 
   private void observe(Pass pass, List<Rows> rows, Observer observer) {
@@ -196,17 +203,30 @@ final class StepRunner implements Steps, AutoCloseable {
    *     the state of entry i and token i+1, predicts token i+2
    */
   void runMtp(List<Rows> rows, int candidates) {
-    run(Pass.MTP, rows, candidates);
+    run(FROM_MAIN, rows, candidates);
   }
 
   /**
-   * {@link #runMtp} over states that the MTP layer itself left, for a draft behind a draft. Entries
-   * from the sequence's length on must be {@linkplain Sequence#reserve reserved}.
+   * {@link #runMtp(List, int)} of any MTP layer, those behind the first over states of the layer
+   * before.
    *
-   * @param rows whose sources are outputs of the last runMtp or chainMtp
+   * @param more whether a layer behind this one runs next: the states of all rows are left then
+   * @param rows whose sources are rows of the pass before, and whose tokens those that follow at
+   *     the layer's distance: row i of layer n, from token i+1+n, predicts token i+2+n
    */
-  void chainMtp(List<Rows> rows, int candidates) {
-    run(Pass.CHAINED, rows, candidates);
+  void runMtp(int layer, boolean more, List<Rows> rows, int candidates) {
+    run(new Pass(layer == 0 ? Pass.Start.MAIN : Pass.Start.MTP, layer, more), rows, candidates);
+  }
+
+  /**
+   * Runs an MTP layer over states that it left itself, for a draft behind a draft. Entries from the
+   * sequence's length on must be {@linkplain Sequence#reserve reserved}.
+   *
+   * @param layer the one that ran last
+   * @param rows whose sources are outputs of its last run
+   */
+  void chainMtp(int layer, List<Rows> rows, int candidates) {
+    run(new Pass(Pass.Start.MTP, layer, false), rows, candidates);
   }
 
   /**
@@ -228,7 +248,7 @@ final class StepRunner implements Steps, AutoCloseable {
 
   /** The rows of each rank, whose sources become rows of that rank. */
   private Map<Integer, List<Rows>> split(Pass pass, List<Rows> all) {
-    List<Place> before = pass == Pass.CHAINED ? outputsOfLast : rowsOfLast;
+    List<Place> before = pass.start() == Pass.Start.MTP ? statesOfLast : rowsOfLast;
     List<Place> rows = new ArrayList<>();
     List<Place> outputs = new ArrayList<>();
     Map<Integer, List<Rows>> parts = new TreeMap<>();
@@ -236,7 +256,7 @@ final class StepRunner implements Steps, AutoCloseable {
     int[] outputsOf = new int[ranks.size()];
     for (Rows part : all) {
       int rank = caches.rankOf(part.sequence());
-      int source = pass == Pass.MAIN ? 0 : before.get(part.source()).index();
+      int source = pass.takesStates() ? before.get(part.source()).index() : 0;
       parts
           .computeIfAbsent(rank, _ -> new ArrayList<>())
           .add(new Rows(part.sequence(), part.start(), part.tokens(), part.outputs(), source));
@@ -247,7 +267,9 @@ final class StepRunner implements Steps, AutoCloseable {
         outputs.add(new Place(rank, outputsOf[rank]++));
       }
     }
-    if (pass == Pass.MAIN) {
+    if (pass.takesStates()) {
+      statesOfLast = pass.whole() ? rows : outputs;
+    } else {
       rowsOfLast = rows;
     }
     outputsOfLast = outputs;

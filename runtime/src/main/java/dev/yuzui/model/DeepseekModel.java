@@ -123,6 +123,22 @@ public final class DeepseekModel {
     }
   }
 
+  /**
+   * {@link #predict} of all rows, for a layer behind it.
+   *
+   * @param state [T, H]
+   * @param logits of the rows the batch asks for, [M, vocab]; rows() may be 0
+   */
+  public void predictAll(Step s, int depth, Tensor hidden, Tensor state, Tensor logits) {
+    MultiTokenPredictor predictor = predictors.get(depth);
+    try (Scratch.Frame _ = s.scratch().frame()) {
+      predictor.forward(s, Optional.empty(), hidden, state);
+      if (logits.rows() > 0) {
+        project(s, predictor.block().layer(), s.wanted(state), predictor.head(), logits);
+      }
+    }
+  }
+
   private static void project(Step s, int layer, Tensor states, Tensor head, Tensor logits) {
     s.ops().matmul(states, head, logits);
     s.tap().at(layer, Point.LOGITS, logits);
