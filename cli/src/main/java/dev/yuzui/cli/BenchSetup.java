@@ -61,9 +61,9 @@ record BenchSetup(
         .orElse("");
   }
 
-  /** The backend, or its device where one was asked for. */
+  /** The backend, or its device where one was asked for, or several. */
   String label() {
-    return device.startsWith(backend + ":") ? device : backend;
+    return device.startsWith(backend + ":") || device.contains(",") ? device : backend;
   }
 
   /** The first cells of a table's row. */

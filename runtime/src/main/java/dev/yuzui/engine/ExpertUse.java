@@ -60,7 +60,7 @@ record ExpertUse(int experts, Optional<ExpertLoads> known) {
   /** For people: what a placement makes of the counted loads; empty where none were. */
   String balance(DevicePlan plan) {
     if (known.isEmpty()) {
-      return ", in order, for want of --expert-loads";
+      return ", as if all were used alike, for want of --expert-loads";
     }
     double[] imbalance =
         IntStream.range(0, plan.experts().size())

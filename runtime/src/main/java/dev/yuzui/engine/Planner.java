@@ -223,13 +223,13 @@ final class Planner {
     List<Integer> rank = new ArrayList<>(main.stream().map(over::get).toList());
     rank.addAll(Collections.nCopies(config.mtpLayers(), rank.getLast()));
     DevicePlan plan = plan(List.of(rank), layer -> allOn(rank.get(layer)));
+    String ranges =
+        over.stream().map(d -> name(d) + " " + range(rank, d)).collect(Collectors.joining(", "));
     return laid(
         plan,
-        List.of(
-            over.stream()
-                .map(d -> name(d) + " " + range(rank, d))
-                .collect(
-                    Collectors.joining(", ", "layers over devices by their free memory: ", ""))));
+        over.size() == 1
+            ? List.of()
+            : List.of("layers over devices by their free memory: " + ranges));
   }
 
   private static String range(List<Integer> rank, int device) {
@@ -273,11 +273,12 @@ final class Planner {
   }
 
   private long layerBytes(DeviceRoom room, int layer, boolean withoutExperts) {
+    long pages =
+        options.cachePages() > 0
+            ? options.cachePages()
+            : (long) Math.ceilDiv(context, options.pageTokens()) * options.maxSequences();
     long cache =
-        (long) Math.ceilDiv(context, options.pageTokens())
-            * options.pageTokens()
-            * options.maxSequences()
-            * options.cacheEncoding().byteSize(1, config.cacheEntry());
+        pages * options.pageTokens() * options.cacheEncoding().byteSize(1, config.cacheEntry());
     int count = withoutExperts || !config.isMoe(layer) ? 0 : experts();
     return larger(room, w -> w.dense(layer) + w.experts(layer, count)) + cache;
   }

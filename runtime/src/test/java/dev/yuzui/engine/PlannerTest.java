@@ -271,7 +271,7 @@ class PlannerTest {
     }
     MemoryPlan all = plan(devices, Distribution.LAYERS.withCpuExpertLayers(Integer.MAX_VALUE));
     assertTrue(all.deviceWeightBytes() < GIB, "only what is dense is on the device");
-    assertTrue(all.reasons().contains("the experts of 26 of 26 layers on cpu"), "" + all.reasons());
+    assertEquals(List.of("the experts of 26 of 26 layers on cpu"), all.reasons());
     MemoryPlan three = plan(with(gib(8, 8), cpu(64)), Distribution.LAYERS.withCpuExpertLayers(13));
     assertWhole(three);
     assertEquals(Set.of(0, 1), Set.copyOf(three.layout().ranks().getFirst()));
