@@ -82,8 +82,10 @@ final class RankRunner implements AutoCloseable {
   }
 
   /** A part of a step that one device runs without looking at others. */
-  record Leg(int device, DeviceQueue queue, DeviceQueue.Recording recording, Then then) {
-    void run() {
+  record Leg(int device, DeviceQueue queue, DeviceQueue.Recording recording, Then then)
+      implements Runnable {
+    @Override
+    public void run() {
       recording.replay();
       queue.synchronize();
     }

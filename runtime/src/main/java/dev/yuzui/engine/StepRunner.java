@@ -4,18 +4,14 @@ import dev.yuzui.cache.LatentCaches;
 import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.RankRunner.Leg;
 import dev.yuzui.engine.RankRunner.Pass;
-import dev.yuzui.engine.RankRunner.Then;
 import dev.yuzui.engine.StepInputs.Rows;
 import dev.yuzui.model.DeepseekModel;
 import dev.yuzui.model.Point;
-import dev.yuzui.parallel.Arrival;
-import dev.yuzui.parallel.DeviceExchange;
 import dev.yuzui.parallel.DeviceFailure;
 import dev.yuzui.parallel.DeviceGroup;
 import dev.yuzui.parallel.Exchanges;
 import dev.yuzui.parallel.ParallelException;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -76,6 +72,9 @@ final class StepRunner implements Steps, AutoCloseable {
   private final LatentCaches caches;
   private final List<RankRunner> ranks = new ArrayList<>();
   private final int maxTokens;
+  private final LegRunner legs;
+
+  // of several ranks; a lone one's rows are where they are
   private List<Place> rowsOfLast = List.of(); // of the main model's last step
   private List<Place> statesOfLast = List.of(); // of the MTP layer's last step
   private List<Place> outputsOfLast = List.of();
@@ -93,6 +92,7 @@ final class StepRunner implements Steps, AutoCloseable {
     this.group = group;
     this.exchanges = exchanges;
     this.caches = caches;
+    this.legs = new LegRunner(group, ranks);
     this.maxTokens = maxTokens(group, batchTokens);
     try {
       for (int rank = 0; rank < models.size(); rank++) {
@@ -168,7 +168,11 @@ final class StepRunner implements Steps, AutoCloseable {
   }
 
   private void observe(Pass pass, List<Rows> rows, Observer observer) {
-    split(pass, rows).forEach((rank, part) -> ranks.get(rank).observe(pass, part, observer));
+    if (ranks.size() == 1) {
+      ranks.getFirst().observe(pass, rows, observer);
+    } else {
+      split(pass, rows).forEach((rank, part) -> ranks.get(rank).observe(pass, part, observer));
+    }
   }
 
   /**
@@ -239,11 +243,15 @@ final class StepRunner implements Steps, AutoCloseable {
   }
 
   private void run(Pass pass, List<Rows> all, int candidates) {
+    if (ranks.size() == 1) {
+      legs.run(ranks.getFirst(), ranks.getFirst().prepare(pass, all, candidates));
+      return;
+    }
     Map<Integer, List<Leg>> courses = new TreeMap<>();
     split(pass, all)
         .forEach(
             (rank, part) -> courses.put(rank, ranks.get(rank).prepare(pass, part, candidates)));
-    run(courses);
+    legs.run(courses);
   }
 
   /** The rows of each rank, whose sources become rows of that rank. */
@@ -274,69 +282,6 @@ final class StepRunner implements Steps, AutoCloseable {
     }
     outputsOfLast = outputs;
     return parts;
-  }
-
-  /**
-   * Runs the legs of the ranks; whoever comes to a meeting waits until all have come to one or to
-   * their end. The meeting of the earliest layer is held first.
-   */
-  private void run(Map<Integer, List<Leg>> courses) {
-    Map<Integer, Integer> ready = new TreeMap<>(); // ranks, and the leg that comes next
-    Map<Integer, Integer> waiting = new TreeMap<>(); // ranks, and the leg that ended in a meeting
-    courses.keySet().forEach(rank -> ready.put(rank, 0));
-    while (!ready.isEmpty()) {
-      Map<Integer, Runnable> tasks = new TreeMap<>();
-      ready.forEach(
-          (rank, leg) ->
-              tasks.put(courses.get(rank).get(leg).device(), courses.get(rank).get(leg)::run));
-      group.each(tasks);
-      for (Map.Entry<Integer, Integer> entry : List.copyOf(ready.entrySet())) {
-        int rank = entry.getKey();
-        int leg = entry.getValue();
-        switch (courses.get(rank).get(leg).then()) {
-          case Then.End _ -> ready.remove(rank);
-          case Then.Move move -> {
-            move(move);
-            ready.put(rank, leg + 1);
-          }
-          case Then.Meet _ -> {
-            ready.remove(rank);
-            waiting.put(rank, leg);
-          }
-        }
-      }
-      if (ready.isEmpty() && !waiting.isEmpty()) {
-        meet(courses, waiting, ready);
-      }
-    }
-  }
-
-  private void move(Then.Move move) {
-    group.each(
-        Map.of(
-            move.toDevice(),
-            () -> group.copy(move.fromDevice(), move.from(), move.toDevice(), move.to())));
-  }
-
-  private void meet(
-      Map<Integer, List<Leg>> courses, Map<Integer, Integer> waiting, Map<Integer, Integer> ready) {
-    Map<Integer, Then.Meet> meetings = new TreeMap<>();
-    waiting.forEach(
-        (rank, leg) -> meetings.put(rank, (Then.Meet) courses.get(rank).get(leg).then()));
-    DeviceExchange earliest =
-        meetings.values().stream()
-            .map(Then.Meet::exchange)
-            .min(Comparator.comparingInt(DeviceExchange::layer))
-            .orElseThrow();
-    List<Arrival> arrivals = new ArrayList<>();
-    meetings.forEach(
-        (rank, meeting) -> {
-          if (meeting.exchange() == earliest) {
-            arrivals.add(ranks.get(rank).arrival(meeting.sent(), meeting.beside()::replay));
-            ready.put(rank, waiting.remove(rank) + 1);
-          }
-        });
-    earliest.meet(arrivals);
   }
 
   /** What each device did since the start. */
@@ -390,22 +335,30 @@ final class StepRunner implements Steps, AutoCloseable {
   /** Copies row {@code index} of the last step's logits into {@code out} [vocab]. */
   @Override
   public void logits(int index, float[] out) {
-    Place place = outputsOfLast.get(index);
+    Place place = output(index);
     ranks.get(place.rank()).logits(place.index(), out);
   }
 
   /** The best token of each wanted row of the last step, which was asked for candidates. */
   int[] greedy() {
-    return outputsOfLast.stream()
-        .mapToInt(place -> ranks.get(place.rank()).greedy(place.index()))
-        .toArray();
+    int outputs = ranks.size() == 1 ? ranks.getFirst().outputs() : outputsOfLast.size();
+    int[] tokens = new int[outputs];
+    for (int i = 0; i < outputs; i++) {
+      Place place = output(i);
+      tokens[i] = ranks.get(place.rank()).greedy(place.index());
+    }
+    return tokens;
   }
 
   /** The best logits of row {@code index}, as many as the last step was asked for or more. */
   @Override
   public Best best(int index) {
-    Place place = outputsOfLast.get(index);
+    Place place = output(index);
     return ranks.get(place.rank()).best(place.index());
+  }
+
+  private Place output(int index) {
+    return ranks.size() == 1 ? new Place(0, index) : outputsOfLast.get(index);
   }
 
   @Override
