@@ -110,7 +110,8 @@ INLINE void tile(Matrix w, int base, int row, int n, Group group, const __global
 // As matvec, not gated; scales [T, heads]. Groups: (⌈T / 64⌉, ⌈n / 64⌉, heads); local size 128.
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
 void gemm(IN(w), ulong scalesAt, ulong rowBytes, IN(x), int xStride, int xHeadStride, int xOffset, IN(scales), OUT(out),
-          int outStride, int outHeadStride, int outOffset, int T, int n, int k) {
+          int outStride, int outHeadStride, int outOffset, int T, int n, int k, IN(unless)) {
+  if (SKIPPED(unless)) return;
   __local X ws[32 * ROWS], xs[32 * X_STRIDE];
   __local int source[TOKENS];
   const int head = get_group_id(2);

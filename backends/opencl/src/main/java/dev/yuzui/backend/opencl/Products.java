@@ -49,17 +49,31 @@ final class Products {
 
   /** out[t, h, outOffset + n] = Σk x[t, h, xOffset + k]·w[h·n' + n, k]; one head is a matmul. */
   void dense(Tensor x, int xOffset, Tensor w, int heads, Tensor out, int outOffset) {
+    dense(x, xOffset, w, heads, out, outOffset, Optional.empty());
+  }
+
+  /**
+   * @param unless a flag: nothing is done if it is 0
+   */
+  void dense(
+      Tensor x,
+      int xOffset,
+      Tensor w,
+      int heads,
+      Tensor out,
+      int outOffset,
+      Optional<Tensor> unless) {
     if (x.rows() <= FEW || shapes.wide()) {
-      matvec(x, xOffset, w, Optional.empty(), heads, out, outOffset);
+      matvec(x, xOffset, w, Optional.empty(), heads, out, outOffset, unless);
     } else {
-      gemm(x, xOffset, w, heads, out, outOffset);
+      gemm(x, xOffset, w, heads, out, outOffset, unless);
     }
   }
 
   /** out = silu(x·gateᵀ)·(x·upᵀ) */
   void gated(Tensor x, Tensor gate, Tensor up, Tensor out) {
     if ((x.rows() <= FEW || shapes.wide()) && gate.encoding().equals(up.encoding())) {
-      matvec(x, 0, gate, Optional.of(up), 1, out, 0);
+      matvec(x, 0, gate, Optional.of(up), 1, out, 0, Optional.empty());
       return;
     }
     try (var frame = scratch.frame()) {
@@ -174,7 +188,14 @@ final class Products {
   }
 
   private void matvec(
-      Tensor x, int xOffset, Tensor w, Optional<Tensor> w2, int heads, Tensor out, int outOffset) {
+      Tensor x,
+      int xOffset,
+      Tensor w,
+      Optional<Tensor> w2,
+      int heads,
+      Tensor out,
+      int outOffset,
+      Optional<Tensor> unless) {
     long n = w.rows() / heads;
     long tiles = Math.ceilDiv(x.rows(), (long) FEW);
     Cut cut = cut(Math.min(x.rows(), FEW), n, w.cols(), w2.isPresent(), tiles * heads);
@@ -195,7 +216,7 @@ final class Products {
         rows(x, xOffset, heads);
       }
       rows(out, outOffset, heads);
-      launch.i(x.rows()).i(n).i(w.cols()).i(cut.strips()).run();
+      launch.i(x.rows()).i(n).i(w.cols()).i(cut.strips()).p(unless).run();
     }
   }
 
@@ -284,7 +305,14 @@ final class Products {
     return new Rows(halves, Optional.of(scales));
   }
 
-  private void gemm(Tensor x, int xOffset, Tensor w, int heads, Tensor out, int outOffset) {
+  private void gemm(
+      Tensor x,
+      int xOffset,
+      Tensor w,
+      int heads,
+      Tensor out,
+      int outOffset,
+      Optional<Tensor> unless) {
     long n = w.rows() / heads;
     String[] macros = macros(w.encoding());
     try (var frame = scratch.frame()) {
@@ -301,7 +329,7 @@ final class Products {
       }
       launch.p(from.scales());
       rows(out, outOffset, heads);
-      launch.i(x.rows()).i(n).i(w.cols()).run();
+      launch.i(x.rows()).i(n).i(w.cols()).p(unless).run();
     }
   }
 
