@@ -4,8 +4,12 @@
 // row, HEADS heads and a split, so that it reads an entry once for all of those heads. Built for the cache's encoding, WEIGHTS.
 #include "cache.clh"
 #include "device.clh"
+#include "tiles.clh"
 
 #define HEADS 16
+
+// `stat` [T, N, 2], if given: the greatest score and Σ e^(score − greatest) of what each row and head has seen. Where `unless` is
+// given and 0 nothing is done.
 
 // What a split leaves in `partial` if there are several: [T, splits, N] of 2 + Lkv numbers: the greatest score, Σ e^(score −
 // greatest), and the weighted sum of the latents.
@@ -15,55 +19,20 @@ INLINE ulong part_at(int t, int split, int splits, int n, int N, int Lkv) {
 
 #define ARGUMENTS                                                                                                     \
   IN(q), IN(entries), ulong rowBytes, int pageTokens, IN(pages), int pagesPerSequence, IN(sequence), IN(kvLength), int N, int Lkv, \
-      int R, float scale, OUT(out), OUT(partial), int splits, int leastTiles
+      int R, float scale, OUT(out), OUT(partial), int splits, int leastTiles, OUT(stat), IN(unless)
+
+INLINE void put_stat(__global float* stat, int row, int N, int n, float greatest, float total) {
+  stat[2 * (row * N + n)] = greatest;
+  stat[2 * (row * N + n) + 1] = total;
+}
 
 #ifdef WIDE
 
-// For CPUs: a work-item does it all, on whole vectors, with a tile decoded to floats once. Numbers are padded with zeros to
-// multiples of 32, heads to multiples of 4.
-#define TILE 32
-
-// Four heads' scores of four entries each.
-INLINE void scores_of_four(const __local float* q, const __local float* entries, int stride, int left, __local float* scores) {
-  float16 sum[4][4];
-#pragma unroll
-  for (int i = 0; i < 16; i++) sum[i / 4][i % 4] = 0;
-  for (int c = 0; c < stride; c += 16) {
-    float16 a[4];
-#pragma unroll
-    for (int h = 0; h < 4; h++) a[h] = vload16(0, q + h * stride + c);
-#pragma unroll
-    for (int e = 0; e < 4; e++) {
-      const float16 b = vload16(0, entries + e * stride + c);
-#pragma unroll
-      for (int h = 0; h < 4; h++) sum[h][e] += a[h] * b;
-    }
-  }
-#pragma unroll
-  for (int i = 0; i < 16; i++) scores[i / 4 * TILE + i % 4] = i % 4 < left ? sum16(sum[i / 4][i % 4]) : -INFINITY;
-}
-
-// Four heads' sums over a tile, 32 columns of them: sums = sums·shrink + Σe weight[e]·entry[e].
-INLINE void values_of_four(const __local float* weights, const __local float* shrink, const __local float* entries, int stride, int count,
-                           __local float* sums, int sumStride) {
-  float16 sum[4][2];
-#pragma unroll
-  for (int i = 0; i < 8; i++) sum[i / 2][i % 2] = vload16(i % 2, sums + i / 2 * sumStride) * shrink[i / 2];
-  for (int e = 0; e < count; e++) {
-    const float16 a = vload16(0, entries + e * stride), b = vload16(1, entries + e * stride);
-#pragma unroll
-    for (int h = 0; h < 4; h++) {
-      sum[h][0] += weights[h * TILE + e] * a;
-      sum[h][1] += weights[h * TILE + e] * b;
-    }
-  }
-#pragma unroll
-  for (int i = 0; i < 8; i++) vstore16(sum[i / 2][i % 2], i % 2, sums + i / 2 * sumStride);
-}
-
+// For CPUs: a work-item does it all, on whole vectors, with a tile decoded to floats once; heads are padded to multiples of 4.
 // Groups (⌈N / 16⌉, splits, T), of one work-item. Local memory, with E and L ceil32 of Lkv + R and Lkv, and H the heads of a
 // group, a multiple of 4: queries H·E, tile TILE·E, sums H·L floats.
 __kernel void mla_decode(ARGUMENTS, __local float* queries, __local float* tile, __local float* sums) {
+  if (SKIPPED(unless)) return;
   __local float scores[HEADS * TILE], shrink[HEADS], greatest[HEADS], total[HEADS];
   const int t = get_group_id(2), split = get_group_id(1), head0 = get_group_id(0) * HEADS;
   const int heads = min(HEADS, N - head0), padded = (heads + 3) / 4 * 4;
@@ -73,6 +42,7 @@ __kernel void mla_decode(ARGUMENTS, __local float* queries, __local float* tile,
   __global float* to = WRITE(float, out) + ((ulong)t * N + head0) * Lkv;
   if (length <= 0) {
     for (int i = 0; split == 0 && i < heads * Lkv; i++) to[i] = 0;
+    for (int h = 0; HAS(stat) && split == 0 && h < heads; h++) put_stat(WRITE(float, stat), t, N, head0 + h, -INFINITY, 0);
     return;
   }
   const Cut work = cut(length, TILE, splits, leastTiles);
@@ -109,17 +79,7 @@ __kernel void mla_decode(ARGUMENTS, __local float* queries, __local float* tile,
       }
     }
     for (int h = 0; h < padded; h++) {
-      const float16 a = vload16(0, scores + h * TILE), b = vload16(1, scores + h * TILE);
-      const float16 most = fmax(a, b);
-      const float8 m8 = fmax(most.lo, most.hi);
-      const float4 m4 = fmax(m8.lo, m8.hi);
-      const float top = fmax(greatest[h], fmax(fmax(m4.x, m4.y), fmax(m4.z, m4.w)));
-      const float16 p0 = exp(a - top), p1 = exp(b - top);
-      vstore16(p0, 0, scores + h * TILE);
-      vstore16(p1, 1, scores + h * TILE);
-      shrink[h] = exp(greatest[h] - top);
-      greatest[h] = top;
-      total[h] = total[h] * shrink[h] + sum16(p0 + p1);
+      shrink[h] = soften(scores + h * TILE, greatest + h, total + h);
     }
     for (int h = 0; h < padded; h += 4) {
       for (int c = 0; c < L; c += 32) values_of_four(scores + h * TILE, shrink + h, tile + c, E, count, sums + h * L + c, L);
@@ -130,6 +90,7 @@ __kernel void mla_decode(ARGUMENTS, __local float* queries, __local float* tile,
     if (splits == 1) {
       const float factor = 1 / total[h];
       for (int c = 0; c < Lkv; c++) to[h * Lkv + c] = sums[h * L + c] * factor;
+      if (HAS(stat)) put_stat(WRITE(float, stat), t, N, head0 + h, greatest[h], total[h]);
     } else {
       __global float* part = WRITE(float, partial) + part_at(t, split, splits, head0 + h, N, Lkv);
       part[0] = greatest[h];
@@ -151,6 +112,7 @@ __kernel void mla_decode(ARGUMENTS, __local float* queries, __local float* tile,
 // Groups (⌈N / 16⌉·⌈Lkv / 512⌉, splits, T), local size 128.
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
 void mla_decode(ARGUMENTS) {
+  if (SKIPPED(unless)) return;
   __local float es[32 * STRIDE], qs[32 * HEADS], scores[HEADS * TILE], parts[ITEMS], shrink[HEADS], greatest[HEADS], total[HEADS];
   __local int rows[TILE];
   const int item = get_local_id(0);
@@ -165,6 +127,7 @@ void mla_decode(ARGUMENTS) {
     for (int c = column0; split == 0 && c < min(Lkv, column0 + COLUMNS); c += ITEMS) {
       for (int h = 0; h < heads; h++) to[h * Lkv + c] = 0;
     }
+    if (HAS(stat) && split == 0 && column0 < heads) put_stat(WRITE(float, stat), t, N, head0 + column0, -INFINITY, 0);
     return;
   }
   const Cut work = cut(length, TILE, splits, leastTiles);
@@ -266,6 +229,7 @@ void mla_decode(ARGUMENTS) {
       part[0] = greatest[k];
       part[1] = total[k];
     }
+    if (HAS(stat) && splits == 1 && column0 == 0) put_stat(WRITE(float, stat), t, N, head0 + k, greatest[k], total[k]);
 #pragma unroll
     for (int j = 0; j < OWN; j++) {
       const int c = column0 + j * ITEMS;
@@ -282,7 +246,9 @@ void mla_decode(ARGUMENTS) {
 #endif
 
 // Groups (⌈Lkv / items⌉, N, T).
-__kernel void mla_combine(IN(partial), IN(sequence), IN(kvLength), int N, int Lkv, int splits, int leastTiles, OUT(out)) {
+__kernel void mla_combine(IN(partial), IN(sequence), IN(kvLength), int N, int Lkv, int splits, int leastTiles, OUT(out),
+                          OUT(stat), IN(unless)) {
+  if (SKIPPED(unless)) return;
   const int c = get_global_id(0), n = get_group_id(1), t = get_group_id(2);
   const int length = READ(int, sequence)[t] < 0 ? 0 : READ(int, kvLength)[t];
   if (length <= 0 || c >= Lkv) return;
@@ -297,4 +263,5 @@ __kernel void mla_combine(IN(partial), IN(sequence), IN(kvLength), int N, int Lk
     sum += factor * part[i * each + 2 + c];
   }
   WRITE(float, out)[((ulong)t * N + n) * Lkv + c] = sum / total;
+  if (HAS(stat) && c == 0) put_stat(WRITE(float, stat), t, N, n, top, total);
 }

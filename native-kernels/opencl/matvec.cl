@@ -209,8 +209,9 @@ INLINE void grouped(int tokens, IN(w), IN(w2), ulong each, ulong each2, ulong sc
 #define KERNELS(tokens)                                                                                                          \
   __kernel void matvec_##tokens(IN(w), IN(w2), ulong scalesAt, ulong rowBytes, int gated, IN(x), int xStride, int xHeadStride,   \
                                 int xOffset, OUT(out), int outStride, int outHeadStride, int outOffset, int T, int n, int k,     \
-                                int strips) {                                                                                    \
+                                int strips, IN(unless)) {                                                                        \
     __local float sums[SUMS(tokens)];                                                                                            \
+    if (SKIPPED(unless)) return;                                                                                                 \
     dense(tokens, TENSOR(w), TENSOR(w2), scalesAt, rowBytes, gated, TENSOR(x), xStride, xHeadStride, xOffset, TENSOR(out),       \
           outStride, outHeadStride, outOffset, T, n, k, strips, sums);                                                           \
   }                                                                                                                              \

@@ -190,7 +190,8 @@ final class CompareCommand implements Callable<Integer> {
             .withBatchTokens(Engine.OBSERVED_TOKENS)
             .withContextLength(Math.min(MAX_TOKENS + decoded, checkpoint.config().contextLength()))
             .withCacheEncoding(cacheEncoding)
-            .withRepack(!noRepack);
+            .withRepack(!noRepack)
+            .withCache(context.surroundings().cache());
     return verbose ? options.withLog(context.err()::println) : options;
   }
 

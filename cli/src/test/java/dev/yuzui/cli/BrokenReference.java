@@ -8,6 +8,7 @@ import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
+import dev.yuzui.spi.HostTensor;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
@@ -17,13 +18,14 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 
 /**
  * The reference with one op that is wrong: its device names the op, and a piece of the name of the
  * weight where it is, as in {@code broken:gate:blk.3}; {@code ^} begins a name. The last number of
- * each row of what the op gives is off; {@code broken:replay} replays nothing, {@code broken:open}
- * cannot be opened.
+ * each row of what the op gives is off; {@code broken:scale} doubles the scale of every eighth
+ * block of a weight, {@code broken:replay} replays nothing, {@code broken:open} cannot be opened.
  */
 public final class BrokenReference implements BackendProvider {
   static final String NAME = "broken";
@@ -58,10 +60,33 @@ public final class BrokenReference implements BackendProvider {
     return proxy(
         Backend.class,
         exact,
+        arguments -> {
+          if (fault[1].equals("scale")) {
+            Arrays.setAll(arguments, i -> misread(arguments[i], weight));
+          }
+        },
         (method, arguments, result) ->
             method.getName().equals("openQueue")
                 ? queue(exact, (DeviceQueue) result, fault[1], weight)
                 : result);
+  }
+
+  private static Object misread(Object argument, String weight) {
+    return switch (argument) {
+      case HostTensor w when w.name().contains(weight) -> misread(w);
+      case List<?> experts -> experts.stream().map(e -> misread(e, weight)).toList();
+      default -> argument;
+    };
+  }
+
+  /** Of formats whose blocks begin with their scale, an F16 number. */
+  private static HostTensor misread(HostTensor w) {
+    MemorySegment data = Arena.ofAuto().allocate(w.data().byteSize(), 64).copyFrom(w.data());
+    ValueLayout.OfShort half = ValueLayout.JAVA_SHORT_UNALIGNED;
+    for (long at = 0; at < data.byteSize(); at += 8L * w.encoding().blockBytes()) {
+      data.set(half, at, Float.floatToFloat16(2 * Float.float16ToFloat(data.get(half, at))));
+    }
+    return HostTensor.of(w.name(), w.encoding(), w.rows(), w.cols(), data);
   }
 
   private static DeviceQueue queue(Backend backend, DeviceQueue queue, String op, String weight) {
@@ -148,18 +173,29 @@ public final class BrokenReference implements BackendProvider {
     return (float) Math.sqrt(squares);
   }
 
+  private interface Before {
+    void first(Object... arguments);
+  }
+
   private interface After {
     Object then(Method method, Object[] arguments, Object result);
   }
 
   /** Calls {@code target}, then {@code after}. */
   private static <T> T proxy(Class<T> type, T target, After after) {
+    return proxy(type, target, _ -> {}, after);
+  }
+
+  private static <T> T proxy(Class<T> type, T target, Before before, After after) {
     return type.cast(
         Proxy.newProxyInstance(
             type.getClassLoader(),
             new Class<?>[] {type},
             (_, method, arguments) -> {
               try {
+                if (arguments != null) {
+                  before.first(arguments);
+                }
                 Object result = method.invoke(target, arguments);
                 return after.then(method, arguments, result);
               } catch (InvocationTargetException e) {

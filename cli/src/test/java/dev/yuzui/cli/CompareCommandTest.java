@@ -43,6 +43,31 @@ class CompareCommandTest {
     assertTrue(verdict.contains(suspect), verdict);
   }
 
+  /** Within blocks' bounds, wide as they are, a kernel that reads its blocks right is right. */
+  @ParameterizedTest
+  @CsvSource({
+    "blk.2.ffn_gate_exps, 'prompt, layer 2, expert output', groupedMatmul Q5_0",
+    "blk.1.attn_kv_a, 'prompt, layer 1, latent', matmul Q5_0",
+    "^none, '', ''"
+  })
+  void brokenScalesOfQuantisedWeightsAreFound(String weight, String place, String suspect) {
+    CommandRun run =
+        yuzui(
+            "compare",
+            "--synthetic",
+            "tiny",
+            "--quant",
+            "Q4_K_M",
+            "--backends",
+            "reference,cpu,broken:scale:" + weight,
+            "--tokens",
+            "16");
+    String verdict = run.lines().getLast();
+    assertTrue(verdict.contains(place) && verdict.contains(suspect), verdict);
+    assertTrue(run.out().contains("cpu: within bounds"), run.out());
+    assertEquals(place.isEmpty() ? ExitCode.DONE : ExitCode.DIFFERENT, run.exitCode(), run.err());
+  }
+
   @Test
   void equalBackendsAreEqual() {
     CommandRun run = compare("broken:nothing", "-o", "json");

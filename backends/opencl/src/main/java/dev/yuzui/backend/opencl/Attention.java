@@ -6,10 +6,7 @@ import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.Optional;
 
-/**
- * Attention over the latent cache: which kernels, and how the entries are split. Prompts take the
- * absorbed form too, which needs no memory of T×S numbers either.
- */
+/** Absorbed attention over the latent cache: which kernels, and how the entries are split. */
 final class Attention {
   /** Heads of a work-group. */
   private static final int HEADS = 16;
@@ -43,6 +40,23 @@ final class Attention {
   private record Cut(boolean wide, int tile, int splits, int least) {}
 
   void decode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
+    decode(q, cache, shape, batch, batch.kvLength(), out, Optional.empty(), Optional.empty());
+  }
+
+  /**
+   * @param length entries that each row sees
+   * @param stat see attention.cl
+   * @param unless a flag: nothing is done if it is 0
+   */
+  void decode(
+      Tensor q,
+      LatentCache cache,
+      MlaShape shape,
+      StepBatch batch,
+      Tensor length,
+      Tensor out,
+      Optional<Tensor> stat,
+      Optional<Tensor> unless) {
     long rows = q.rows();
     int heads = shape.heads();
     int lkv = shape.kvLora();
@@ -64,7 +78,7 @@ final class Attention {
           .p(batch.pages())
           .i(batch.pages().cols())
           .p(batch.sequence())
-          .p(batch.kvLength())
+          .p(length)
           .i(heads)
           .i(lkv)
           .i(shape.rope())
@@ -72,7 +86,9 @@ final class Attention {
           .p(out)
           .p(partial)
           .i(cut.splits())
-          .i(cut.least());
+          .i(cut.least())
+          .p(stat)
+          .p(unless);
       if (cut.wide()) {
         long[] floats = localFloats(shape, cut.tile());
         launch.shared(4 * floats[0]).shared(4 * floats[1]).shared(4 * floats[2]);
@@ -85,12 +101,14 @@ final class Attention {
             .groups(Math.ceilDiv(lkv, local), heads, rows)
             .p(partial)
             .p(batch.sequence())
-            .p(batch.kvLength())
+            .p(length)
             .i(heads)
             .i(lkv)
             .i(cut.splits())
             .i(cut.least())
             .p(out)
+            .p(stat)
+            .p(unless)
             .run();
       }
     }

@@ -5,8 +5,10 @@ import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.lwjgl.opencl.AMDDeviceAttributeQuery;
+import org.lwjgl.opencl.CL10;
 import org.lwjgl.opencl.CL21;
 import org.lwjgl.opencl.CL30;
+import org.lwjgl.opencl.KHRFP16;
 import org.lwjgl.opencl.KHRIntegerDotProduct;
 
 /**
@@ -16,19 +18,25 @@ import org.lwjgl.opencl.KHRIntegerDotProduct;
  * @param subgroup work-items of a sub-group, as far as the driver tells beforehand: kernels are
  *     right with any number; 0 where there are no sub-groups
  * @param dots whether four products of signed bytes and their sum are an instruction
+ * @param halves numbers of sixteen bits are multiplied as such, twice as many at a time
  * @param emulated the built-ins are device.clh's own, with sub-groups of one work-item: for tests
  */
-record Extras(int subgroup, boolean dots, boolean emulated) {
-  static final Extras NONE = new Extras(0, false, false);
+record Extras(int subgroup, boolean dots, boolean halves, boolean emulated) {
+  static final Extras NONE = new Extras(0, false, false, false);
 
   private static final String SUBGROUPS = "cl_khr_subgroups";
   private static final String DOTS = "cl_khr_integer_dot_product";
+  private static final String HALVES = "cl_khr_fp16";
 
   /** Of a processor nothing: its kernels have no lanes. */
   static Extras of(DeviceFacts device) {
     return device.cpu()
         ? NONE
-        : new Extras(hasSubgroups(device) ? likelySize(device) : 0, hasDots(device), false);
+        : new Extras(
+            hasSubgroups(device) ? likelySize(device) : 0,
+            hasDots(device),
+            hasHalves(device),
+            false);
   }
 
   /** Before version 2 the language has none. */
@@ -55,6 +63,12 @@ record Extras(int subgroup, boolean dots, boolean emulated) {
     return isVersion3(device) && device.has(DOTS) && (int) asked(device, properties) != 0;
   }
 
+  /** Products of small numbers are denormal. */
+  private static boolean hasHalves(DeviceFacts device) {
+    return device.has(HALVES)
+        && (asked(device, KHRFP16.CL_DEVICE_HALF_FP_CONFIG) & CL10.CL_FP_DENORM) != 0;
+  }
+
   private static boolean isVersion3(DeviceFacts device) {
     return device.version().startsWith("OpenCL 3");
   }
@@ -69,7 +83,7 @@ record Extras(int subgroup, boolean dots, boolean emulated) {
   }
 
   List<String> extensions() {
-    return Stream.of(subgroup > 0 ? SUBGROUPS : "", dots ? DOTS : "")
+    return Stream.of(subgroup > 0 ? SUBGROUPS : "", dots ? DOTS : "", halves ? HALVES : "")
         .filter(s -> !s.isEmpty())
         .toList();
   }
@@ -79,11 +93,13 @@ record Extras(int subgroup, boolean dots, boolean emulated) {
     if (extensions().isEmpty()) {
       return "";
     }
-    String standard = emulated ? "CL1.2" : isVersion3(device) ? "CL3.0" : "CL2.0";
+    boolean newer = !emulated && (subgroup > 0 || dots);
+    String standard = !newer ? "CL1.2" : isVersion3(device) ? "CL3.0" : "CL2.0";
     return "-cl-std="
         + standard
         + (subgroup > 0 ? " -DSUBGROUPS" : "")
         + (dots ? " -DDOT_PRODUCT" : "")
+        + (halves ? " -DHALF" : "")
         + (emulated ? " -DEMULATED" : "");
   }
 
@@ -98,5 +114,9 @@ record Extras(int subgroup, boolean dots, boolean emulated) {
             ? "opencl: few rows of quantised weights are multiplied by integer dot products"
             : "opencl: quantised weights are multiplied as floats, not by integer dot products: "
                 + without);
+    log.accept(
+        halves
+            ? "opencl: many rows are multiplied as halves by quantised weights and those of F16"
+            : "opencl: many rows are multiplied as floats, not as halves: " + without);
   }
 }

@@ -26,6 +26,7 @@ final class OpenClOps implements Ops {
   private final Launch launch;
   private final Products products;
   private final Attention attention;
+  private final Prefill prefill;
   private final int group;
 
   OpenClOps(OpenClBackend backend, OpenClQueue queue, OpenClScratch scratch) {
@@ -36,6 +37,7 @@ final class OpenClOps implements Ops {
     ProductShapes shapes = ProductShapes.of(backend.cl().device(), backend.extras());
     this.products = new Products(backend, scratch, launch, shapes);
     this.attention = new Attention(backend, scratch, launch, shapes);
+    this.prefill = new Prefill(backend, scratch, launch, shapes, products, attention);
   }
 
   @Override
@@ -208,6 +210,23 @@ final class OpenClOps implements Ops {
   public void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
     OpChecks.mlaDecode(q, cache, shape, batch, out);
     attention.decode(q, cache, shape, batch, out);
+  }
+
+  @Override
+  public void mlaPrefill(
+      Tensor q,
+      LatentCache cache,
+      Tensor keyUp,
+      Tensor valueUp,
+      MlaShape shape,
+      StepBatch batch,
+      Tensor out) {
+    OpChecks.mlaPrefill(q, cache, keyUp, valueUp, shape, batch, out);
+    if (prefill.pays(q, shape)) {
+      prefill.run(q, cache, keyUp, valueUp, shape, batch, out);
+    } else {
+      mlaAbsorbed(q, cache, keyUp, valueUp, shape, batch, out);
+    }
   }
 
   // ---- experts ----------------------------------------------------------------------------------

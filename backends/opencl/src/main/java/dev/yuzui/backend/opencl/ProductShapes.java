@@ -12,8 +12,10 @@ import java.util.Set;
  * @param items work-items of a group
  * @param subgroups so many lanes are a sub-group
  * @param dots few rows are rounded to eight bits where the weights have no more
+ * @param halves many rows are rounded to F16 where the weights lose little by that
  */
-record ProductShapes(boolean wide, int lanes, int items, boolean subgroups, boolean dots) {
+record ProductShapes(
+    boolean wide, int lanes, int items, boolean subgroups, boolean dots, boolean halves) {
   /** Work-items of a group of gemm.cl, and of matvec.cl at most. */
   static final int ITEMS = 128;
 
@@ -31,15 +33,25 @@ record ProductShapes(boolean wide, int lanes, int items, boolean subgroups, bool
 
   static ProductShapes of(DeviceFacts device, Extras extras) {
     if (device.cpu()) {
-      return new ProductShapes(true, 1, 1, false, false);
+      return new ProductShapes(true, 1, 1, false, false, false);
     }
     int items = Math.min(ITEMS, Integer.highestOneBit(device.workGroup()));
     boolean subgroups = extras.subgroup() > 0 && extras.subgroup() <= items;
     return new ProductShapes(
-        false, subgroups ? extras.subgroup() : 32, items, subgroups, extras.dots());
+        false,
+        subgroups ? extras.subgroup() : 32,
+        items,
+        subgroups,
+        extras.dots(),
+        extras.halves());
   }
 
   boolean dots(Encoding weights) {
     return dots && CODED.contains(weights);
+  }
+
+  /** F32 promises F32's results; BF16 and FP8 have exponents that F16 has not. */
+  boolean halves(Encoding weights) {
+    return halves && (weights instanceof Encoding.Block || weights.equals(Encoding.F16));
   }
 }

@@ -49,17 +49,31 @@ final class Products {
 
   /** out[t, h, outOffset + n] = Σk x[t, h, xOffset + k]·w[h·n' + n, k]; one head is a matmul. */
   void dense(Tensor x, int xOffset, Tensor w, int heads, Tensor out, int outOffset) {
+    dense(x, xOffset, w, heads, out, outOffset, Optional.empty());
+  }
+
+  /**
+   * @param unless a flag: nothing is done if it is 0
+   */
+  void dense(
+      Tensor x,
+      int xOffset,
+      Tensor w,
+      int heads,
+      Tensor out,
+      int outOffset,
+      Optional<Tensor> unless) {
     if (x.rows() <= FEW || shapes.wide()) {
-      matvec(x, xOffset, w, Optional.empty(), heads, out, outOffset);
+      matvec(x, xOffset, w, Optional.empty(), heads, out, outOffset, unless);
     } else {
-      gemm(x, xOffset, w, heads, out, outOffset);
+      gemm(x, xOffset, w, heads, out, outOffset, unless);
     }
   }
 
   /** out = silu(x·gateᵀ)·(x·upᵀ) */
   void gated(Tensor x, Tensor gate, Tensor up, Tensor out) {
     if ((x.rows() <= FEW || shapes.wide()) && gate.encoding().equals(up.encoding())) {
-      matvec(x, 0, gate, Optional.of(up), 1, out, 0);
+      matvec(x, 0, gate, Optional.of(up), 1, out, 0, Optional.empty());
       return;
     }
     try (var frame = scratch.frame()) {
@@ -174,7 +188,14 @@ final class Products {
   }
 
   private void matvec(
-      Tensor x, int xOffset, Tensor w, Optional<Tensor> w2, int heads, Tensor out, int outOffset) {
+      Tensor x,
+      int xOffset,
+      Tensor w,
+      Optional<Tensor> w2,
+      int heads,
+      Tensor out,
+      int outOffset,
+      Optional<Tensor> unless) {
     long n = w.rows() / heads;
     long tiles = Math.ceilDiv(x.rows(), (long) FEW);
     Cut cut = cut(Math.min(x.rows(), FEW), n, w.cols(), w2.isPresent(), tiles * heads);
@@ -195,7 +216,7 @@ final class Products {
         rows(x, xOffset, heads);
       }
       rows(out, outOffset, heads);
-      launch.i(x.rows()).i(n).i(w.cols()).i(cut.strips()).run();
+      launch.i(x.rows()).i(n).i(w.cols()).i(cut.strips()).p(unless).run();
     }
   }
 
@@ -247,36 +268,88 @@ final class Products {
 
   // ---- gemm: many rows --------------------------------------------------------------------------
 
-  private Launch begin(String kernel, Tensor w) {
-    return launch
-        .of(backend.programs().kernel("gemm", kernel, "WEIGHTS=" + Layout.suffix(w.encoding())))
-        .local(ProductShapes.ITEMS);
+  /**
+   * Rows of x as gemm takes them.
+   *
+   * @param scales of rows of halves
+   */
+  private record Rows(Tensor x, Optional<Tensor> scales) {}
+
+  private String[] macros(Encoding weights) {
+    String encoding = "WEIGHTS=" + Layout.suffix(weights);
+    String[] halves = {encoding, "HALVES=1"};
+    return shapes.halves(weights) && backend.programs().builds("gemm", halves)
+        ? halves
+        : new String[] {encoding};
   }
 
-  private void gemm(Tensor x, int xOffset, Tensor w, int heads, Tensor out, int outOffset) {
-    long n = w.rows() / heads;
-    begin("gemm", w)
-        .groups(Math.ceilDiv(x.rows(), (long) TILE), Math.ceilDiv(n, (long) TILE), heads)
-        .p(w)
-        .l(Layout.scalesAt(w.rows(), w.cols()))
-        .l(w.encoding().rowBytes(w.cols()));
+  private Launch begin(String kernel, String[] macros) {
+    return launch.of(backend.programs().kernel("gemm", kernel, macros)).local(ProductShapes.ITEMS);
+  }
+
+  /** As they are, or as halves, two in a float's place: [T, heads, k] without gaps. */
+  private Rows gemmRows(Tensor x, int xOffset, int heads, long k, String[] macros) {
+    if (macros.length == 1) {
+      return new Rows(x, Optional.empty());
+    }
+    long rows = x.rows();
+    Tensor halves = scratch.f32("rows in halves", 1, Math.ceilDiv(rows * heads * k, 2L));
+    Tensor scales = scratch.f32("scales of rows", rows, heads);
+    int local = backend.cl().device().rowGroup();
+    launch
+        .of(backend.programs().kernel("gemm", "half_rows", macros))
+        .local(local)
+        .groups(heads, rows);
     rows(x, xOffset, heads);
-    rows(out, outOffset, heads);
-    launch.i(x.rows()).i(n).i(w.cols()).run();
+    launch.i(k).p(halves).p(scales).shared(4L * local).run();
+    return new Rows(halves, Optional.of(scales));
+  }
+
+  private void gemm(
+      Tensor x,
+      int xOffset,
+      Tensor w,
+      int heads,
+      Tensor out,
+      int outOffset,
+      Optional<Tensor> unless) {
+    long n = w.rows() / heads;
+    String[] macros = macros(w.encoding());
+    try (var frame = scratch.frame()) {
+      Rows from = gemmRows(x, xOffset, heads, w.cols(), macros);
+      begin("gemm", macros)
+          .groups(Math.ceilDiv(x.rows(), (long) TILE), Math.ceilDiv(n, (long) TILE), heads)
+          .p(w)
+          .l(Layout.scalesAt(w.rows(), w.cols()))
+          .l(w.encoding().rowBytes(w.cols()));
+      if (from.scales().isPresent()) {
+        launch.p(from.x()).i(heads * w.cols()).i(w.cols()).i(0);
+      } else {
+        rows(x, xOffset, heads);
+      }
+      launch.p(from.scales());
+      rows(out, outOffset, heads);
+      launch.i(x.rows()).i(n).i(w.cols()).p(unless).run();
+    }
   }
 
   private void gemmGrouped(Tensor x, Gather gather, ExpertWeights w, Dispatch d, Tensor out) {
     ExpertPlaces places = backend.places(w);
-    begin("gemm_grouped", places.first())
-        .groups(tiles(d, TILE), Math.ceilDiv(w.rows(), (long) TILE))
-        .p(places.first())
-        .l(places.stride())
-        .l(Layout.scalesAt(w.rows(), w.cols()))
-        .l(w.encoding().rowBytes(w.cols()))
-        .p(x)
-        .p(out)
-        .i(w.rows())
-        .i(w.cols());
-    grouping(d, gather);
+    String[] macros = macros(places.first().encoding());
+    try (var frame = scratch.frame()) {
+      Rows from = gemmRows(x, 0, 1, w.cols(), macros);
+      begin("gemm_grouped", macros)
+          .groups(tiles(d, TILE), Math.ceilDiv(w.rows(), (long) TILE))
+          .p(places.first())
+          .l(places.stride())
+          .l(Layout.scalesAt(w.rows(), w.cols()))
+          .l(w.encoding().rowBytes(w.cols()))
+          .p(from.x())
+          .p(from.scales())
+          .p(out)
+          .i(w.rows())
+          .i(w.cols());
+      grouping(d, gather);
+    }
   }
 }

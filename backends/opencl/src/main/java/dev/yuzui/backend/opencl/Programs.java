@@ -17,7 +17,8 @@ final class Programs implements AutoCloseable {
   private static final int LOG_LINES = 40;
 
   /** What has forms for {@link Extras}; the rest is compiled plainly. */
-  private static final Set<String> WITH_EXTRAS = Set.of("rows", "gate", "sampling", "matvec");
+  private static final Set<String> WITH_EXTRAS =
+      Set.of("rows", "gate", "sampling", "matvec", "gemm");
 
   /** A program's source and its macros. */
   private record Variant(String stem, List<String> macros) {}

@@ -23,8 +23,8 @@ import org.junit.jupiter.api.Test;
 
 /** What is made of sub-groups and integer dot products, or of drivers that only claim them. */
 class ExtrasTest {
-  private static final Extras EMULATED = new Extras(8, true, true);
-  private static final Extras CLAIMED = new Extras(8, true, false);
+  private static final Extras EMULATED = new Extras(8, true, true, true);
+  private static final Extras CLAIMED = new Extras(8, true, true, false);
   private static final int COLS = 256;
 
   private final List<String> log = new ArrayList<>();
@@ -49,6 +49,7 @@ class ExtrasTest {
     Extras.of(own).tell(own, log::add);
     assertTrue(said("not by sub-groups"), log::toString);
     assertTrue(said("not by integer dot products"), log::toString);
+    assertTrue(said("not as halves"), log::toString);
   }
 
   @Test
@@ -56,7 +57,10 @@ class ExtrasTest {
     EMULATED.tell(device, log::add);
     assertTrue(said("by sub-groups of 8"), log::toString);
     assertTrue(said("by integer dot products"), log::toString);
-    assertEquals(List.of("cl_khr_subgroups", "cl_khr_integer_dot_product"), EMULATED.extensions());
+    assertTrue(said("as halves by quantised weights"), log::toString);
+    assertEquals(
+        List.of("cl_khr_subgroups", "cl_khr_integer_dot_product", "cl_khr_fp16"),
+        EMULATED.extensions());
     assertEquals("", Extras.NONE.options(device));
   }
 
@@ -70,6 +74,7 @@ class ExtrasTest {
       assertTrue(said("does not compile sampling.cl"), log::toString);
       assertTrue(said("compiled plainly"), log::toString);
       assertFalse(programs.builds("matvec", "WEIGHTS=q8_0", "DOT=1"));
+      assertFalse(programs.builds("gemm", "WEIGHTS=f16", "HALVES=1"));
       int lines = log.size();
       assertFalse(programs.builds("matvec", "WEIGHTS=q8_0", "DOT=1"));
       assertEquals(lines, log.size(), log::toString);

@@ -21,7 +21,7 @@ public final class OpenClVariants {
 
   /** Of lanes that no emulated sub-group has: teams take turns. */
   public static Stream<Named<BackendProvider>> withExtras() {
-    return Stream.of(new AsOnGpus("opencl with extensions", new Extras(8, true, true)))
+    return Stream.of(new AsOnGpus("opencl with extensions", new Extras(8, true, true, true)))
         .map(p -> named(p.name(), p));
   }
 
