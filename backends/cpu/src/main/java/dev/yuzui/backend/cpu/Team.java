@@ -52,7 +52,7 @@ final class Team implements AutoCloseable {
   private int count;
   private int next;
   private Op current;
-  private int chunks;
+  private int pieces;
   private long sequence;
 
   /**
@@ -76,7 +76,7 @@ final class Team implements AutoCloseable {
               .start(
                   () -> {
                     begin.accept(lane.index);
-                    work(lane, false);
+                    work(lane, false, 0);
                   });
     }
   }
@@ -100,8 +100,7 @@ final class Team implements AutoCloseable {
     this.ops = ops;
     this.count = count;
     this.next = 0;
-    advance(lanes[0]);
-    work(lanes[0], true);
+    work(lanes[0], true, advance(lanes[0]));
   }
 
   /** What went wrong first since the last call. */
@@ -109,14 +108,19 @@ final class Team implements AutoCloseable {
     return Optional.ofNullable(failure.getAndSet(null));
   }
 
-  private void work(Lane lane, boolean caller) {
+  /**
+   * @param published what {@link #advance} gave
+   */
+  private void work(Lane lane, boolean caller, int published) {
+    int held = published;
     while (true) {
       long seen = words.get(word(lane.index));
-      int ran = runs(lane);
-      if (ran > 0) {
-        int all = chunks;
-        if (words.addAndGet(DONE, ran) == all) {
-          advance(lane);
+      int done = held + runs(lane);
+      held = 0;
+      if (done > 0) {
+        int all = pieces;
+        if (words.addAndGet(DONE, done) == all) {
+          held = advance(lane);
         }
       } else if (caller ? idle(seen) : closed) {
         return;
@@ -167,15 +171,19 @@ final class Team implements AutoCloseable {
     return (word & (1L << 2 * BITS) - 1) == IDLE;
   }
 
-  /** Runs ops of one chunk on the spot and publishes the next that has more, or the end. */
-  private void advance(Lane lane) {
+  /**
+   * Runs ops of one chunk on the spot and publishes the next that has more, or the end.
+   *
+   * @return 1 if it published an op: a piece of it that this thread is done with
+   */
+  private int advance(Lane lane) {
     try {
       while (next < count && failure.getPlain() == null) {
         Op op = ops[next++];
         int n = op.chunks();
         if (n > 1 && lanes.length > 1) {
           publish(lane, op, n);
-          return;
+          return 1;
         }
         for (int c = 0; c < n; c++) {
           op.run(c, lane);
@@ -187,19 +195,22 @@ final class Team implements AutoCloseable {
     sequence++;
     words.set(word(0), sequence << 2 * BITS | IDLE);
     wake(lane, 0);
+    return 0;
   }
 
-  /** Gives each thread its chunks. The others' come into force first: nobody overlooks them. */
+  /**
+   * Gives each thread its chunks. That is a piece of the op's work: others may be done with all
+   * chunks before the last word is written, and the next op is not to come before.
+   */
   private void publish(Lane me, Op op, int n) {
     if (n > MOST_CHUNKS) {
       throw new IllegalStateException(op + " has " + n + " chunks, at most " + MOST_CHUNKS);
     }
     current = op;
-    chunks = n;
+    pieces = n + 1;
     sequence++;
     words.setPlain(DONE, 0);
-    for (int i = lanes.length - 1; i >= 0; i--) {
-      int lane = (me.index + i) % lanes.length;
+    for (int lane = 0; lane < lanes.length; lane++) {
       long from = (long) n * lane / lanes.length;
       long end = (long) n * (lane + 1) / lanes.length;
       words.setRelease(word(lane), sequence << 2 * BITS | from << BITS | end);
