@@ -12,9 +12,10 @@ import java.util.OptionalDouble;
  * </pre>
  *
  * where keeping is what it costs to write the MTP layer's cache although nobody guesses: its
- * projection and the latent of each token, no attention, experts or head. That much is paid so that
- * every sequence can guess again in the step in which it pays again: the states that the entries
- * are made of are gone after their step, and making them again is reading the text again.
+ * projection and the latent of each token, no attention, experts or head; 3 to 5 % of a step of the
+ * embedded model, 0.3 % of the weights that a token of DeepSeek-V3 goes through. That much is paid
+ * so that every sequence can guess again in the step in which it pays again: the states that the
+ * entries are made of are gone after their step, and making them again is reading the text again.
  *
  * <p>A lone sequence always guesses. Costs drift, and those of what is not done are not seen, so
  * now and then a step does the opposite of what they say: the rarer, the longer they have been
