@@ -21,19 +21,21 @@
 typedef ushort X;
 #define X_STRIDE (TOKENS + 4)
 #define SUMMED 8
-#define ROW(r) (across * OWN_ROWS + r)
-// A work-item loads four rows of w at a time, and four of its tokens, which therefore lie side by side.
+// A work-item loads its four rows of w at a time, and four of its tokens, which therefore lie side by side.
+#define OWN_ROWS_AT (across * OWN_ROWS)
+#define ROW_PLACE(row) ((row) % ACROSS * OWN_ROWS + (row) / ACROSS)
 #define OWN_PLACE(t) (t / 4 * (TOKENS / 2) + down * 4 + t % 4)
 #define PLACE(token) ((token) / (4 * DOWN) * (TOKENS / 2) + (token) % DOWN * 4 + (token) / DOWN % 4)
 #define PUT put_halves
 #else
 typedef float X;
 #define X_STRIDE (TOKENS + 1)   // so that neighbours in a column fall into different banks
-#define ROW(r) (across + ACROSS * r)
+#define ROW_PLACE(row) (row)
 #define OWN_PLACE(t) TOKEN(t)
 #define PLACE(token) (token)
 #define PUT put_unit
 #endif
+#define ROW(r) (across + ACROSS * r)
 #define TOKEN(t) (down + DOWN * t)
 
 // Adds the products of a unit: sum[t] of four rows.
@@ -45,7 +47,7 @@ INLINE void add_tile(const __local X* ws, const __local X* xs, int across, int d
     for (int t = 0; t < OWN_TOKENS; t++) part[t] = (Half4)(0, 0, 0, 0);
 #pragma unroll
     for (int i = first; i < first + SUMMED; i++) {
-      const Half4 a = four_halves(ws + i * ROWS + ROW(0));
+      const Half4 a = four_halves(ws + i * ROWS + OWN_ROWS_AT);
       const Half4 b = four_halves(xs + i * X_STRIDE + OWN_PLACE(0)), c = four_halves(xs + i * X_STRIDE + OWN_PLACE(4));
       const Half own[OWN_TOKENS] = {b.x, b.y, b.z, b.w, c.x, c.y, c.z, c.w};
 #pragma unroll
@@ -78,7 +80,7 @@ INLINE void tile(Matrix w, int base, int row, int n, Group group, const __global
   for (int u = 0; u < units; u++) {
     if (item < ROWS) {
       const Unit unit = PARTIAL_UNITS && 32 * u + 32 > w.k ? decode_part(own, u, w.k) : decode(own, u);
-      PUT(unit, ws + item, ROWS);
+      PUT(unit, ws + ROW_PLACE(item), ROWS);
     } else {
       const int2 c = unit_columns(u);
       const int i = item % 32, column = i < 16 ? c.x + i : c.y + i - 16;
@@ -107,18 +109,18 @@ INLINE void tile(Matrix w, int base, int row, int n, Group group, const __global
   }
 }
 
-// As matvec, not gated; scales [T, heads]. Groups: (⌈T / 64⌉, ⌈n / 64⌉, heads); local size 128.
+// As matvec, not gated; scales [T, heads]. Groups: (⌈T / 64⌉, ⌈n / 64⌉, heads); local size 128. To return early would let PoCL's
+// compiler store what is out of bounds.
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
 void gemm(IN(w), ulong scalesAt, ulong rowBytes, IN(x), int xStride, int xHeadStride, int xOffset, IN(scales), OUT(out),
           int outStride, int outHeadStride, int outOffset, int T, int n, int k, IN(unless)) {
-  if (SKIPPED(unless)) return;
   __local X ws[32 * ROWS], xs[32 * X_STRIDE];
   __local int source[TOKENS];
   const int head = get_group_id(2);
-  const Group group = dense_rows(get_group_id(0), TOKENS, T);
+  const Group group = dense_rows(get_group_id(0), TOKENS, SKIPPED(unless) ? 0 : T);
   if (get_local_id(0) < TOKENS) source[get_local_id(0)] = group.first + get_local_id(0);
   barrier(CLK_LOCAL_MEM_FENCE);
-  tile(matrix_at(READ(uchar, w), scalesAt, rowBytes, k), head * n, get_group_id(1) * ROWS, n, group,
+  tile(matrix_at(READ(uchar, w), scalesAt, rowBytes, SKIPPED(unless) ? 0 : k), head * n, get_group_id(1) * ROWS, n, group,
        READ(X, x) + head * xHeadStride + xOffset, xStride, READ(float, scales) + head, get_num_groups(2),
        WRITE(float, out) + head * outHeadStride + outOffset, outStride, ws, xs, source);
 }

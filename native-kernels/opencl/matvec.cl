@@ -211,9 +211,8 @@ INLINE void grouped(int tokens, IN(w), IN(w2), ulong each, ulong each2, ulong sc
                                 int xOffset, OUT(out), int outStride, int outHeadStride, int outOffset, int T, int n, int k,     \
                                 int strips, IN(unless)) {                                                                        \
     __local float sums[SUMS(tokens)];                                                                                            \
-    if (SKIPPED(unless)) return;                                                                                                 \
     dense(tokens, TENSOR(w), TENSOR(w2), scalesAt, rowBytes, gated, TENSOR(x), xStride, xHeadStride, xOffset, TENSOR(out),       \
-          outStride, outHeadStride, outOffset, T, n, k, strips, sums);                                                           \
+          outStride, outHeadStride, outOffset, SKIPPED(unless) ? 0 : T, n, SKIPPED(unless) ? 0 : k, strips, sums);               \
   }                                                                                                                              \
   __kernel void matvec_grouped_##tokens(IN(w), IN(w2), ulong each, ulong each2, ulong scalesAt, ulong rowBytes, int gated, IN(x), \
                                         OUT(out), int n, int k, int strips, IN(offset), IN(slot), int experts, int used,         \
