@@ -15,29 +15,26 @@ record Strips(StripKernels kernels, CpuKernels rowKernels, int chunkStrips) {
   /** Weight bytes of a chunk at least: work enough to be worth taking. */
   private static final long LEAST_BYTES = 16 << 10;
 
-  /** At most: a thread without work waits for one to end. */
-  private static final long MOST_BYTES = 512 << 10;
+  /**
+   * At most, where weights pass once: each chunk begins with a wait for memory (chunks of 64 KiB
+   * cost a V2-Lite token a sixth more time).
+   */
+  private static final long MOST_BYTES = 1 << 20;
 
   /** At most, where they pass several times: a part of a core's own cache. */
   private static final long CACHED_BYTES = 256 << 10;
 
   /** Chunks a thread, so that the last ones to end do not hold up the others for long. */
-  private static final int CHUNKS = 16;
+  private static final int CHUNKS = 4;
 
   /**
-   * As many chunks for each thread, or so few that it does not matter.
-   *
    * @param matrices how many of the size of {@code w} an op multiplies at a time
    * @param vectors that a matrix meets at most
    */
   static int chunkStrips(Packed w, int strips, int matrices, int vectors, int threads) {
-    long bytes = w.stripBytes() * strips * matrices;
-    long most = vectors <= VECTORS ? MOST_BYTES : CACHED_BYTES;
-    long chunks =
-        Math.max(Math.clamp(bytes / LEAST_BYTES, 1, CHUNKS * (long) threads), bytes / most);
-    long even = chunks - (chunks > threads ? chunks % threads : 0);
-    long each = Math.clamp(even / matrices, 1, strips);
-    return Math.toIntExact(Math.ceilDiv(strips, each));
+    long share = w.stripBytes() * strips * matrices / (CHUNKS * (long) threads);
+    long bytes = Math.clamp(share, LEAST_BYTES, vectors <= VECTORS ? MOST_BYTES : CACHED_BYTES);
+    return (int) Math.clamp(bytes / w.stripBytes(), 1, strips);
   }
 
   long laneBytes() {

@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(60)
 class TeamTest {
   /** An op of n chunks that fails unless everything before it is done. */
   private static final class Step extends Op {
@@ -64,21 +64,6 @@ class TeamTest {
         for (int i = 0; i < chunks.length; i++) {
           assertEquals(chunks[i], done.get(i));
         }
-      }
-    }
-  }
-
-  /** Others may be done with the chunks while the op is still being made known. */
-  @ParameterizedTest
-  @ValueSource(ints = {3, 5})
-  void goesOnWhenThreadsHaveNoChunks(int threads) {
-    int[] chunks = {2, 2, 3, 2};
-    try (Team team = new Team("test", threads, _ -> {})) {
-      for (int replay = 0; replay < 30_000; replay++) {
-        AtomicIntegerArray done = new AtomicIntegerArray(chunks.length);
-        team.run(steps(done, chunks), chunks.length);
-        assertTrue(team.takeFailure().isEmpty());
-        assertEquals(2, done.get(3));
       }
     }
   }
