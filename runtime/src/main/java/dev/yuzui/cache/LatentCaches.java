@@ -27,10 +27,6 @@ public final class LatentCaches implements AutoCloseable {
     return stores.get(rank);
   }
 
-  public int ranks() {
-    return stores.size();
-  }
-
   /** The rank that has the sequence. */
   public int rankOf(Sequence sequence) {
     return stores.indexOf(sequence.store());
@@ -96,11 +92,6 @@ public final class LatentCaches implements AutoCloseable {
 
   public int pages() {
     return sum(LatentCacheStore::pages);
-  }
-
-  /** Of the free pages, those that {@link Sequence#adopt} may find. */
-  public int prefixPages() {
-    return sum(LatentCacheStore::prefixPages);
   }
 
   private int sum(ToIntFunction<LatentCacheStore> number) {

@@ -82,12 +82,16 @@ public final class DeviceGroup implements AutoCloseable {
     List<Future<?>> futures = new ArrayList<>();
     tasks.forEach(
         (device, task) -> futures.add(threads.get(device).submit(() -> run(device, task))));
-    List<RuntimeException> failures = new ArrayList<>();
+    List<Throwable> failures = new ArrayList<>();
     futures.forEach(future -> await(future, failures));
     if (!failures.isEmpty()) {
-      RuntimeException first = failures.removeFirst();
+      Throwable first = failures.removeFirst();
       failures.forEach(first::addSuppressed);
-      throw first;
+      switch (first) {
+        case RuntimeException known -> throw known;
+        case Error error -> throw error;
+        default -> throw new ParallelException(String.valueOf(first)); // tasks throw no other
+      }
     }
   }
 
@@ -105,7 +109,7 @@ public final class DeviceGroup implements AutoCloseable {
     }
   }
 
-  private static void await(Future<?> future, List<RuntimeException> failures) {
+  private static void await(Future<?> future, List<Throwable> failures) {
     boolean interrupted = false;
     try {
       while (true) {
@@ -117,11 +121,7 @@ public final class DeviceGroup implements AutoCloseable {
         }
       }
     } catch (ExecutionException e) {
-      switch (e.getCause()) {
-        case RuntimeException known -> failures.add(known);
-        case Error error -> throw error;
-        case Throwable other -> failures.add(new ParallelException(String.valueOf(other)));
-      }
+      failures.add(e.getCause());
     } finally {
       if (interrupted) {
         Thread.currentThread().interrupt();
@@ -138,21 +138,22 @@ public final class DeviceGroup implements AutoCloseable {
     bytesIn.addAndGet(toDevice, from.byteSize());
     Backend source = backend(fromDevice);
     Backend target = backend(toDevice);
-    MemorySegment memory = staging(toDevice, from.byteSize());
     try {
       if (target.receive(to, source, from)) {
         return;
       }
     } catch (BackendException e) {
-      read(fromDevice, from, memory); // tells which of the two it was
+      read(fromDevice, from, toDevice); // tells which of the two it was
       throw e;
     }
-    read(fromDevice, from, memory);
-    target.write(to, memory);
+    target.write(to, read(fromDevice, from, toDevice));
   }
 
-  private void read(int device, Tensor from, MemorySegment to) {
-    run(device, () -> backend(device).read(from, to));
+  /** Into the staging of {@code forDevice}. */
+  private MemorySegment read(int device, Tensor from, int forDevice) {
+    MemorySegment memory = staging(forDevice, from.byteSize());
+    run(device, () -> backend(device).read(from, memory));
+    return memory;
   }
 
   /** Of {@code device}'s task alone. */

@@ -87,7 +87,7 @@ public final class Exchanges implements AutoCloseable {
     return expertTokens[device];
   }
 
-  /** Lets {@code balancer} look at the loads after each step. */
+  /** Lets {@code balancer} look at the loads between steps. */
   public void rebalanceBy(Rebalancer balancer) {
     rebalancer = Optional.of(balancer);
   }

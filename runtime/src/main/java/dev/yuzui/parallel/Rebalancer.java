@@ -27,7 +27,6 @@ public final class Rebalancer {
   private final Queue<DeviceExchange> due = new ArrayDeque<>();
   private final Map<Integer, long[]> before = new HashMap<>();
   private long steps;
-  private long moved;
 
   /**
    * @param interval steps from one look at the loads to the next
@@ -37,11 +36,6 @@ public final class Rebalancer {
     this.source = source;
     this.interval = interval;
     this.log = log;
-  }
-
-  /** Replicas that were read anew since the start. */
-  public long moved() {
-    return moved;
   }
 
   /** Between two steps, when nothing is under way. */
@@ -70,7 +64,6 @@ public final class Rebalancer {
       return;
     }
     int replicas = layer.move(matched(layer.held(), then.devices()), source);
-    moved += replicas;
     log.accept(
         String.format(
             Locale.ROOT,
