@@ -6,6 +6,7 @@
 #define KERNELS yz_scalar
 #define INSTRUCTIONS "scalar"
 #define MOST_TOKENS 1
+#define MOST_STRIPS 1
 #define PANEL_ROWS 1
 #define VECTORS 1
 #define EACH for (int i = 0; i < 16; i++)

@@ -20,7 +20,8 @@ final class RateOptions {
           "--cache-pages",
           "--spec-type",
           "--spec-draft-n-max",
-          "--spec-draft-p-min");
+          "--spec-draft-p-min",
+          "--spec-draft-vocab-size");
 
   @Option(
       names = "--rate",

@@ -4,6 +4,7 @@ import dev.yuzui.engine.Speculation;
 import dev.yuzui.engine.Speculation.Drafts;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.TreeMap;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
@@ -34,11 +35,25 @@ final class SpeculationOptions {
       description = "Leave out guesses of a smaller probability; draft-mtp (default: 0).")
   private double leastProbable;
 
+  @Option(
+      names = "--spec-draft-vocab-size",
+      paramLabel = "N",
+      converter = Ranges.Positive.class,
+      description =
+          "Guess among the first N tokens of the vocabulary, the more frequent ones; draft-mtp"
+              + " (default: half of 4096 or more).")
+  private Optional<Integer> vocabulary = Optional.empty();
+
   Speculation speculation() {
     try {
       return switch (type) {
         case NONE -> Speculation.NONE;
-        case MTP -> new Speculation(type, most.orElse(1), leastProbable);
+        case MTP ->
+            new Speculation(
+                type,
+                most.orElse(1),
+                leastProbable,
+                vocabulary.map(OptionalInt::of).orElse(OptionalInt.empty()));
         case NGRAM -> new Speculation(type, most.orElse(8), 0);
       };
     } catch (IllegalArgumentException e) {

@@ -79,13 +79,16 @@ final class MtpDrafter {
 
   private final StepRunner runner;
   private final int layers;
+  private final int vocabulary;
 
   /**
    * @param most drafts that will be wanted: layers behind are not used
+   * @param vocabulary drafts are chosen among the first so many tokens, or a few more
    */
-  MtpDrafter(StepRunner runner, int most) {
+  MtpDrafter(StepRunner runner, int most, int vocabulary) {
     this.runner = runner;
     this.layers = Math.min(runner.mtpLayers(), most);
+    this.vocabulary = vocabulary;
   }
 
   /** Layers that are used. */
@@ -114,12 +117,14 @@ final class MtpDrafter {
     List<Drafting> drafting = all.stream().map(Drafting::new).toList();
     List<Drafting> going = drafting.stream().filter(d -> d.kept.most() > 0).toList();
     for (int layer = 0; layer < layers; layer++) {
-      runner.runMtp(layer, layer < layers - 1, rows(drafting, going, layer), candidates);
+      List<Rows> rows = rows(drafting, going, layer);
+      runner.runMtp(layer, layer < layers - 1, rows, candidates, vocabulary);
       going = take(going, leastProbable);
     }
     going = going.stream().filter(this::reserved).toList();
     while (!going.isEmpty()) {
-      runner.chainMtp(layers - 1, going.stream().map(d -> d.chained(layers)).toList(), candidates);
+      List<Rows> rows = going.stream().map(d -> d.chained(layers)).toList();
+      runner.chainMtp(layers - 1, rows, candidates, vocabulary);
       going = take(going, leastProbable).stream().filter(this::reserved).toList();
     }
     return drafting.stream()

@@ -44,8 +44,9 @@ final class RankRunner implements AutoCloseable {
    *
    * @param predictor MTP layer that runs, unless the main model does
    * @param whole whether an MTP layer leaves the states of all rows, not of those wanted alone
+   * @param vocabulary an MTP layer's logits are those of the first so many tokens, or a few more
    */
-  record Pass(Start start, int predictor, boolean whole) {
+  record Pass(Start start, int predictor, boolean whole, int vocabulary) {
     enum Start {
       TOKENS,
       /** States of the main model. */
@@ -54,7 +55,7 @@ final class RankRunner implements AutoCloseable {
       MTP
     }
 
-    static final Pass MAIN = new Pass(Start.TOKENS, 0, false);
+    static final Pass MAIN = new Pass(Start.TOKENS, 0, false, StepRunner.ALL_TOKENS);
 
     boolean takesStates() {
       return start != Start.TOKENS;
@@ -252,7 +253,7 @@ final class RankRunner implements AutoCloseable {
     stages.forEach(
         (device, stage) ->
             group.run(device, () -> stage.inputs().fill(all, rows, pass.takesStates())));
-    bestOfLast = outputs == 0 ? 0 : picked(candidates);
+    bestOfLast = outputs == 0 ? 0 : picked(candidates, logits(pass, outputs).cols());
     bestRead = false;
     wantedOfLast = outputs;
     outputsOfLast = outputs == count ? outputs : outputBucket(outputs, rows);
@@ -281,16 +282,19 @@ final class RankRunner implements AutoCloseable {
     return Math.min(power, Math.min(rows, StepRunner.MAX_OUTPUTS));
   }
 
-  private int picked(int candidates) {
+  /**
+   * @param tokens that a row has logits of
+   */
+  private static int picked(int candidates, long tokens) {
     int picked = candidates <= 1 ? candidates : candidates <= BEST ? BEST : Ops.MAX_TOP_K;
-    return Math.min(picked, vocab);
+    return (int) Math.min(picked, tokens);
   }
 
   private void enqueue(Shape shape, Course course, Tap tap) {
     int rows = shape.tokens();
     int first = shape.pass().takesStates() ? model.lastDevice() : model.firstDevice();
     Step step = step(shape, first, course, tap);
-    Tensor out = logits.slice("logits", 0, shape.outputs());
+    Tensor out = logits(shape.pass(), shape.outputs());
     switch (shape.pass().start()) {
       case TOKENS -> model.forward(step, hidden.slice("hidden", 0, rows), out);
       case MAIN -> predict(step, shape, hidden, out);
@@ -299,6 +303,12 @@ final class RankRunner implements AutoCloseable {
     if (shape.best() > 0) {
       stages.get(model.lastDevice()).queue().ops().topK(out, bestIds(shape), bestLogits(shape));
     }
+  }
+
+  /** Where a pass leaves those of {@code outputs} rows. */
+  private Tensor logits(Pass pass, int outputs) {
+    int tokens = pass.takesStates() ? model.guessed(pass.predictor(), pass.vocabulary()) : vocab;
+    return new Tensor("logits", logits.buffer(), 0, Encoding.F32, outputs, tokens);
   }
 
   private Step step(Shape shape, int device, Course course, Tap tap) {
@@ -452,7 +462,10 @@ final class RankRunner implements AutoCloseable {
         shape.best());
   }
 
-  /** Copies row {@code index} of the last step's logits into {@code out} [vocab]. */
+  /**
+   * Copies row {@code index} of the last step's logits into {@code out} [vocab]; of a step that
+   * made those of all tokens.
+   */
   void logits(int index, float[] out) {
     backend.read(logits.slice("logits", index, 1), logitsRow);
     MemorySegment.copy(logitsRow, ValueLayout.JAVA_FLOAT, 0, out, 0, vocab);

@@ -90,7 +90,9 @@ final class Requests implements AutoCloseable {
     return new SpeculativeDecoder(
         how,
         how.drafts() == Speculation.Drafts.MTP
-            ? Optional.of(new MtpDrafter(engine.runner(), how.mostDrafts()))
+            ? Optional.of(
+                new MtpDrafter(
+                    engine.runner(), how.mostDrafts(), how.vocabulary(engine.config().vocabSize())))
             : Optional.empty());
   }
 

@@ -1,13 +1,20 @@
 package dev.yuzui.engine;
 
+import java.util.OptionalInt;
+
 /**
  * How the tokens to come are guessed, so that one step can check several. Guesses never change what
  * is sampled.
  *
  * @param mostDrafts guessed at a time
  * @param leastProbable MTP drafts of a smaller probability are dropped
+ * @param vocabulary MTP drafts are chosen among the first so many tokens; empty: half of them, of
+ *     {@value #LARGE} or more
  */
-public record Speculation(Drafts drafts, int mostDrafts, double leastProbable) {
+public record Speculation(
+    Drafts drafts, int mostDrafts, double leastProbable, OptionalInt vocabulary) {
+  private static final int LARGE = 4096;
+
   /** Who guesses. */
   public enum Drafts {
     NONE,
@@ -31,5 +38,23 @@ public record Speculation(Drafts drafts, int mostDrafts, double leastProbable) {
       throw new IllegalArgumentException(
           "--spec-draft-p-min: expected 0 to 1, found " + leastProbable);
     }
+    if (vocabulary.isPresent() && vocabulary.getAsInt() < 1) {
+      throw new IllegalArgumentException(
+          "--spec-draft-vocab-size: expected 1 or more, found " + vocabulary.getAsInt());
+    }
+  }
+
+  public Speculation(Drafts drafts, int mostDrafts, double leastProbable) {
+    this(drafts, mostDrafts, leastProbable, OptionalInt.empty());
+  }
+
+  /**
+   * Of a model's tokens, how many drafts are chosen among. Tokenizers number tokens in the order in
+   * which pairs were merged, the most frequent first, so that the second half makes few tokens of a
+   * text and takes half of the head, which is half of what a draft reads. Zhao et al. 2025
+   * (FR-Spec) count frequencies instead, for heads of draft models.
+   */
+  int vocabulary(int size) {
+    return Math.min(size, vocabulary.orElse(size < LARGE ? size : size / 2));
   }
 }

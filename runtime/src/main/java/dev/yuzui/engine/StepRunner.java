@@ -62,7 +62,10 @@ final class StepRunner implements Steps, AutoCloseable {
    */
   record Best(int[] ids, float[] logits) {}
 
-  private static final Pass FROM_MAIN = new Pass(Pass.Start.MAIN, 0, false);
+  /** Of the vocabulary. */
+  static final int ALL_TOKENS = Integer.MAX_VALUE;
+
+  private static final Pass FROM_MAIN = new Pass(Pass.Start.MAIN, 0, false, ALL_TOKENS);
 
   /** A row of a rank's step, or of its logits. */
   private record Place(int rank, int index) {}
@@ -217,9 +220,11 @@ final class StepRunner implements Steps, AutoCloseable {
    * @param more whether a layer behind this one runs next: the states of all rows are left then
    * @param rows whose sources are rows of the pass before, and whose tokens those that follow at
    *     the layer's distance: row i of layer n, from token i+1+n, predicts token i+2+n
+   * @param vocabulary the logits are those of the first so many tokens, or a few more
    */
-  void runMtp(int layer, boolean more, List<Rows> rows, int candidates) {
-    run(new Pass(layer == 0 ? Pass.Start.MAIN : Pass.Start.MTP, layer, more), rows, candidates);
+  void runMtp(int layer, boolean more, List<Rows> rows, int candidates, int vocabulary) {
+    Pass.Start start = layer == 0 ? Pass.Start.MAIN : Pass.Start.MTP;
+    run(new Pass(start, layer, more, vocabulary), rows, candidates);
   }
 
   /**
@@ -228,9 +233,10 @@ final class StepRunner implements Steps, AutoCloseable {
    *
    * @param layer the one that ran last
    * @param rows whose sources are outputs of its last run
+   * @param vocabulary as in {@link #runMtp(int, boolean, List, int, int)}
    */
-  void chainMtp(int layer, List<Rows> rows, int candidates) {
-    run(new Pass(Pass.Start.MTP, layer, false), rows, candidates);
+  void chainMtp(int layer, List<Rows> rows, int candidates, int vocabulary) {
+    run(new Pass(Pass.Start.MTP, layer, false, vocabulary), rows, candidates);
   }
 
   /**

@@ -1,5 +1,7 @@
 package dev.yuzui.model;
 
+import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
@@ -72,6 +74,16 @@ public final class DeepseekModel {
   }
 
   /**
+   * How many tokens, the first of the vocabulary, an MTP layer gives logits of where {@code wanted}
+   * are: as many rows of its head as can be taken alone.
+   */
+  public int guessed(int depth, int wanted) {
+    Tensor head = predictors.get(depth).head();
+    long rows = head.encoding() instanceof Encoding.Fp8Tiled ? head.rows() : wanted;
+    return (int) Math.min(Math.ceilDiv(rows, Backend.SLICE_ROWS) * Backend.SLICE_ROWS, head.rows());
+  }
+
+  /**
    * Enqueues a step.
    *
    * @param s on the first device
@@ -112,7 +124,7 @@ public final class DeepseekModel {
    *
    * @param some where not all rows are wanted, in their order: those that are
    * @param state of the rows wanted, [M, H]
-   * @param logits [M, vocab]
+   * @param logits [M, vocab], or of the first tokens as {@link #guessed} has them
    */
   public void predict(
       Step s, Optional<StepBatch> some, int depth, Tensor hidden, Tensor state, Tensor logits) {
@@ -127,7 +139,7 @@ public final class DeepseekModel {
    * {@link #predict} of all rows, for a layer behind it.
    *
    * @param state [T, H]
-   * @param logits of the rows the batch asks for, [M, vocab]; rows() may be 0
+   * @param logits as in {@link #predict}, of the rows the batch asks for; rows() may be 0
    */
   public void predictAll(Step s, int depth, Tensor hidden, Tensor state, Tensor logits) {
     MultiTokenPredictor predictor = predictors.get(depth);
@@ -140,7 +152,8 @@ public final class DeepseekModel {
   }
 
   private static void project(Step s, int layer, Tensor states, Tensor head, Tensor logits) {
-    s.ops().matmul(states, head, logits);
+    boolean all = logits.cols() == head.rows();
+    s.ops().matmul(states, all ? head : head.slice(head.name(), 0, logits.cols()), logits);
     s.tap().at(layer, Point.LOGITS, logits);
   }
 }

@@ -83,7 +83,7 @@ class MtpDrafterTest {
     runner =
         new StepRunner(
             group, Optional.empty(), loaded.ranks(), new LatentCaches(List.of(cache)), 32);
-    drafter = new MtpDrafter(runner, 3);
+    drafter = new MtpDrafter(runner, 3, StepRunner.ALL_TOKENS);
     var expected = new ObjectMapper().readTree(folder.resolve("expected.json").toFile());
     text =
         StreamSupport.stream(expected.get("tokens").spliterator(), false)
@@ -167,11 +167,11 @@ class MtpDrafterTest {
         if (depth < layers) {
           int[] next = Arrays.copyOfRange(known, depth, depth + 12);
           Rows rows = new Rows(s, 0, next, Outputs.LAST, 0);
-          runner.runMtp(depth, depth < layers - 1, List.of(rows), 0);
+          runner.runMtp(depth, depth < layers - 1, List.of(rows), 0, StepRunner.ALL_TOKENS);
         } else {
           int[] draft = {known[known.length - 1]};
           Rows row = new Rows(s, 12 + depth - layers, draft, Outputs.LAST, 0);
-          runner.chainMtp(layers - 1, List.of(row), 0);
+          runner.chainMtp(layers - 1, List.of(row), 0, StepRunner.ALL_TOKENS);
         }
         float[] row = new float[vocab];
         runner.logits(0, row);

@@ -9,6 +9,9 @@ import java.util.List;
  * use of a closed backend. Methods may be called from any thread; a queue belongs to one at a time.
  */
 public interface Backend extends AutoCloseable {
+  /** See {@link #upload}. */
+  int SLICE_ROWS = 16;
+
   String name();
 
   Capabilities capabilities();
@@ -21,7 +24,8 @@ public interface Backend extends AutoCloseable {
   /**
    * Takes a weight: borrows mapped memory, copies, converts or repacks, as the device likes. The
    * tensor reports the shape of {@code weight} and the encoding it is multiplied in. Its buffer
-   * lives until the backend closes.
+   * lives until the backend closes. Of its rows the first ones, a multiple of {@link #SLICE_ROWS},
+   * are a weight for {@link Ops#matmul} too ({@link Tensor#slice} from 0), but not of FP8 in tiles.
    */
   Tensor upload(HostTensor weight);
 

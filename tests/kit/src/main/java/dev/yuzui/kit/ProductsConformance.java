@@ -6,6 +6,7 @@ import static dev.yuzui.kit.Tolerance.product;
 import static dev.yuzui.kit.Tolerance.productPerHead;
 import static dev.yuzui.kit.Tolerance.withHalves;
 
+import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.Dequantizer;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
@@ -25,6 +26,13 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Products with weights of every encoding. */
 public abstract class ProductsConformance extends Conformance {
   static final List<String> ENCODINGS = Encoding.all().stream().map(Encoding::label).toList();
+
+  /** Those of which the first rows can be taken: scales of tiles span rows. */
+  static final List<String> SLICED =
+      Encoding.all().stream()
+          .filter(e -> !(e instanceof Encoding.Fp8Tiled))
+          .map(Encoding::label)
+          .toList();
 
   /** The sizes at which kernels change shape. */
   private static final int[] TOKENS = {1, 2, 3, 5, 8, 16, 17, 33, 64};
@@ -87,6 +95,26 @@ public abstract class ProductsConformance extends Conformance {
   @MethodSource("everyEncodingAndTokens")
   void matmul(String encoding, int tokens, int n, int k) {
     compareMatmul(Values.normal(tokens, k, 7), rig.weight(encoding(encoding), n, k, 11));
+  }
+
+  @ParameterizedTest
+  @FieldSource("SLICED")
+  void matmulOfTheFirstRows(String encoding) {
+    int k = 3 * Math.max(encoding(encoding).blockElements(), 32);
+    HostTensor w = rig.weight(encoding(encoding), 115, k, 37);
+    int n = 5 * Backend.SLICE_ROWS;
+    long bytes = w.encoding().byteSize(n, k);
+    HostTensor first = HostTensor.of("first", w.encoding(), n, k, w.data().asSlice(0, bytes));
+    for (int tokens : new int[] {1, 2, 5, 19, 64}) {
+      Values x = Values.normal(tokens, k, 41);
+      rig.compare(
+          b -> {
+            Tensor in = b.input("x", x);
+            Tensor weight = b.weight(w);
+            Tensor out = b.output("out", tokens, n, product(x, first));
+            return ops -> ops.matmul(in, weight.slice("first", 0, n), out);
+          });
+    }
   }
 
   /** Sizes nobody chose; a seed gives the same again. */

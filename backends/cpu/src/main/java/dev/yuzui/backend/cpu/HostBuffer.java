@@ -67,9 +67,12 @@ record HostBuffer(
         .address();
   }
 
-  /** The strips of {@code t}, if it is a weight that has some, and the whole of it. */
+  /** The strips of {@code t}, if it is a weight that has some, or the first rows of one. */
   static Optional<Packed> packed(Tensor t) {
-    return of(t).packed.filter(p -> t.byteOffset() == 0 && t.rows() == p.rows());
+    return of(t)
+        .packed
+        .filter(p -> t.byteOffset() == 0 && t.rows() <= p.rows())
+        .map(p -> p.first(Math.toIntExact(t.rows())));
   }
 
   private static HostBuffer of(Tensor t) {

@@ -14,6 +14,13 @@ record Packed(StripType type, long address, int rows, int cols, long bytes) {
     return cols == other.cols && type.activations == other.type.activations;
   }
 
+  /** Of its rows the first {@code count}, whole strips. */
+  Packed first(int count) {
+    return count == rows
+        ? this
+        : new Packed(type, address, count, cols, stripBytes() * Math.ceilDiv(count, ROWS));
+  }
+
   int strips() {
     return Math.ceilDiv(rows, ROWS);
   }

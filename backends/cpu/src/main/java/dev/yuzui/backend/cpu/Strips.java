@@ -24,6 +24,9 @@ record Strips(StripKernels kernels, CpuKernels rowKernels, int chunkStrips) {
   /** At most, where they pass several times: a part of a core's own cache. */
   private static final long CACHED_BYTES = 256 << 10;
 
+  /** Strips that the kernels take together, at most. */
+  private static final int TOGETHER = 4;
+
   /** Chunks a thread, so that the last ones to end do not hold up the others for long. */
   private static final int CHUNKS = 4;
 
@@ -34,7 +37,8 @@ record Strips(StripKernels kernels, CpuKernels rowKernels, int chunkStrips) {
   static int chunkStrips(Packed w, int strips, int matrices, int vectors, int threads) {
     long share = w.stripBytes() * strips * matrices / (CHUNKS * (long) threads);
     long bytes = Math.clamp(share, LEAST_BYTES, vectors <= VECTORS ? MOST_BYTES : CACHED_BYTES);
-    return (int) Math.clamp(bytes / w.stripBytes(), 1, strips);
+    long fitting = Math.clamp(bytes / w.stripBytes(), 1, strips);
+    return (int) Math.min(Math.ceilDiv(fitting, TOGETHER) * TOGETHER, strips);
   }
 
   long laneBytes() {
