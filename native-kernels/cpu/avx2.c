@@ -76,6 +76,7 @@ FN Floats floats_fma(Floats x, Floats y, Floats z) {
   return (Floats){_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
 }
 FN Floats floats_mul(Floats x, Floats y) { return (Floats){_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)}; }
+FN Floats floats_div(Floats x, Floats y) { return (Floats){_mm256_div_ps(x.a, y.a), _mm256_div_ps(x.b, y.b)}; }
 FN Floats floats_add(Floats x, Floats y) { return (Floats){_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)}; }
 FN Floats floats_sub(Floats x, Floats y) { return (Floats){_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b)}; }
 FN Floats floats_max(Floats x, Floats y) { return (Floats){_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)}; }

@@ -48,6 +48,7 @@ FN Floats floats_i8(const uint8_t* p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8
 FN Floats floats_load(const float* p) { return _mm512_loadu_ps(p); }
 FN Floats floats_fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
 FN Floats floats_mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
+FN Floats floats_div(Floats a, Floats b) { return _mm512_div_ps(a, b); }
 FN Floats floats_add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
 FN Floats floats_sub(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
 FN Floats floats_max(Floats a, Floats b) { return _mm512_max_ps(a, b); }

@@ -99,6 +99,18 @@ void yz_product(int type, const uint8_t* packed, int64_t rows, int64_t cols, int
   kernels->product[type](packed, rows, cols, first, last, x, n, out);
 }
 
+void yz_silu_mul(const float* gate, const float* up, float* out, int64_t count) { kernels->silu_mul(gate, up, out, count); }
+
+void yz_rms_norm(const float* x, const float* weight, float eps, int64_t count, float* out) {
+  kernels->rms_norm(x, weight, eps, count, out);
+}
+
+void yz_zero(float* x, int64_t count) { memset(x, 0, (size_t)count * 4); }
+
+void yz_add(const float* a, const float* b, float* out, int64_t count) { kernels->add(a, b, out, count); }
+
+void yz_add_scaled(const float* x, float by, float* out, int64_t count) { kernels->add_scaled(x, by, out, count); }
+
 void yz_turn(const float* q, int queries, int width, float scale, float* turned) {
   const float unit = scale * 1.44269504088896340736f;
   for (int i = 0; i < width; i++) {

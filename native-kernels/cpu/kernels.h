@@ -2,6 +2,7 @@
 #ifndef YUZUI_KERNELS_H
 #define YUZUI_KERNELS_H
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -63,6 +64,11 @@ typedef struct {
   void (*merge)(const float* parts, int64_t stride, int count, int queries, int lkv, float* out);
   /* See expanded.inc. */
   void (*expanded)(int cache, const YzHeads* heads, const YzRows* rows, const YzPages* pages, const Expansion* memory);
+  /* See rows.inc and yz_silu_mul and its neighbours. */
+  void (*silu_mul)(const float* gate, const float* up, float* out, int64_t count);
+  void (*rms_norm)(const float* x, const float* weight, float eps, int64_t count, float* out);
+  void (*add)(const float* a, const float* b, float* out, int64_t count);
+  void (*add_scaled)(const float* x, float by, float* out, int64_t count);
 } Kernels;
 
 extern const Kernels yz_scalar, yz_avx2, yz_avx512;

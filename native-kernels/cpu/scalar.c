@@ -1,6 +1,4 @@
 /* Plain C: any processor, and the reference of the tests. */
-#include <math.h>
-
 #include "kernels.h"
 
 #define KERNELS yz_scalar
@@ -53,6 +51,7 @@ FN Floats floats_i8(const uint8_t* p) { Floats f; EACH f.v[i] = (int8_t)p[i]; re
 FN Floats floats_load(const float* p) { Floats f; memcpy(f.v, p, 64); return f; }
 FN Floats floats_fma(Floats a, Floats b, Floats c) { EACH c.v[i] += a.v[i] * b.v[i]; return c; }
 FN Floats floats_mul(Floats a, Floats b) { EACH a.v[i] *= b.v[i]; return a; }
+FN Floats floats_div(Floats a, Floats b) { EACH a.v[i] /= b.v[i]; return a; }
 FN Floats floats_add(Floats a, Floats b) { EACH a.v[i] += b.v[i]; return a; }
 FN Floats floats_sub(Floats a, Floats b) { EACH a.v[i] -= b.v[i]; return a; }
 FN Floats floats_max(Floats a, Floats b) { EACH a.v[i] = fmaxf(a.v[i], b.v[i]); return a; }

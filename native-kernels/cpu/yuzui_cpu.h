@@ -35,6 +35,14 @@ void yz_prepare(int type, const float* x, int64_t stride, int64_t heads, int64_t
 void yz_product(int type, const uint8_t* packed, int64_t rows, int64_t cols, int64_t first, int64_t last,
                 const uint8_t* const* x, int n, float* const* out);
 
+/* Rows of `count` numbers, any of which may be another of the same call: out = silu(gate)·up; out = x / √(mean(x²) + eps)·weight;
+ * x = 0; out = a + b; out = out + by·x. */
+void yz_silu_mul(const float* gate, const float* up, float* out, int64_t count);
+void yz_rms_norm(const float* x, const float* weight, float eps, int64_t count, float* out);
+void yz_zero(float* x, int64_t count);
+void yz_add(const float* a, const float* b, float* out, int64_t count);
+void yz_add_scaled(const float* x, float by, float* out, int64_t count);
+
 /* The first of x[from .. count) that is greater than `least`, or count. */
 int64_t yz_first_above(const float* x, int64_t from, int64_t count, float least);
 

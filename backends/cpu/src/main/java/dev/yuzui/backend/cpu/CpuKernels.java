@@ -6,7 +6,7 @@ import dev.yuzui.spi.Encoding;
  * The inner loops, on addresses (see {@link Memory}): one thread, no allocation, no checks.
  * Everything is F32 but weights and cache entries. Strides and offsets are in bytes.
  */
-interface CpuKernels {
+interface CpuKernels extends RowKernels {
   /** Bytes that {@link #products} needs besides its arguments. */
   long TEMPORARY = 1024;
 
@@ -73,21 +73,8 @@ interface CpuKernels {
 
   // ---- rows -------------------------------------------------------------------------------------
 
-  /** out = x / √(mean(x²) + eps) · weight; x and out may be one. */
-  void rmsNorm(long x, long weight, float eps, int count, long out);
-
-  void zero(long x, int count);
-
-  void add(long a, long b, long out, int count);
-
-  /** out = silu(gate) · up. */
-  void siluMul(long gate, long up, long out, int count);
-
   /** x = x · by. */
   void scale(long x, float by, int count);
-
-  /** out = out + by · x. */
-  void addScaled(long x, float by, long out, int count);
 
   float max(long x, int count);
 

@@ -34,6 +34,7 @@ final class CpuOps implements Ops {
 
   private final CpuQueue queue;
   private final CpuKernels kernels;
+  private final RowKernels rowKernels;
   private final Optional<StripKernels> strips;
   private final Optional<NativeKernels> natives;
   private final CpuScratch scratch;
@@ -47,6 +48,7 @@ final class CpuOps implements Ops {
     this.kernels = kernels.rows();
     this.strips = kernels.strips();
     this.natives = kernels.natives();
+    this.rowKernels = kernels.rowKernels();
     this.scratch = scratch;
     this.threads = threads;
   }
@@ -69,19 +71,19 @@ final class CpuOps implements Ops {
   @Override
   public void rmsNorm(Tensor x, Tensor weight, float eps, Tensor out) {
     OpChecks.rmsNorm(x, weight, out);
-    submit(Rows.rmsNorm(kernels, x, weight, eps, out));
+    submit(Rows.rmsNorm(rowKernels, x, weight, eps, out));
   }
 
   @Override
   public void add(Tensor a, Tensor b, Tensor out) {
     OpChecks.add(a, b, out);
-    submit(Rows.add(kernels, a, b, out));
+    submit(Rows.add(rowKernels, a, b, out));
   }
 
   @Override
   public void addRmsNorm(Tensor x, Tensor y, Tensor weight, float eps, Tensor out) {
     OpChecks.addRmsNorm(x, y, weight, out);
-    submit(Rows.addRmsNorm(kernels, x, y, weight, eps, out));
+    submit(Rows.addRmsNorm(rowKernels, x, y, weight, eps, out));
   }
 
   @Override
@@ -99,7 +101,7 @@ final class CpuOps implements Ops {
   @Override
   public void siluMul(Tensor gate, Tensor up, Tensor out) {
     OpChecks.siluMul(gate, up, out);
-    submit(Rows.siluMul(kernels, gate, up, out));
+    submit(Rows.siluMul(rowKernels, gate, up, out));
   }
 
   @Override
@@ -144,7 +146,7 @@ final class CpuOps implements Ops {
       PrepareOp.Prepared prepared = prepare(x, xOffset, heads, w);
       StripsOp op =
           new StripsOp(
-              strips.orElseThrow(), kernels, w, up, prepared, heads, out, outOffset, threads);
+              strips.orElseThrow(), rowKernels, w, up, prepared, heads, out, outOffset, threads);
       queue.reserve(op.laneBytes(), 0);
       submit(op);
     }
@@ -179,7 +181,7 @@ final class CpuOps implements Ops {
     }
     Product first = panels.filter(_ -> others.isPresent()).orElseGet(() -> rows(gate));
     Product second = others.filter(_ -> panels.isPresent()).orElseGet(() -> rows(up));
-    GatedOp op = new GatedOp(kernels, x, first, second, out, threads);
+    GatedOp op = new GatedOp(rowKernels, x, first, second, out, threads);
     queue.reserve(op.laneBytes(), Math.toIntExact(x.rows()));
     submit(op);
   }
@@ -198,7 +200,7 @@ final class CpuOps implements Ops {
       Tensor kv, Tensor norm, float eps, Tensor table, LatentCache cache, StepBatch batch) {
     OpChecks.appendLatent(kv, norm, table, cache, batch);
     queue.reserve(4 * kv.cols() + 64, 0);
-    submit(Rows.appendLatent(kernels, kv, norm, eps, table, cache, batch));
+    submit(Rows.appendLatent(kernels, rowKernels, kv, norm, eps, table, cache, batch));
   }
 
   @Override
@@ -330,7 +332,7 @@ final class CpuOps implements Ops {
   public void combine(
       Tensor y, Dispatch dispatch, Tensor weights, Optional<Tensor> base, Tensor out) {
     OpChecks.combine(y, dispatch, weights, base, out);
-    submit(Experts.combine(kernels, y, dispatch, weights, base, out));
+    submit(Experts.combine(rowKernels, y, dispatch, weights, base, out));
   }
 
   @Override
@@ -374,7 +376,7 @@ final class CpuOps implements Ops {
       GroupedStripsOp op =
           new GroupedStripsOp(
               strips.orElseThrow(),
-              kernels,
+              rowKernels,
               gates,
               ups,
               prepared,
@@ -400,7 +402,7 @@ final class CpuOps implements Ops {
       Dispatch dispatch,
       ActiveExperts experts,
       Tensor out) {
-    GroupedOp op = new GroupedOp(kernels, x, gather, w, up, dispatch, experts, out, threads);
+    GroupedOp op = new GroupedOp(rowKernels, x, gather, w, up, dispatch, experts, out, threads);
     queue.reserve(op.laneBytes(), dispatch.slots());
     submit(op);
   }

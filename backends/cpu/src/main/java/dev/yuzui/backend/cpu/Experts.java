@@ -184,7 +184,7 @@ final class Experts {
 
   /** {@link dev.yuzui.spi.Ops#combine}. */
   static Op combine(
-      CpuKernels kernels,
+      RowKernels kernels,
       Tensor y,
       Dispatch dispatch,
       Tensor weights,

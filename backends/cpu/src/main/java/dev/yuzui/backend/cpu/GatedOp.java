@@ -4,7 +4,7 @@ import dev.yuzui.spi.Tensor;
 
 /** out = silu(x·gateᵀ)·(x·upᵀ), a chunk of rows of both weights at a time. */
 final class GatedOp extends Op {
-  private final CpuKernels kernels;
+  private final RowKernels kernels;
   private final Product gate;
   private final Product up;
   private final long x;
@@ -14,7 +14,7 @@ final class GatedOp extends Op {
   private final int tokens;
   private final int chunkRows;
 
-  GatedOp(CpuKernels kernels, Tensor x, Product gate, Product up, Tensor out, int threads) {
+  GatedOp(RowKernels kernels, Tensor x, Product gate, Product up, Tensor out, int threads) {
     this.kernels = kernels;
     this.gate = gate;
     this.up = up;
@@ -54,7 +54,7 @@ final class GatedOp extends Op {
 
   /** lane.out[i][r − from] = silu(gate[r]·lane.in[i])·(up[r]·lane.in[i]). */
   static void rows(
-      CpuKernels kernels,
+      RowKernels kernels,
       Lane lane,
       Product gate,
       Product up,

@@ -10,7 +10,7 @@ import java.util.List;
  * is a panel of rows of one expert; experts that are not active have none.
  */
 final class GroupedOp extends Op {
-  private final CpuKernels kernels;
+  private final RowKernels kernels;
   private final Product[] w;
   private final Product[] up;
   private final long x;
@@ -29,7 +29,7 @@ final class GroupedOp extends Op {
    * @param up as many as {@code w}, or none
    */
   GroupedOp(
-      CpuKernels kernels,
+      RowKernels kernels,
       Tensor x,
       Gather gather,
       List<Product> w,

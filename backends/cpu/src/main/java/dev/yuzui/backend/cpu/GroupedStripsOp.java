@@ -28,7 +28,7 @@ final class GroupedStripsOp extends Op {
    */
   GroupedStripsOp(
       StripKernels kernels,
-      CpuKernels rowKernels,
+      RowKernels rowKernels,
       List<Packed> w,
       List<Packed> up,
       PrepareOp.Prepared x,

@@ -74,6 +74,11 @@ record KernelChoice(
     return new VectorKernels();
   }
 
+  /** For ops on rows of F32. */
+  RowKernels rowKernels() {
+    return natives.<RowKernels>map(n -> n).orElse(rows);
+  }
+
   /** For people, such as "native avx512-vnni and 512-bit vector kernels". */
   String description() {
     return natives.map(n -> "native " + n.instructions() + " and ").orElse("") + rows.description();

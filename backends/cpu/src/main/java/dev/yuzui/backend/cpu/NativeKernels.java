@@ -20,7 +20,7 @@ import java.util.OptionalInt;
  * The C functions of native-kernels/cpu/yuzui_cpu.h, on addresses. Short ones are critical calls: a
  * few nanoseconds, in which no garbage collection can begin.
  */
-final class NativeKernels implements StripKernels {
+final class NativeKernels implements StripKernels, RowKernels {
   private NativeKernels() {}
 
   /** The kernels, or why there are none. */
@@ -69,6 +69,31 @@ final class NativeKernels implements StripKernels {
             FunctionDescriptor.ofVoid(
                 JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
                 JAVA_INT, JAVA_LONG));
+    static final MethodHandle SILU_MUL =
+        bind(
+            "yz_silu_mul",
+            FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG),
+            Linker.Option.critical(false));
+    static final MethodHandle RMS_NORM =
+        bind(
+            "yz_rms_norm",
+            FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_FLOAT, JAVA_LONG, JAVA_LONG),
+            Linker.Option.critical(false));
+    static final MethodHandle ZERO =
+        bind(
+            "yz_zero",
+            FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG),
+            Linker.Option.critical(false));
+    static final MethodHandle ADD =
+        bind(
+            "yz_add",
+            FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG),
+            Linker.Option.critical(false));
+    static final MethodHandle ADD_SCALED =
+        bind(
+            "yz_add_scaled",
+            FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_FLOAT, JAVA_LONG, JAVA_LONG),
+            Linker.Option.critical(false));
     static final MethodHandle TURN =
         bind(
             "yz_turn",
@@ -202,6 +227,51 @@ final class NativeKernels implements StripKernels {
           x,
           n,
           out);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  @Override
+  public void siluMul(long gate, long up, long out, int count) {
+    try {
+      Calls.SILU_MUL.invokeExact(gate, up, out, (long) count);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  @Override
+  public void rmsNorm(long x, long weight, float eps, int count, long out) {
+    try {
+      Calls.RMS_NORM.invokeExact(x, weight, eps, (long) count, out);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  @Override
+  public void zero(long x, int count) {
+    try {
+      Calls.ZERO.invokeExact(x, (long) count);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  @Override
+  public void add(long a, long b, long out, int count) {
+    try {
+      Calls.ADD.invokeExact(a, b, out, (long) count);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  @Override
+  public void addScaled(long x, float by, long out, int count) {
+    try {
+      Calls.ADD_SCALED.invokeExact(x, by, out, (long) count);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }

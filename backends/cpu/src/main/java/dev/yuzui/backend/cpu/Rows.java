@@ -41,7 +41,7 @@ final class Rows {
     };
   }
 
-  static Op rmsNorm(CpuKernels kernels, Tensor x, Tensor weight, float eps, Tensor out) {
+  static Op rmsNorm(RowKernels kernels, Tensor x, Tensor weight, float eps, Tensor out) {
     long in = HostBuffer.address(x);
     long by = HostBuffer.address(weight);
     long to = HostBuffer.address(out);
@@ -55,7 +55,7 @@ final class Rows {
     };
   }
 
-  static Op add(CpuKernels kernels, Tensor a, Tensor b, Tensor out) {
+  static Op add(RowKernels kernels, Tensor a, Tensor b, Tensor out) {
     long left = HostBuffer.address(a);
     long right = HostBuffer.address(b);
     long to = HostBuffer.address(out);
@@ -70,7 +70,7 @@ final class Rows {
   }
 
   static Op addRmsNorm(
-      CpuKernels kernels, Tensor x, Tensor y, Tensor weight, float eps, Tensor out) {
+      RowKernels kernels, Tensor x, Tensor y, Tensor weight, float eps, Tensor out) {
     long sum = HostBuffer.address(x);
     long more = HostBuffer.address(y);
     long by = HostBuffer.address(weight);
@@ -86,7 +86,7 @@ final class Rows {
     };
   }
 
-  static Op siluMul(CpuKernels kernels, Tensor gate, Tensor up, Tensor out) {
+  static Op siluMul(RowKernels kernels, Tensor gate, Tensor up, Tensor out) {
     long left = HostBuffer.address(gate);
     long right = HostBuffer.address(up);
     long to = HostBuffer.address(out);
@@ -156,6 +156,7 @@ final class Rows {
   /** Lane memory: one entry. */
   static Op appendLatent(
       CpuKernels kernels,
+      RowKernels rowKernels,
       Tensor kv,
       Tensor norm,
       float eps,
@@ -178,7 +179,7 @@ final class Rows {
         }
         long from = in + 4L * t * cols;
         long entry = lane.memory();
-        kernels.rmsNorm(from, by, eps, latent, entry);
+        rowKernels.rmsNorm(from, by, eps, latent, entry);
         angles.rotate(from + 4L * latent, angles.of(t), entry + 4L * latent);
         int at = pages.entry(sequence, angles.position(t));
         kernels.encode(entries.encoding(), entry, cols, entries.row(at));

@@ -9,7 +9,7 @@ import java.util.Optional;
  * <p>Lane memory: addresses of vectors, of results, and of the second weight's; its results; what
  * the kernels want.
  */
-record Strips(StripKernels kernels, CpuKernels rowKernels, int chunkStrips) {
+record Strips(StripKernels kernels, RowKernels rowKernels, int chunkStrips) {
   static final int VECTORS = 64;
 
   /** Weight bytes of a chunk at least: work enough to be worth taking. */

@@ -22,7 +22,7 @@ final class StripsOp extends Op {
 
   StripsOp(
       StripKernels kernels,
-      CpuKernels rowKernels,
+      RowKernels rowKernels,
       Packed w,
       Optional<Packed> up,
       PrepareOp.Prepared x,

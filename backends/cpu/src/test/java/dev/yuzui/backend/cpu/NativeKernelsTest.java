@@ -8,6 +8,7 @@ import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
@@ -15,6 +16,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.FieldSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Packing and products of every type on every instruction set that the processor has. */
@@ -72,6 +74,64 @@ class NativeKernelsTest {
           }
         }
       }
+    }
+  }
+
+  /** A loop over rows a, b and out. */
+  private interface Loop {
+    void run(RowKernels kernels, long a, long b, long out, int count);
+  }
+
+  @ParameterizedTest
+  @FieldSource("INSTRUCTIONS")
+  void rowsAreThoseOfThePlainLoops(String instructions) {
+    require(instructions);
+    agree(1e-6, (k, a, b, out, n) -> k.rmsNorm(a, b, 1e-6f, n, out));
+    agree(1e-6, (k, a, b, out, n) -> k.siluMul(a, b, out, n));
+    agree(1e-6, (k, a, b, out, n) -> k.siluMul(a, b, a, n));
+    agree(1e-7, (k, a, b, out, n) -> k.add(a, b, out, n));
+    agree(1e-6, (k, a, b, out, n) -> k.addScaled(a, 0.3f, out, n));
+    agree(0, (k, a, b, out, n) -> k.zero(out, n));
+  }
+
+  private void agree(double tolerance, Loop loop) {
+    for (int n : new int[] {1, 3, 15, 16, 17, 31, 64, 100, 257, 1408}) {
+      MemorySegment[] rows = new MemorySegment[6];
+      for (int i = 0; i < 3; i++) {
+        rows[i] = Native.floats(arena, Native.normal(random, n + 1)); // one behind the row
+        rows[i + 3] = Native.floats(arena, Native.floats(rows[i]));
+      }
+      loop.run(kernels, rows[0].address(), rows[1].address(), rows[2].address(), n);
+      loop.run(new ScalarKernels(), rows[3].address(), rows[4].address(), rows[5].address(), n);
+      for (int i = 0; i < 3; i++) {
+        float[] got = Native.floats(rows[i]);
+        float[] want = Native.floats(rows[i + 3]);
+        for (int c = 0; c <= n; c++) {
+          double most = c == n ? 0 : tolerance * Math.max(1, Math.abs(want[c]));
+          assertEquals(want[c], got[c], most, "row " + i + " of " + n + ", number " + c);
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @FieldSource("INSTRUCTIONS")
+  void siluHoldsAtTheEnds(String instructions) {
+    require(instructions);
+    float[] gate = {-1000, -88, -20, 0, 20, 88, 1000, -1e-20f, Float.NaN, 1e30f};
+    float[] up = new float[gate.length];
+    Arrays.fill(up, 1);
+    MemorySegment out = arena.allocate(4L * gate.length);
+    kernels.siluMul(
+        Native.floats(arena, gate).address(),
+        Native.floats(arena, up).address(),
+        out.address(),
+        gate.length);
+    float[] got = Native.floats(out);
+    float[] want = {0, -5.3e-37f, -4.1223072e-8f, 0, 20, 88, 1000, -5e-21f, Float.NaN, 1e30f};
+    double[] most = {1e-35, 1e-35, 1e-13, 0, 1e-5, 1e-4, 1e-3, 1e-26, 0, 1e24};
+    for (int i = 0; i < got.length; i++) {
+      assertEquals(want[i], got[i], most[i], "silu(" + gate[i] + ")");
     }
   }
 
