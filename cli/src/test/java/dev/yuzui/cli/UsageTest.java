@@ -26,6 +26,7 @@ class UsageTest {
           generate -p x --spec-type fast    | --spec-type      | draft-mtp, ngram    | 'fast'
           generate -p x --spec-type ngram --spec-draft-n-max 64 | --spec-draft-n-max | 1 to 63 | 64
           generate -p x --spec-type draft-mtp --spec-draft-p-min 2 | --spec-draft-p-min | 0 to 1 | 2.0
+          generate -p x --spec-type draft-mtp --spec-draft-vocab-size 0 | --spec-draft-vocab-size | 1 or more | '0'
           generate -p x -N 0                | --answers        | 1 or more           | '0'
           generate -p x -t 0                | --threads        | 1 or more           | '0'
           generate -p x -t 1.5              | --threads        | a whole number      | '1.5'

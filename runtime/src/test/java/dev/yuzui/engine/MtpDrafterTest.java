@@ -156,6 +156,18 @@ class MtpDrafterTest {
   }
 
   @Test
+  void draftsAreChosenAmongTheFirstTokens() throws IOException {
+    int tokens = loaded.ranks().getFirst().guessed(0, 33);
+    assertEquals(48, tokens, "whole strips of 16 rows of the head");
+    float[][] expected = expectedLogits();
+    drafter = new MtpDrafter(runner, 1, 33);
+    int draft = alone(text(0, 13), 1)[0];
+    assertEquals(best(Arrays.copyOf(expected[0], tokens)), draft);
+    drafter = new MtpDrafter(runner, 1, vocab);
+    assertEquals(best(expected[0]), alone(text(0, 13), 1)[0]);
+  }
+
+  @Test
   void logitsOfChainedDraftsAreThoseOfTheReference() throws IOException {
     float[][] expected = expectedLogits();
     try (Sequence s = cache.openSequence()) {
