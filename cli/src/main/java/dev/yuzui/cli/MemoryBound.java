@@ -10,7 +10,8 @@ package dev.yuzui.cli;
  * @param expert one routed expert
  * @param layers those with experts
  * @param cache numbers of a token of context in all layers
- * @param predictor MTP layer but for its routed experts, and the head, which drafting reads again
+ * @param predictor MTP layer but for its routed experts, and the half of the head that drafting
+ *     reads again
  */
 record MemoryBound(
     double always,
@@ -34,7 +35,7 @@ record MemoryBound(
           256,
           8,
           61 * 576,
-          187.1e6 + 44.0e6 + 1.8e6 + 102.8e6 + 926.7e6);
+          187.1e6 + 44.0e6 + 1.8e6 + 102.8e6 + 926.7e6 / 2);
 
   /** Experts of a layer that so many tokens touch, on average. */
   double touched(int tokens) {
