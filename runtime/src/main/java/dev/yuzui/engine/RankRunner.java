@@ -2,7 +2,6 @@ package dev.yuzui.engine;
 
 import dev.yuzui.cache.LatentCacheStore;
 import dev.yuzui.engine.StepInputs.Rows;
-import dev.yuzui.engine.StepRunner.Best;
 import dev.yuzui.model.Course;
 import dev.yuzui.model.DeepseekModel;
 import dev.yuzui.model.Step;
@@ -21,8 +20,6 @@ import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -34,9 +31,6 @@ import java.util.Optional;
  * StepRunner} drives it.
  */
 final class RankRunner implements AutoCloseable {
-  /** So many of a row's logits are picked at least, when it is more than one: few recordings. */
-  private static final int BEST = 64;
-
   private static final int MAX_RECORDINGS = 64;
 
   /**
@@ -116,19 +110,11 @@ final class RankRunner implements AutoCloseable {
   private final Arena arena = Arena.ofShared();
   private final Map<Shape, List<Leg>> recordings = new LinkedHashMap<>(16, 0.75f, true);
 
-  private final Backend backend; // of the last device
   private final Tensor hidden;
   private final Tensor mtpHidden;
-  private final Tensor logits;
-  private final MemorySegment logitsRow;
-  private final Tensor best;
-  private final MemorySegment bestStaging;
+  private final StepOutputs outputs;
   private long tokens;
   private int[] positionsOfLast = {};
-  private int bestOfLast;
-  private int outputsOfLast;
-  private int wantedOfLast;
-  private boolean bestRead;
 
   RankRunner(DeviceGroup group, DeepseekModel model, LatentCacheStore cache, int maxTokens) {
     this.group = group;
@@ -136,7 +122,7 @@ final class RankRunner implements AutoCloseable {
     this.cache = cache;
     this.maxTokens = maxTokens;
     this.vocab = model.config().vocabSize();
-    this.backend = group.backend(model.lastDevice());
+    Backend last = group.backend(model.lastDevice());
     try {
       for (int device : model.devices()) {
         Backend there = group.backend(device);
@@ -154,21 +140,17 @@ final class RankRunner implements AutoCloseable {
                     arena)));
       }
       int width = model.config().hiddenSize();
-      hidden = allocate(backend, "hidden", Encoding.F32, maxTokens, width);
+      hidden = allocate(last, "hidden", Encoding.F32, maxTokens, width);
       mtpHidden =
           model.predictors() > 0
-              ? allocate(backend, "mtp_hidden", Encoding.F32, maxTokens, width)
+              ? allocate(last, "mtp_hidden", Encoding.F32, maxTokens, width)
               : hidden;
-      logits = allocate(backend, "logits", Encoding.F32, StepRunner.MAX_OUTPUTS, vocab);
-      logitsRow = arena.allocate(4L * vocab, 64);
-      best =
-          allocate(
-              backend,
-              "best_logits",
-              Encoding.I32,
-              2L * StepRunner.MAX_OUTPUTS,
-              Math.min(Ops.MAX_TOP_K, vocab));
-      bestStaging = arena.allocate(best.byteSize(), 64);
+      outputs =
+          new StepOutputs(
+              last,
+              vocab,
+              (name, encoding, rows, cols) -> allocate(last, name, encoding, rows, cols),
+              arena);
     } catch (RuntimeException | Error e) {
       close();
       throw e;
@@ -253,16 +235,14 @@ final class RankRunner implements AutoCloseable {
     stages.forEach(
         (device, stage) ->
             group.run(device, () -> stage.inputs().fill(all, rows, pass.takesStates())));
-    bestOfLast = outputs == 0 ? 0 : picked(candidates, logits(pass, outputs).cols());
-    bestRead = false;
-    wantedOfLast = outputs;
-    outputsOfLast = outputs == count ? outputs : outputBucket(outputs, rows);
+    int made = outputs == count ? outputs : outputBucket(outputs, rows);
+    int best = this.outputs.begin(outputs, made, candidates, logitTokens(pass));
     boolean some = pass.takesStates() && !pass.whole() && outputs < rows;
     if (model.devices().size() > 1 || group.size() > 1) {
       positionsOfLast = StepInputs.positions(all, some);
     }
     tokens += pass == Pass.MAIN ? count : 0;
-    return new Shape(pass, rows, outputsOfLast, some, form, bestOfLast);
+    return new Shape(pass, rows, made, some, form, best);
   }
 
   /** Rows of a step of {@code tokens} tokens that suit all devices of a rank. */
@@ -282,33 +262,28 @@ final class RankRunner implements AutoCloseable {
     return Math.min(power, Math.min(rows, StepRunner.MAX_OUTPUTS));
   }
 
-  /**
-   * @param tokens that a row has logits of
-   */
-  private static int picked(int candidates, long tokens) {
-    int picked = candidates <= 1 ? candidates : candidates <= BEST ? BEST : Ops.MAX_TOP_K;
-    return (int) Math.min(picked, tokens);
+  /** That a row of a pass's logits is over. */
+  private int logitTokens(Pass pass) {
+    return pass.takesStates() ? model.guessed(pass.predictor(), pass.vocabulary()) : vocab;
   }
 
   private void enqueue(Shape shape, Course course, Tap tap) {
     int rows = shape.tokens();
     int first = shape.pass().takesStates() ? model.lastDevice() : model.firstDevice();
     Step step = step(shape, first, course, tap);
-    Tensor out = logits(shape.pass(), shape.outputs());
+    Tensor out = outputs.logits(shape.outputs(), logitTokens(shape.pass()));
     switch (shape.pass().start()) {
       case TOKENS -> model.forward(step, hidden.slice("hidden", 0, rows), out);
       case MAIN -> predict(step, shape, hidden, out);
       case MTP -> predict(step, shape, mtpHidden, out);
     }
     if (shape.best() > 0) {
-      stages.get(model.lastDevice()).queue().ops().topK(out, bestIds(shape), bestLogits(shape));
+      Ops ops = stages.get(model.lastDevice()).queue().ops();
+      ops.topK(
+          out,
+          outputs.bestIds(shape.outputs(), shape.best()),
+          outputs.bestLogits(shape.outputs(), shape.best()));
     }
-  }
-
-  /** Where a pass leaves those of {@code outputs} rows. */
-  private Tensor logits(Pass pass, int outputs) {
-    int tokens = pass.takesStates() ? model.guessed(pass.predictor(), pass.vocabulary()) : vocab;
-    return new Tensor("logits", logits.buffer(), 0, Encoding.F32, outputs, tokens);
   }
 
   private Step step(Shape shape, int device, Course course, Tap tap) {
@@ -447,68 +422,9 @@ final class RankRunner implements AutoCloseable {
     }
   }
 
-  private Tensor bestIds(Shape shape) {
-    return new Tensor("best_ids", best.buffer(), 0, Encoding.I32, shape.outputs(), shape.best());
-  }
-
-  /** Behind the ids, so that both are read at once. */
-  private Tensor bestLogits(Shape shape) {
-    return new Tensor(
-        "best_logits",
-        best.buffer(),
-        bestIds(shape).byteSize(),
-        Encoding.F32,
-        shape.outputs(),
-        shape.best());
-  }
-
-  /**
-   * Copies row {@code index} of the last step's logits into {@code out} [vocab]; of a step that
-   * made those of all tokens.
-   */
-  void logits(int index, float[] out) {
-    backend.read(logits.slice("logits", index, 1), logitsRow);
-    MemorySegment.copy(logitsRow, ValueLayout.JAVA_FLOAT, 0, out, 0, vocab);
-  }
-
-  /** Rows of logits that were wanted of the last step. */
-  int outputs() {
-    return wantedOfLast;
-  }
-
-  /** The best token of row {@code index} of the last step, which was asked for candidates. */
-  int greedy(int index) {
-    readBest();
-    return bestStaging.getAtIndex(ValueLayout.JAVA_INT, (long) index * bestOfLast);
-  }
-
-  /** Once a step. */
-  private void readBest() {
-    if (bestRead) {
-      return;
-    }
-    bestRead = true;
-    int numbers = 2 * outputsOfLast * bestOfLast;
-    backend.read(
-        new Tensor("best", best.buffer(), 0, Encoding.I32, 1, numbers),
-        bestStaging.asSlice(0, 4L * numbers));
-  }
-
-  /** The best logits of row {@code index}, as many as the last step was asked for or more. */
-  Best best(int index) {
-    readBest();
-    int[] ids = new int[bestOfLast];
-    float[] values = new float[bestOfLast];
-    MemorySegment.copy(
-        bestStaging, ValueLayout.JAVA_INT, 4L * index * bestOfLast, ids, 0, bestOfLast);
-    MemorySegment.copy(
-        bestStaging,
-        ValueLayout.JAVA_FLOAT,
-        4L * (outputsOfLast + index) * bestOfLast,
-        values,
-        0,
-        bestOfLast);
-    return new Best(ids, values);
+  /** Of the last step. */
+  StepOutputs outputs() {
+    return outputs;
   }
 
   @Override

@@ -342,16 +342,16 @@ final class StepRunner implements Steps, AutoCloseable {
   @Override
   public void logits(int index, float[] out) {
     Place place = output(index);
-    ranks.get(place.rank()).logits(place.index(), out);
+    ranks.get(place.rank()).outputs().read(place.index(), out);
   }
 
   /** The best token of each wanted row of the last step, which was asked for candidates. */
   int[] greedy() {
-    int outputs = ranks.size() == 1 ? ranks.getFirst().outputs() : outputsOfLast.size();
+    int outputs = ranks.size() == 1 ? ranks.getFirst().outputs().wanted() : outputsOfLast.size();
     int[] tokens = new int[outputs];
     for (int i = 0; i < outputs; i++) {
       Place place = output(i);
-      tokens[i] = ranks.get(place.rank()).greedy(place.index());
+      tokens[i] = ranks.get(place.rank()).outputs().greedy(place.index());
     }
     return tokens;
   }
@@ -360,7 +360,7 @@ final class StepRunner implements Steps, AutoCloseable {
   @Override
   public Best best(int index) {
     Place place = output(index);
-    return ranks.get(place.rank()).best(place.index());
+    return ranks.get(place.rank()).outputs().best(place.index());
   }
 
   private Place output(int index) {

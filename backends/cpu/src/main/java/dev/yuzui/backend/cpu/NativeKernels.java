@@ -57,12 +57,18 @@ final class NativeKernels implements StripKernels, RowKernels {
     static final MethodHandle PREPARED_BYTES =
         bind("yz_prepared_bytes", result(JAVA_LONG, JAVA_INT, JAVA_LONG));
     static final MethodHandle PREPARE =
-        bind(
+        critical(
             "yz_prepare",
-            FunctionDescriptor.ofVoid(
-                JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
-                JAVA_LONG, JAVA_LONG, JAVA_LONG),
-            Linker.Option.critical(false));
+            JAVA_INT,
+            JAVA_LONG,
+            JAVA_LONG,
+            JAVA_LONG,
+            JAVA_LONG,
+            JAVA_LONG,
+            JAVA_LONG,
+            JAVA_LONG,
+            JAVA_LONG,
+            JAVA_LONG);
     static final MethodHandle PRODUCT =
         bind(
             "yz_product",
@@ -70,35 +76,15 @@ final class NativeKernels implements StripKernels, RowKernels {
                 JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
                 JAVA_INT, JAVA_LONG));
     static final MethodHandle SILU_MUL =
-        bind(
-            "yz_silu_mul",
-            FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG),
-            Linker.Option.critical(false));
+        critical("yz_silu_mul", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
     static final MethodHandle RMS_NORM =
-        bind(
-            "yz_rms_norm",
-            FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_FLOAT, JAVA_LONG, JAVA_LONG),
-            Linker.Option.critical(false));
-    static final MethodHandle ZERO =
-        bind(
-            "yz_zero",
-            FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG),
-            Linker.Option.critical(false));
-    static final MethodHandle ADD =
-        bind(
-            "yz_add",
-            FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG),
-            Linker.Option.critical(false));
+        critical("yz_rms_norm", JAVA_LONG, JAVA_LONG, JAVA_FLOAT, JAVA_LONG, JAVA_LONG);
+    static final MethodHandle ZERO = critical("yz_zero", JAVA_LONG, JAVA_LONG);
+    static final MethodHandle ADD = critical("yz_add", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
     static final MethodHandle ADD_SCALED =
-        bind(
-            "yz_add_scaled",
-            FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_FLOAT, JAVA_LONG, JAVA_LONG),
-            Linker.Option.critical(false));
+        critical("yz_add_scaled", JAVA_LONG, JAVA_FLOAT, JAVA_LONG, JAVA_LONG);
     static final MethodHandle TURN =
-        bind(
-            "yz_turn",
-            FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_FLOAT, JAVA_LONG),
-            Linker.Option.critical(false));
+        critical("yz_turn", JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_FLOAT, JAVA_LONG);
     static final MethodHandle FIRST_ABOVE =
         bind(
             "yz_first_above",
@@ -125,6 +111,10 @@ final class NativeKernels implements StripKernels, RowKernels {
         bind(
             "yz_expanded",
             FunctionDescriptor.ofVoid(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+
+    private static MethodHandle critical(String name, MemoryLayout... arguments) {
+      return bind(name, FunctionDescriptor.ofVoid(arguments), Linker.Option.critical(false));
+    }
 
     private static FunctionDescriptor result(MemoryLayout result, MemoryLayout... arguments) {
       return FunctionDescriptor.of(result, arguments);
