@@ -23,11 +23,12 @@ final class VectorPack {
   /** Row r of a strip, whose memory is zero. */
   private static void row(
       StripType type, VectorFormat format, long row, int cols, long strip, int r) {
-    long codes = strip + format.headers(cols) + 4L * r;
     int blocks = format.blocks(cols);
     for (int b = 0; b < blocks; b++) {
+      int c = b * format.blockColumns();
       long from = row + (long) b * format.fileBytes();
-      long header = strip + (long) b * format.headerBytes();
+      long codes = strip + format.codes(c) + 4L * r;
+      long header = strip + format.header(c, cols);
       switch (type) {
         case Q4_K, Q5_K -> {
           half(from, header + 2L * r);
@@ -38,7 +39,6 @@ final class VectorPack {
           } else {
             q5k(from, codes);
           }
-          codes += 4L * format.unitBytes();
         }
         case Q6_K -> {
           half(from + 208, header + 2L * r);
@@ -46,23 +46,19 @@ final class VectorPack {
             Memory.i8(header + 32 + 16 * j + r, (byte) Memory.i8(from + 192 + j));
           }
           q6k(from, codes);
-          codes += 8L * format.unitBytes();
         }
         case Q8_0 -> {
           half(from, header + 2L * r);
           words(from + 2, 8, codes);
-          codes += format.unitBytes();
         }
         default -> { // blocks of 32, two a unit
           half(from, header + 2L * r);
           long next = b + 1 < blocks ? from + format.fileBytes() : 0;
           if (b % 2 == 0 && type == StripType.Q4_0) {
             pairs(from + 2, next == 0 ? 0 : next + 2, codes);
-            codes += format.unitBytes();
           } else if (b % 2 == 0) {
             fifths(from + 2, next == 0 ? 0 : next + 2, codes);
             pairs(from + 6, next == 0 ? 0 : next + 6, codes + 128);
-            codes += format.unitBytes();
           }
         }
       }

@@ -65,12 +65,8 @@ final class VectorPanels {
     VectorFormat format = VectorFormat.of(w.type());
     int row = first % Packed.ROWS;
     long strip = w.address() + first / Packed.ROWS * w.stripBytes();
-    long headers = strip + (long) format.blocks(from) * format.headerBytes();
-    long codes =
-        strip
-            + format.headers(w.cols())
-            + (long) format.units(from) * format.unitBytes()
-            + 4L * row;
+    long headers = strip + format.header(from, w.cols());
+    long codes = strip + format.codes(from) + 4L * row;
     int blocksHere = format.blocks(count);
     int units = format.units(count);
     switch (w.type()) {

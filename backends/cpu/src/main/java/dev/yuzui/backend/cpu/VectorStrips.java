@@ -16,13 +16,8 @@ import java.util.Optional;
  * columns their scale, K/32, and their sum, K/32, both F32.
  */
 final class VectorStrips implements StripKernels {
-  /** Columns that pass before their sums are used: these stay in the nearest cache. */
-  private static final int COLUMNS_OF_ONE = 2048;
-
-  private static final int COLUMNS_OF_FOUR = 1024;
-
   /** A line more, or the sums of four vectors would compete for the same cache sets. */
-  private static final int FAR = COLUMNS_OF_FOUR / 16 * 64 + 64;
+  private static final int FAR = VectorFormat.PIECE / 16 * 64 + 64;
 
   private static final int RESULTS = 4 * 4 * Packed.ROWS;
 
@@ -127,20 +122,18 @@ final class VectorStrips implements StripKernels {
     VectorFormat format = VectorFormat.of(w.type());
     int cols = w.cols();
     int k = padded(cols);
-    int piece = vectors == 1 ? COLUMNS_OF_ONE : COLUMNS_OF_FOUR;
     long sums = results + RESULTS;
     VectorRows.zero(results, Packed.ROWS * vectors);
-    for (int row = 0; row < Packed.ROWS; row += L) {
-      long codes = strip + format.headers(cols) + 4L * row;
-      for (int c = 0; c < cols; c += piece) {
-        int count = Math.min(piece, cols - c);
-        int units = format.units(count);
-        int of32 = at + k / 2 + c / 32;
-        int of16 = at + k / 2 + k / 32 + c / 16;
+    for (int c = 0; c < cols; c += VectorFormat.PIECE) {
+      int count = Math.min(VectorFormat.PIECE, cols - c);
+      int units = format.units(count);
+      int of32 = at + k / 2 + c / 32;
+      int of16 = at + k / 2 + k / 32 + c / 16;
+      int scale = at + k / 2 + k / 32 + k / 16 + c / 32;
+      long headers = strip + format.header(c, cols);
+      for (int row = 0; row < Packed.ROWS; row += L) {
+        long codes = strip + format.codes(c) + 4L * row;
         codes(w.type(), vectors, codes, units, x, at + c / 2, of32, of16, stride, sums);
-        codes += (long) units * format.unitBytes();
-        int scale = at + k / 2 + k / 32 + k / 16 + c / 32;
-        long headers = strip + (long) format.blocks(c) * format.headerBytes();
         for (int t = 0; t < vectors; t++) {
           int by = scale + t * stride;
           long to = results + 64L * t + 4L * row;
