@@ -111,6 +111,10 @@ void yz_add(const float* a, const float* b, float* out, int64_t count) { kernels
 
 void yz_add_scaled(const float* x, float by, float* out, int64_t count) { kernels->add_scaled(x, by, out, count); }
 
+void yz_dots(const float* w, int64_t stride, int64_t rows, int64_t cols, const float* const* x, int n, float* const* out) {
+  kernels->dots(w, stride, rows, cols, x, n, out);
+}
+
 void yz_turn(const float* q, int queries, int width, float scale, float* turned) {
   const float unit = scale * 1.44269504088896340736f;
   for (int i = 0; i < width; i++) {

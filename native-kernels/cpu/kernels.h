@@ -69,6 +69,7 @@ typedef struct {
   void (*rms_norm)(const float* x, const float* weight, float eps, int64_t count, float* out);
   void (*add)(const float* a, const float* b, float* out, int64_t count);
   void (*add_scaled)(const float* x, float by, float* out, int64_t count);
+  void (*dots)(const float* w, int64_t stride, int64_t rows, int64_t cols, const float* const* x, int n, float* const* out);
 } Kernels;
 
 extern const Kernels yz_scalar, yz_avx2, yz_avx512;

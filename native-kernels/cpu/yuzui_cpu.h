@@ -43,6 +43,9 @@ void yz_zero(float* x, int64_t count);
 void yz_add(const float* a, const float* b, float* out, int64_t count);
 void yz_add_scaled(const float* x, float by, float* out, int64_t count);
 
+/* out[t][r] = Σ w[r·stride + c]·x[t][c] for r < rows and t < n, all F32; a result is the same whatever is beside it. */
+void yz_dots(const float* w, int64_t stride, int64_t rows, int64_t cols, const float* const* x, int n, float* const* out);
+
 /* The first of x[from .. count) that is greater than `least`, or count. */
 int64_t yz_first_above(const float* x, int64_t from, int64_t count, float least);
 

@@ -1,6 +1,7 @@
 package dev.yuzui.backend.cpu;
 
 import dev.yuzui.spi.Dispatch;
+import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.LatentCache;
@@ -129,7 +130,11 @@ final class CpuOps implements Ops {
   }
 
   private Product rows(Tensor w) {
-    return new RowProduct(kernels, Matrix.of(w));
+    Matrix matrix = Matrix.of(w);
+    return natives
+        .filter(_ -> w.encoding().equals(Encoding.F32))
+        .<Product>map(n -> new PlainProduct(n, matrix))
+        .orElseGet(() -> new RowProduct(kernels, matrix));
   }
 
   /** Panels, if a step of so many rows is for them. */

@@ -75,6 +75,11 @@ final class NativeKernels implements StripKernels, RowKernels {
             FunctionDescriptor.ofVoid(
                 JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
                 JAVA_INT, JAVA_LONG));
+    static final MethodHandle DOTS =
+        bind(
+            "yz_dots",
+            FunctionDescriptor.ofVoid(
+                JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_LONG));
     static final MethodHandle SILU_MUL =
         critical("yz_silu_mul", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
     static final MethodHandle RMS_NORM =
@@ -217,6 +222,19 @@ final class NativeKernels implements StripKernels, RowKernels {
           x,
           n,
           out);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  /**
+   * Rows of F32 as they lie, times vectors; see yz_dots.
+   *
+   * @param x address of n addresses; likewise {@code out}
+   */
+  void dots(long w, long rowBytes, int rows, int cols, long x, int n, long out) {
+    try {
+      Calls.DOTS.invokeExact(w, rowBytes / 4, (long) rows, (long) cols, x, n, out);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }

@@ -74,12 +74,15 @@ record RowProduct(CpuKernels kernels, Matrix w) implements Product {
     long panel = lane.memory();
     long temporary = panel + PANEL * PANEL_STRIDE;
     long unpacked = lane.memory() + PANELS + preparedBytes();
-    for (int r = from; r < to; r += PANEL) {
-      int rows = Math.min(PANEL, to - r);
+    boolean plain = w.encoding().equals(Encoding.F32);
+    // a single vector meets one row after another, as they lie: only that is fetched ahead
+    int most = plain && n == 1 ? 1 : PANEL;
+    for (int r = from; r < to; r += most) {
+      int rows = Math.min(most, to - r);
       long outOffset = 4L * (r - base);
       for (int k = 0; k < w.cols(); k += cols) {
         int kc = Math.min(cols, w.cols() - k);
-        if (w.encoding().equals(Encoding.F32)) {
+        if (plain) {
           kernels.products(
               w.row(r) + 4L * k,
               w.rowBytes(),

@@ -1,0 +1,44 @@
+package dev.yuzui.backend.cpu;
+
+/** Rows of F32 where they lie, multiplied in C. A result is the same whatever is beside it. */
+record PlainProduct(NativeKernels kernels, Matrix w) implements Product {
+  /** Rows that many vectors pass over while these are in the nearest cache. */
+  private static final int MANY_ROWS = 16;
+
+  /** Weight bytes of a chunk when few vectors pass. */
+  private static final long LEAST_BYTES = 16 << 10;
+
+  private static final long MOST_BYTES = 64 << 10;
+
+  @Override
+  public int rows() {
+    return w.rows();
+  }
+
+  @Override
+  public long laneBytes() {
+    return 2 * 8 * Strips.VECTORS;
+  }
+
+  @Override
+  public int chunkRows(int rows, int n, int threads) {
+    if (n > 8) {
+      return MANY_ROWS;
+    }
+    long bytes = Math.clamp(rows * w.rowBytes() / (4L * threads), LEAST_BYTES, MOST_BYTES);
+    return (int) Math.clamp(bytes / Math.max(1, w.rowBytes()), 1, Math.max(1, rows));
+  }
+
+  @Override
+  public void multiply(Lane lane, int from, int to, int base, int n) {
+    long x = lane.memory();
+    for (int first = 0; first < n; first += Strips.VECTORS) {
+      int count = Math.min(Strips.VECTORS, n - first);
+      for (int i = 0; i < count; i++) {
+        Strips.vector(lane, i, lane.in[first + i], lane.out[first + i] + 4L * (from - base));
+      }
+      kernels.dots(
+          w.row(from), w.rowBytes(), to - from, w.cols(), x, count, x + 8 * Strips.VECTORS);
+    }
+  }
+}
