@@ -114,6 +114,26 @@ final class Attention {
     }
   }
 
+  /** See {@link dev.yuzui.spi.Ops#copyPerHead}. */
+  void copyPerHead(Tensor x, int xOffset, int count, int heads, Tensor out, int outOffset) {
+    int local = Math.min(256, device.workGroup());
+    launch
+        .of(backend.programs().kernel("rows", "copy_per_head"))
+        .local(local)
+        .groups(Math.ceilDiv((long) heads * count, (long) local), x.rows())
+        .p(x)
+        .i(x.cols())
+        .i(x.cols() / heads)
+        .i(xOffset)
+        .i(count)
+        .i(heads)
+        .p(out)
+        .i(out.cols())
+        .i(out.cols() / heads)
+        .i(outOffset)
+        .run();
+  }
+
   private Launch begin(String kernel, Cut cut, LatentCache cache) {
     String encoding = "WEIGHTS=" + Layout.suffix(cache.entries().encoding());
     var programs = backend.programs();

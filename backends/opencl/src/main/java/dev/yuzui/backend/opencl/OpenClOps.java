@@ -127,18 +127,7 @@ final class OpenClOps implements Ops {
     if (count == 0) {
       return;
     }
-    elements("copy_per_head", (long) heads * count, x.rows())
-        .p(x)
-        .i(x.cols())
-        .i(x.cols() / heads)
-        .i(xOffset)
-        .i(count)
-        .i(heads)
-        .p(out)
-        .i(out.cols())
-        .i(out.cols() / heads)
-        .i(outOffset)
-        .run();
+    attention.copyPerHead(x, xOffset, count, heads, out, outOffset);
   }
 
   // ---- products ---------------------------------------------------------------------------------

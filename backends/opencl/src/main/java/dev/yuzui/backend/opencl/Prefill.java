@@ -245,7 +245,7 @@ final class Prefill {
       Tensor before = scratch.f32("o_history", rows, out.cols());
       Tensor statBefore = scratch.f32("stat of history", rows, 2L * heads);
       products.dense(q, 0, keyUp, heads, query, 0, any);
-      copyRope(q, shape, query);
+      attention.copyPerHead(q, shape.nope(), shape.rope(), heads, query, shape.kvLora());
       attention.decode(
           query, cache, shape, batch, seen.history(), latent, Optional.of(statBefore), any);
       products.dense(latent, 0, valueUp, heads, before, 0, any);
@@ -262,26 +262,6 @@ final class Prefill {
           .p(any)
           .run();
     }
-  }
-
-  private void copyRope(Tensor q, MlaShape shape, Tensor to) {
-    int local = Math.min(256, device.workGroup());
-    int heads = shape.heads();
-    launch
-        .of(backend.programs().kernel("rows", "copy_per_head"))
-        .local(local)
-        .groups(Math.ceilDiv((long) heads * shape.rope(), (long) local), q.rows())
-        .p(q)
-        .i(q.cols())
-        .i(shape.query())
-        .i(shape.nope())
-        .i(shape.rope())
-        .i(heads)
-        .p(to)
-        .i(to.cols())
-        .i(shape.entry())
-        .i(shape.kvLora())
-        .run();
   }
 
   /** Queries, keys, values, sums: see prefill.cl. */
