@@ -8,6 +8,7 @@
 #define KERNELS yz_avx2
 #define INSTRUCTIONS "avx2"
 #define MOST_TOKENS 4
+#define IN_ORDER 1
 #define MOST_STRIPS 2
 #define PANEL_ROWS 4
 #define VECTORS 1

@@ -8,6 +8,7 @@
 #define KERNELS yz_avx512
 #define INSTRUCTIONS "avx512-vnni"
 #define MOST_TOKENS 8
+#define IN_ORDER 2
 #define MOST_STRIPS 4
 #define PANEL_ROWS 8
 #define VECTORS 2

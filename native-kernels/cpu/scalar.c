@@ -4,6 +4,7 @@
 #define KERNELS yz_scalar
 #define INSTRUCTIONS "scalar"
 #define MOST_TOKENS 1
+#define IN_ORDER 1
 #define MOST_STRIPS 1
 #define PANEL_ROWS 1
 #define VECTORS 1
