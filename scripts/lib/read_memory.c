@@ -3,25 +3,21 @@
  *     read_memory THREADS SECONDS
  *
  * Prints the median of passes over 2 GiB in huge pages, in GB/s. */
-#define _GNU_SOURCE
+#include "../../tests/jmh/src/main/native/limits.c"
+
 #include <pthread.h>
 #include <sched.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 
 #define BYTES (2L << 30)
 #define CHUNK (1L << 20)
 #define MOST 1000
 
-typedef uint64_t Line __attribute__((vector_size(64)));
-
-static const char* memory;
+static const uint8_t* memory;
 static long next;
-static uint64_t sink;
+static int64_t sink;
 
 static double seconds(void) {
   struct timespec t;
@@ -34,17 +30,11 @@ static void* reads(void* number) {
   CPU_ZERO(&one);
   CPU_SET((int)(intptr_t)number, &one);
   sched_setaffinity(0, sizeof one, &one);
-  Line sums[4] = {{0}};
   for (;;) {
     const long chunk = __atomic_fetch_add(&next, CHUNK, __ATOMIC_RELAXED);
     if (chunk >= BYTES) break;
-    const Line* at = (const Line*)(memory + chunk);
-    for (long i = 0; i < CHUNK / 64; i += 4) {
-      for (int j = 0; j < 4; j++) sums[j] ^= at[i + j];
-    }
+    __atomic_fetch_xor(&sink, limits_read(memory + chunk, CHUNK), __ATOMIC_RELAXED);
   }
-  const Line all = sums[0] ^ sums[1] ^ sums[2] ^ sums[3];
-  __atomic_fetch_xor(&sink, all[0] ^ all[7], __ATOMIC_RELAXED);
   return NULL;
 }
 
@@ -59,15 +49,11 @@ int main(int count, char** arguments) {
     fprintf(stderr, "usage: read_memory THREADS SECONDS, of 1 to 256 threads\n");
     return 2;
   }
-  char* at = mmap(NULL, BYTES + (2 << 20), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (at == MAP_FAILED) {
+  memory = limits_reserve(BYTES);
+  if (memory == NULL) {
     fprintf(stderr, "read_memory: no 2 GiB of memory\n");
     return 1;
   }
-  at = (char*)(((uintptr_t)at + (2 << 20) - 1) & ~(uintptr_t)((2 << 20) - 1));
-  madvise(at, BYTES, MADV_HUGEPAGE);
-  for (long i = 0; i < BYTES; i += 8) *(uint64_t*)(at + i) = (uint64_t)i * 0x9e3779b97f4a7c15u;
-  memory = at;
   double rates[MOST];
   int passes = 0;
   const double end = seconds() + atof(arguments[2]);

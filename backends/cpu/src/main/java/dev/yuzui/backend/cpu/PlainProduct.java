@@ -5,11 +5,6 @@ record PlainProduct(NativeKernels kernels, Matrix w) implements Product {
   /** Rows that many vectors pass over while these are in the nearest cache. */
   private static final int MANY_ROWS = 16;
 
-  /** Weight bytes of a chunk when few vectors pass. */
-  private static final long LEAST_BYTES = 16 << 10;
-
-  private static final long MOST_BYTES = 64 << 10;
-
   @Override
   public int rows() {
     return w.rows();
@@ -22,11 +17,7 @@ record PlainProduct(NativeKernels kernels, Matrix w) implements Product {
 
   @Override
   public int chunkRows(int rows, int n, int threads) {
-    if (n > 8) {
-      return MANY_ROWS;
-    }
-    long bytes = Math.clamp(rows * w.rowBytes() / (4L * threads), LEAST_BYTES, MOST_BYTES);
-    return (int) Math.clamp(bytes / Math.max(1, w.rowBytes()), 1, Math.max(1, rows));
+    return n > 8 ? MANY_ROWS : Product.smallChunk(rows, w.rowBytes(), 1, threads);
   }
 
   @Override

@@ -19,11 +19,6 @@ record RowProduct(CpuKernels kernels, Matrix w) implements Product {
   /** The panel and what the product of panels needs besides. */
   private static final long PANELS = PANEL * PANEL_STRIDE + CpuKernels.TEMPORARY;
 
-  /** Weight bytes of a chunk: a few microseconds of work. */
-  private static final long CHUNK_BYTES = 64 << 10;
-
-  private static final long TINY_BYTES = 16 << 10;
-
   @Override
   public int rows() {
     return w.rows();
@@ -40,13 +35,7 @@ record RowProduct(CpuKernels kernels, Matrix w) implements Product {
 
   @Override
   public int chunkRows(int rows, int n, int threads) {
-    if (n > 8) {
-      return PANEL;
-    }
-    long bytes = rows * w.rowBytes();
-    long want = Math.clamp(bytes / (4L * threads), TINY_BYTES, CHUNK_BYTES);
-    long panels = Math.max(1, want / (PANEL * w.rowBytes()));
-    return (int) Math.min(panels * PANEL, Math.ceilDiv(rows, PANEL) * (long) PANEL);
+    return n > 8 ? PANEL : Product.smallChunk(rows, w.rowBytes(), PANEL, threads);
   }
 
   @Override
