@@ -1,6 +1,10 @@
 /* Which instruction set runs, and what all of them share. */
 #include "kernels.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #define NAN_ __builtin_nanf("")
 #define ROW(e) (e), (e) * 1.125f, (e) * 1.25f, (e) * 1.375f, (e) * 1.5f, (e) * 1.625f, (e) * 1.75f
 #define ROW8(e) ROW(e), (e) * 1.875f
@@ -12,6 +16,7 @@
 const float yz_e4m3[256] = {SIGN(1.0f), SIGN(-1.0f)};
 
 static const Kernels* kernels;
+int yz_asks;
 
 static const Kernels* choose(const char* name) {
   const Kernels* all[3];
@@ -31,7 +36,21 @@ static const Kernels* choose(const char* name) {
   return NULL;
 }
 
-static __attribute__((constructor)) void begin(void) { kernels = choose(NULL); }
+/* AMD's processors from family 26, Zen 5, on. */
+static int asks(void) {
+#if defined(__x86_64__)
+  unsigned int a, b, c, d;
+  if (__get_cpuid(0, &a, &b, &c, &d) && b == signature_AMD_ebx && __get_cpuid(1, &a, &b, &c, &d)) {
+    return (a >> 8 & 15) == 15 && 15 + (a >> 20 & 255) >= 26;
+  }
+#endif
+  return 0;
+}
+
+static __attribute__((constructor)) void begin(void) {
+  kernels = choose(NULL);
+  yz_asks = asks();
+}
 
 const char* yz_instructions(void) { return kernels->instructions; }
 
