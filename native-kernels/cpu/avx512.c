@@ -81,20 +81,10 @@ FN Floats floats_exp2(Floats x) {
 FN void floats_store(float* p, Floats f) { _mm512_storeu_ps(p, f); }
 
 FN Pairs pairs_load(const uint8_t* p) { return _mm512_loadu_si512(p); }
-/* BF16 bytes of the 128 magnitudes of e4m3, exact. */
-static uint8_t low_byte[128], high_byte[128];
-static __attribute__((constructor)) void fill(void) {
-  for (int i = 0; i < 128; i++) {
-    uint32_t u;
-    memcpy(&u, &yz_e4m3[i], 4);
-    low_byte[i] = (uint8_t)(u >> 16);
-    high_byte[i] = (uint8_t)(u >> 24);
-  }
-}
 FN void pairs_fp8(const uint8_t* p, Pairs* a, Pairs* b) {
   const __m512i codes = _mm512_loadu_si512(p);
-  const __m512i low = _mm512_permutex2var_epi8(_mm512_loadu_si512(low_byte), codes, _mm512_loadu_si512(low_byte + 64));
-  const __m512i magnitude = _mm512_permutex2var_epi8(_mm512_loadu_si512(high_byte), codes, _mm512_loadu_si512(high_byte + 64));
+  const __m512i low = _mm512_permutex2var_epi8(_mm512_loadu_si512(yz_e4m3_low), codes, _mm512_loadu_si512(yz_e4m3_low + 64));
+  const __m512i magnitude = _mm512_permutex2var_epi8(_mm512_loadu_si512(yz_e4m3_high), codes, _mm512_loadu_si512(yz_e4m3_high + 64));
   const __m512i high = _mm512_or_si512(magnitude, _mm512_and_si512(codes, _mm512_set1_epi8((char)0x80)));
   const __m512 first = _mm512_castsi512_ps(_mm512_unpacklo_epi8(low, high)); /* two of each four rows, four columns */
   const __m512 second = _mm512_castsi512_ps(_mm512_unpackhi_epi8(low, high));

@@ -15,6 +15,8 @@
       ROW8((s) * 0x1p4f), ROW8((s) * 0x1p5f), ROW8((s) * 0x1p6f), ROW8((s) * 0x1p7f), ROW((s) * 0x1p8f), NAN_
 const float yz_e4m3[256] = {SIGN(1.0f), SIGN(-1.0f)};
 
+uint8_t yz_e4m3_low[128], yz_e4m3_high[128];
+
 static const Kernels* kernels;
 int yz_asks;
 
@@ -47,7 +49,17 @@ static int asks(void) {
   return 0;
 }
 
+/*
+ * What must be ready before the first call. The library's only constructor: it runs on every processor, and the other files
+ * are compiled for instructions that this one may lack.
+ */
 static __attribute__((constructor)) void begin(void) {
+  for (int i = 0; i < 128; i++) {
+    uint32_t bits;
+    memcpy(&bits, &yz_e4m3[i], 4);
+    yz_e4m3_low[i] = (uint8_t)(bits >> 16);
+    yz_e4m3_high[i] = (uint8_t)(bits >> 24);
+  }
   kernels = choose(NULL);
   yz_asks = asks();
 }

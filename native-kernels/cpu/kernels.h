@@ -80,5 +80,7 @@ extern const Kernels yz_scalar, yz_avx2, yz_avx512;
 
 /* Value of a float8_e4m3fn code; codes of NaN give NaN. */
 extern const float yz_e4m3[256];
+/* Bytes of the 128 magnitudes of e4m3 as BF16, exact. */
+extern uint8_t yz_e4m3_low[128], yz_e4m3_high[128];
 
 #endif
