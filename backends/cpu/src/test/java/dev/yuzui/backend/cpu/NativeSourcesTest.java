@@ -10,8 +10,8 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /**
- * What loading the library runs, on a processor of any age: a constructor in a file compiled for AVX-512 ends the process of a
- * machine without it before anything could be asked.
+ * What loading the library runs, on a processor of any age: a constructor in a file compiled for
+ * AVX-512 ends the process of a machine without it before anything could be asked.
  */
 class NativeSourcesTest {
   private static final Path SOURCES =
