@@ -41,7 +41,7 @@ final class BenchCommand implements Callable<Integer> {
 
   /** What means nothing with {@code --rate}. */
   private static final List<String> SPEED_FLAGS =
-      List.of("-pg", "-d", "--assume-depth", "-npl", "-r");
+      List.of("-pg", "-d", "--assume-depth", "--tokens", "-npl", "-r");
 
   private final Context context;
 
@@ -87,6 +87,13 @@ final class BenchCommand implements Callable<Integer> {
           "Do not read the tokens of -d: their cache entries are random numbers. Text means"
               + " nothing then, times are the same.")
   private boolean assumeDepth;
+
+  @Option(
+      names = "--tokens",
+      paramLabel = "FILE",
+      description =
+          "Token ids that the sequences read and make, one behind another (default: random ones).")
+  private Optional<String> tokenFile = Optional.empty();
 
   @Option(
       names = "-npl",
@@ -319,19 +326,23 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   private List<Benchmark> tests() {
+    BenchTokens tokens =
+        tokenFile
+            .<BenchTokens>map(file -> BenchTokens.Listed.read(context, file))
+            .orElse(BenchTokens.RANDOM);
     List<Benchmark> tests = new ArrayList<>();
     for (int depth : depths) {
-      positive(prompts).forEach(n -> tests.add(test(n, 0, depth, 1)));
+      positive(prompts).forEach(n -> tests.add(test(tokens, n, 0, depth, 1)));
       for (int parallel : parallels) {
-        positive(gens).forEach(n -> tests.add(test(0, n, depth, parallel)));
-        pairs.forEach(pair -> tests.add(test(pair.prompt(), pair.gen(), depth, parallel)));
+        positive(gens).forEach(n -> tests.add(test(tokens, 0, n, depth, parallel)));
+        pairs.forEach(pair -> tests.add(test(tokens, pair.prompt(), pair.gen(), depth, parallel)));
       }
     }
     return requireAny("-p, -n, -pg", tests);
   }
 
-  private BenchTest test(int prompt, int gen, int depth, int parallel) {
-    return new BenchTest(prompt, gen, depth, assumeDepth, parallel, repetitions);
+  private BenchTest test(BenchTokens tokens, int prompt, int gen, int depth, int parallel) {
+    return new BenchTest(tokens, prompt, gen, depth, assumeDepth, parallel, repetitions);
   }
 
   private int sequences() {

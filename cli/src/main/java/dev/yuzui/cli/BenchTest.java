@@ -8,17 +8,26 @@ import dev.yuzui.weights.WeightBytes;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 
 /**
- * What is timed: reading {@code prompt} random tokens, then making {@code gen}, with {@code depth}
- * tokens in the cache before the clock starts; in {@code parallel} sequences, which read one after
- * another and make text together.
+ * What is timed: reading {@code prompt} tokens, then making {@code gen}, with {@code depth} tokens
+ * in the cache before the clock starts; in {@code parallel} sequences, which read one after another
+ * and make text together. A step that makes a token picks the best, reads it back, and is given the
+ * next of {@code tokens} instead.
  *
  * @param assumeDepth the tokens of the depth are not read, their entries are random numbers
  */
-record BenchTest(int prompt, int gen, int depth, boolean assumeDepth, int parallel, int repetitions)
+record BenchTest(
+    BenchTokens tokens,
+    int prompt,
+    int gen,
+    int depth,
+    boolean assumeDepth,
+    int parallel,
+    int repetitions)
     implements Benchmark {
   /** Steps whose experts are counted. */
   private static final int COUNTED_STEPS = 4;
@@ -54,13 +63,14 @@ record BenchTest(int prompt, int gen, int depth, boolean assumeDepth, int parall
     }
 
     void begin(boolean warmUp) {
+      int[][] read = tokens(engine, random);
       for (int i = 0; i < parallel; i++) {
         Session session = engine.newSession();
         sessions.add(session);
         if (assumeDepth) {
           session.assume(depth);
         } else {
-          session.prefill(tokens(random, engine, depth));
+          session.prefill(Arrays.copyOf(read[i], depth));
         }
       }
       if (warmUp) {
@@ -126,14 +136,17 @@ record BenchTest(int prompt, int gen, int depth, boolean assumeDepth, int parall
   /** Nanoseconds of the prompts and {@code steps} made tokens of each sequence. */
   private long run(Engine engine, List<Session> sessions, SplittableRandom random, int steps) {
     sessions.forEach(session -> session.truncate(depth));
-    int[] read = tokens(random, engine, prompt);
-    int[] token = tokens(random, engine, parallel);
+    int[][] given = tokens(engine, random);
+    int[][] read = new int[parallel][];
+    Arrays.setAll(read, i -> Arrays.copyOfRange(given[i], depth, depth + prompt));
+    int[][] made = new int[steps][];
+    Arrays.setAll(made, i -> column(given, depth + prompt + i));
     long start = System.nanoTime();
-    if (prompt > 0) {
-      sessions.forEach(session -> session.prefill(read));
+    for (int i = 0; i < parallel && prompt > 0; i++) {
+      sessions.get(i).prefill(read[i]);
     }
-    for (int i = 0; i < steps; i++) {
-      token = engine.decodeTogether(sessions, token);
+    for (int[] token : made) {
+      engine.decodeTogether(sessions, token);
     }
     return System.nanoTime() - start;
   }
@@ -142,9 +155,10 @@ record BenchTest(int prompt, int gen, int depth, boolean assumeDepth, int parall
   private double expertsTouched(Engine engine, List<Session> sessions, SplittableRandom random) {
     int steps = Math.min(gen, COUNTED_STEPS);
     sessions.forEach(session -> session.truncate(depth + prompt));
+    int[][] given = tokens(engine, random);
     List<Integer> counts = new ArrayList<>();
     for (int i = 0; i < steps; i++) {
-      counts.addAll(engine.countExperts(sessions, tokens(random, engine, parallel)));
+      counts.addAll(engine.countExperts(sessions, column(given, depth + prompt + i)));
     }
     return BenchRow.mean(counts);
   }
@@ -178,7 +192,13 @@ record BenchTest(int prompt, int gen, int depth, boolean assumeDepth, int parall
     return 2 * parallel * (prompt * weights + c.layers() * pairs * pair);
   }
 
-  private static int[] tokens(SplittableRandom random, Engine engine, int n) {
-    return random.ints(n, 0, engine.config().vocabSize()).toArray();
+  /** [parallel][length()] */
+  private int[][] tokens(Engine engine, SplittableRandom random) {
+    return tokens.of(random, engine.config().vocabSize(), parallel, length());
+  }
+
+  /** One token of each sequence. */
+  private static int[] column(int[][] tokens, int position) {
+    return Arrays.stream(tokens).mapToInt(of -> of[position]).toArray();
   }
 }

@@ -69,7 +69,8 @@ sealed interface Benchmark permits BenchTest, RateTest, SpeculationTest {
         | :---- | ---: | -----: | :------ | ------: | ----: | ---: | --: |
         """,
         "Not timed: loading, tokenising, sampling, warm-up, and reading the tokens of @ d. Decoding"
-            + " includes picking the best token and reading it back."),
+            + " includes picking the best token and reading it back; the next step is given a random"
+            + " one or that of --tokens."),
 
     ARRIVALS(
         """

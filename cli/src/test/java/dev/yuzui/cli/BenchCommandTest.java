@@ -3,15 +3,22 @@ package dev.yuzui.cli;
 import static dev.yuzui.cli.CommandRun.GGUF;
 import static dev.yuzui.cli.CommandRun.names;
 import static dev.yuzui.cli.CommandRun.yuzui;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.SplittableRandom;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class BenchCommandTest {
   @Test
@@ -182,6 +189,37 @@ class BenchCommandTest {
     CommandRun run = yuzui("bench", "-m", GGUF, "-npl", "65");
     assertEquals(ExitCode.USAGE, run.exitCode());
     assertTrue(run.err().contains("-npl"), run.err());
+  }
+
+  @Test
+  void tokensOfAFileAreReadAndMadeInTheirOrder(@TempDir Path folder) throws IOException {
+    Path file = folder.resolve("tokens");
+    Files.writeString(file, "1 2 3 4 5 6 7 8 9 10\n11 12\n");
+    var listed =
+        new BenchTokens.Listed("tokens", new int[] {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
+    assertArrayEquals(
+        new int[][] {{1, 2, 3, 4, 5}, {6, 7, 8, 9, 10}},
+        listed.of(new SplittableRandom(1), 100, 2, 5));
+    String[] test = {"-p", "4", "-n", "2", "-d", "2", "-r", "1", "--tokens", file.toString()};
+    assertEquals(2, bench(with(test, "-o", "json")).json().size());
+    List<String> alone = List.of("bench", "-m", GGUF, "--no-warmup");
+    for (List<String> wrong : List.of(List.of("-npl", "4"), List.of("-d", "99"))) {
+      List<String> args = new ArrayList<>(alone);
+      args.addAll(List.of(with(test, wrong.toArray(String[]::new))));
+      CommandRun run = yuzui(args.toArray(String[]::new));
+      assertEquals(ExitCode.USAGE, run.exitCode(), wrong + ": " + run.err());
+      assertTrue(run.err().contains("--tokens " + file), run.err());
+    }
+  }
+
+  @Test
+  void randomTokensAreOthersForEverySequence() {
+    int[][] tokens = BenchTokens.RANDOM.of(new SplittableRandom(1), 1000, 2, 50);
+    assertFalse(Arrays.equals(tokens[0], tokens[1]));
+    for (int[] of : tokens) {
+      assertTrue(Arrays.stream(of).allMatch(id -> id >= 0 && id < 1000));
+      assertTrue(Arrays.stream(of).distinct().count() > 40);
+    }
   }
 
   @Test
