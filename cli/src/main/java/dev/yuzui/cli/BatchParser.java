@@ -5,6 +5,7 @@ import dev.yuzui.cli.BatchProblem.Code;
 import dev.yuzui.cli.BatchTask.Kind;
 import dev.yuzui.engine.GenerateRequest;
 import dev.yuzui.sampling.SamplingParams;
+import dev.yuzui.sampling.SamplingParams.Counted;
 import dev.yuzui.text.Message;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -160,7 +161,7 @@ record BatchParser(BatchModel model) {
             .orElse(model.maxTokens());
     List<String> stop = body.texts("stop").orElse(model.stop());
     boolean ignoreEos = body.flag("ignore_eos").orElse(model.ignoreEos());
-    SamplingParams sampling = sampling(body);
+    SamplingParams sampling = sampling(kind, body);
     List<BatchTask.Prompt> asked = new ArrayList<>();
     for (Encoded prompt : prompts) {
       GenerateRequest request =
@@ -181,8 +182,15 @@ record BatchParser(BatchModel model) {
         : sampling.withSeed(sampling.seed().getAsLong() + before);
   }
 
-  private SamplingParams sampling(BatchFields body) {
+  /** The OpenAI interface knows no window: its penalties look at whole answers. */
+  private SamplingParams sampling(Kind kind, BatchFields body) {
     SamplingParams base = model.sampling();
+    if (kind != Kind.PLAIN) {
+      base =
+          base.withCounted(Counted.GENERATED)
+              .withPenalties(
+                  base.repeatPenalty(), -1, base.presencePenalty(), base.frequencyPenalty());
+    }
     try {
       SamplingParams params =
           base.withTemperature(body.number("temperature", 0, 1e6).orElse(base.temperature()))

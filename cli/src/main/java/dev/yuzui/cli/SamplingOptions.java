@@ -65,7 +65,10 @@ final class SamplingOptions {
       names = "--repeat-last-n",
       paramLabel = "N",
       converter = Ranges.Limit.class,
-      description = "Tokens the penalties look back; -1 is all, 0 is off.")
+      description =
+          "Tokens the penalties look back, into the prompt too; -1 is all, 0 is off (default: 64)."
+              + " Requests in OpenAI's form have no such window: presence and frequency penalties"
+              + " count all of the answer and nothing of the prompt, the repeat penalty both.")
   private Optional<Integer> repeatLastN = Optional.empty();
 
   @Option(

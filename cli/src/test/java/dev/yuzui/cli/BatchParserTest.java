@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.yuzui.cli.BatchTask.Kind;
 import dev.yuzui.engine.GenerateRequest;
+import dev.yuzui.sampling.SamplingParams.Counted;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
@@ -113,6 +114,30 @@ class BatchParserTest {
     assertEquals(2, sampling.frequencyPenalty());
     assertEquals(1.5, sampling.repeatPenalty());
     assertEquals(Map.of(5, 1.5f, 6, Float.NEGATIVE_INFINITY), sampling.logitBias());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      textBlock =
+          """
+          {"messages":[{"role":"user","content":"x"}],"presence_penalty":1} | CHAT
+          {"prompt":"x","presence_penalty":1}                               | COMPLETION
+          {"prompt":"x","presence_penalty":1}                               | PLAIN
+          """)
+  void penaltiesOfOpenAiFormsCountTheAnswerAlone(String body, Kind kind) {
+    BatchTask task =
+        switch (kind) {
+          case CHAT -> chat(body);
+          case COMPLETION -> completion(body);
+          case PLAIN -> parse(body);
+        };
+    var sampling = task.prompts().getFirst().request().sampling();
+    boolean plain = kind == Kind.PLAIN;
+    assertEquals(kind, task.kind());
+    assertEquals(plain ? Counted.WINDOW : Counted.GENERATED, sampling.counted());
+    assertEquals(plain ? 64 : -1, sampling.repeatLastN());
   }
 
   @Test

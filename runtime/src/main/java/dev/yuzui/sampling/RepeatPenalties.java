@@ -1,23 +1,71 @@
 package dev.yuzui.sampling;
 
+import dev.yuzui.sampling.SamplingParams.Counted;
 import dev.yuzui.sampling.SamplingParams.Dry;
 
-/** Lowers the logits of tokens that have been there, and of those that would repeat a phrase. */
+/**
+ * Lowers the logits of tokens that have been there, and of those that would repeat a phrase. Keeps
+ * count as tokens come, so that a draw costs as much as there are different tokens, however long
+ * the text.
+ */
 final class RepeatPenalties {
   private final SamplingParams params;
-  private final int[] count;
+  private final TokenCounts window;
+  private final TokenCounts counted;
+  private final int[] longest;
   private int[] run = {};
 
-  RepeatPenalties(SamplingParams params, int vocabulary) {
+  /**
+   * @param history of {@code length} tokens, of which the first {@code promptLength} were not
+   *     generated
+   */
+  RepeatPenalties(
+      SamplingParams params, int vocabulary, int[] history, int promptLength, int length) {
     this.params = params;
-    boolean used = params.penalises() || params.dry().multiplier() > 0;
-    count = new int[used ? vocabulary : 0];
+    boolean generatedOnly = params.counted() == Counted.GENERATED;
+    boolean recent = params.repeats() || (params.counts() && !generatedOnly);
+    window = new TokenCounts(recent ? vocabulary : 0);
+    counted = generatedOnly ? new TokenCounts(params.counts() ? vocabulary : 0) : window;
+    longest = new int[params.dry().multiplier() > 0 ? vocabulary : 0];
+    for (int i = start(params.repeatLastN(), length); i < length; i++) {
+      window.add(history[i]);
+    }
+    if (generatedOnly) {
+      for (int i = promptLength; i < length; i++) {
+        counted.add(history[i]);
+      }
+    }
+  }
+
+  /** Counts a generated token, the last of the {@code length} that {@code history} now has. */
+  void accept(int[] history, int length) {
+    int token = history[length - 1];
+    window.add(token);
+    int leaving = length - 1 - params.repeatLastN();
+    if (params.repeatLastN() >= 0 && leaving >= 0) {
+      window.remove(history[leaving]);
+    }
+    if (params.counted() == Counted.GENERATED) {
+      counted.add(token);
+    }
   }
 
   /** Changes {@code logits} by what the first {@code length} tokens of {@code history} say. */
   void apply(float[] logits, int[] history, int length) {
-    if (params.penalises()) {
-      window(logits, history, start(params.repeatLastN(), length), length);
+    if (params.repeats()) {
+      for (int i = 0; i < window.size(); i++) {
+        int id = window.token(i);
+        double logit = logits[id];
+        logits[id] =
+            (float) (logit > 0 ? logit / params.repeatPenalty() : logit * params.repeatPenalty());
+      }
+    }
+    if (params.counts()) {
+      for (int i = 0; i < counted.size(); i++) {
+        int id = counted.token(i);
+        double penalty = params.presencePenalty() + counted.count(id) * params.frequencyPenalty();
+        logits[id] = (float) (logits[id] - penalty);
+      }
     }
     if (params.dry().multiplier() > 0 && params.dry().lastN() != 0) {
       dry(logits, history, start(params.dry().lastN(), length), length);
@@ -26,25 +74,6 @@ final class RepeatPenalties {
 
   private static int start(int lastN, int length) {
     return lastN < 0 ? 0 : Math.max(0, length - lastN);
-  }
-
-  private void window(float[] logits, int[] history, int from, int to) {
-    for (int i = from; i < to; i++) {
-      if (history[i] < logits.length) {
-        count[history[i]]++;
-      }
-    }
-    for (int i = from; i < to; i++) {
-      int id = history[i];
-      if (id >= logits.length || count[id] == 0) {
-        continue; // done
-      }
-      double logit = logits[id];
-      logit = logit > 0 ? logit / params.repeatPenalty() : logit * params.repeatPenalty();
-      logit -= params.presencePenalty() + count[id] * params.frequencyPenalty();
-      logits[id] = (float) logit;
-      count[id] = 0;
-    }
   }
 
   /**
@@ -81,7 +110,7 @@ final class RepeatPenalties {
     for (int i = 1; i < n; i++) {
       int next = history[to - i];
       if (next < logits.length) {
-        count[next] = Math.max(count[next], Math.min(run[i], limit));
+        longest[next] = Math.max(longest[next], Math.min(run[i], limit));
       }
     }
     for (int i = 1; i < n; i++) {
@@ -89,12 +118,12 @@ final class RepeatPenalties {
       if (next >= logits.length) {
         continue;
       }
-      if (count[next] >= dry.allowedLength() && !dry.breakers().contains(next)) {
+      if (longest[next] >= dry.allowedLength() && !dry.breakers().contains(next)) {
         double penalty =
-            dry.multiplier() * StrictMath.pow(dry.base(), count[next] - dry.allowedLength());
+            dry.multiplier() * StrictMath.pow(dry.base(), longest[next] - dry.allowedLength());
         logits[next] = (float) Math.max(logits[next] - penalty, -Float.MAX_VALUE);
       }
-      count[next] = 0;
+      longest[next] = 0;
     }
   }
 }

@@ -17,6 +17,7 @@ public final class Sampler {
   private final float[] logits;
   private final Candidates candidates;
   private final RepeatPenalties penalties;
+  private final int promptLength;
   private long random;
   private int[] history;
   private int length;
@@ -33,11 +34,18 @@ public final class Sampler {
             ? params.seed().getAsLong()
             : new SplittableRandom().nextLong() >>> 11, // short enough to be typed again
         prompt.clone(),
+        prompt.length,
         prompt.length);
     random = seed;
   }
 
-  private Sampler(SamplingParams params, int vocabulary, long seed, int[] history, int length) {
+  private Sampler(
+      SamplingParams params,
+      int vocabulary,
+      long seed,
+      int[] history,
+      int promptLength,
+      int length) {
     params.logitBias().keySet().stream()
         .filter(id -> id >= vocabulary)
         .findAny()
@@ -50,10 +58,11 @@ public final class Sampler {
     this.vocabulary = vocabulary;
     this.seed = seed;
     this.history = history;
+    this.promptLength = promptLength;
     this.length = length;
     logits = new float[vocabulary];
     candidates = new Candidates(vocabulary);
-    penalties = new RepeatPenalties(params, vocabulary);
+    penalties = new RepeatPenalties(params, vocabulary, history, promptLength, length);
   }
 
   /** What to pass as seed to draw the same again. */
@@ -99,12 +108,13 @@ public final class Sampler {
     return params.temperature() == 0 ? candidates.id(0) : draw();
   }
 
-  /** Adds a token to the history: one that was drawn, or one that was given. */
+  /** Adds a token to the history: one that was drawn, or that takes the place of one drawn. */
   public void accept(int token) {
     if (length == history.length) {
       history = Arrays.copyOf(history, Math.max(64, 2 * length));
     }
     history[length++] = token;
+    penalties.accept(history, length);
   }
 
   /**
@@ -113,7 +123,7 @@ public final class Sampler {
    * @param stream 0 draws what this one will draw; any other number draws independently
    */
   public Sampler fork(int stream) {
-    Sampler fork = new Sampler(params, vocabulary, seed, history.clone(), length);
+    Sampler fork = new Sampler(params, vocabulary, seed, history.clone(), promptLength, length);
     fork.random = stream == 0 ? random : mix(random + mix(stream));
     return fork;
   }

@@ -16,9 +16,11 @@ import java.util.Set;
  *     reach p (arXiv:2202.00666); 1 keeps all
  * @param repeatPenalty positive logits of tokens in the window are divided by it, negative ones
  *     multiplied (arXiv:1909.05858); 1 is off
- * @param repeatLastN window of the three penalties in tokens; −1 is everything, 0 is off
- * @param presencePenalty subtracted from the logit of every token in the window
- * @param frequencyPenalty subtracted as often as the token is in the window
+ * @param repeatLastN window of the penalties in tokens, those of the prompt included; −1 is
+ *     everything, 0 is off
+ * @param presencePenalty subtracted from the logit of every token that {@code counted} counts
+ * @param frequencyPenalty subtracted as often as {@code counted} counts the token
+ * @param counted which tokens the presence and the frequency penalty look at
  * @param logitBias added to the logit of a token id; −∞ forbids it
  * @param seed of the draws; empty takes a random one
  */
@@ -32,6 +34,7 @@ public record SamplingParams(
     int repeatLastN,
     double presencePenalty,
     double frequencyPenalty,
+    Counted counted,
     Dry dry,
     Map<Integer, Float> logitBias,
     OptionalLong seed) {
@@ -42,10 +45,30 @@ public record SamplingParams(
    */
   public static final SamplingParams DEFAULT =
       new SamplingParams(
-          0.7, 40, 0.95, 0.05, 1, 1, 64, 0, 0, Dry.OFF, Map.of(), OptionalLong.empty());
+          0.7,
+          40,
+          0.95,
+          0.05,
+          1,
+          1,
+          64,
+          0,
+          0,
+          Counted.WINDOW,
+          Dry.OFF,
+          Map.of(),
+          OptionalLong.empty());
 
   /** The most probable token, always. */
   public static final SamplingParams GREEDY = DEFAULT.withTemperature(0);
+
+  /** Tokens that the presence and the frequency penalty look at. */
+  public enum Counted {
+    /** Those of {@link #repeatLastN}'s window, as llama.cpp has it. */
+    WINDOW,
+    /** All that were generated and none of the prompt, as the OpenAI interface has it. */
+    GENERATED
+  }
 
   /**
    * "Don't repeat yourself": a token that would lengthen a repetition of {@code length} tokens
@@ -108,10 +131,15 @@ public record SamplingParams(
     }
   }
 
-  /** Whether any of the three window penalties does something. */
-  boolean penalises() {
-    return repeatLastN != 0
-        && (repeatPenalty != 1 || presencePenalty != 0 || frequencyPenalty != 0);
+  /** Whether tokens of the window lose by being there. */
+  boolean repeats() {
+    return repeatLastN != 0 && repeatPenalty != 1;
+  }
+
+  /** Whether tokens lose by being counted. */
+  boolean counts() {
+    return (counted == Counted.GENERATED || repeatLastN != 0)
+        && (presencePenalty != 0 || frequencyPenalty != 0);
   }
 
   /**
@@ -119,7 +147,7 @@ public record SamplingParams(
    * Top-k comes before every filter that looks at probabilities.
    */
   public int candidates() {
-    if (penalises() || dry.multiplier() > 0 || !logitBias.isEmpty()) {
+    if (repeats() || counts() || dry.multiplier() > 0 || !logitBias.isEmpty()) {
       return 0;
     }
     return temperature == 0 ? 1 : topK;
@@ -136,6 +164,7 @@ public record SamplingParams(
         repeatLastN,
         presencePenalty,
         frequencyPenalty,
+        counted,
         dry,
         logitBias,
         seed);
@@ -152,6 +181,7 @@ public record SamplingParams(
         repeatLastN,
         presencePenalty,
         frequencyPenalty,
+        counted,
         dry,
         logitBias,
         seed);
@@ -168,6 +198,7 @@ public record SamplingParams(
         repeatLastN,
         presencePenalty,
         frequencyPenalty,
+        counted,
         dry,
         logitBias,
         seed);
@@ -184,6 +215,7 @@ public record SamplingParams(
         repeatLastN,
         presencePenalty,
         frequencyPenalty,
+        counted,
         dry,
         logitBias,
         seed);
@@ -200,6 +232,7 @@ public record SamplingParams(
         repeatLastN,
         presencePenalty,
         frequencyPenalty,
+        counted,
         dry,
         logitBias,
         seed);
@@ -216,6 +249,24 @@ public record SamplingParams(
         lastN,
         presence,
         frequency,
+        counted,
+        dry,
+        logitBias,
+        seed);
+  }
+
+  public SamplingParams withCounted(Counted value) {
+    return new SamplingParams(
+        temperature,
+        topK,
+        topP,
+        minP,
+        typicalP,
+        repeatPenalty,
+        repeatLastN,
+        presencePenalty,
+        frequencyPenalty,
+        value,
         dry,
         logitBias,
         seed);
@@ -232,6 +283,7 @@ public record SamplingParams(
         repeatLastN,
         presencePenalty,
         frequencyPenalty,
+        counted,
         value,
         logitBias,
         seed);
@@ -248,6 +300,7 @@ public record SamplingParams(
         repeatLastN,
         presencePenalty,
         frequencyPenalty,
+        counted,
         dry,
         value,
         seed);
@@ -264,6 +317,7 @@ public record SamplingParams(
         repeatLastN,
         presencePenalty,
         frequencyPenalty,
+        counted,
         dry,
         logitBias,
         OptionalLong.of(value));

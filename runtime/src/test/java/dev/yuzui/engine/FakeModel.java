@@ -72,6 +72,11 @@ final class FakeModel implements Steps, AutoCloseable {
     return Math.floorMod(hash, tokens.size() % 3 == 0 ? COUNTS : VOCABULARY);
   }
 
+  /** The logits behind {@code tokens}: the successor's is 0, each further id, round, one less. */
+  static float logit(List<Integer> tokens, int id) {
+    return -Math.floorMod(id - successor(tokens), VOCABULARY);
+  }
+
   /** What the model makes of {@code prompt}, by itself. */
   static List<Integer> alone(List<Integer> prompt, int tokens) {
     List<Integer> all = new ArrayList<>(prompt);
@@ -184,7 +189,9 @@ final class FakeModel implements Steps, AutoCloseable {
 
   @Override
   public void logits(int index, float[] out) {
-    throw new AssertionError("greedy requests need no rows");
+    for (int id = 0; id < VOCABULARY; id++) {
+      out[id] = -Math.floorMod(id - next.get(index), VOCABULARY);
+    }
   }
 
   @Override

@@ -2,12 +2,16 @@ package dev.yuzui.sampling;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.yuzui.sampling.SamplingParams.Counted;
 import dev.yuzui.sampling.SamplingParams.Dry;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.Set;
@@ -109,6 +113,64 @@ class SamplerTest {
   }
 
   @Test
+  void generatedTokensAloneAreCountedAndAllOfThem() {
+    // 0 1 1 is the prompt; of 0 2 2 3 2 the window of 2 holds 3 2. presence 0.5, frequency 0.25
+    SamplingParams params = PLAIN.withPenalties(1, 2, 0.5, 0.25).withCounted(Counted.GENERATED);
+    float[] logits = {4, -1, 3, 7};
+    penalise(params, logits, 3, new int[] {0, 1, 1, 0, 2, 2, 3, 2});
+    assertArrayEquals(new float[] {4 - 0.75f, -1, 3 - 1.25f, 7 - 0.75f}, logits);
+  }
+
+  @Test
+  void theRepeatPenaltyLooksAtThePromptToo() {
+    // 0 1 is the prompt, 1 2 the answer: 0, 1 and 2 by the factor 2, then 1 and 2 by 1 more each
+    SamplingParams params = PLAIN.withPenalties(2, -1, 0.5, 0.5).withCounted(Counted.GENERATED);
+    float[] logits = {4, -1, 3, 7};
+    penalise(params, logits, 2, new int[] {0, 1, 1, 2});
+    assertArrayEquals(new float[] {2, -2 - 1, 1.5f - 1, 7}, logits);
+  }
+
+  @Test
+  void withoutAWindowOnlyGeneratedTokensCount() {
+    SamplingParams params = PLAIN.withPenalties(2, 0, 1, 0).withCounted(Counted.GENERATED);
+    float[] logits = {4, 4, 4, 4};
+    penalise(params, logits, 1, new int[] {0, 1});
+    assertArrayEquals(new float[] {4, 3, 4, 4}, logits);
+    float[] untouched = {4, 4, 4, 4};
+    penalise(params.withCounted(Counted.WINDOW), untouched, 1, new int[] {0, 1});
+    assertArrayEquals(new float[] {4, 4, 4, 4}, untouched);
+  }
+
+  @Test
+  void aPromptIsFreeToBeSaidOnce() {
+    SamplingParams params =
+        SamplingParams.GREEDY.withPenalties(1, 64, 9, 0).withCounted(Counted.GENERATED);
+    Sampler sampler = new Sampler(params, 3, new int[] {1, 1});
+    float[] row = {1, 9, 5};
+    assertEquals(1, sampler.sample(row));
+    sampler.accept(1);
+    assertEquals(2, sampler.sample(row));
+    assertEquals(2, sampler.fork(0).sample(row), "a fork has counted the same");
+    sampler.accept(2);
+    assertEquals(0, sampler.sample(row));
+  }
+
+  @Test
+  void tokensLeaveTheWindowAsOthersEnterIt() {
+    Sampler sampler = new Sampler(PLAIN.withPenalties(1, 3, 100, 0), 6, new int[] {5, 4});
+    SplittableRandom random = new SplittableRandom(3);
+    List<Integer> history = new ArrayList<>(List.of(5, 4));
+    float[] flat = new float[6];
+    for (int i = 0; i < 200; i++) {
+      List<Integer> window = history.subList(Math.max(0, history.size() - 3), history.size());
+      assertFalse(window.contains(sampler.sample(flat)), history::toString);
+      int token = random.nextInt(6);
+      history.add(token);
+      sampler.accept(token);
+    }
+  }
+
+  @Test
   void dryPunishesTheTokenThatWouldLengthenARepetition() {
     // … 1 2 3 4 … 1 2 3 → 4 would make the repetition 3 long: 1·2^(3−2); 5 after one 3: too short
     Dry dry = new Dry(1, 2, 2, -1, Set.of());
@@ -159,7 +221,8 @@ class SamplerTest {
   @Test
   void aRandomSeedCanBeDrawnAgain() {
     SamplingParams random =
-        new SamplingParams(1, 0, 1, 0, 1, 1, 0, 0, 0, Dry.OFF, Map.of(), OptionalLong.empty());
+        new SamplingParams(
+            1, 0, 1, 0, 1, 1, 0, 0, 0, Counted.WINDOW, Dry.OFF, Map.of(), OptionalLong.empty());
     Sampler sampler = new Sampler(random, 8, new int[0]);
     Sampler again = new Sampler(random.withSeed(sampler.seed()), 8, new int[0]);
     float[] flat = new float[8];
@@ -268,7 +331,9 @@ class SamplerTest {
         }) {
       assertEquals(0, params.candidates());
     }
-    assertEquals(1, penalised.withPenalties(1.1, 0, 1, 1).candidates(), "no window");
+    SamplingParams windowless = penalised.withPenalties(1.1, 0, 1, 1);
+    assertEquals(1, windowless.candidates(), "no window");
+    assertEquals(0, windowless.withCounted(Counted.GENERATED).candidates());
     Sampler sampler = new Sampler(penalised, 3, new int[0]);
     assertThrows(
         IllegalArgumentException.class, () -> sampler.sample(new int[] {1}, new float[] {9}));
@@ -344,7 +409,22 @@ class SamplerTest {
   }
 
   private static void penalise(SamplingParams params, float[] logits, int... history) {
-    new RepeatPenalties(params, logits.length).apply(logits, history, history.length);
+    penalise(params, logits, 0, history);
+  }
+
+  private static void penalise(
+      SamplingParams params, float[] logits, int promptLength, int[] history) {
+    int n = history.length;
+    float[] known = logits.clone();
+    new RepeatPenalties(params, logits.length, history, promptLength, n).apply(known, history, n);
+    // counted at once, or one after the other as they are drawn
+    RepeatPenalties drawing =
+        new RepeatPenalties(params, logits.length, history, promptLength, promptLength);
+    for (int length = promptLength + 1; length <= n; length++) {
+      drawing.accept(history, length);
+    }
+    drawing.apply(logits, history, n);
+    assertArrayEquals(known, logits);
   }
 
   private static int[] draws(SamplingParams params) {
