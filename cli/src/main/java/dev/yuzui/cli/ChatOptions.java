@@ -3,10 +3,12 @@ package dev.yuzui.cli;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.ReasoningFilter;
+import dev.yuzui.text.TemplateChoice;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.function.Consumer;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.TypeConversionException;
@@ -29,7 +31,9 @@ final class ChatOptions {
   @Option(
       names = "--chat-template",
       paramLabel = "NAME|FILE",
-      description = "A built-in template or a Jinja file (default: the model's own).")
+      description =
+          "A built-in template or a Jinja file (default: the model's own; for a chat model without"
+              + " one, a built-in).")
   private Optional<String> template = Optional.empty();
 
   @Option(
@@ -55,12 +59,17 @@ final class ChatOptions {
     return reasoning;
   }
 
-  /** The template that was named, or the model's own. */
+  /** The template that was named, else the one that the model's files ask for. */
   Optional<ChatTemplate> template(Context context, Engine engine) {
     if (template.isEmpty()) {
+      TemplateChoice choice = engine.templateChoice();
+      boolean doubtful = choice instanceof TemplateChoice.None none && none.advice().isPresent();
+      Consumer<String> to = doubtful ? context.err()::println : engine.options().log();
+      to.accept("chat template: " + choice.line());
       return engine.chatTemplate();
     }
     String name = template.get();
+    engine.options().log().accept("chat template: " + name + ", for --chat-template says so");
     return Optional.of(
         Files.isRegularFile(Path.of(name))
             ? ChatTemplate.jinja(

@@ -4,6 +4,8 @@ import dev.yuzui.engine.Backends;
 import dev.yuzui.engine.DeviceMemory;
 import dev.yuzui.engine.MemoryPlan;
 import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.text.TemplateChoice;
+import dev.yuzui.text.TextException;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoint.StoredTensor;
 import dev.yuzui.weights.Checkpoints;
@@ -111,6 +113,7 @@ final class InspectCommand implements Callable<Integer> {
       Parameters parameters,
       List<TypeSum> types,
       Memory memory,
+      String chatTemplate,
       List<TensorRow> tensors) {}
 
   @Override
@@ -137,6 +140,7 @@ final class InspectCommand implements Callable<Integer> {
         Parameters.of(checkpoint.config()),
         types(checkpoint.stored()),
         memory(checkpoint, options),
+        chatTemplate(checkpoint),
         tensors
             ? checkpoint.stored().stream()
                 .map(
@@ -145,6 +149,14 @@ final class InspectCommand implements Callable<Integer> {
                             t.name(), t.type(), t.shape(), t.bytes(), t.file().toString()))
                 .toList()
             : List.of());
+  }
+
+  private static String chatTemplate(Checkpoint checkpoint) {
+    try {
+      return TemplateChoice.of(checkpoint).line();
+    } catch (TextException e) {
+      return "none, for the vocabulary cannot be used: " + e.getMessage();
+    }
   }
 
   private static List<TypeSum> types(List<StoredTensor> stored) {
@@ -208,6 +220,7 @@ final class InspectCommand implements Callable<Integer> {
               Texts.count(t.parameters()),
               Texts.bytes(t.bytes())));
     }
+    out.println("chat template " + report.chatTemplate());
     print(report.memory(), checkpoint.config().contextLength());
     for (TensorRow t : report.tensors()) {
       out.println(

@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -130,6 +131,20 @@ class GenerateCommandTest {
     CommandRun run = yuzui("generate", "-m", GGUF, "-p", "x", "-sys", "be brief");
     assertEquals(ExitCode.USAGE, run.exitCode());
     assertTrue(run.err().contains("-sys") && run.err().contains("--chat-template"), run.err());
+  }
+
+  /** README's first example. */
+  @Test
+  void theEmbeddedDemoContinuesAStory() {
+    String demo = Path.of(System.getProperty("yuzui.root"), "seeds", "demo.gguf").toString();
+    String[] command = {
+      "generate", "-m", demo, "-p", "Once upon a time", "-n", "12", "--temp", "0", "-v"
+    };
+    CommandRun run = yuzui(command);
+    assertTrue(run.out().startsWith(", and"), run.out());
+    assertTrue(run.err().contains("chat template: none, for general.description"), run.err());
+    command[9] = "--raw";
+    assertEquals(run.out(), yuzui(command).out());
   }
 
   private static CommandRun greedy(String... more) {

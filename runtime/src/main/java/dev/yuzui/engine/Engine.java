@@ -13,6 +13,7 @@ import dev.yuzui.parallel.Rebalancer;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.text.ChatTemplate;
+import dev.yuzui.text.TemplateChoice;
 import dev.yuzui.text.Tokenizer;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoint.VocabularySource;
@@ -290,10 +291,14 @@ public final class Engine implements AutoCloseable {
     }
   }
 
-  /** The model's own chat template, or the built-in one its vocabulary calls for. */
+  /** Which chat template the model is used with, and why. */
+  public TemplateChoice templateChoice() {
+    return TemplateChoice.of(checkpoint);
+  }
+
+  /** As {@link #templateChoice()} has it; empty for a model that continues text. */
   public Optional<ChatTemplate> chatTemplate() {
-    return findTokenizer()
-        .flatMap(t -> ChatTemplate.of(checkpoint.vocabulary(), t, config().name()));
+    return findTokenizer().flatMap(t -> templateChoice().open(t));
   }
 
   boolean isEnd(int token) {

@@ -1,9 +1,15 @@
 package dev.yuzui.text;
 
+import dev.yuzui.text.ModelNames.Verdict;
+import dev.yuzui.text.TemplateChoice.BuiltIn;
+import dev.yuzui.text.TemplateChoice.None;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 
 /** The published prompt formats, for models whose files lost theirs. They know no tools. */
@@ -38,24 +44,55 @@ enum BuiltInTemplate {
     return List.of(values()).stream().map(BuiltInTemplate::label).collect(Collectors.joining(", "));
   }
 
-  /** The model's name decides where it says enough, else its vocabulary. */
-  static Optional<BuiltInTemplate> detect(String modelName, Tokenizer tokenizer) {
-    if (tokenizer.id(BOS).isEmpty()) {
-      return Optional.empty();
+  /**
+   * What of a vocabulary tells the formats apart.
+   *
+   * @param deepseek it has DeepSeek's BOS
+   * @param roles it has tokens for who speaks
+   */
+  record Traits(boolean deepseek, boolean roles, boolean thinks, int size) {
+    static Traits of(Vocabulary vocabulary) {
+      Set<String> pieces = new HashSet<>(Arrays.asList(vocabulary.pieces()));
+      return new Traits(
+          pieces.contains(BOS),
+          pieces.containsAll(List.of(USER, ASSISTANT)),
+          pieces.contains("<think>"),
+          vocabulary.size());
     }
-    String name = modelName.toLowerCase(Locale.ROOT);
-    boolean roles = tokenizer.id(USER).isPresent() && tokenizer.id(ASSISTANT).isPresent();
-    if (!roles) {
-      return Optional.of(DEEPSEEK_V2);
+  }
+
+  /** The names decide whether there is one, vocabulary and names which. */
+  static TemplateChoice choose(ModelNames names, Supplier<Traits> vocabulary) {
+    Optional<Verdict> verdict = names.verdict();
+    if (verdict.isPresent() && !verdict.get().chat()) {
+      return new None(verdict.get().because(), Optional.empty());
     }
-    if (tokenizer.size() < 110_000) {
-      return Optional.of(DEEPSEEK_V2_5);
+    Traits traits = vocabulary.get(); // takes a while to read
+    if (!traits.deepseek) {
+      return new None("none of the built-in ones is for its vocabulary", Optional.empty());
     }
-    if (name.contains("v3.1")) {
-      return Optional.of(DEEPSEEK_V3_1);
+    BuiltInTemplate fitting = fitting(names, traits);
+    return verdict
+        .<TemplateChoice>map(v -> new BuiltIn(fitting.label, v.because()))
+        .orElseGet(
+            () ->
+                new None(
+                    "nothing in its files says that it was trained to chat",
+                    Optional.of("if it was, add --chat-template " + fitting.label)));
+  }
+
+  private static BuiltInTemplate fitting(ModelNames names, Traits traits) {
+    if (!traits.roles) {
+      return DEEPSEEK_V2;
     }
-    boolean thinks = tokenizer.id("<think>").isPresent() && !name.contains("v3");
-    return Optional.of(thinks ? DEEPSEEK_R1 : DEEPSEEK_V3);
+    if (traits.size < 110_000) {
+      return DEEPSEEK_V2_5;
+    }
+    if (names.say("v3\\.1")) {
+      return DEEPSEEK_V3_1;
+    }
+    boolean r1 = names.say("r1(?:t2?)?") || (traits.thinks && !names.say("v3"));
+    return r1 ? DEEPSEEK_R1 : DEEPSEEK_V3;
   }
 
   String render(List<Message> messages, RenderOptions options) {

@@ -1,10 +1,8 @@
 package dev.yuzui.text;
 
-import dev.yuzui.weights.Checkpoint.VocabularySource;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.BiFunction;
 
@@ -18,22 +16,6 @@ public final class ChatTemplate {
   private ChatTemplate(String name, BiFunction<List<Message>, RenderOptions, String> renderer) {
     this.name = name;
     this.renderer = renderer;
-  }
-
-  /**
-   * The model's own template, else the built-in one its name and vocabulary ask for; empty if
-   * neither is there.
-   */
-  public static Optional<ChatTemplate> of(
-      VocabularySource source, Tokenizer tokenizer, String modelName) {
-    Optional<String> own =
-        switch (source) {
-          case VocabularySource.HuggingFace hf -> hf.chatTemplate();
-          case VocabularySource.Gguf gguf -> gguf.chatTemplate();
-          case VocabularySource.None _ -> Optional.empty();
-        };
-    return own.map(text -> jinja("chat template of " + modelName, text, tokenizer))
-        .or(() -> BuiltInTemplate.detect(modelName, tokenizer).map(ChatTemplate::builtIn));
   }
 
   /**

@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import dev.yuzui.weights.Checkpoint.VocabularySource;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -84,32 +83,15 @@ class ChatTemplateTest {
     assertTrue(e.getMessage().contains("found tool; use --raw"), e.getMessage());
   }
 
-  @ParameterizedTest
-  @CsvSource({
-    "deepseek-v3/, DeepSeek-V3, built-in template deepseek-v3",
-    "deepseek-v3/, anything, built-in template deepseek-v3",
-    "deepseek-v3-apidocs-r1/, anything, built-in template deepseek-r1",
-    "deepseek-v3-apidocs-r1/, DeepSeek-V3.1, built-in template deepseek-v3.1",
-    "deepseek-v2/, anything, built-in template deepseek-v2",
-  })
-  void withoutATemplateNameAndVocabularyChoose(String folder, String model, String expected) {
-    var source =
-        new VocabularySource.HuggingFace(
-            Shared.huggingFace(folder).tokenizerJson(), Optional.empty(), Optional.empty());
-    assertEquals(
-        expected, ChatTemplate.of(source, Shared.tokenizer(folder), model).orElseThrow().name());
-  }
-
   @Test
-  void theModelsOwnTemplateComesFirst() {
-    ChatTemplate chat =
-        ChatTemplate.of(
-                Shared.huggingFace("deepseek-v2/"), Shared.tokenizer("deepseek-v2/"), "mine")
-            .orElseThrow();
+  void theModelsOwnTemplateBeginsWithBos() {
+    Tokenizer tokenizer = Shared.tokenizer("deepseek-v2/");
+    String own = Shared.huggingFace("deepseek-v2/").chatTemplate().orElseThrow();
+    ChatTemplate chat = new TemplateChoice.Own("mine", own).open(tokenizer).orElseThrow();
     assertEquals("chat template of mine", chat.name());
     String prompt = chat.render(List.of(Message.user("Hi")), RenderOptions.ANSWER);
     assertEquals("<｜begin▁of▁sentence｜>User: Hi\n\nAssistant:", prompt);
-    int[] ids = Shared.tokenizer("deepseek-v2/").encode(prompt, true);
+    int[] ids = tokenizer.encode(prompt, true);
     assertEquals(100000, ids[0]);
     assertTrue(ids[1] != 100000, "BOS twice");
   }
