@@ -7,6 +7,8 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Spec;
 
 @Command(
     name = "chat",
@@ -18,6 +20,8 @@ import picocli.CommandLine.Mixin;
     footer = {"", "Example: yuzui chat -m model.gguf -sys \"Answer in one sentence.\""})
 final class ChatCommand implements Callable<Integer> {
   private final Context context;
+
+  @Spec private CommandSpec spec;
 
   @Mixin private ModelOptions modelOptions;
   @Mixin private DistributionOptions distributionOptions;
@@ -49,7 +53,14 @@ final class ChatCommand implements Callable<Integer> {
             "-sys: this model has no chat template to put it in; name one with --chat-template");
       }
       Optional<PromptCache> cache = promptCacheOptions.open(engine);
-      ChatSession chat = new ChatSession(context, engine, dialogue, chatOptions, samplingOptions);
+      ChatSession chat =
+          new ChatSession(
+              context,
+              engine,
+              dialogue,
+              chatOptions,
+              samplingOptions,
+              Failures.wantsStackTrace(spec.root().commandLine().getParseResult()));
       try (ChatInput input = ChatInput.open(context)) {
         chat.run(input);
       }

@@ -5,7 +5,7 @@ import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Optional;
 import org.jline.reader.EndOfFileException;
 import org.jline.reader.LineReader;
@@ -41,7 +41,7 @@ sealed interface ChatInput extends AutoCloseable {
       try {
         return Optional.ofNullable(reader.readLine());
       } catch (IOException e) {
-        throw new UncheckedIOException(e);
+        throw new FailedException("standard input cannot be read: " + e.getMessage());
       }
     }
 
@@ -60,20 +60,34 @@ sealed interface ChatInput extends AutoCloseable {
     private Prompt(Context context, Terminal terminal) {
       this.context = context;
       this.terminal = terminal;
+      LineReaderBuilder builder = LineReaderBuilder.builder().terminal(terminal);
+      history(context).ifPresent(file -> builder.variable(LineReader.HISTORY_FILE, file));
       reader =
-          LineReaderBuilder.builder()
-              .terminal(terminal)
-              .variable(
-                  LineReader.HISTORY_FILE, context.surroundings().cache().resolve("chat-history"))
+          builder
               // what people write to a model is full of ! and \
               .option(LineReader.Option.DISABLE_EVENT_EXPANSION, true)
               .option(LineReader.Option.BRACKETED_PASTE, true)
               .build();
     }
 
+    /** Where the cache folder cannot be written, lines are remembered until the chat ends. */
+    static Optional<Path> history(Context context) {
+      Path file = context.surroundings().cache().resolve("chat-history");
+      try {
+        return Optional.of(PrivateFile.open(file));
+      } catch (IOException | UnsupportedOperationException _) {
+        context
+            .err()
+            .println(
+                "What you write is not kept for the next chat, for "
+                    + file
+                    + " cannot be written; XDG_CACHE_HOME names another folder.");
+        return Optional.empty();
+      }
+    }
+
     private static Prompt open(Context context) {
       try {
-        Files.createDirectories(context.surroundings().cache());
         return new Prompt(context, TerminalBuilder.builder().system(true).build());
       } catch (IOException e) {
         throw new FailedException("the terminal cannot be opened: " + e.getMessage());

@@ -10,6 +10,8 @@ import dev.yuzui.engine.PromptCache;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.text.Message;
 import dev.yuzui.text.ReasoningFilter;
+import dev.yuzui.text.TextException;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -25,7 +27,8 @@ final class ChatSession {
       /load FILE    read one back
       /stats        timings of the last answer, and the context in use
       /help         this list
-      /exit         end, as Ctrl-D does""";
+      /exit         end, as Ctrl-D does
+      //TEXT        say /TEXT, which would be a command""";
 
   /** What was asked with all that led up to it, and what came of it. */
   private record Turn(GenerateRequest request, GenerationResult result) {}
@@ -37,16 +40,23 @@ final class ChatSession {
   private final SamplingParams sampling;
   private final List<String> stops;
   private final boolean ignoreEos;
+  private final Failures failures;
+  private final boolean stackTrace;
   private final Conversation conversation;
   private Optional<Turn> last = Optional.empty();
   private int tokensInUse;
 
+  /**
+   * @param stackTrace whether failures are told with where they happened
+   * @throws TextException if the template refuses the system prompt
+   */
   ChatSession(
       Context context,
       Engine engine,
       Dialogue dialogue,
       ChatOptions options,
-      SamplingOptions samplingOptions) {
+      SamplingOptions samplingOptions,
+      boolean stackTrace) {
     this.context = context;
     this.engine = engine;
     this.dialogue = dialogue;
@@ -54,10 +64,13 @@ final class ChatSession {
     sampling = samplingOptions.params(engine.checkpoint().generationDefaults(), engine.tokenizer());
     stops = Stream.concat(dialogue.stops().stream(), samplingOptions.stop().stream()).toList();
     ignoreEos = samplingOptions.ignoreEos();
+    failures = new Failures(context);
+    this.stackTrace = stackTrace;
     conversation = new Conversation(options.system());
+    requireRenderable();
   }
 
-  /** Until the input ends or asks to. */
+  /** Until the input ends or asks to. What goes wrong with a line is told, and the next is read. */
   void run(ChatInput input) {
     if (input instanceof ChatInput.Prompt) {
       context
@@ -69,8 +82,13 @@ final class ChatSession {
     while (line.isPresent() && !line.get().strip().equals("/exit")) {
       try {
         take(line.get());
-      } catch (UsageException | FailedException e) {
-        context.err().println("yuzui: " + e.getMessage());
+      } catch (Out.ReaderGone | Out.Unwritable e) {
+        throw e; // nobody would get the answers
+      } catch (RuntimeException | OutOfMemoryError | StackOverflowError e) {
+        if (!engine.isUsable()) {
+          throw e;
+        }
+        failures.report(e, stackTrace);
       }
       line = input.next();
     }
@@ -82,7 +100,9 @@ final class ChatSession {
   }
 
   private void take(String line) {
-    if (line.startsWith("/")) {
+    if (line.startsWith("//")) {
+      answer(line.substring(1));
+    } else if (line.startsWith("/")) {
       String[] words = line.strip().split("\\s+", 2);
       command(words[0], words.length > 1 ? words[1] : "");
     } else if (!line.isBlank()) {
@@ -95,10 +115,17 @@ final class ChatSession {
       case "/reset" -> conversation.reset();
       case "/system" -> setSystem(argument);
       case "/save" -> conversation.save(file(name, argument));
-      case "/load" -> conversation.load(file(name, argument));
+      case "/load" -> {
+        Path file = file(name, argument);
+        change(() -> conversation.load(file));
+      }
       case "/stats" -> context.err().println(stats());
       case "/help" -> context.err().println(HELP);
-      default -> throw new UsageException(name + ": no such command; /help lists them");
+      default ->
+          throw new UsageException(
+              name
+                  + ": no such command; /help lists them, and a message that begins with / is"
+                  + " written with //");
     }
   }
 
@@ -106,14 +133,38 @@ final class ChatSession {
     if (dialogue instanceof Dialogue.Plain) {
       throw new UsageException("/system: this model has no chat template to put it in");
     }
-    conversation.setSystem(text);
+    change(() -> conversation.setSystem(text));
+  }
+
+  /** What the template would refuse at every turn from then on does not happen. */
+  private void change(Runnable change) {
+    Conversation before = conversation.copy();
+    try {
+      change.run();
+      requireRenderable();
+    } catch (RuntimeException e) {
+      conversation.become(before);
+      throw e;
+    }
+  }
+
+  private void requireRenderable() {
+    List<Message> messages = conversation.messages();
+    if (!messages.isEmpty()) {
+      messages.add(Message.user("?"));
+      dialogue.render(messages);
+    }
   }
 
   private static Path file(String command, String argument) {
     if (argument.isEmpty()) {
       throw UsageException.ofFlag(command, "a file name", "none");
     }
-    return Path.of(argument);
+    try {
+      return Path.of(argument);
+    } catch (InvalidPathException e) {
+      throw UsageException.ofFlag(command, "a file name", e.getMessage());
+    }
   }
 
   private String stats() {
@@ -129,35 +180,48 @@ final class ChatSession {
         + " messages";
   }
 
+  /** A question that gets no answer is taken back: the conversation is as before. */
   private void answer(String line) {
-    conversation.add(Message.user(line));
+    Conversation before = conversation.copy();
     try {
-      String prompt = dialogue.render(conversation.messages());
-      int[] ids = engine.tokenizer().encode(prompt, true);
-      GenerateRequest request =
-          GenerateRequest.of(ids)
-              .withSampling(sampling)
-              .withMaxTokens(options.maxTokens())
-              .withStop(stops)
-              .withIgnoreEos(ignoreEos);
-      Answer answer = new Answer(context, new ReasoningFilter(options.reasoning(), prompt), false);
-      Generation generation = engine.generate(request);
-      GenerationResult result;
-      try (Interrupt _ = new Interrupt(generation::cancel)) {
-        result = answer.follow(generation);
-      }
-      tokensInUse = ids.length + result.tokens().size();
-      context.out().printNow("\n");
-      last = Optional.of(new Turn(request, result));
-      conversation.add(Message.assistant(result.text()));
-      explain(result.finish());
+      conversation.add(Message.user(line));
+      conversation.add(Message.assistant(ask()));
     } catch (EngineException e) {
-      conversation.removeLast();
-      if (e.getCause() != null) {
-        throw e; // another line would fare no better
-      }
-      throw new UsageException(e.getMessage() + "; or /reset");
+      conversation.become(before);
+      throw e.getCause() == null && engine.isUsable()
+          ? new UsageException(e.getMessage() + "; or /reset")
+          : e;
+    } catch (Throwable e) {
+      conversation.become(before);
+      throw e;
     }
+    explain(last.orElseThrow().result().finish());
+  }
+
+  private String ask() {
+    String prompt = dialogue.render(conversation.messages());
+    int[] ids = engine.tokenizer().encode(prompt, true);
+    GenerateRequest request =
+        GenerateRequest.of(ids)
+            .withSampling(sampling)
+            .withMaxTokens(options.maxTokens())
+            .withStop(stops)
+            .withIgnoreEos(ignoreEos);
+    Answer answer = new Answer(context, new ReasoningFilter(options.reasoning(), prompt), false);
+    Generation generation = engine.generate(request);
+    GenerationResult result;
+    try (Interrupt _ = new Interrupt(generation::cancel)) {
+      result = answer.follow(generation);
+    } catch (RuntimeException e) {
+      if (!answer.text().isEmpty()) {
+        context.out().printNow("\n"); // what is said about it begins a line
+      }
+      throw e;
+    }
+    tokensInUse = ids.length + result.tokens().size();
+    context.out().printNow("\n");
+    last = Optional.of(new Turn(request, result));
+    return result.text();
   }
 
   private void explain(FinishReason finish) {

@@ -4,9 +4,13 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.yuzui.text.Message;
 import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -37,9 +41,17 @@ final class Conversation {
     turns.add(message);
   }
 
-  /** Takes back a question that got no answer. */
-  void removeLast() {
-    turns.removeLast();
+  /** As it is now, whatever becomes of this one. */
+  Conversation copy() {
+    Conversation copy = new Conversation(system);
+    copy.turns.addAll(turns);
+    return copy;
+  }
+
+  /** Forgets all it has for what {@code other} has. */
+  void become(Conversation other) {
+    system = other.system;
+    turns = new ArrayList<>(other.turns);
   }
 
   List<Message> messages() {
@@ -53,14 +65,61 @@ final class Conversation {
     return turns.size();
   }
 
+  /**
+   * In place of one that was saved there, and of nothing else. What is there stays until all is
+   * written.
+   */
   void save(Path file) {
     List<Saved> saved =
         messages().stream().map(m -> new Saved(m.role(), m.content().orElse(""))).toList();
+    String text = Json.pretty(saved) + "\n";
+    requireReplaceable(file);
     try {
-      Files.writeString(file, Json.pretty(saved) + "\n");
+      if (Files.exists(file) && !Files.isRegularFile(file)) {
+        Files.writeString(file, text); // a device, a pipe
+      } else {
+        replace(Files.exists(file) ? file.toRealPath() : file, text);
+      }
     } catch (IOException e) {
-      throw new FailedException("/save: " + file + " cannot be written: " + e.getMessage());
+      throw new FailedException("/save: " + file + " cannot be written: " + reason(e));
     }
+  }
+
+  private static void requireReplaceable(Path file) {
+    if (Files.isDirectory(file)) {
+      throw UsageException.ofFlag("/save", "a file", file + ", which is a folder");
+    }
+    try {
+      if (Files.isRegularFile(file) && Files.size(file) > 0) {
+        new Conversation(Optional.empty()).load(file);
+      }
+    } catch (IOException | UsageException _) {
+      throw UsageException.ofFlag(
+          "/save",
+          "a new file, or a saved conversation to replace",
+          file + ", which is something else; choose another name");
+    }
+  }
+
+  private static void replace(Path file, String text) throws IOException {
+    Path whole =
+        Files.createTempFile(file.toAbsolutePath().getParent(), file.getFileName() + "-", ".part");
+    try {
+      Files.writeString(whole, text);
+      Files.move(whole, file, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
+    } finally {
+      Files.deleteIfExists(whole);
+    }
+  }
+
+  /** The system's own words; the others' message is the file's name. */
+  private static String reason(IOException e) {
+    return switch (e) {
+      case NoSuchFileException _ -> "its folder does not exist";
+      case AccessDeniedException _ -> "permission denied";
+      case FileSystemException f when f.getReason() != null -> f.getReason();
+      default -> e.getMessage();
+    };
   }
 
   /** Replaces everything; leaves everything as it was if the file cannot be used. */
@@ -82,8 +141,10 @@ final class Conversation {
       throw UsageException.ofFlag("/load", "a file", file + ", which does not exist");
     } catch (JsonProcessingException e) {
       throw unusable(file, e.getOriginalMessage());
+    } catch (CharacterCodingException _) {
+      throw unusable(file, "bytes that are no UTF-8");
     } catch (IOException e) {
-      throw UsageException.ofFlag("/load", "a readable file", file + ": " + e.getMessage());
+      throw UsageException.ofFlag("/load", "a readable file", file + ": " + reason(e));
     }
     boolean hasSystem = !loaded.isEmpty() && loaded.getFirst().role().equals("system");
     system =

@@ -20,6 +20,10 @@ record Failures(Context context)
     return Arrays.asList(args).contains(STACK_TRACE);
   }
 
+  static boolean wantsStackTrace(ParseResult parsed) {
+    return parsed.originalArgs().contains(STACK_TRACE);
+  }
+
   @Override
   public int handleParseException(ParameterException e, String[] args) {
     CommandLine command = e.getCommandLine();
@@ -36,7 +40,7 @@ record Failures(Context context)
 
   @Override
   public int handleExecutionException(Exception e, CommandLine command, ParseResult parsed) {
-    return report(e, wantsStackTrace(parsed.originalArgs().toArray(String[]::new)));
+    return report(e, wantsStackTrace(parsed));
   }
 
   int report(Throwable e, boolean stackTrace) {

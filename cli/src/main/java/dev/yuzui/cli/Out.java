@@ -19,6 +19,15 @@ final class Out {
     }
   }
 
+  /** What was to be said has no place any more, whatever else might still be done. */
+  static final class Unwritable extends FailedException {
+    private static final long serialVersionUID = 1L;
+
+    Unwritable(String why) {
+      super("standard output cannot be written: " + why);
+    }
+  }
+
   private final OutputStream stream;
   private boolean broken;
 
@@ -64,6 +73,6 @@ final class Out {
     String message = String.valueOf(e.getMessage());
     return message.contains("Broken pipe") || message.contains("Connection reset")
         ? new ReaderGone(e)
-        : new FailedException("standard output cannot be written: " + message);
+        : new Unwritable(message);
   }
 }

@@ -25,7 +25,8 @@ import java.util.Optional;
  * The reference with one op that is wrong: its device names the op, and a piece of the name of the
  * weight where it is, as in {@code broken:gate:blk.3}; {@code ^} begins a name. The last number of
  * each row of what the op gives is off; {@code broken:scale} doubles the scale of every eighth
- * block of a weight, {@code broken:replay} replays nothing, {@code broken:open} cannot be opened.
+ * block of a weight, {@code broken:replay} replays nothing, {@code broken:lost} is lost as it
+ * replays, {@code broken:open} cannot be opened.
  */
 public final class BrokenReference implements BackendProvider {
   static final String NAME = "broken";
@@ -107,16 +108,27 @@ public final class BrokenReference implements BackendProvider {
             switch (method.getName()) {
               case "ops" -> ops;
               case "record", "end" ->
-                  op.equals("replay") ? forgetful((DeviceQueue.Recording) result) : result;
+                  switch (op) {
+                    case "replay" -> replaying((DeviceQueue.Recording) result, () -> {});
+                    case "lost" ->
+                        replaying(
+                            (DeviceQueue.Recording) result,
+                            () -> {
+                              throw new BackendException("the device was lost", "start again");
+                            });
+                    default -> result;
+                  };
               default -> result;
             });
   }
 
-  private static DeviceQueue.Recording forgetful(DeviceQueue.Recording recording) {
+  /** Does {@code instead} when it is to replay. */
+  private static DeviceQueue.Recording replaying(
+      DeviceQueue.Recording recording, Runnable instead) {
     return new DeviceQueue.Recording() {
       @Override
       public void replay() {
-        // nothing
+        instead.run();
       }
 
       @Override

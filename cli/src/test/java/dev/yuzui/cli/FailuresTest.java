@@ -1,6 +1,7 @@
 package dev.yuzui.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.yuzui.engine.EngineException;
@@ -14,6 +15,7 @@ import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
@@ -78,6 +80,18 @@ class FailuresTest {
         "yuzui: standard output cannot be written: No space left on device", err().strip());
   }
 
+  @Test
+  void aChatWhoseAnswersNobodyGetsEnds() {
+    for (String why : List.of("No space left on device", "Broken pipe")) {
+      Context context = context(broken(why), "Hello\nAgain\n/stats\n");
+      int code = Cli.run(context, "chat", "-m", CommandRun.GGUF, "-n", "1", "--temp", "0");
+      assertEquals(why.startsWith("Broken") ? 0 : 1, code);
+      assertFalse(err().contains("messages"), "no line after the first is read: " + err());
+    }
+    assertEquals(
+        "yuzui: standard output cannot be written: No space left on device", err().strip());
+  }
+
   private static OutputStream broken(String why) {
     return new OutputStream() {
       @Override
@@ -92,10 +106,14 @@ class FailuresTest {
   }
 
   private Context context(OutputStream out) {
+    return context(out, "");
+  }
+
+  private Context context(OutputStream out, String input) {
     return new Context(
         new Surroundings(
             Optional.empty(), Path.of("target", "no-such-cache"), Set.of(), OptionalInt.empty()),
-        new ByteArrayInputStream(new byte[0]),
+        new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)),
         new Out(out),
         new PrintStream(err, true, StandardCharsets.UTF_8));
   }

@@ -469,6 +469,14 @@ public final class Engine implements AutoCloseable {
     new LogitsPass(this, tokens, sink).mtp();
   }
 
+  /**
+   * Whether another request may fare better than one that failed: false once the engine is closed,
+   * or has lost a device without which it cannot go on.
+   */
+  public boolean isUsable() {
+    return requests.usable();
+  }
+
   /** Requests that are not done fail. */
   @Override
   public void close() {

@@ -80,6 +80,10 @@ final class EngineLoop implements AutoCloseable {
     inbox.disturb();
   }
 
+  boolean usable() {
+    return !inbox.isShut();
+  }
+
   EngineMetrics metrics() {
     return metrics;
   }

@@ -69,6 +69,10 @@ final class Inbox {
     return empty();
   }
 
+  synchronized boolean isShut() {
+    return shut.isPresent();
+  }
+
   /** Takes no more, for {@code reason}; what was left behind. */
   synchronized Mail shut(EngineException reason) {
     shut = Optional.of(reason);

@@ -104,6 +104,11 @@ final class Requests implements AutoCloseable {
     started().ifPresent(l -> l.cancel(generation));
   }
 
+  /** False when every request from now on fails. */
+  synchronized boolean usable() {
+    return !closed && loop.map(EngineLoop::usable).orElse(true);
+  }
+
   EngineMetrics metrics() {
     return started().map(EngineLoop::metrics).orElse(EngineMetrics.NONE);
   }
