@@ -132,19 +132,16 @@ final class BenchCommand implements Callable<Integer> {
   private List<Integer> batches;
 
   @Option(
-      names = "--fit",
+      names = {"-fit", "--fit"},
+      arity = "0..1",
+      paramLabel = "on|off",
+      parameterConsumer = Switch.class,
       description =
           "Leave out the tests whose context does not fit into the device's free memory, and say"
               + " so.")
   private boolean fit;
 
-  @Option(
-      names = "--kv-cache-dtype",
-      paramLabel = "TYPE",
-      converter = Ranges.CacheEncoding.class,
-      defaultValue = "f16",
-      description = "f32, f16, bf16, fp8 or q8_0 (default: ${DEFAULT-VALUE}).")
-  private Encoding cacheEncoding;
+  @Mixin private CacheTypeOptions cacheType;
 
   @Option(
       names = "--backend",
@@ -182,7 +179,9 @@ final class BenchCommand implements Callable<Integer> {
               + " other devices have no roofline).")
   private List<Double> bandwidths = List.of();
 
-  @Option(names = "--no-repack", description = "Use weights where they are mapped.")
+  @Option(
+      names = {"-nr", "--no-repack"},
+      description = "Use weights where they are mapped.")
   private boolean noRepack;
 
   @Option(names = "--no-warmup", description = "Leave out the untimed run before each test.")
@@ -370,7 +369,7 @@ final class BenchCommand implements Callable<Integer> {
             .withCache(context.surroundings().cache())
             .withThreads(threadCount)
             .withBatchTokens(batch)
-            .withCacheEncoding(cacheEncoding)
+            .withCacheEncoding(cacheType.type().orElse(Encoding.F16))
             .withRepack(!noRepack)
             .withMaxSequences(sequences)
             .withContextLength(tests.stream().mapToInt(Benchmark::length).max().orElseThrow());

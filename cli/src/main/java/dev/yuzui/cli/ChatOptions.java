@@ -16,9 +16,9 @@ import picocli.CommandLine.TypeConversionException;
 /** How a conversation is put to the model: shared by {@code generate} and {@code chat}. */
 final class ChatOptions {
   @Option(
-      names = {"-n", "--n-predict"},
+      names = {"-n", "--predict", "--n-predict"},
       paramLabel = "N",
-      converter = Ranges.Limit.class,
+      converter = Ranges.Made.class,
       description = "Tokens to make at most; -1: until the context is full (the default).")
   private int maxTokens = -1;
 
@@ -29,7 +29,7 @@ final class ChatOptions {
   private Optional<String> system = Optional.empty();
 
   @Option(
-      names = "--chat-template",
+      names = {"--chat-template", "--chat-template-file"},
       paramLabel = "NAME|FILE",
       description =
           "A built-in template or a Jinja file (default: the model's own; for a chat model without"

@@ -36,6 +36,8 @@ final class Cli {
         // the word after -p is the prompt, even if it begins with a dash
         .setAllowOptionsAsOptionParameters(true)
         .setOverwrittenOptionsAllowed(true)
+        // -np 4 is never -n p
+        .setPosixClusteredShortOptionsAllowed(false)
         .setUsageHelpAutoWidth(false)
         .setUsageHelpWidth(100)
         .setUsageHelpLongOptionsMaxWidth(34)
@@ -52,6 +54,7 @@ final class Cli {
       if (args.contains(command.name()) || args.contains(CompletionCommand.NAME)) {
         CommandLine subcommand = new CommandLine(type, factory);
         subcommand.getCommandSpec().usageMessage().abbreviateSynopsis(true);
+        PeerFlags.addTo(subcommand.getCommandSpec());
         root.addSubcommand(subcommand);
       } else {
         CommandSpec name = CommandSpec.create();

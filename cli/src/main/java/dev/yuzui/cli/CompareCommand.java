@@ -88,15 +88,11 @@ final class CompareCommand implements Callable<Integer> {
       description = "Threads (default: physical cores).")
   private Optional<Integer> threads = Optional.empty();
 
-  @Option(
-      names = "--kv-cache-dtype",
-      paramLabel = "TYPE",
-      converter = Ranges.CacheEncoding.class,
-      defaultValue = "f16",
-      description = "f32, f16, bf16, fp8 or q8_0 (default: ${DEFAULT-VALUE}).")
-  private Encoding cacheEncoding;
+  @Mixin private CacheTypeOptions cacheType;
 
-  @Option(names = "--no-repack", description = "Use weights where they are mapped.")
+  @Option(
+      names = {"-nr", "--no-repack"},
+      description = "Use weights where they are mapped.")
   private boolean noRepack;
 
   @Option(
@@ -189,7 +185,7 @@ final class CompareCommand implements Callable<Integer> {
             .withThreads(threads.orElse(Machine.physicalCores()))
             .withBatchTokens(Engine.OBSERVED_TOKENS)
             .withContextLength(Math.min(MAX_TOKENS + decoded, checkpoint.config().contextLength()))
-            .withCacheEncoding(cacheEncoding)
+            .withCacheEncoding(cacheType.type().orElse(Encoding.F16))
             .withRepack(!noRepack)
             .withCache(context.surroundings().cache());
     return verbose ? options.withLog(context.err()::println) : options;

@@ -38,6 +38,15 @@ final class DistributionOptions {
   private Optional<Split> split = Optional.empty();
 
   @Option(
+      names = {"-ngl", "--gpu-layers", "--n-gpu-layers"},
+      paramLabel = "N",
+      converter = GpuLayers.Converter.class,
+      description =
+          "all, or as many as the model has: no layer on the CPU, whatever --fit finds; 0:"
+              + " --backend cpu.")
+  private Optional<GpuLayers> gpuLayers = Optional.empty();
+
+  @Option(
       names = {"-ncmoe", "--n-cpu-moe"},
       paramLabel = "N",
       converter = Ranges.Count.class,
@@ -103,8 +112,9 @@ final class DistributionOptions {
   /**
    * @throws UsageException if two flags contradict each other, or one would do nothing
    */
-  RuntimeOptions applied(Context context, RuntimeOptions options) {
+  RuntimeOptions applied(Context context, RuntimeOptions asked) {
     requireOneWay();
+    RuntimeOptions options = gpuLayers.map(layers -> layers.beforeExperts(asked)).orElse(asked);
     requireDevices(options.devices().size());
     requireUse(options.fit());
     Distribution how =
@@ -123,7 +133,7 @@ final class DistributionOptions {
         return options;
       }
     }
-    return placed;
+    return gpuLayers.map(layers -> layers.afterExperts(context, placed)).orElse(placed);
   }
 
   private boolean keepsOnCpu() {

@@ -6,6 +6,9 @@ import dev.yuzui.spi.BackendException;
 import dev.yuzui.text.TextException;
 import dev.yuzui.weights.WeightException;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
 import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
@@ -28,14 +31,27 @@ record Failures(Context context)
   public int handleParseException(ParameterException e, String[] args) {
     CommandLine command = e.getCommandLine();
     say(e.getMessage());
-    if (e instanceof UnmatchedArgumentException unmatched
-        && !unmatched.getSuggestions().isEmpty()) {
-      context
-          .err()
-          .println("Did you mean " + String.join(" or ", unmatched.getSuggestions()) + "?");
+    if (e instanceof UnmatchedArgumentException unmatched) {
+      List<String> meant =
+          Optional.of(apart(unmatched))
+              .filter(l -> !l.isEmpty())
+              .orElse(unmatched.getSuggestions());
+      if (!meant.isEmpty()) {
+        context.err().println("Did you mean " + String.join(" or ", meant) + "?");
+      }
     }
     context.err().println("See " + command.getCommandSpec().qualifiedName() + " --help");
     return ExitCode.USAGE;
+  }
+
+  /** {@code -n4} is no flag: {@code -n 4} is. */
+  private static List<String> apart(UnmatchedArgumentException e) {
+    Set<String> names = e.getCommandLine().getCommandSpec().optionsMap().keySet();
+    return e.getUnmatched().stream()
+        .filter(word -> word.matches("-[a-z]+[0-9].*"))
+        .map(word -> word.replaceFirst("(?<=[a-z])(?=[0-9])", " "))
+        .filter(words -> names.contains(words.substring(0, words.indexOf(' '))))
+        .toList();
   }
 
   @Override

@@ -40,7 +40,7 @@ final class GenerateCommand implements Callable<Integer> {
   @Mixin private PromptCacheOptions promptCacheOptions;
 
   @Option(
-      names = "--raw",
+      names = {"--raw", "-no-cnv", "--no-conversation"},
       description = "Give the model the prompt as it is, without a chat template.")
   private boolean raw;
 

@@ -2,9 +2,12 @@ package dev.yuzui.cli;
 
 import dev.yuzui.engine.RuntimeOptions;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.weights.Checkpoint;
+import dev.yuzui.weights.Checkpoints;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Which model, on which device, with how much memory: shared by the commands that run one. */
@@ -40,15 +43,21 @@ final class ModelOptions {
   @Option(
       names = {"-c", "--ctx-size"},
       paramLabel = "N",
-      converter = Ranges.Positive.class,
+      converter = Ranges.Count.class,
       description =
-          "Tokens of context (default: the model's, at most "
+          "Tokens of context; 0 for all that the model has (default: the model's, at most "
               + RuntimeOptions.DEFAULT_CONTEXT
               + ").")
   private Optional<Integer> contextSize = Optional.empty();
 
+  @Option(names = "--max-model-len", hidden = true, converter = Ranges.Positive.class)
+  private Optional<Integer> maxModelLen = Optional.empty();
+
   @Option(
-      names = "--fit",
+      names = {"-fit", "--fit"},
+      arity = "0..1",
+      paramLabel = "on|off",
+      parameterConsumer = Switch.class,
       description =
           "Let free memory choose, and say what: which devices have what (unless flags do), and the"
               + " largest context that fits, up to -c or the model's.")
@@ -64,18 +73,13 @@ final class ModelOptions {
   private Optional<Integer> batchSize = Optional.empty();
 
   @Option(
-      names = "--max-num-seqs",
+      names = {"-np", "--parallel", "--max-num-seqs"},
       paramLabel = "N",
       converter = Ranges.Positive.class,
       description = "Sequences that run together; each has a cache of -c tokens (default: 1).")
   private Optional<Integer> maxSequences = Optional.empty();
 
-  @Option(
-      names = "--kv-cache-dtype",
-      paramLabel = "TYPE",
-      converter = Ranges.CacheEncoding.class,
-      description = "f32, f16, bf16, fp8 or q8_0 (default: f16).")
-  private Optional<Encoding> cacheEncoding = Optional.empty();
+  @Mixin private CacheTypeOptions cacheType;
 
   @Option(
       names = "--cache-pages",
@@ -87,7 +91,7 @@ final class ModelOptions {
   private Optional<Integer> cachePages = Optional.empty();
 
   @Option(
-      names = "--no-repack",
+      names = {"-nr", "--no-repack"},
       description =
           "Use weights where they are mapped: loads at once and takes no memory, runs slower.")
   private boolean noRepack;
@@ -102,7 +106,19 @@ final class ModelOptions {
   }
 
   Optional<Integer> contextSize() {
-    return contextSize;
+    if (contextSize.isPresent() && maxModelLen.isPresent()) {
+      throw new UsageException("-c and --max-model-len: expected one of them, found both");
+    }
+    return contextSize.or(() -> maxModelLen);
+  }
+
+  private int contextLength(int asked, Path path) {
+    if (asked > 0) {
+      return asked;
+    }
+    try (Checkpoint checkpoint = Checkpoints.open(path)) {
+      return checkpoint.config().contextLength();
+    }
   }
 
   boolean limitsSequences() {
@@ -110,8 +126,8 @@ final class ModelOptions {
   }
 
   RuntimeOptions runtimeOptions(Context context) {
-    RuntimeOptions options =
-        RuntimeOptions.of(modelPath(context)).withCache(context.surroundings().cache());
+    Path path = modelPath(context);
+    RuntimeOptions options = RuntimeOptions.of(path).withCache(context.surroundings().cache());
     if (backend.isPresent()) {
       options = options.withBackend(backend.get());
     }
@@ -132,8 +148,9 @@ final class ModelOptions {
       }
       options = options.withThreads(threads.get());
     }
-    if (contextSize.isPresent()) {
-      options = options.withContextLength(contextSize.get());
+    Optional<Integer> tokens = contextSize();
+    if (tokens.isPresent()) {
+      options = options.withContextLength(contextLength(tokens.get(), path));
     }
     if (fit) {
       options = options.withFit();
@@ -144,8 +161,9 @@ final class ModelOptions {
     if (maxSequences.isPresent()) {
       options = options.withMaxSequences(maxSequences.get());
     }
-    if (cacheEncoding.isPresent()) {
-      options = options.withCacheEncoding(cacheEncoding.get());
+    Optional<Encoding> cache = cacheType.type();
+    if (cache.isPresent()) {
+      options = options.withCacheEncoding(cache.get());
     }
     if (cachePages.isPresent()) {
       options = options.withCachePages(cachePages.get());

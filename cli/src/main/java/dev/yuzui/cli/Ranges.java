@@ -65,6 +65,15 @@ final class Ranges {
     }
   }
 
+  /** 0, 1, 2 …, or −1 for all that the context holds; so does llama.cpp's −2. */
+  static final class Made implements ITypeConverter<Integer> {
+    @Override
+    public Integer convert(String text) {
+      int count = parseInt(text, "a number of tokens, or -1 for no limit", n -> n >= -2);
+      return Math.max(count, -1);
+    }
+  }
+
   /** 0, 1, 2 …, or −1 for no limit. */
   static final class Limit implements ITypeConverter<Integer> {
     @Override

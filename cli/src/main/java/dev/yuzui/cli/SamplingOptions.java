@@ -20,7 +20,7 @@ final class SamplingOptions {
   private static final List<String> DRY_BREAKERS = List.of("\n", ":", "\"", "*");
 
   @Option(
-      names = "--temp",
+      names = {"--temp", "--temperature"},
       paramLabel = "T",
       converter = Ranges.Decimal.class,
       description = "Temperature; 0 takes the most probable token.")
@@ -121,7 +121,7 @@ final class SamplingOptions {
   private List<String> dryBreakers = List.of();
 
   @Option(
-      names = "--logit-bias",
+      names = {"-l", "--logit-bias"},
       paramLabel = "ID(+|-)BIAS",
       converter = Ranges.LogitBias.class,
       description = "Add to a token's logit: 15043+1, 15043-inf; repeatable.")

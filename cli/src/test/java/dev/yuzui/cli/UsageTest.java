@@ -20,7 +20,7 @@ class UsageTest {
           generate -p x -n -5               | --n-predict      | -1 for no limit     | '-5'
           generate -p x -n many             | --n-predict      | a number of tokens  | 'many'
           generate -p x -n 99999999999      | --n-predict      | a number of tokens  | '99999999999'
-          generate -p x -c 0                | --ctx-size       | 1 or more           | '0'
+          generate -p x -c -1               | --ctx-size       | 0 or more           | '-1'
           generate -p x -b 0                | --max-num-batched-tokens | 1 or more     | '0'
           generate -p x --max-num-seqs 0    | --max-num-seqs   | 1 or more           | '0'
           generate -p x --spec-type fast    | --spec-type      | draft-mtp, ngram    | 'fast'
