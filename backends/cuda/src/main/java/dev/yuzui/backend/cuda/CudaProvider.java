@@ -5,6 +5,7 @@ import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.SignalHandlers;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -61,7 +62,8 @@ public final class CudaProvider implements BackendProvider {
     if (old.isPresent()) {
       return old.get();
     }
-    try (Cu cu = Cu.open(device)) {
+    try (var _ = SignalHandlers.keep();
+        Cu cu = Cu.open(device)) {
       return new Probe.Usable(device.toString(), cu.freeBytes());
     } catch (BackendException e) {
       return new Probe.Unusable(e.getMessage(), "look at the device with nvidia-smi");
@@ -87,14 +89,16 @@ public final class CudaProvider implements BackendProvider {
     List<CudaDevice> devices = Driver.devices();
     CudaDevice device = chosen(options.device(), devices);
     tooOld(device).ifPresent(r -> refuse(r));
-    Cu cu = Cu.open(device);
-    try {
-      CudaBackend backend = new CudaBackend(cu, peerCopy(cu, devices));
-      options.log().accept(backend.description());
-      return backend;
-    } catch (RuntimeException e) {
-      cu.close();
-      throw e;
+    try (var _ = SignalHandlers.keep()) {
+      Cu cu = Cu.open(device);
+      try {
+        CudaBackend backend = new CudaBackend(cu, peerCopy(cu, devices));
+        options.log().accept(backend.description());
+        return backend;
+      } catch (RuntimeException e) {
+        cu.close();
+        throw e;
+      }
     }
   }
 

@@ -7,6 +7,7 @@ import static jcuda.driver.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR
 
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendProvider.Probe;
+import dev.yuzui.spi.SignalHandlers;
 import java.lang.foreign.Arena;
 import java.lang.foreign.SymbolLookup;
 import java.nio.charset.StandardCharsets;
@@ -38,7 +39,7 @@ final class Driver {
     } catch (IllegalArgumentException e) {
       return refused("no " + LIBRARY + " on this machine", INSTALL);
     }
-    try {
+    try (var _ = SignalHandlers.keep()) {
       int result = JCudaDriver.cuInit(0);
       if (result == CUresult.CUDA_ERROR_NO_DEVICE) {
         return refused(

@@ -1,6 +1,7 @@
 package dev.yuzui.backend.cuda;
 
 import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.SignalHandlers;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -47,7 +48,13 @@ final class Kernels implements AutoCloseable {
   }
 
   synchronized Kernel get(String name) {
-    return kernels.computeIfAbsent(name, this::load);
+    return kernels.computeIfAbsent(
+        name,
+        n -> {
+          try (var _ = SignalHandlers.keep()) { // the driver may compile
+            return load(n);
+          }
+        });
   }
 
   private Kernel load(String name) {

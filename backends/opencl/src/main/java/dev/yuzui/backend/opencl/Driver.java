@@ -2,6 +2,7 @@ package dev.yuzui.backend.opencl;
 
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendProvider.Probe;
+import dev.yuzui.spi.SignalHandlers;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
@@ -38,7 +39,7 @@ final class Driver {
     if (library.isEmpty()) {
       return refused("no " + LIBRARIES.getFirst() + " on this machine", INSTALL);
     }
-    try {
+    try (var _ = SignalHandlers.keep()) {
       Configuration.OPENCL_LIBRARY_NAME.set(library.get());
       if (devices().isEmpty()) {
         return refused("no OpenCL driver on this machine has a device", INSTALL);
@@ -69,7 +70,8 @@ final class Driver {
   /** Of all platforms, in the loader's order. */
   static List<DeviceFacts> devices() {
     List<DeviceFacts> found = new ArrayList<>();
-    try (Arena arena = Arena.ofConfined()) {
+    try (var _ = SignalHandlers.keep();
+        Arena arena = Arena.ofConfined()) {
       MemorySegment count = arena.allocate(ValueLayout.JAVA_INT);
       int result = CL10.nclGetPlatformIDs(0, 0, count.address());
       if (result == KHRICD.CL_PLATFORM_NOT_FOUND_KHR) {

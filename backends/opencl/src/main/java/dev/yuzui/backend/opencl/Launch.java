@@ -120,8 +120,7 @@ final class Launch {
   void run() {
     for (int i = 0; i < 3; i++) {
       long groups = i == 0 ? groupsX : i == 1 ? groupsY : groupsZ;
-      work.setAtIndex(
-          ValueLayout.JAVA_LONG, i, groups * work.getAtIndex(ValueLayout.JAVA_LONG, 3 + i));
+      work.setAtIndex(ValueLayout.JAVA_LONG, i, groups * groupSize(i));
     }
     to.accept(this);
   }
@@ -133,6 +132,11 @@ final class Launch {
   /** Three global sizes, then three of a group. */
   MemorySegment work() {
     return work;
+  }
+
+  /** Work-items of a group in a dimension. */
+  long groupSize(int dimension) {
+    return work.getAtIndex(ValueLayout.JAVA_LONG, 3 + dimension);
   }
 
   /** Sets the parameters of a kernel of the driver's. */

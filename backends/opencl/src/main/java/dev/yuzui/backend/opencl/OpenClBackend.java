@@ -10,6 +10,7 @@ import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.HostTensor;
 import dev.yuzui.spi.OpChecks;
+import dev.yuzui.spi.SignalHandlers;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -285,9 +286,11 @@ final class OpenClBackend implements Backend {
           "close them first");
     }
     closed = true;
-    cl.releaseQueue(transfers);
-    weights.forEach(OpenClBuffer::release);
-    programs.close();
-    cl.close();
+    try (var _ = SignalHandlers.keep()) {
+      cl.releaseQueue(transfers);
+      weights.forEach(OpenClBuffer::release);
+      programs.close();
+      cl.close();
+    }
   }
 }

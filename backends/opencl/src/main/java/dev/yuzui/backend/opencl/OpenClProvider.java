@@ -5,6 +5,7 @@ import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.SignalHandlers;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -29,7 +30,9 @@ public final class OpenClProvider implements BackendProvider {
   }
 
   private static boolean hasAccelerator() {
-    return Driver.refusal().isEmpty() && !first(Driver.devices()).cpu();
+    try (var _ = SignalHandlers.keep()) {
+      return Driver.refusal().isEmpty() && !first(Driver.devices()).cpu();
+    }
   }
 
   /** The device that {@link #open} takes when the user names none. */
@@ -40,16 +43,20 @@ public final class OpenClProvider implements BackendProvider {
 
   @Override
   public Probe probe(Optional<String> device) {
-    return Driver.refusal()
-        .<Probe>map(r -> r)
-        .orElseGet(() -> probe(chosen(device, Driver.devices())));
+    try (var _ = SignalHandlers.keep()) {
+      return Driver.refusal()
+          .<Probe>map(r -> r)
+          .orElseGet(() -> probe(chosen(device, Driver.devices())));
+    }
   }
 
   @Override
   public List<Probe> probeAll() {
-    return Driver.refusal()
-        .map(r -> List.<Probe>of(r))
-        .orElseGet(() -> Driver.devices().stream().map(OpenClProvider::probe).toList());
+    try (var _ = SignalHandlers.keep()) {
+      return Driver.refusal()
+          .map(r -> List.<Probe>of(r))
+          .orElseGet(() -> Driver.devices().stream().map(OpenClProvider::probe).toList());
+    }
   }
 
   private static Probe probe(DeviceFacts device) {
@@ -72,15 +79,17 @@ public final class OpenClProvider implements BackendProvider {
 
   @Override
   public Backend open(BackendOptions options) {
-    Driver.refusal().ifPresent(r -> refuse(r));
-    DeviceFacts device = chosen(options.device(), Driver.devices());
-    Driver.unfit(device).ifPresent(r -> refuse(r));
-    Cl cl = Cl.open(device);
-    try {
-      return new OpenClBackend(cl, Extras.of(device), options);
-    } catch (RuntimeException e) {
-      cl.close();
-      throw e;
+    try (var _ = SignalHandlers.keep()) {
+      Driver.refusal().ifPresent(r -> refuse(r));
+      DeviceFacts device = chosen(options.device(), Driver.devices());
+      Driver.unfit(device).ifPresent(r -> refuse(r));
+      Cl cl = Cl.open(device);
+      try {
+        return new OpenClBackend(cl, Extras.of(device), options);
+      } catch (RuntimeException e) {
+        cl.close();
+        throw e;
+      }
     }
   }
 

@@ -4,15 +4,18 @@ import dev.yuzui.backend.opencl.CommandBuffers.Run;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Ops;
+import dev.yuzui.spi.SignalHandlers;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Consumer;
 
 /** An in-order queue; a recording is a list of kernels with their arguments set. */
@@ -31,6 +34,11 @@ final class OpenClQueue implements DeviceQueue {
     record Task(Runnable body) implements Step {}
   }
 
+  /** A kernel that is launched by itself, and the sizes of a group it was launched with. */
+  private record Alone(long handle, Set<Group> groups) {}
+
+  private record Group(long x, long y, long z) {}
+
   private final OpenClBackend backend;
   private final Cl cl;
   private final long queue;
@@ -40,11 +48,17 @@ final class OpenClQueue implements DeviceQueue {
   private final OpenClScratch scratch;
   private final OpenClOps ops;
   private final Consumer<OpenClQueue> onClose;
-  private final Map<Kernel, Long> kernels = new HashMap<>();
+  private final Map<Kernel, Alone> kernels = new HashMap<>();
   private final Deque<String> launched = new ArrayDeque<>();
   private Optional<HostTasks> tasks = Optional.empty();
   private Optional<Recorded> recorded = Optional.empty();
   private boolean closed;
+
+  /**
+   * While something new is on the queue: drivers compile a kernel when it is first launched, or
+   * first launched with groups of a size, in the call or on a thread of theirs.
+   */
+  private Optional<SignalHandlers.Kept> compiling = Optional.empty();
 
   OpenClQueue(OpenClBackend backend, Consumer<OpenClQueue> onClose) {
     this.backend = backend;
@@ -74,10 +88,28 @@ final class OpenClQueue implements DeviceQueue {
       recorded.get().add(launch);
       return;
     }
-    long handle = kernels.computeIfAbsent(kernel, k -> cl.kernel(k.program(), k.name()));
-    launch.arguments(handle);
-    cl.launch(queue, handle, launch.work().address(), kernel.name());
+    Alone alone =
+        kernels.computeIfAbsent(
+            kernel, k -> new Alone(cl.kernel(k.program(), k.name()), new HashSet<>()));
+    if (alone
+        .groups()
+        .add(new Group(launch.groupSize(0), launch.groupSize(1), launch.groupSize(2)))) {
+      mayCompile();
+    }
+    launch.arguments(alone.handle());
+    cl.launch(queue, alone.handle(), launch.work().address(), kernel.name());
     note(kernel.name());
+  }
+
+  private void mayCompile() {
+    if (compiling.isEmpty()) {
+      compiling = Optional.of(SignalHandlers.keep());
+    }
+  }
+
+  private void compiled() {
+    compiling.ifPresent(SignalHandlers.Kept::close);
+    compiling = Optional.empty();
   }
 
   private void note(String kernel) {
@@ -94,6 +126,7 @@ final class OpenClQueue implements DeviceQueue {
       throw new BackendException(
           "a recording is under way", "end it before another begins; recordings do not nest");
     }
+    mayCompile(); // as kernels are made
     recorded = Optional.of(new Recorded());
   }
 
@@ -149,6 +182,7 @@ final class OpenClQueue implements DeviceQueue {
     try {
       cl.finish(queue, "what ran last (" + String.join(", ", launched) + ")");
     } finally {
+      compiled();
       launched.clear();
     }
     switch (tasks.flatMap(HostTasks::takeFailure).orElse(null)) {
@@ -167,8 +201,9 @@ final class OpenClQueue implements DeviceQueue {
     try {
       cl.finish(queue, "a queue that closes");
     } finally {
+      compiled();
       tasks.ifPresent(HostTasks::close);
-      kernels.values().forEach(cl::releaseKernel);
+      kernels.values().forEach(kernel -> cl.releaseKernel(kernel.handle()));
       scratch.close();
       nothing.release();
       cl.releaseQueue(queue);
@@ -194,6 +229,7 @@ final class OpenClQueue implements DeviceQueue {
     private final List<Run> runs = new ArrayList<>();
     private List<Step> steps = new ArrayList<>();
     private final Arena memory = Arena.ofShared();
+    private boolean replayed;
     private boolean over;
 
     void add(Launch launch) {
@@ -239,6 +275,10 @@ final class OpenClQueue implements DeviceQueue {
       requireNoRecording("asked for a replay");
       if (over) {
         throw new BackendException("a closed recording was replayed", "close it after its use");
+      }
+      if (!replayed) {
+        replayed = true;
+        mayCompile();
       }
       for (Step step : steps) {
         switch (step) {

@@ -1,6 +1,7 @@
 package dev.yuzui.backend.opencl;
 
 import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.SignalHandlers;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -71,7 +72,13 @@ final class Programs implements AutoCloseable {
   }
 
   private long program(Variant variant) {
-    return programs.computeIfAbsent(variant, this::built);
+    return programs.computeIfAbsent(
+        variant,
+        v -> {
+          try (var _ = SignalHandlers.keep()) {
+            return built(v);
+          }
+        });
   }
 
   /** With what the device has besides, or plainly if its driver takes offence. */
