@@ -1,13 +1,13 @@
 package dev.yuzui.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectReader;
 import dev.yuzui.cli.BatchProblem.Code;
-import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
+import dev.yuzui.weights.Utf8;
+import dev.yuzui.weights.Utf8.NotUtf8Exception;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -21,19 +21,23 @@ import java.util.Set;
  */
 record BatchFields(JsonNode object) {
   private static final ObjectReader READER =
-      Json.mapper().reader().with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+      Json.mapper()
+          .reader()
+          .with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .with(StreamReadFeature.STRICT_DUPLICATE_DETECTION);
 
   static BatchFields parse(byte[] line) {
     try {
-      String text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(line)).toString();
+      String text = Utf8.text(line, 0, line.length, 0);
       JsonNode node = READER.readTree(text);
       if (!node.isObject()) {
         throw BatchProblem.of(
             Code.INVALID_JSON_LINE, "expected a JSON object, found " + Texts.shorten(text));
       }
+      requireText(node);
       return new BatchFields(node);
-    } catch (CharacterCodingException _) {
-      throw BatchProblem.of(Code.INVALID_JSON_LINE, "expected UTF-8 text, found other bytes");
+    } catch (NotUtf8Exception e) {
+      throw BatchProblem.of(Code.INVALID_JSON_LINE, e.getMessage());
     } catch (JsonProcessingException e) {
       throw BatchProblem.of(
           Code.INVALID_JSON_LINE,
@@ -43,6 +47,29 @@ record BatchFields(JsonNode object) {
                   .map(at -> " at column " + at.getColumnNr())
                   .orElse(""));
     }
+  }
+
+  /** Half of a surrogate pair, which JSON can escape, has no UTF-8 and no token. */
+  private static void requireText(JsonNode node) {
+    if (node.isTextual()) {
+      String text = node.textValue();
+      for (int i = 0; i < text.length(); i++) {
+        char c = text.charAt(i);
+        boolean pair =
+            Character.isHighSurrogate(c)
+                && i + 1 < text.length()
+                && Character.isLowSurrogate(text.charAt(i + 1));
+        if (pair) {
+          i++;
+        } else if (Character.isSurrogate(c)) {
+          throw BatchProblem.of(
+              Code.INVALID_JSON_LINE,
+              "expected text, found \\u%04x, half of a surrogate pair, without the other half"
+                  .formatted((int) c));
+        }
+      }
+    }
+    node.forEach(BatchFields::requireText);
   }
 
   boolean has(String name) {

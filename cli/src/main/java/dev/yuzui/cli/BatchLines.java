@@ -1,9 +1,10 @@
 package dev.yuzui.cli;
 
+import dev.yuzui.weights.Utf8;
+import dev.yuzui.weights.Utf8.NotUtf8Exception;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.util.Arrays;
 import java.util.Optional;
 import java.util.zip.CRC32;
 
@@ -11,8 +12,6 @@ import java.util.zip.CRC32;
 final class BatchLines implements AutoCloseable {
   /** Bytes of a line at most; longer ones are passed over without being kept. */
   static final int LIMIT = 16 << 20;
-
-  private static final byte[] BYTE_ORDER_MARK = {(byte) 0xEF, (byte) 0xBB, (byte) 0xBF};
 
   private final String name;
   private final InputStream in;
@@ -81,11 +80,16 @@ final class BatchLines implements AutoCloseable {
     try {
       boolean first = end == 0;
       at = 0;
-      end = first ? in.readNBytes(block, 0, BYTE_ORDER_MARK.length) : in.read(block);
-      if (first && Arrays.mismatch(block, 0, end, BYTE_ORDER_MARK, 0, 3) < 0) {
-        end = in.read(block);
+      end = first ? in.readNBytes(block, 0, 3) : in.read(block);
+      if (first) {
+        Utf8.requireNoUtf16(block, end);
+        if (Utf8.markLength(block, end) > 0) {
+          end = in.read(block);
+        }
       }
       return end > 0;
+    } catch (NotUtf8Exception e) {
+      throw new UsageException(name + ": " + e.getMessage());
     } catch (IOException e) {
       throw new FailedException(name + " cannot be read: " + e.getMessage());
     }

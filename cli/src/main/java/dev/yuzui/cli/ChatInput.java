@@ -1,10 +1,7 @@
 package dev.yuzui.cli;
 
-import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.InputStreamReader;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Optional;
 import org.jline.reader.EndOfFileException;
@@ -16,7 +13,11 @@ import org.jline.terminal.TerminalBuilder;
 
 /** Where the lines of a chat come from. */
 sealed interface ChatInput extends AutoCloseable {
-  /** The next line; empty when there are no more. */
+  /**
+   * The next line; empty when there are no more.
+   *
+   * @throws UsageException if the line is no text; the next may be
+   */
   Optional<String> next();
 
   @Override
@@ -30,19 +31,15 @@ sealed interface ChatInput extends AutoCloseable {
 
   /** Standard input as it is, for scripts. */
   final class Lines implements ChatInput {
-    private final BufferedReader reader;
+    private final TextLines lines;
 
     private Lines(Context context) {
-      reader = new BufferedReader(new InputStreamReader(context.in(), StandardCharsets.UTF_8));
+      lines = new TextLines(context.in());
     }
 
     @Override
     public Optional<String> next() {
-      try {
-        return Optional.ofNullable(reader.readLine());
-      } catch (IOException e) {
-        throw new FailedException("standard input cannot be read: " + e.getMessage());
-      }
+      return lines.next();
     }
 
     @Override

@@ -78,7 +78,7 @@ final class ChatSession {
           .println(
               engine.config().name() + " on " + engine.backendName() + ". /help lists commands.");
     }
-    Optional<String> line = input.next();
+    Optional<String> line = next(input);
     while (line.isPresent() && !line.get().strip().equals("/exit")) {
       try {
         take(line.get());
@@ -90,7 +90,18 @@ final class ChatSession {
         }
         failures.report(e, stackTrace);
       }
-      line = input.next();
+      line = next(input);
+    }
+  }
+
+  /** The next line that is text. */
+  private Optional<String> next(ChatInput input) {
+    while (true) {
+      try {
+        return input.next();
+      } catch (UsageException e) {
+        failures.report(e, stackTrace);
+      }
     }
   }
 

@@ -4,7 +4,6 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.yuzui.text.Message;
 import java.io.IOException;
-import java.nio.charset.CharacterCodingException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -126,7 +125,7 @@ final class Conversation {
   void load(Path file) {
     List<Message> loaded = new ArrayList<>();
     try {
-      JsonNode root = Json.mapper().readTree(Files.readString(file));
+      JsonNode root = Json.mapper().readTree(Input.read("/load", file));
       if (root == null || !root.isArray()) {
         throw unusable(file, "no array");
       }
@@ -137,14 +136,8 @@ final class Conversation {
         }
         loaded.add(Message.of(role, node.path("content").asText()));
       }
-    } catch (NoSuchFileException _) {
-      throw UsageException.ofFlag("/load", "a file", file + ", which does not exist");
     } catch (JsonProcessingException e) {
       throw unusable(file, e.getOriginalMessage());
-    } catch (CharacterCodingException _) {
-      throw unusable(file, "bytes that are no UTF-8");
-    } catch (IOException e) {
-      throw UsageException.ofFlag("/load", "a readable file", file + ": " + reason(e));
     }
     boolean hasSystem = !loaded.isEmpty() && loaded.getFirst().role().equals("system");
     system =

@@ -41,7 +41,9 @@ final class GenerateCommand implements Callable<Integer> {
 
   @Option(
       names = {"--raw", "-no-cnv", "--no-conversation"},
-      description = "Give the model the prompt as it is, without a chat template.")
+      description =
+          "Give the model the prompt as it is, to the last newline of its file, without a chat"
+              + " template.")
   private boolean raw;
 
   @Option(
@@ -143,7 +145,7 @@ final class GenerateCommand implements Callable<Integer> {
       throw new UsageException(
           "--raw: it leaves out the chat template, which -sys and --chat-template need");
     }
-    String prompt = chomp(input.text(context));
+    String prompt = raw ? input.rawText(context) : input.text(context);
     RuntimeOptions options =
         distributionOptions
             .applied(context, modelOptions.runtimeOptions(context))
@@ -236,10 +238,5 @@ final class GenerateCommand implements Callable<Integer> {
           "-p: expected a text, found an empty one, and this model has no BOS to start from");
     }
     return ids;
-  }
-
-  /** Editors end files with a newline that no one means as part of the prompt. */
-  private static String chomp(String text) {
-    return text.endsWith("\n") ? text.substring(0, text.length() - 1) : text;
   }
 }

@@ -1,9 +1,9 @@
 package dev.yuzui.cli;
 
+import dev.yuzui.weights.Utf8;
+import dev.yuzui.weights.Utf8.NotUtf8Exception;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -15,21 +15,30 @@ final class Input {
   @Option(
       names = {"-p", "--prompt"},
       paramLabel = "TEXT",
-      description = "The text.")
+      description = "The text, to its last character.")
   private Optional<String> prompt = Optional.empty();
 
   @Option(
       names = {"-f", "--file"},
       paramLabel = "FILE",
-      description = "Read the text from a file; - is standard input.")
+      description =
+          "Read the text from a file; - is standard input. It is UTF-8. A byte order mark is no part"
+              + " of it, CRLF is a newline, and one newline at the end is the editor's (with --raw,"
+              + " where there is one, the text's).")
   private Optional<String> file = Optional.empty();
 
   boolean given() {
     return prompt.isPresent() || file.isPresent();
   }
 
-  /** Exactly as given. */
+  /** As llama.cpp takes it: a file ends before the newline that editors put there. */
   String text(Context context) {
+    String text = rawText(context);
+    return prompt.isPresent() ? text : withoutLastNewline(text);
+  }
+
+  /** To the last character. */
+  String rawText(Context context) {
     if (prompt.isPresent() && file.isPresent()) {
       throw new UsageException("-p and -f: expected one of them, found both");
     }
@@ -39,18 +48,40 @@ final class Input {
             () -> new UsageException("no text: give -p TEXT, -f FILE, or -f - for standard input"));
   }
 
+  static String withoutLastNewline(String text) {
+    return text.endsWith("\n") ? text.substring(0, text.length() - 1) : text;
+  }
+
+  /** A text file, or standard input where {@code name} is a dash. */
   static String read(Context context, String flag, String name) {
+    if (!name.equals("-")) {
+      return read(flag, Path.of(name));
+    }
     try {
-      byte[] bytes =
-          name.equals("-") ? context.in().readAllBytes() : Files.readAllBytes(Path.of(name));
-      return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
-    } catch (CharacterCodingException _) {
-      throw UsageException.ofFlag(
-          flag + " " + name, "UTF-8 text", "other bytes; convert it with iconv");
-    } catch (NoSuchFileException _) {
-      throw UsageException.ofFlag(flag, "a file", name + ", which does not exist");
+      return text(flag + " " + name, context.in().readAllBytes());
     } catch (IOException e) {
-      throw UsageException.ofFlag(flag, "a readable file", name + ": " + e.getMessage());
+      throw new FailedException("standard input cannot be read: " + e.getMessage());
+    }
+  }
+
+  /** As every text file is read, see {@link Utf8#file}. */
+  static String read(String flag, Path file) {
+    try {
+      return text(flag + " " + file, Files.readAllBytes(file));
+    } catch (NoSuchFileException _) {
+      throw UsageException.ofFlag(flag, "a file", file + ", which does not exist");
+    } catch (AccessDeniedException _) {
+      throw UsageException.ofFlag(flag, "a readable file", file + ": permission denied");
+    } catch (IOException e) {
+      throw UsageException.ofFlag(flag, "a readable file", file + ": " + e.getMessage());
+    }
+  }
+
+  private static String text(String what, byte[] bytes) {
+    try {
+      return Utf8.file(bytes);
+    } catch (NotUtf8Exception e) {
+      throw new UsageException(what + ": " + e.getMessage());
     }
   }
 }

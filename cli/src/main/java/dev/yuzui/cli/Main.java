@@ -19,6 +19,14 @@ public final class Main {
             new Out(new FileOutputStream(FileDescriptor.out)),
             new PrintStream(
                 new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8));
-    System.exit(Cli.run(context, args));
+    System.exit(run(context, args));
+  }
+
+  private static int run(Context context, String[] args) {
+    try {
+      return Cli.run(context, Arguments.asTyped(args));
+    } catch (UsageException e) {
+      return new Failures(context).report(e, Failures.wantsStackTrace(args));
+    }
   }
 }

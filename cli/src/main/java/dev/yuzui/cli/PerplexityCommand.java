@@ -28,7 +28,8 @@ final class PerplexityCommand implements Callable<Integer> {
       names = {"-f", "--file"},
       paramLabel = "FILE",
       required = true,
-      description = "The text; - is standard input.")
+      description =
+          "The text; - is standard input. One newline at its end is the editor's, no part of it.")
   private String file;
 
   @Option(
@@ -61,7 +62,7 @@ final class PerplexityCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    String text = Input.read(context, "-f", file);
+    String text = Input.withoutLastNewline(Input.read(context, "-f", file));
     RuntimeOptions options =
         distributionOptions.applied(context, modelOptions.runtimeOptions(context));
     if (modelOptions.contextSize().isEmpty()) {

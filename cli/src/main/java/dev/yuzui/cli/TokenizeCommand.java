@@ -29,6 +29,9 @@ final class TokenizeCommand implements Callable<Integer> {
   @Option(names = "--no-bos", description = "Leave out the token that the model begins texts with.")
   private boolean noBos;
 
+  @Option(names = "--raw", description = "Take a file to the last newline, as generate --raw does.")
+  private boolean raw;
+
   @Option(names = "--decode", description = "The text is ids such as 1,2,3: print what they spell.")
   private boolean decode;
 
@@ -43,7 +46,7 @@ final class TokenizeCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    String text = input.text(context);
+    String text = raw ? input.rawText(context) : input.text(context);
     Path path = model.orElseGet(() -> EmbeddedModel.path(context.surroundings()));
     try (Tokenizer tokenizer = Tokenizer.of(Checkpoints.vocabulary(path))) {
       if (decode) {

@@ -2,6 +2,7 @@ package dev.yuzui.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.yuzui.cli.BatchLines.Line;
 import java.io.ByteArrayInputStream;
@@ -47,6 +48,19 @@ class BatchLinesTest {
     assertEquals(List.of("1:a", "2:\uFEFFb"), texts("\uFEFFa\n\uFEFFb"));
     assertEquals(List.of(), texts("\uFEFF"));
     assertEquals(List.of("1:é"), texts("é"));
+  }
+
+  @Test
+  void anotherEncodingIsRefusedWithWhatToDo() {
+    try (BatchLines in =
+        new BatchLines(
+            "-i test", new ByteArrayInputStream("{}\n".getBytes(StandardCharsets.UTF_16)))) {
+      String message = assertThrows(UsageException.class, in::next).getMessage();
+      assertEquals(
+          "-i test: expected UTF-8 text, found UTF-16, which begins with bytes FE FF; convert it"
+              + " with iconv -f UTF-16 -t UTF-8",
+          message);
+    }
   }
 
   @Test

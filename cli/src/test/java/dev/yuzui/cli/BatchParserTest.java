@@ -162,6 +162,9 @@ class BatchParserTest {
           {"prompt":"x"} {}                       | invalid_json_line | on one line
           ["x"]                                   | invalid_json_line | expected a JSON object
           7                                       | invalid_json_line | expected a JSON object
+          {"prompt":"x","prompt":"y"}             | invalid_json_line | Duplicate field 'prompt'
+          {"prompt":"x\\ud83d"}                   | invalid_json_line | \\ud83d, half of a surrogate pair
+          {"messages":[{"content":"\\ude0a x"}]}  | invalid_json_line | \\ude0a, half of a surrogate pair
           {}                                      | invalid_request   | found none of them
           {"prompt":"x","messages":[]}            | invalid_request   | found both
           {"prompt":7}                            | invalid_request   | prompt: expected a text
@@ -206,7 +209,9 @@ class BatchParserTest {
   void bytesThatAreNoUtf8AreRefused() {
     byte[] line = "{\"prompt\":\"\u00e9\"}".getBytes(StandardCharsets.ISO_8859_1);
     BatchProblem problem = assertThrows(BatchProblem.class, () -> BatchFields.parse(line));
-    assertTrue(problem.getMessage().contains("UTF-8"), problem.getMessage());
+    assertTrue(
+        problem.getMessage().contains("expected UTF-8 text, found byte 0xE9 at offset 11"),
+        problem.getMessage());
   }
 
   @Test

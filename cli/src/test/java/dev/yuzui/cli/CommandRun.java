@@ -29,6 +29,10 @@ record CommandRun(int exitCode, String out, String err) {
   }
 
   static CommandRun withInput(String input, String... args) {
+    return withInput(input.getBytes(StandardCharsets.UTF_8), args);
+  }
+
+  static CommandRun withInput(byte[] input, String... args) {
     var out = new ByteArrayOutputStream();
     var err = new ByteArrayOutputStream();
     Context context =
@@ -38,7 +42,7 @@ record CommandRun(int exitCode, String out, String err) {
                 Path.of("target", "no-such-cache"),
                 Set.of(),
                 OptionalInt.empty()),
-            new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)),
+            new ByteArrayInputStream(input),
             new Out(out),
             new PrintStream(err, true, StandardCharsets.UTF_8));
     int code = Cli.run(context, args);

@@ -22,10 +22,12 @@ class TokenizeCommandTest {
   }
 
   @Test
-  void standardInputIsTakenExactly() {
-    assertEquals(
-        "[72,10]\n",
-        withInput("H\n", "tokenize", "-m", FOLDER, "-f", "-", "--no-bos", "--json").out());
+  void theLastNewlineOfAFileIsTheEditorsUnlessRaw() {
+    String[] command = {"tokenize", "-m", FOLDER, "-f", "-", "--no-bos", "--json"};
+    assertEquals("[72]\n", withInput("H\n", command).out());
+    assertEquals("[72,10]\n", withInput("H\n\n", command).out());
+    String[] raw = {"tokenize", "-m", FOLDER, "-f", "-", "--no-bos", "--json", "--raw"};
+    assertEquals("[72,10]\n", withInput("H\n", raw).out());
   }
 
   @Test

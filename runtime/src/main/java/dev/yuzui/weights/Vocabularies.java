@@ -1,7 +1,7 @@
 package dev.yuzui.weights;
 
 import dev.yuzui.weights.Checkpoint.VocabularySource;
-import java.nio.charset.StandardCharsets;
+import dev.yuzui.weights.Utf8.NotUtf8Exception;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -93,9 +93,17 @@ final class Vocabularies {
     Path jinja = folder.resolve("chat_template.jinja");
     Optional<String> template =
         Files.isRegularFile(jinja)
-            ? Optional.of(new String(Mapping.read(jinja, MAX_TEMPLATE), StandardCharsets.UTF_8))
+            ? Optional.of(text(jinja))
             : config.flatMap(c -> template(Json.object(c).get("chat_template")));
     return new VocabularySource.HuggingFace(tokenizer, config, template);
+  }
+
+  private static String text(Path template) {
+    try {
+      return Utf8.file(Mapping.read(template, MAX_TEMPLATE));
+    } catch (NotUtf8Exception e) {
+      throw new WeightException(template, "file", "UTF-8 text", e.found(), e.fix());
+    }
   }
 
   /** One template, or a list of named ones of which the default is taken. */

@@ -68,6 +68,20 @@ class VocabularyTest {
   }
 
   @Test
+  void aTemplatesFileIsReadAsText() throws IOException {
+    hf();
+    Files.writeString(folder.resolve("tokenizer.json"), "{}");
+    Path file = folder.resolve("chat_template.jinja");
+    Files.writeString(file, "\uFEFF{{ a }}\r\nb");
+    var v = assertInstanceOf(VocabularySource.HuggingFace.class, Checkpoints.vocabulary(folder));
+    assertEquals(Optional.of("{{ a }}\nb"), v.chatTemplate());
+    Files.write(file, new byte[] {'a', (byte) 0xE9});
+    String message =
+        assertThrows(WeightException.class, () -> Checkpoints.vocabulary(folder)).getMessage();
+    assertTrue(message.startsWith(file + ": file: expected UTF-8 text, found byte 0xE9"), message);
+  }
+
+  @Test
   void aFolderHasATokenizerBesideItsWeights() throws IOException {
     hf();
     Path json = Files.writeString(folder.resolve("tokenizer.json"), "{}");
