@@ -67,8 +67,75 @@ class SamplerTest {
             new double[] {0, 3 / 8., 4 / 8., 1 / 8.}));
   }
 
+  /**
+   * Each pair of filters, where the other order would leave other tokens: top-k, typical, top-p,
+   * min-p, temperature, as llama.cpp has them by default, each looking at what the one before it
+   * left as if that were all. (Top-k and min-p keep the same in either order.)
+   */
+  static Stream<Arguments> pairsOfFilters() {
+    float[] logits = {(float) Math.log(4), (float) Math.log(3), (float) Math.log(2), 0};
+    // of all four: entropy 1.280, surprises .916 1.204 1.609 2.303, so that typical .45 keeps the
+    // two in the middle; of the two best: entropy .683, surprises .560 .847
+    return Stream.of(
+        Arguments.of(
+            "top-k, then typical: 4/7 is nearer the entropy and reaches .45",
+            PLAIN.withTopK(2).withTypicalP(0.45),
+            logits,
+            new double[] {1, 0, 0, 0}),
+        Arguments.of(
+            "top-k, then top-p: 4/7 reaches .5, 4/10 does not",
+            PLAIN.withTopK(2).withTopP(0.5),
+            logits,
+            new double[] {1, 0, 0, 0}),
+        Arguments.of(
+            "top-k beside a wider min-p",
+            PLAIN.withTopK(2).withMinP(0.3),
+            logits,
+            new double[] {4 / 7., 3 / 7., 0, 0}),
+        Arguments.of(
+            "min-p beside a wider top-k",
+            PLAIN.withTopK(3).withMinP(0.6),
+            logits,
+            new double[] {4 / 7., 3 / 7., 0, 0}),
+        Arguments.of(
+            "typical, then top-p: 3/5 reaches .55",
+            PLAIN.withTypicalP(0.45).withTopP(0.55),
+            logits,
+            new double[] {0, 1, 0, 0}),
+        Arguments.of(
+            "typical, then min-p: 2 is more than .6 of 3",
+            PLAIN.withTypicalP(0.45).withMinP(0.6),
+            logits,
+            new double[] {0, 3 / 5., 2 / 5., 0}),
+        Arguments.of(
+            "top-p, then min-p: 4/10 does not reach .5, 4/7 would",
+            PLAIN.withTopP(0.5).withMinP(0.6),
+            logits,
+            new double[] {4 / 7., 3 / 7., 0, 0}),
+        Arguments.of(
+            "typical, then temperature, at which the best would be nearer the entropy",
+            PLAIN.withTypicalP(0.45).withTemperature(0.5),
+            logits,
+            new double[] {0, 9 / 13., 4 / 13., 0}),
+        Arguments.of(
+            "top-p, then temperature, at which the best would reach .5",
+            PLAIN.withTopP(0.5).withTemperature(0.5),
+            logits,
+            new double[] {16 / 25., 9 / 25., 0, 0}),
+        Arguments.of(
+            "min-p, then temperature, at which 9/16 would be too little",
+            PLAIN.withMinP(0.6).withTemperature(0.5),
+            logits,
+            new double[] {16 / 25., 9 / 25., 0, 0}),
+        Arguments.of(
+            "bias, then top-k",
+            PLAIN.withTopK(2).withLogitBias(Map.of(3, (float) Math.log(8))),
+            logits,
+            new double[] {4 / 12., 0, 0, 8 / 12.}));
+  }
+
   @ParameterizedTest(name = "{0}")
-  @MethodSource("distributions")
+  @MethodSource({"distributions", "pairsOfFilters"})
   void drawsFollowTheDistribution(
       String name, SamplingParams params, float[] logits, double[] expected) {
     Sampler sampler = new Sampler(params, logits.length, new int[0]);
@@ -86,6 +153,22 @@ class SamplerTest {
       }
     }
     assertTrue(chiSquare < 16.27, "chi-square " + chiSquare); // 3 degrees of freedom
+  }
+
+  @Test
+  void penaltiesComeBeforeFilters() {
+    // the best of 4, 3, 2, 1 becomes the worst, and top-k 2 keeps two others
+    SamplingParams params = PLAIN.withTopK(2).withPenalties(1, -1, Math.log(8), 0);
+    Sampler sampler = new Sampler(params, 4, new int[0]);
+    sampler.accept(0);
+    int[] seen = new int[4];
+    for (int i = 0; i < 100; i++) {
+      seen[
+          sampler.sample(
+              new float[] {(float) Math.log(4), (float) Math.log(3), (float) Math.log(2), 0})]++;
+    }
+    assertEquals(100, seen[1] + seen[2]);
+    assertTrue(seen[1] > 0 && seen[2] > 0);
   }
 
   @Test
