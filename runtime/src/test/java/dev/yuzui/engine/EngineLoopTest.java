@@ -61,6 +61,38 @@ class EngineLoopTest {
     }
   }
 
+  /**
+   * Few tokens of a sequence and many take forms of attention that round differently: what a
+   * sequence makes must not depend on whether a prompt is read in the same step.
+   */
+  @Test
+  void promptsAreReadInAPassBesideThatOfTheText() {
+    int many = StepRunner.PREFILL_TOKENS;
+    try (FakeModel model = new FakeModel(3, 64, 64)) {
+      List<Generation> later = new ArrayList<>();
+      AtomicInteger told = new AtomicInteger();
+      GenerationListener listener =
+          (id, text) -> {
+            if (told.incrementAndGet() == 2) { // the engine's own thread: in time for the next step
+              later.add(model.generate(request(prompt(many, 2), 2)));
+              later.add(model.generate(request(prompt(many - 1, 3), 2)));
+            }
+          };
+      Generation first = model.generate(request(prompt(5, 1), 4), 1, listener).getFirst();
+      assertEquals(FakeModel.alone(prompt(5, 1), 4), first.await().tokens());
+      assertEquals(FakeModel.alone(prompt(many, 2), 2), later.get(0).await().tokens());
+      assertEquals(FakeModel.alone(prompt(many - 1, 3), 2), later.get(1).await().tokens());
+      assertEquals(
+          List.of(
+              List.of(5),
+              List.of(1),
+              List.of(1, many - 1), // and in the same step
+              List.of(many),
+              List.of(1, 1, 1)),
+          model.passes);
+    }
+  }
+
   @Test
   void whoGivesWayLosesNothingAndTellsNothingTwice() {
     try (FakeModel model = new FakeModel(4, 20, 16)) {

@@ -17,6 +17,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -34,6 +35,10 @@ final class FakeModel implements Steps, AutoCloseable {
   final Backend backend = new ReferenceProvider().open(BackendOptions.defaults());
   final LatentCacheStore cache;
   final EngineLoop loop;
+
+  /** Tokens of each chunk of each pass so far. */
+  final List<List<Integer>> passes = new CopyOnWriteArrayList<>();
+
   private final ReentrantLock device = new ReentrantLock(true);
   private final int maxTokens;
   private final Arena arena = Arena.ofShared();
@@ -136,6 +141,7 @@ final class FakeModel implements Steps, AutoCloseable {
       throw new IllegalStateException(e);
     }
     next.clear();
+    passes.add(chunks.stream().map(chunk -> chunk.tokens().length).toList());
     for (Chunk chunk : chunks) {
       Sequence sequence = chunk.sequence();
       sequence.reserve(chunk.tokens().length);
