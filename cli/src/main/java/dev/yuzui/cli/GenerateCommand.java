@@ -26,8 +26,12 @@ import picocli.CommandLine.Option;
     name = "generate",
     description =
         "Writes what the model makes of a prompt to stdout, as it is made. Models with a chat"
-            + " template get the prompt as a user's message.",
-    footer = {"", "Example: yuzui generate -p \"Once upon a time\" -n 200 --temp 0.8 --seed 1"})
+            + " template get the prompt as a user's message. Without a prompt, standard input is it.",
+    footer = {
+      "",
+      "Example: yuzui generate -p \"Once upon a time\" -n 200 --temp 0.8 --seed 1",
+      "Example: git log -1 | yuzui generate -m model.gguf -sys \"Put this in one sentence.\""
+    })
 final class GenerateCommand implements Callable<Integer> {
   private final Context context;
 
@@ -161,7 +165,10 @@ final class GenerateCommand implements Callable<Integer> {
                   samplingOptions.params(
                       engine.checkpoint().generationDefaults(), engine.tokenizer()))
               .withMaxTokens(chatOptions.maxTokens())
-              .withStop(samplingOptions.stop())
+              .withStop(
+                  samplingOptions.stop().stream()
+                      .map(text -> input.unescaped("--stop", text))
+                      .toList())
               .withIgnoreEos(samplingOptions.ignoreEos());
       return generate(engine, request, rendered);
     }
@@ -193,6 +200,14 @@ final class GenerateCommand implements Callable<Integer> {
         if (!json) {
           context.out().printNow("\n");
         }
+        Ending.lines(
+                engine,
+                result,
+                answer.text(),
+                chatOptions.reasoning(),
+                request.maxTokens(),
+                modelOptions.verbose())
+            .forEach(context.err()::println);
         if (showTimings) {
           context.err().println(timings.line());
           if (speculative.drafts() > 0) {

@@ -7,16 +7,30 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
 
-/** Text from {@code -p}, from a file, or from standard input. */
+/**
+ * Text from {@code -p}, without any flag, from a file, or from standard input, which is read where
+ * nothing else is given and it is no terminal.
+ */
 final class Input {
   @Option(
       names = {"-p", "--prompt"},
       paramLabel = "TEXT",
       description = "The text, to its last character.")
   private Optional<String> prompt = Optional.empty();
+
+  @Parameters(arity = "0..*", paramLabel = "TEXT", description = "The text, as -p.")
+  private List<String> words = List.of();
+
+  @Option(
+      names = {"-e", "--escape", "--escapes"},
+      description =
+          "Make \\n, \\t, \\\\, \\\" and \\xHH in TEXT (and in --stop) what they stand for.")
+  private boolean escapes;
 
   @Option(
       names = {"-f", "--file"},
@@ -28,24 +42,50 @@ final class Input {
   private Optional<String> file = Optional.empty();
 
   boolean given() {
-    return prompt.isPresent() || file.isPresent();
+    return prompt.isPresent() || file.isPresent() || !words.isEmpty();
+  }
+
+  /** What {@code -e} makes of the value of {@code flag}; without it, {@code text}. */
+  String unescaped(String flag, String text) {
+    return escapes ? Escapes.replaced(flag, text) : text;
+  }
+
+  private Optional<String> typed() {
+    if (words.size() > 1 || prompt.isPresent() && !words.isEmpty()) {
+      throw new UsageException(
+          "expected one text, found "
+              + (prompt.isPresent() ? "-p and '" : words.size() + " words, '")
+              + Texts.shorten(String.join(" ", words))
+              + "': put the text in quotes");
+    }
+    return prompt.or(() -> words.stream().findFirst()).map(text -> unescaped("-p", text));
   }
 
   /** As llama.cpp takes it: a file ends before the newline that editors put there. */
   String text(Context context) {
     String text = rawText(context);
-    return prompt.isPresent() ? text : withoutLastNewline(text);
+    return typed().isPresent() ? text : withoutLastNewline(text);
   }
 
   /** To the last character. */
   String rawText(Context context) {
-    if (prompt.isPresent() && file.isPresent()) {
-      throw new UsageException("-p and -f: expected one of them, found both");
+    Optional<String> typed = typed();
+    if (typed.isPresent() && file.isPresent()) {
+      throw new UsageException(
+          (prompt.isPresent() ? "-p" : "a text") + " and -f: expected one of them, found both");
     }
-    return prompt
+    return typed
         .or(() -> file.map(name -> read(context, "-f", name)))
+        .or(() -> piped(context))
         .orElseThrow(
             () -> new UsageException("no text: give -p TEXT, -f FILE, or -f - for standard input"));
+  }
+
+  /** What stands before a {@code |}. */
+  private static Optional<String> piped(Context context) {
+    return context.surroundings().inIsTerminal()
+        ? Optional.empty()
+        : Optional.of(read(context, "-f", "-")).filter(text -> !text.isEmpty());
   }
 
   static String withoutLastNewline(String text) {

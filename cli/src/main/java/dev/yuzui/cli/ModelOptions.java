@@ -15,7 +15,9 @@ final class ModelOptions {
   @Option(
       names = {"-m", "--model"},
       paramLabel = "PATH",
-      description = "GGUF file or Hugging Face folder (default: the embedded demo model).")
+      description =
+          "GGUF file or Hugging Face folder, in the hub's cache too (default: the embedded demo"
+              + " model).")
   private Optional<Path> model = Optional.empty();
 
   @Option(
@@ -102,7 +104,13 @@ final class ModelOptions {
   private boolean verbose;
 
   Path modelPath(Context context) {
-    return model.orElseGet(() -> EmbeddedModel.path(context.surroundings()));
+    return model
+        .map(path -> ModelPath.resolved(context, path))
+        .orElseGet(() -> EmbeddedModel.path(context.surroundings()));
+  }
+
+  boolean verbose() {
+    return verbose;
   }
 
   Optional<Integer> contextSize() {

@@ -44,7 +44,9 @@ final class ModelSources {
     List<Supplier<Checkpoint>> sources = new ArrayList<>();
     synthetic.forEach(
         preset -> sources.add(() -> SyntheticCheckpoint.repeating(preset, quant, SEED)));
-    models.forEach(path -> sources.add(() -> Checkpoints.open(path)));
+    models.stream()
+        .map(path -> ModelPath.resolved(context, path))
+        .forEach(path -> sources.add(() -> Checkpoints.open(path)));
     if (sources.isEmpty()) {
       Path embedded = EmbeddedModel.path(context.surroundings());
       sources.add(() -> Checkpoints.open(embedded));

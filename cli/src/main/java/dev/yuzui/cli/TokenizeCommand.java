@@ -47,7 +47,10 @@ final class TokenizeCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     String text = raw ? input.rawText(context) : input.text(context);
-    Path path = model.orElseGet(() -> EmbeddedModel.path(context.surroundings()));
+    Path path =
+        model
+            .map(typed -> ModelPath.resolved(context, typed))
+            .orElseGet(() -> EmbeddedModel.path(context.surroundings()));
     try (Tokenizer tokenizer = Tokenizer.of(Checkpoints.vocabulary(path))) {
       if (decode) {
         printText(tokenizer, text);

@@ -39,7 +39,8 @@ final class YuzuiCommand implements Callable<Integer> {
           CompareCommand.class,
           ExpertsCommand.class,
           ScaleCommand.class,
-          CompletionCommand.class);
+          CompletionCommand.class,
+          HelpCommand.class);
 
   @Spec private CommandSpec spec;
 

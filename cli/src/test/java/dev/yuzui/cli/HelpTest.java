@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class HelpTest {
   @ParameterizedTest(name = "{0}")
@@ -27,6 +28,7 @@ class HelpTest {
           scale      | --config --devices --node-devices --num-redundant-experts --imbalance --batch --context --prefill-tokens --prompt --micro-batches --overlap --weight-bytes --cache-bytes --flops --attention-flops --bandwidth --memory --nvlink --network --latency --json
           bench      | -m -p -n -pg -d -r -t -b -o --synthetic --quant --backend --device --bandwidth --fit --kv-cache-dtype --rate --num-prompts --shared-prefix --max-num-seqs --cache-pages --spec-type --enable-expert-parallel --cpu-moe
           completion | --help
+          help       | --help
           """)
   void everyCommandExplainsItsFlagsAndGivesAnExample(String command, String flags) {
     CommandRun run = yuzui(command, "--help");
@@ -38,6 +40,27 @@ class HelpTest {
     }
     assertTrue(run.out().contains("Example: "), run.out());
     assertTrue(run.out().lines().allMatch(line -> line.length() <= 100), run.out());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"generate", "help", "bench"})
+  void helpOfACommandIsWhatItsFlagShows(String command) {
+    assertEquals(yuzui(command, "--help").out(), yuzui("help", command).out());
+  }
+
+  @Test
+  void helpAloneIsThatOfTheProgram() {
+    CommandRun run = yuzui("help");
+    assertEquals(ExitCode.DONE, run.exitCode());
+    assertEquals(yuzui("--help").out(), run.out());
+    assertTrue(run.out().contains("generate"), run.out());
+  }
+
+  @Test
+  void helpOfNoCommandNamesThoseThereAre() {
+    CommandRun run = yuzui("help", "genrate");
+    assertEquals(ExitCode.USAGE, run.exitCode());
+    assertTrue(run.err().contains("expected one of generate, chat"), run.err());
   }
 
   @Test
