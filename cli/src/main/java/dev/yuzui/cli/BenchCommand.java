@@ -1,6 +1,8 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.cli.Benchmark.Table;
+import dev.yuzui.engine.Backends;
+import dev.yuzui.engine.MemoryPlan;
 import dev.yuzui.engine.RuntimeOptions;
 import dev.yuzui.spi.BackendProvider.Probe;
 import dev.yuzui.spi.Encoding;
@@ -235,6 +237,7 @@ final class BenchCommand implements Callable<Integer> {
     List<Optional<BackendChoice>> choices = choices();
     Table table = rateOptions.given() ? rateOptions.table() : Table.SPEED;
     BenchReport report = format.report(context.out(), table, choices.size() > 1, typed(), limits());
+    requirePlans(models, choices, sequences, tests);
     BenchRun run = new BenchRun(context, tests, !noWarmup, assumeDepth, report);
     for (Supplier<Checkpoint> model : models) {
       for (int count : threads.isEmpty() ? List.of(Machine.physicalCores()) : threads) {
@@ -242,7 +245,8 @@ final class BenchCommand implements Callable<Integer> {
           run.measure(
               model,
               choices,
-              (checkpoint, choice) -> options(checkpoint, choice, count, batch, sequences, tests));
+              (checkpoint, choice) ->
+                  options(context, checkpoint, choice, count, batch, sequences, tests));
         }
       }
     }
@@ -250,8 +254,43 @@ final class BenchCommand implements Callable<Integer> {
     return ExitCode.DONE;
   }
 
+  /** What is wrong with any model or flag is said before the first is measured. */
+  private void requirePlans(
+      List<Supplier<Checkpoint>> models,
+      List<Optional<BackendChoice>> choices,
+      int sequences,
+      List<Benchmark> tests) {
+    int threadCount = Machine.physicalCores();
+    for (Supplier<Checkpoint> model : models) {
+      try (Checkpoint checkpoint = model.get()) {
+        requireContext(checkpoint, tests);
+        for (Optional<BackendChoice> choice : choices) {
+          for (int batch : batches) {
+            RuntimeOptions options =
+                options(context.silent(), checkpoint, choice, threadCount, batch, sequences, tests);
+            MemoryPlan.of(checkpoint, Backends.devices(options), options);
+          }
+        }
+      }
+    }
+  }
+
+  private void requireContext(Checkpoint checkpoint, List<Benchmark> tests) {
+    int longest = tests.stream().mapToInt(Benchmark::length).max().orElseThrow();
+    int context = checkpoint.config().contextLength();
+    if (longest > context) {
+      throw UsageException.ofFlag(
+          rateOptions.given() ? "-p, -n" : "-d, -p, -n, -pg",
+          "at most the " + context + " tokens of context that " + checkpoint.path() + " has",
+          longest + " together");
+    }
+  }
+
   private BenchLimits limits() {
     Map<String, Double> given = new LinkedHashMap<>();
+    if (!bandwidths.isEmpty() && format != BenchFormat.HTML) {
+      throw UsageException.ofFlag("--bandwidth", "-o html beside it", "none");
+    }
     if (!bandwidths.isEmpty() && bandwidths.size() != backends.size()) {
       throw UsageException.ofFlag(
           "--bandwidth", "one for each --backend, " + backends.size(), "" + bandwidths.size());
@@ -276,6 +315,10 @@ final class BenchCommand implements Callable<Integer> {
       return List.of(Optional.empty());
     }
     boolean several = backends.size() > 1;
+    if (backends.getFirst().contains(":") && !devices.isEmpty()) {
+      throw new UsageException(
+          "--backend " + backends.getFirst() + " and --device: expected one device, found two");
+    }
     if (several && !devices.isEmpty()) {
       throw UsageException.ofFlag(
           "--device", "one backend beside it", backends.size() + "; write --backend cuda:0,cpu");
@@ -358,6 +401,7 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   private RuntimeOptions options(
+      Context context,
       Checkpoint checkpoint,
       Optional<BackendChoice> backend,
       int threadCount,

@@ -17,7 +17,7 @@ enum BenchFormat {
    */
   BenchReport report(Out out, Table table, boolean several, String command, BenchLimits limits) {
     return switch (this) {
-      case MD -> BenchReport.Markdown.begin(out, table, several);
+      case MD -> new BenchReport.Markdown(out, table, several);
       case CSV -> new BenchReport.Csv(out);
       case JSON -> new BenchReport.JsonArray(out);
       case JSONL -> new BenchReport.JsonLines(out);

@@ -18,14 +18,28 @@ interface BenchReport {
   /**
    * @param several whether backends are compared
    */
-  record Markdown(Out out, Table table, boolean several) implements BenchReport {
-    static Markdown begin(Out out, Table table, boolean several) {
-      out.printNow(table.head(several));
-      return new Markdown(out, table, several);
+  final class Markdown implements BenchReport {
+    private final Out out;
+    private final Table table;
+    private final boolean several;
+    private boolean begun;
+
+    Markdown(Out out, Table table, boolean several) {
+      this.out = out;
+      this.table = table;
+      this.several = several;
+    }
+
+    private void begin() {
+      if (!begun) {
+        out.printNow(table.head(several));
+        begun = true;
+      }
     }
 
     @Override
     public void row(Row row) {
+      begin();
       String ratio =
           row.ratio() > 0
               ? String.format(Locale.ROOT, " %.2f |", row.ratio())
@@ -35,6 +49,7 @@ interface BenchReport {
 
     @Override
     public void end() {
+      begin();
       out.println("");
       out.println("build: " + YuzuiCommand.Version.number());
       out.println(table.note());
@@ -83,18 +98,17 @@ interface BenchReport {
 
     JsonArray(Out out) {
       this.out = out;
-      out.printNow("[");
     }
 
     @Override
     public void row(Row row) {
-      out.printNow((begun ? ",\n" : "\n") + Json.pretty(row));
+      out.printNow((begun ? ",\n" : "[\n") + Json.pretty(row));
       begun = true;
     }
 
     @Override
     public void end() {
-      out.println("\n]");
+      out.println(begun ? "\n]" : "[]");
     }
   }
 

@@ -43,6 +43,7 @@ final class ChatCommand implements Callable<Integer> {
             .applied(context, modelOptions.runtimeOptions(context))
             .withSpeculation(speculationOptions.speculation());
     try (Engine engine = Loading.open(context, options)) {
+      samplingOptions.validate(engine.config().vocabSize());
       Dialogue dialogue =
           chatOptions
               .template(context, engine)

@@ -147,6 +147,7 @@ final class DistributionOptions {
   private void requireOneWay() {
     requireOne(PARALLEL, expertParallel, SPLIT, split.isPresent());
     requireOne(PARALLEL, expertParallel, name(), keepsOnCpu() || budget.isPresent());
+    requireOne(SPLIT + " expert", split.equals(Optional.of(Split.EXPERT)), name(), keepsOnCpu());
     requireOne("--cpu-moe", cpu, "--n-cpu-moe", cpuLayers.isPresent());
     requireOne("--cpu-moe", cpu, BUDGET, budget.isPresent());
     requireOne(

@@ -2,6 +2,7 @@ package dev.yuzui.cli;
 
 import dev.yuzui.engine.EngineException;
 import dev.yuzui.parallel.ParallelException;
+import dev.yuzui.sampling.SamplingException;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.text.TextException;
 import dev.yuzui.weights.WeightException;
@@ -76,6 +77,7 @@ record Failures(Context context)
       case EngineException failure when failure.getCause() != null ->
           explain(failure.getCause(), stackTrace);
       case EngineException _ -> say(e.getMessage(), ExitCode.USAGE);
+      case SamplingException _ -> say(e.getMessage(), ExitCode.FAILED);
       case FailedException _ -> say(e.getMessage(), ExitCode.FAILED);
       case BackendException _ -> say(e.getMessage(), ExitCode.FAILED);
       case OutOfMemoryError _ ->

@@ -158,6 +158,7 @@ final class GenerateCommand implements Callable<Integer> {
       options = options.withMaxSequences(answers);
     }
     try (Engine engine = Loading.open(context, options)) {
+      samplingOptions.validate(engine.config().vocabSize());
       String rendered = render(engine, prompt);
       GenerateRequest request =
           GenerateRequest.of(ids(engine, rendered))
@@ -170,7 +171,7 @@ final class GenerateCommand implements Callable<Integer> {
                       .map(text -> input.unescaped("--stop", text))
                       .toList())
               .withIgnoreEos(samplingOptions.ignoreEos());
-      return generate(engine, request, rendered);
+      return NotNumbers.explained(engine, () -> generate(engine, request, rendered));
     }
   }
 

@@ -6,12 +6,14 @@ import dev.yuzui.weights.SyntheticCheckpoint;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Supplier;
 import picocli.CommandLine.Option;
 
 /** Models of files, or of random weights where speed or kernels matter and sense does not. */
 final class ModelSources {
   private static final long SEED = 1;
+  private static final String QUANT = "Q4_K_M";
 
   @Option(
       names = {"-m", "--model"},
@@ -30,9 +32,8 @@ final class ModelSources {
   @Option(
       names = "--quant",
       paramLabel = "TYPE",
-      defaultValue = "Q4_K_M",
-      description = "Type of synthetic weights (default: ${DEFAULT-VALUE}).")
-  private String quant;
+      description = "Type of synthetic weights (default: " + QUANT + ").")
+  private Optional<String> quant = Optional.empty();
 
   /** Each opens its model, as often as it is asked. */
   List<Supplier<Checkpoint>> all(Context context) {
@@ -40,10 +41,14 @@ final class ModelSources {
       throw new UsageException("-m and --synthetic: expected one of them, found both");
     }
     requireName("--synthetic", synthetic, SyntheticCheckpoint.presets());
-    requireName("--quant", List.of(quant), SyntheticCheckpoint.quants());
+    quant.ifPresent(type -> requireName("--quant", List.of(type), SyntheticCheckpoint.quants()));
+    if (quant.isPresent() && synthetic.isEmpty()) {
+      throw UsageException.ofFlag("--quant", "--synthetic beside it", "none");
+    }
+    String type = quant.orElse(QUANT);
     List<Supplier<Checkpoint>> sources = new ArrayList<>();
     synthetic.forEach(
-        preset -> sources.add(() -> SyntheticCheckpoint.repeating(preset, quant, SEED)));
+        preset -> sources.add(() -> SyntheticCheckpoint.repeating(preset, type, SEED)));
     models.stream()
         .map(path -> ModelPath.resolved(context, path))
         .forEach(path -> sources.add(() -> Checkpoints.open(path)));

@@ -106,7 +106,11 @@ final class PerplexityCommand implements Callable<Integer> {
                   + progress(c + 1, chunks, scores.result(c + 1)));
       context.err().print(context.surroundings().errIsTerminal() && c + 1 < chunks ? "" : "\n");
     }
-    return scores.result(chunks);
+    Result result = scores.result(chunks);
+    if (!Double.isFinite(result.nll())) {
+      throw NotNumbers.failure(engine, "the logits are not numbers");
+    }
+    return result;
   }
 
   /** log Σ exp(x) − x[token], in double. */

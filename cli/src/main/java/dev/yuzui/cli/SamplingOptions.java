@@ -159,6 +159,20 @@ final class SamplingOptions {
     }
   }
 
+  /** Complains about tokens that the model has not got. */
+  void validate(int vocabulary) {
+    logitBias.stream()
+        .filter(entry -> entry.id() >= vocabulary)
+        .findFirst()
+        .ifPresent(
+            entry -> {
+              throw UsageException.ofFlag(
+                  "--logit-bias",
+                  "ids below the vocabulary's " + vocabulary,
+                  String.valueOf(entry.id()));
+            });
+  }
+
   SamplingParams params(GenerationDefaults publisher, Tokenizer tokenizer) {
     SamplingParams base = SamplingParams.DEFAULT;
     base = base.withTemperature(publisher.temperature().orElse(base.temperature()));

@@ -33,7 +33,7 @@ final class SpeculationOptions {
       paramLabel = "P",
       converter = Ranges.Decimal.class,
       description = "Leave out guesses of a smaller probability; draft-mtp (default: 0).")
-  private double leastProbable;
+  private Optional<Double> leastProbable = Optional.empty();
 
   @Option(
       names = "--spec-draft-vocab-size",
@@ -44,7 +44,24 @@ final class SpeculationOptions {
               + " (default: half of 4096 or more).")
   private Optional<Integer> vocabulary = Optional.empty();
 
+  /** A flag that would do nothing is a mistake. */
+  private void requireUse() {
+    if (type == Drafts.NONE && most.isPresent()) {
+      throw UsageException.ofFlag("--spec-draft-n-max", "--spec-type beside it", "none");
+    }
+    if (type != Drafts.MTP && (leastProbable.isPresent() || vocabulary.isPresent())) {
+      throw UsageException.ofFlag(
+          leastProbable.isPresent() ? "--spec-draft-p-min" : "--spec-draft-vocab-size",
+          "--spec-type draft-mtp beside it",
+          type == Drafts.NONE ? "none" : "ngram");
+    }
+  }
+
+  /**
+   * @throws UsageException if the flags contradict each other
+   */
   Speculation speculation() {
+    requireUse();
     try {
       return switch (type) {
         case NONE -> Speculation.NONE;
@@ -52,7 +69,7 @@ final class SpeculationOptions {
             new Speculation(
                 type,
                 most.orElse(1),
-                leastProbable,
+                leastProbable.orElse(0.0),
                 vocabulary.map(OptionalInt::of).orElse(OptionalInt.empty()));
         case NGRAM -> new Speculation(type, most.orElse(8), 0);
       };

@@ -46,6 +46,9 @@ final class TokenizeCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    if (decode && noBos) {
+      throw new UsageException("--decode and --no-bos: expected one of them, found both");
+    }
     String text = raw ? input.rawText(context) : input.text(context);
     Path path =
         model

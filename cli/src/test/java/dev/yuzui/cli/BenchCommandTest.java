@@ -177,7 +177,7 @@ class BenchCommandTest {
         bench("-p", "4", "-n", "0", "-r", "1", "--backend", "cpu:0,reference", "-o", "json").json();
     assertEquals("cpu:0", json.at("/0/device").asText());
     assertEquals("cpu", json.at("/0/backend").asText());
-    for (String flags : List.of("--device cpu:0", "--bandwidth 3")) {
+    for (String flags : List.of("--device cpu:0", "--bandwidth 3 -o html")) {
       CommandRun run = yuzui(("bench --backend cpu,reference " + flags).split(" "));
       assertEquals(ExitCode.USAGE, run.exitCode());
       assertTrue(run.err().contains(flags.split(" ")[0] + ": expected one"), run.err());

@@ -60,6 +60,17 @@ class UsageTest {
           generate -p x --gpu-expert-budget 1G --device cpu,cpu,cpu | --gpu-expert-budget | at most two devices | 3
           generate -p x --num-redundant-experts 2 | --num-redundant-experts | --enable-expert-parallel or --split-mode expert | neither
           generate -p x --expert-loads x    | --expert-loads   | --fit beside it     | none
+          generate -p x --logit-bias 4096+1 | --logit-bias     | ids below the vocabulary's 4096 | 4096
+          bench -p 2049 -n 0                | -d, -p, -n, -pg  | at most the 2048 tokens of context | 2049 together
+          bench -p 16 -n 0 -d 4000 -o json  | -d, -p, -n, -pg  | at most the 2048 tokens of context | 4016 together
+          bench --quant Q8_0                | --quant          | --synthetic beside it | none
+          bench --bandwidth 3 --backend cpu | --bandwidth      | -o html beside it   | none
+          generate -p x --spec-draft-n-max 4| --spec-draft-n-max | --spec-type beside it | none
+          generate -p x --spec-draft-p-min 0.1 | --spec-draft-p-min | --spec-type draft-mtp beside it | none
+          generate -p x --spec-type ngram --spec-draft-vocab-size 9 | --spec-draft-vocab-size | --spec-type draft-mtp beside it | ngram
+          generate -p x --backend cpu --device reference | --backend cpu and --device reference | a device of that backend | one of reference
+          generate -p x --backend reference --device cpu | --device | a device of that backend | one of cpu
+          inspect --backend reference --device reference,cpu:java | --device cpu:java | a device of that backend | one of cpu
           perplexity -f x --chunk 0         | --chunk          | 1 or more           | '0'
           logits --tokens a -o x            | --tokens         | such as 1,2,3       | 'a'
           """)
@@ -104,6 +115,11 @@ class UsageTest {
           generate -p x --cpu-moe --gpu-expert-budget 1G | --cpu-moe and --gpu-expert-budget: expected one of them
           generate -p x --device cpu,cpu --split-mode layer --gpu-expert-budget 1G | --split-mode layer and --gpu-expert-budget: expected one
           bench --rate 1 -n 0         | at least one test
+          bench -m nope -o json       | nope: model: expected a GGUF file
+          bench -m nope -o md         | nope: model: expected a GGUF file
+          bench --backend cpu:java --device cpu | --backend cpu:java and --device: expected one device, found two
+          generate -p x --device cpu,cpu --split-mode expert --cpu-moe | --split-mode expert and --cpu-moe: expected one of them
+          tokenize 1 --decode --no-bos | --decode and --no-bos
           bench --rate 1 -d 5         | -d and --rate or --spec-type: expected one of them
           bench --num-prompts 5       | --num-prompts: expected --rate or --spec-type beside it
           """)

@@ -88,8 +88,30 @@ public final class Backends {
     return all().stream()
         .filter(p -> p.name().equalsIgnoreCase(begin))
         .findFirst()
-        .map(p -> new Device(name, named(p.name()), Optional.of(name)))
+        .map(p -> new Device(name, named(agreed(p, name, options).name()), Optional.of(name)))
         .orElseGet(() -> new Device(name, of(options), Optional.of(name)));
+  }
+
+  private static BackendProvider agreed(
+      BackendProvider provider, String device, RuntimeOptions options) {
+    options
+        .backend()
+        .filter(backend -> !backend.equalsIgnoreCase(provider.name()))
+        .ifPresent(
+            backend -> {
+              throw new EngineException(
+                  "--backend "
+                      + backend
+                      + " and --device "
+                      + device
+                      + ": expected a device of that backend, found one of "
+                      + provider.name()
+                      + "; leave out --backend, or write --device "
+                      + backend
+                      + ":"
+                      + device);
+            });
+    return provider;
   }
 
   /** The usable backend of highest preference. */

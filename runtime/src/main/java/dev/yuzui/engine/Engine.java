@@ -195,17 +195,6 @@ public final class Engine implements AutoCloseable {
     for (int d = 0; d < group.size(); d++) {
       requireCacheEncoding(group.backend(d));
     }
-    int entry = checkpoint.config().cacheEntry();
-    if (entry % options.cacheEncoding().blockElements() != 0) {
-      throw new EngineException(
-          "--kv-cache-dtype "
-              + options.cacheEncoding().label()
-              + ": its blocks of "
-              + options.cacheEncoding().blockElements()
-              + " do not divide this model's cache entry of "
-              + entry
-              + " numbers; use f16");
-    }
   }
 
   private void requireCacheEncoding(Backend backend) {

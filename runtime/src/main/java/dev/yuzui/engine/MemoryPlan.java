@@ -3,6 +3,7 @@ package dev.yuzui.engine;
 import dev.yuzui.cache.LatentCacheStore;
 import dev.yuzui.parallel.DevicePlan;
 import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.Encoding;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.DeepseekConfig;
 import java.util.ArrayList;
@@ -50,6 +51,7 @@ public record MemoryPlan(
    */
   public static MemoryPlan of(Checkpoint checkpoint, List<Device> devices, RuntimeOptions options) {
     DeepseekConfig c = checkpoint.config();
+    requireWholeBlocks(c, options.cacheEncoding());
     int most = mostContext(c, options);
     ExpertUse use = ExpertUse.of(checkpoint, options.distribution().loads());
     List<DeviceRoom> rooms = DeviceRoom.of(checkpoint, devices, options);
@@ -85,6 +87,19 @@ public record MemoryPlan(
         any.sequences(),
         largest,
         advice(layout, context, largest, options));
+  }
+
+  private static void requireWholeBlocks(DeepseekConfig c, Encoding cache) {
+    if (c.cacheEntry() % cache.blockElements() != 0) {
+      throw new EngineException(
+          "--kv-cache-dtype "
+              + cache.label()
+              + ": expected a cache entry of whole blocks of "
+              + cache.blockElements()
+              + " numbers, found this model's "
+              + c.cacheEntry()
+              + "; use f16, bf16, fp8 or f32");
+    }
   }
 
   /** What {@code -c} asks for, else all that the model and the pages allow. */

@@ -48,12 +48,14 @@ final class Candidates {
       keys[size] = key(logits[size], ids[size]);
       size++;
     }
+    if (Float.isNaN(max)) {
+      throw notANumber(ids[0]);
+    }
     checkDrawable(max);
   }
 
   static SamplingException notANumber(int id) {
-    return new SamplingException(
-        "the logit of token " + id + " is not a number: the model's computation overflowed");
+    return SamplingException.ofLogits("that of token " + id + " is NaN");
   }
 
   static void checkDrawable(float max) {
@@ -62,7 +64,7 @@ final class Candidates {
           "no token is left to draw: all logits are -infinity or forbidden by --logit-bias");
     }
     if (max == Float.POSITIVE_INFINITY) {
-      throw new SamplingException("a logit is +infinity: the model's computation overflowed");
+      throw SamplingException.ofLogits("the largest is infinite");
     }
   }
 

@@ -23,7 +23,31 @@ final class GgufConfig {
   private static final int SOFTMAX = 1;
   private static final int SIGMOID = 2;
 
+  private static final String GATING = "expert_gating_func";
+  private static final String OVERRIDE =
+      "--override-kv " + Architectures.GGUF + "." + GATING + "=int:";
+
   private GgufConfig() {}
+
+  /** Biases are added to sigmoid scores alone: they say that the key is wrong or missing. */
+  static void requireGatingOf(
+      Path file, Map<String, Object> metadata, DeepseekConfig config, Set<String> tensors) {
+    Optional<String> bias =
+        tensors.stream().filter(n -> n.endsWith("exp_probs_b.bias")).findFirst();
+    if (bias.isPresent() && config.gate().scoring() != GateRule.Scoring.SIGMOID) {
+      Keys keys = new Keys(file, Architectures.GGUF + ".", metadata);
+      throw keys.refused(
+          GATING,
+          SIGMOID
+              + " (sigmoid), since there is "
+              + bias.get()
+              + ", or "
+              + SOFTMAX
+              + " (softmax) without such biases",
+          keys.shown(GATING),
+          OVERRIDE + SIGMOID + " sets it");
+    }
+  }
 
   static DeepseekConfig of(Path file, Map<String, Object> metadata) {
     Keys general = new Keys(file, "", metadata);
@@ -141,17 +165,17 @@ final class GgufConfig {
 
   /** Files of the V2 era name no gating function; of the later models, GLM-4.7-Flash's do not. */
   private static boolean sigmoid(Keys keys, int layers, int vocab) {
-    int function = keys.integerOr("expert_gating_func", 0, Integer.MAX_VALUE, 0);
+    int function = keys.integerOr(GATING, 0, Integer.MAX_VALUE, 0);
     return switch (function) {
       case 0 -> (layers == 47 || layers == 48) && vocab == GLM_FLASH_VOCABULARY;
       case SOFTMAX -> false;
       case SIGMOID -> true;
       default ->
           throw keys.refused(
-              "expert_gating_func",
+              GATING,
               "1 (softmax) or 2 (sigmoid)",
               String.valueOf(function),
-              "choose a supported model");
+              OVERRIDE + SIGMOID + " (or " + SOFTMAX + ") sets it, where the publisher's is known");
     };
   }
 

@@ -40,6 +40,7 @@ final class GgufModel {
     Map<String, Object> metadata = first.metadata();
     DeepseekConfig config =
         MtpLayers.present(GgufConfig.of(first.path(), metadata), TensorNames.GGUF, raw);
+    GgufConfig.requireGatingOf(first.path(), metadata, config, raw.keySet());
     var bound = TensorBinder.bind(first.path(), TensorNames.GGUF, config, true, raw);
     VocabularySource vocabulary = Vocabularies.gguf(first.path(), metadata);
     if (vocabulary instanceof VocabularySource.Gguf v && v.tokens().size() > config.vocabSize()) {

@@ -227,6 +227,16 @@ class MalformedGgufTest {
   }
 
   @Test
+  void aBiasBesideAnotherGatingFunctionNamesItsKeyAndTheWayOut() {
+    String key = "deepseek2.expert_gating_func";
+    String fix = "--override-kv " + key + "=int:2";
+    String expected = "expected 2 (sigmoid), since there is blk.1.exp_probs_b.bias";
+    assertRefused(w -> w.put(key, 1), key, expected, "found 1", fix);
+    assertRefused(w -> w.metadata.remove(key), key, expected, "found nothing", fix);
+    assertRefused(w -> w.put(key, 4), key, "expected 1 (softmax) or 2 (sigmoid)", "found 4", fix);
+  }
+
+  @Test
   void aHalfStrippedMtpLayerIsRefused() {
     assertRefused(
         w -> w.tensors.removeIf(t -> t.name().equals("blk.2.nextn.eh_proj.weight")),
