@@ -7,7 +7,11 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ExecutionException;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
+import picocli.CommandLine.RunLast;
 
 /** Parses a command line and runs its command. */
 final class Cli {
@@ -33,6 +37,7 @@ final class Cli {
         .setErr(new PrintWriter(context.err(), true, StandardCharsets.UTF_8))
         .setParameterExceptionHandler(failures)
         .setExecutionExceptionHandler(failures)
+        .setExecutionStrategy(parsed -> execute(parsed, failures))
         // the word after -p is the prompt, even if it begins with a dash
         .setAllowOptionsAsOptionParameters(true)
         .setOverwrittenOptionsAllowed(true)
@@ -42,6 +47,17 @@ final class Cli {
         .setUsageHelpWidth(100)
         .setUsageHelpLongOptionsMaxWidth(34)
         .setExpandAtFiles(false);
+  }
+
+  /** Picocli has no handler for what goes wrong as it prints its own help. */
+  private static int execute(ParseResult parsed, Failures failures) {
+    try {
+      return new RunLast().execute(parsed);
+    } catch (ExecutionException | ParameterException e) {
+      throw e; // it has one for these
+    } catch (RuntimeException e) {
+      return failures.report(e, Failures.wantsStackTrace(parsed));
+    }
   }
 
   /**

@@ -80,13 +80,8 @@ record Failures(Context context)
       case SamplingException _ -> say(e.getMessage(), ExitCode.FAILED);
       case FailedException _ -> say(e.getMessage(), ExitCode.FAILED);
       case BackendException _ -> say(e.getMessage(), ExitCode.FAILED);
-      case OutOfMemoryError _ ->
-          say(
-              "out of memory ("
-                  + e.getMessage()
-                  + "): use a smaller -c or -b, --kv-cache-dtype q8_0, or a smaller model; the"
-                  + " heap itself grows with JDK_JAVA_OPTIONS=-Xmx4g",
-              ExitCode.FAILED);
+      case OutOfMemoryError full ->
+          say(OutOfMemory.explain(full, Runtime.getRuntime().maxMemory()), ExitCode.FAILED);
       default ->
           say(
               "unexpected "

@@ -4,6 +4,7 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.util.OptionalInt;
 
 /** Where the {@code yuzui} launcher starts. */
 public final class Main {
@@ -11,12 +12,16 @@ public final class Main {
 
   public static void main(String[] args) {
     Surroundings surroundings = Surroundings.ofProcess();
-    surroundings.stderrCopy().ifPresent(StandardError::takeBack);
+    surroundings.stderrCopy().ifPresent(StandardStreams::takeBackStderr);
+    OptionalInt stdout = surroundings.stdoutCopy();
     Context context =
         new Context(
             surroundings,
             System.in,
-            new Out(new FileOutputStream(FileDescriptor.out)),
+            new Out(
+                stdout.isPresent()
+                    ? StandardStreams.numbered(stdout.getAsInt())
+                    : new FileOutputStream(FileDescriptor.out)),
             new PrintStream(
                 new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8));
     System.exit(run(context, args));

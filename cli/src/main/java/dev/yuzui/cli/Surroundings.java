@@ -13,26 +13,45 @@ import java.util.Set;
  * @param terminals which of {@code in}, {@code out}, {@code err} are terminals ({@code
  *     -Dyuzui.terminals})
  * @param stderrCopy file descriptor that stderr is kept under ({@code -Dyuzui.stderr})
+ * @param stdoutCopy the same of stdout ({@code -Dyuzui.stdout})
  */
 record Surroundings(
-    Optional<Path> home, Path cache, Set<String> terminals, OptionalInt stderrCopy) {
+    Optional<Path> home,
+    Path cache,
+    Set<String> terminals,
+    OptionalInt stderrCopy,
+    OptionalInt stdoutCopy) {
+
+  Surroundings(Optional<Path> home, Path cache, Set<String> terminals, OptionalInt stderrCopy) {
+    this(home, cache, terminals, stderrCopy, OptionalInt.empty());
+  }
 
   static Surroundings ofProcess() {
     return new Surroundings(
         Optional.ofNullable(System.getProperty("yuzui.home")).map(Path::of),
         cacheFolder(),
         Set.of(System.getProperty("yuzui.terminals", "").split(",")),
-        Optional.ofNullable(System.getProperty("yuzui.stderr")).stream()
-            .mapToInt(Integer::parseInt)
-            .findFirst());
+        number("yuzui.stderr"),
+        number("yuzui.stdout"));
   }
 
+  private static OptionalInt number(String property) {
+    return Optional.ofNullable(System.getProperty(property)).stream()
+        .mapToInt(Integer::parseInt)
+        .findFirst();
+  }
+
+  /** As the XDG specification has it: what is no absolute path does not count. */
   private static Path cacheFolder() {
-    Optional<String> xdg =
-        Optional.ofNullable(System.getenv("XDG_CACHE_HOME")).filter(s -> !s.isBlank());
-    return xdg.map(Path::of)
-        .orElseGet(() -> Path.of(System.getProperty("user.home"), ".cache"))
+    return absolute(System.getenv("XDG_CACHE_HOME"))
+        .or(() -> absolute(System.getenv("HOME")).map(home -> home.resolve(".cache")))
+        .or(() -> absolute(System.getProperty("user.home")).map(home -> home.resolve(".cache")))
+        .orElseGet(() -> Path.of(System.getProperty("java.io.tmpdir")))
         .resolve("yuzui");
+  }
+
+  private static Optional<Path> absolute(String path) {
+    return Optional.ofNullable(path).map(Path::of).filter(Path::isAbsolute);
   }
 
   boolean inIsTerminal() {

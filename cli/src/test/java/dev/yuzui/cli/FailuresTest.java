@@ -23,7 +23,9 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class FailuresTest {
   private final ByteArrayOutputStream err = new ByteArrayOutputStream();
@@ -52,13 +54,31 @@ class FailuresTest {
     assertEquals(line, err().strip());
   }
 
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          Java heap space                                                   | 2 GiB   | the Java heap may have 2.00 GiB; raise it with JDK_JAVA_OPTIONS=-Xmx4g, or use a smaller -c or -b
+          GC overhead limit exceeded                                        | 300 MiB | the Java heap may have 300.0 MiB; raise it with JDK_JAVA_OPTIONS=-Xmx2g, or
+          Requested array size exceeds VM limit                             | 5 GiB   | the Java heap may have 5.00 GiB; raise it with JDK_JAVA_OPTIONS=-Xmx10g, or
+          Cannot reserve 9 bytes of direct buffer memory (limit: 2147483648)| 2 GiB   | the limit is the heap's, which JDK_JAVA_OPTIONS=-Xmx4g raises
+          unable to create native thread                                    | 2 GiB   | out of memory (unable to create native thread): use a smaller -c
+          """)
+  void runningOutOfMemorySaysOfWhichHowMuchThereWasAndWhatHelps(
+      String said, String heap, String expected) {
+    long bytes = Long.parseLong(heap.split(" ")[0]) << (heap.endsWith("GiB") ? 30 : 20);
+    String explained = OutOfMemory.explain(new OutOfMemoryError(said), bytes);
+    assertTrue(explained.contains(expected), explained);
+  }
+
   @Test
-  void runningOutOfMemorySaysWhatHelps() {
+  void runningOutOfMemoryTellsTheHeapInForce() {
     assertEquals(
         1,
         failures(new ByteArrayOutputStream())
             .report(new OutOfMemoryError("Java heap space"), false));
-    assertTrue(err().contains("smaller -c or -b"), err());
+    assertTrue(err().contains(Texts.bytes(Runtime.getRuntime().maxMemory())), err());
   }
 
   @Test
@@ -67,15 +87,17 @@ class FailuresTest {
     assertTrue(err().contains("at dev.yuzui.cli.FailuresTest"), err());
   }
 
-  @Test
-  void aReaderThatHasGoneEndsTheCommandQuietly() {
-    assertEquals(0, Cli.run(context(broken("Broken pipe")), "devices"));
+  @ParameterizedTest
+  @ValueSource(strings = {"devices", "--help", "--version", "generate --help", "completion"})
+  void aReaderThatHasGoneEndsTheCommandQuietly(String command) {
+    assertEquals(0, Cli.run(context(broken("Broken pipe")), command.split(" ")));
     assertEquals("", err());
   }
 
-  @Test
-  void aFullDiskIsAFailure() {
-    assertEquals(1, Cli.run(context(broken("No space left on device")), "devices"));
+  @ParameterizedTest
+  @ValueSource(strings = {"devices", "--help", "--version", "generate --help", "completion"})
+  void aFullDiskIsAFailure(String command) {
+    assertEquals(1, Cli.run(context(broken("No space left on device")), command.split(" ")));
     assertEquals(
         "yuzui: standard output cannot be written: No space left on device", err().strip());
   }
