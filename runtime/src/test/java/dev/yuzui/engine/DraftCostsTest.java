@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
@@ -86,9 +87,40 @@ class DraftCostsTest {
     accept(0.8);
     learn(4, 1000, 2000, 250);
     assertFalse(guess(4));
-    assertEquals(1, probes(DraftCosts.SOONEST_PROBE, false));
-    assertEquals(1, probes(2 * DraftCosts.SOONEST_PROBE, false));
-    assertTrue(probes(1 << 16, false) <= (1 << 16) / DraftCosts.LATEST_PROBE + 5);
+    int[] probes = IntStream.range(2, 6000).filter(_ -> guess(4)).toArray(); // the second on
+    List<Integer> gaps =
+        IntStream.range(0, probes.length)
+            .mapToObj(i -> probes[i] - (i == 0 ? 0 : probes[i - 1]))
+            .toList();
+    assertEquals(List.of(32, 64, 128, 256, 512, 1024, 1024, 1024, 1024), gaps);
+  }
+
+  @Test
+  void ofSeveralGuessesAllAreCheckedAndTheRightOnesCount() {
+    DraftCosts three = new DraftCosts(3);
+    IntStream.range(0, 1000).forEach(_ -> three.checked(2));
+    for (int i = 0; i < 20; i++) {
+      three.stepTook(4, 1000);
+      three.stepTook(4 + 4 * 3, 2500);
+      three.draftingTook(4, 400);
+    }
+    assertTrue(three.guess(4, 4), "3 tokens in 2.9 steps");
+    IntStream.range(0, 40).forEach(_ -> three.draftingTook(4, 600));
+    assertFalse(three.guess(4, 4), "3 tokens in 3.1 steps");
+  }
+
+  @Test
+  void timesAreThoseOfALoneSequence() {
+    DraftCosts three = new DraftCosts(3);
+    three.stepTook(1, 10);
+    three.stepTook(2, 15);
+    three.stepTook(4, 25);
+    three.draftingTook(1, 7);
+    three.draftingTook(2, 9);
+    assertEquals(
+        new StepTimes(
+            new StepTimes.Kind(1, 10), new StepTimes.Kind(1, 25), new StepTimes.Kind(1, 7)),
+        three.times());
   }
 
   @Test

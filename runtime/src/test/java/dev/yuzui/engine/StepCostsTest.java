@@ -36,6 +36,43 @@ class StepCostsTest {
   }
 
   @Test
+  void aQuickStepCountsHalfAndASlowOneAnEighth() {
+    costs.add(1, 1000);
+    costs.add(1, 200);
+    assertEquals(600, costs.at(1).orElseThrow(), 1e-9);
+    costs.add(1, 1400);
+    assertEquals(700, costs.at(1).orElseThrow(), 1e-9);
+  }
+
+  @Test
+  void stepsLargerThanTheLargestAreNotKept() {
+    costs.add(64, 100);
+    costs.add(65, 300);
+    assertEquals(100, costs.at(64).orElseThrow(), 1e-9);
+    assertTrue(costs.at(65).isEmpty());
+    assertTrue(costs.at(1000).isEmpty());
+    assertEquals(StepTimes.Kind.NONE, costs.total(65));
+  }
+
+  @Test
+  void whatCameSinceIsTheDifferenceOfEachKind() {
+    var earlier =
+        new StepTimes(
+            new StepTimes.Kind(1, 100), new StepTimes.Kind(2, 300), new StepTimes.Kind(3, 500));
+    var now =
+        new StepTimes(
+            new StepTimes.Kind(11, 1100),
+            new StepTimes.Kind(22, 3300),
+            new StepTimes.Kind(33, 5500));
+    assertEquals(
+        new StepTimes(
+            new StepTimes.Kind(10, 1000),
+            new StepTimes.Kind(20, 3000),
+            new StepTimes.Kind(30, 5000)),
+        now.minus(earlier));
+  }
+
+  @Test
   void totalsCountEverything() {
     costs.add(1, 1000);
     costs.add(1, 3000);
