@@ -8,7 +8,6 @@ import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider.Probe;
 import java.util.List;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -60,14 +59,17 @@ class CudaProviderTest {
 
   @Test
   void everyDeviceIsProbed() {
-    Stream<Probe> probes = new CudaProvider().probeAll().stream();
     Assumptions.assumeTrue(Driver.refusal().isEmpty(), "no driver here");
-    assertTrue(
-        probes.allMatch(
-            p ->
-                p instanceof Probe.Unusable
-                    || p instanceof Probe.Usable(String name, long free)
-                        && name.contains("cuda:")
-                        && free > 0));
+    List<CudaDevice> devices = Driver.devices();
+    List<Probe> probes = new CudaProvider().probeAll();
+    assertEquals(devices.size(), probes.size());
+    for (CudaDevice device : devices) {
+      switch (probes.get(device.ordinal())) {
+        case Probe.Usable(String name, long free) ->
+            assertTrue(name.contains("cuda:" + device.ordinal()) && free > 0, name + ": " + free);
+        case Probe.Unusable(String because, String _) ->
+            assertTrue(device.capability() < CudaDevice.OLDEST, because);
+      }
+    }
   }
 }
