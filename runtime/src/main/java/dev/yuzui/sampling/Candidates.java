@@ -76,10 +76,6 @@ final class Candidates {
     return (int) keys[i];
   }
 
-  float logit(int i) {
-    return logit(keys[i]);
-  }
-
   /** Keeps the k best, sorted. */
   void topK(int k) {
     if (!sorted) {
