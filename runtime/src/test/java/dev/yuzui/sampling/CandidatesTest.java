@@ -10,6 +10,7 @@ import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import net.jqwik.api.Arbitraries;
 import net.jqwik.api.Arbitrary;
+import net.jqwik.api.Example;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.Provide;
@@ -177,6 +178,68 @@ class CandidatesTest {
     assertEquals(0.9, sum, 2 * share[kept.getLast()]);
   }
 
+  @Example
+  void aShareThatIsReachedExactlyIsEnough() {
+    float[] two = {1, 1};
+    Candidates topP = filled(two);
+    topP.topP(0.5);
+    assertEquals(List.of(0), ids(topP));
+    Candidates typical = filled(two);
+    typical.typical(0.5);
+    assertEquals(List.of(0), ids(typical));
+    assertEquals(1, filled(two).draw(1, 0.5), "the first has what lies below 0.5");
+  }
+
+  /** Sums of the same numbers in another order may stay below p of the total. */
+  @Example
+  void aProbabilityNextToOneEndsWithTheLastToken() {
+    SplittableRandom random = new SplittableRandom(1);
+    double p = Math.nextDown(1.0);
+    for (int round = 0; round < 200; round++) {
+      float[] logits = row(random, 300, 0, 1);
+      double[] share = shares(logits);
+      Candidates topP = filled(logits);
+      topP.topP(p);
+      assertEquals(1, ids(topP).stream().mapToDouble(id -> share[id]).sum(), 1e-12);
+      Candidates typical = filled(logits);
+      typical.typical(p);
+      assertEquals(1, ids(typical).stream().mapToDouble(id -> share[id]).sum(), 1e-12);
+      assertEquals(299, filled(logits).draw(1, p));
+    }
+  }
+
+  @Example
+  void aTokenWhoseProbabilityIsNoNumberAboveZeroIsTheLeastTypical() {
+    Candidates candidates = filled(new float[] {-1000, 0, 0});
+    candidates.typical(0.9);
+    assertEquals(List.of(1, 2), ids(candidates));
+  }
+
+  @Example
+  void ofARowsBestSoManyAreTakenButThoseOfNoProbability() {
+    int[] best = {7, 3, 5};
+    Candidates candidates = new Candidates(8);
+    candidates.take(best, new float[] {2, 1, 0}, 2);
+    assertEquals(List.of(7, 3), ids(candidates));
+    candidates.take(best, new float[] {2, 1, Float.NEGATIVE_INFINITY}, 3);
+    assertEquals(List.of(7, 3), ids(candidates));
+  }
+
+  @Example
+  void aRowOwesNothingToTheRowsBeforeIt() {
+    SplittableRandom random = new SplittableRandom(1);
+    Candidates used = new Candidates(3000);
+    for (int round = 0; round < 200; round++) {
+      float[] logits = row(random, 3000, random.nextGaussian(0, 5), random.nextDouble(3));
+      double p = random.nextDouble(0.3, 1);
+      used.fill(logits);
+      used.topP(p);
+      Candidates fresh = filled(logits);
+      fresh.topP(p);
+      assertEquals(ids(fresh), ids(used));
+    }
+  }
+
   @Provide
   Arbitrary<float[]> logits() {
     Arbitrary<Float> coarse = Arbitraries.integers().between(-8, 8).map(i -> i / 2f);
@@ -193,6 +256,14 @@ class CandidatesTest {
     Candidates candidates = new Candidates(logits.length);
     candidates.fill(logits);
     return candidates;
+  }
+
+  private static float[] row(SplittableRandom random, int length, double middle, double spread) {
+    float[] logits = new float[length];
+    for (int i = 0; i < length; i++) {
+      logits[i] = (float) random.nextGaussian(middle, spread);
+    }
+    return logits;
   }
 
   private static List<Integer> ids(Candidates candidates) {
