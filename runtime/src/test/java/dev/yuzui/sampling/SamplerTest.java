@@ -11,6 +11,7 @@ import dev.yuzui.sampling.SamplingParams.Counted;
 import dev.yuzui.sampling.SamplingParams.Dry;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
@@ -280,6 +281,61 @@ class SamplerTest {
     assertArrayEquals(new float[] {0, 0, 0, 0, -1, 0, 0, 0, 0, 0}, logits); // the first 1 is out
   }
 
+  /** Of texts of few different tokens, some of them breakers, some outside the vocabulary. */
+  @Test
+  void dryFindsWhatComparingEveryPlaceFinds() {
+    SplittableRandom random = new SplittableRandom(1);
+    for (int round = 0; round < 2000; round++) {
+      int kinds = 1 + random.nextInt(6);
+      int[] text = IntStream.range(0, random.nextInt(40)).map(_ -> random.nextInt(kinds)).toArray();
+      Set<Integer> breakers = random.nextBoolean() ? Set.of() : Set.of(3);
+      Dry dry = new Dry(1, 2, 1 + random.nextInt(3), random.nextInt(-1, 30), breakers);
+      float[] logits = new float[4];
+      penalise(PLAIN.withDry(dry), logits, text);
+      float[] expected = new float[4];
+      for (int id = 0; id < 4; id++) {
+        int longest = longestRepetition(text, id, dry);
+        expected[id] =
+            longest < dry.allowedLength() || breakers.contains(id)
+                ? 0
+                : (float) -Math.pow(2, longest - dry.allowedLength());
+      }
+      assertArrayEquals(expected, logits, dry + ": " + Arrays.toString(text));
+    }
+  }
+
+  /** How long a repetition at the end of the text would go on with {@code next}. */
+  private static int longestRepetition(int[] text, int next, Dry dry) {
+    int from = dry.lastN() < 0 ? 0 : Math.max(0, text.length - dry.lastN());
+    int longest = 0;
+    for (int at = from; at < text.length; at++) {
+      int n = 0;
+      while (at - 1 - n >= from
+          && text[at - 1 - n] == text[text.length - 1 - n]
+          && !dry.breakers().contains(text[text.length - 1 - n])) {
+        n++;
+      }
+      longest = text[at] == next ? Math.max(longest, n) : longest;
+    }
+    return longest;
+  }
+
+  @Test
+  void dryOfAGrowingTextIsThatOfTheWholeText() {
+    SplittableRandom random = new SplittableRandom(2);
+    int[] text = IntStream.range(0, 64).map(_ -> random.nextInt(3)).toArray();
+    SamplingParams params = PLAIN.withDry(new Dry(1, 2, 1, -1, Set.of()));
+    RepeatPenalties growing = new RepeatPenalties(params, 3, text, 0, 0);
+    for (int length = 1; length <= text.length; length++) {
+      growing.accept(text, length);
+      float[] logits = new float[3];
+      growing.apply(logits, text, length);
+      float[] whole = new float[3];
+      new RepeatPenalties(params, 3, text, 0, length).apply(whole, text, length);
+      assertArrayEquals(whole, logits);
+    }
+  }
+
   @Test
   void dryIsQuickOnEndlessRepetition() {
     int[] same = new int[100_000];
@@ -307,6 +363,7 @@ class SamplerTest {
         new SamplingParams(
             1, 0, 1, 0, 1, 1, 0, 0, 0, Counted.WINDOW, Dry.OFF, Map.of(), OptionalLong.empty());
     Sampler sampler = new Sampler(random, 8, new int[0]);
+    assertEquals(0, sampler.seed() >>> 53, "short enough to be typed, and no minus");
     Sampler again = new Sampler(random.withSeed(sampler.seed()), 8, new int[0]);
     float[] flat = new float[8];
     for (int i = 0; i < 20; i++) {
@@ -423,6 +480,22 @@ class SamplerTest {
   }
 
   @Test
+  void aRowOfAnotherLengthIsRefused() {
+    Sampler sampler = new Sampler(PLAIN, 3, new int[0]);
+    for (float[] row : new float[][] {new float[2], new float[4]}) {
+      String message = "logits: expected 3 numbers, found " + row.length;
+      assertEquals(
+          message,
+          assertThrows(IllegalArgumentException.class, () -> sampler.sample(row)).getMessage());
+      assertEquals(
+          message,
+          assertThrows(
+                  IllegalArgumentException.class, () -> sampler.sample(MemorySegment.ofArray(row)))
+              .getMessage());
+    }
+  }
+
+  @Test
   void tooFewCandidatesAreRefused() {
     Sampler sampler = new Sampler(PLAIN.withTopK(3), 8, new int[0]);
     var e =
@@ -440,6 +513,11 @@ class SamplerTest {
       assertMessage("no token is left to draw", () -> sampler.sample(new float[] {NO, NO}));
       assertMessage("+infinity", () -> sampler.sample(new float[] {0, Float.POSITIVE_INFINITY}));
     }
+    Sampler best = new Sampler(PLAIN.withTopK(1), 2, new int[0]);
+    int[] ids = {1, 0};
+    assertMessage("no token is left to draw", () -> best.sample(ids, new float[] {NO, NO}));
+    assertMessage(
+        "+infinity", () -> best.sample(ids, new float[] {Float.POSITIVE_INFINITY, Float.NaN}));
   }
 
   @ParameterizedTest
