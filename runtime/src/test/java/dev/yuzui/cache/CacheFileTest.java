@@ -155,7 +155,7 @@ class CacheFileTest {
   void aFolderThatIsNotThereIsNamed() {
     file = folder.resolve("none/story.kv");
     String message = assertThrows(CacheFileException.class, () -> save(STORY)).getMessage();
-    assertTrue(message.startsWith(file + ": file: expected to write it"), message);
+    assertTrue(message.startsWith(file + ": file: expected to write it, found NoSuch"), message);
   }
 
   @Test
@@ -226,6 +226,30 @@ class CacheFileTest {
       refusal(store, MODEL);
     }
     assertEquals(store.pages(), store.freePages());
+  }
+
+  @Test
+  void aTextAsLongAsTheContextIsLoaded() {
+    save(STORY);
+    try (LatentCacheStore exact = store(3, 8, Encoding.F32, 1, STORY.length);
+        Sequence s = exact.openSequence()) {
+      assertArrayEquals(STORY, CacheFile.load(file, MODEL, s));
+    }
+  }
+
+  @Test
+  void onlyAnEmptySequenceIsLoadedAndOnlyAWholeTextSaved() {
+    save(STORY);
+    try (Sequence s = store.openSequence()) {
+      new Entries(backend, store).append(s, STORY);
+      assertThrows(IllegalStateException.class, () -> CacheFile.load(file, MODEL, s));
+      for (int length : new int[] {STORY.length - 1, STORY.length + 1}) {
+        int[] tokens = Arrays.copyOf(STORY, length);
+        assertThrows(
+            IllegalArgumentException.class, () -> CacheFile.save(file, MODEL, tokens, s, 3));
+      }
+      assertEquals(STORY.length, s.length());
+    }
   }
 
   @Test

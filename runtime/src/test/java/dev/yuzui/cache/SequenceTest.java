@@ -140,6 +140,135 @@ class SequenceTest {
   }
 
   @Test
+  void theLastPageCanBeMadeItsOwnWithoutAWrite() {
+    try (Sequence parent = store.openSequence()) {
+      parent.ownLastPage();
+      assertEquals(0, parent.pageCount(), "nothing is shared");
+      append(parent, 6, 1);
+      int page = parent.page(1);
+      parent.ownLastPage();
+      assertEquals(page, parent.page(1), "nothing is shared");
+      try (Sequence child = parent.fork()) {
+        child.ownLastPage();
+        assertEquals(parent.page(0), child.page(0));
+        assertNotEquals(parent.page(1), child.page(1));
+        put(child, 0, 5, 9);
+        assertEquals(1f, get(parent, 0, 5));
+        assertEquals(1f, get(child, 0, 4), "the entries come along");
+        assertEquals(2f, get(child, 1, 5), "in every layer");
+      }
+    }
+  }
+
+  @Test
+  void theLastPageThatIsFullIsTheOneMadeItsOwn() {
+    try (Sequence parent = store.openSequence()) {
+      append(parent, 8, 1);
+      try (Sequence child = parent.fork()) {
+        child.ownLastPage();
+        assertEquals(parent.page(0), child.page(0));
+        assertNotEquals(parent.page(1), child.page(1));
+        assertEquals(1f, get(child, 0, 7));
+      }
+    }
+  }
+
+  @Test
+  void aPageThatIsOthersNowIsNotTouched() {
+    try (Sequence s = store.openSequence();
+        Sequence other = store.openSequence()) {
+      append(s, 8, 1);
+      s.truncate(4);
+      append(other, 4, 2); // into the page that s gave back
+      try (Sequence fork = other.fork()) {
+        append(s, 1, 3);
+        assertEquals(2f, get(other, 0, 3));
+        assertEquals(2f, get(fork, 0, 3));
+        assertEquals(store.pages() - 3, store.freePages());
+      }
+    }
+    assertEquals(store.pages(), store.freePages());
+  }
+
+  @Test
+  void aSequenceEndsAtTheContext() {
+    try (Sequence s = store.openSequence()) {
+      append(s, 32, 1);
+      String message = assertThrows(CacheFullException.class, () -> s.reserve(1)).getMessage();
+      assertEquals("a sequence of 33 tokens exceeds the context of 32", message);
+      assertEquals(4, s.pageTokens());
+    }
+  }
+
+  @Test
+  void whatIsNotThereIsRefused() {
+    try (Sequence s = store.openSequence()) {
+      s.reserve(4);
+      assertThrows(IllegalStateException.class, () -> s.advance(5));
+      s.advance(4);
+      assertThrows(IllegalStateException.class, () -> s.advance(1));
+      assertThrows(IndexOutOfBoundsException.class, () -> s.page(1));
+      assertThrows(IllegalArgumentException.class, () -> s.truncate(5));
+      assertThrows(IllegalArgumentException.class, () -> s.truncate(-1));
+      assertEquals(4, s.length());
+    }
+  }
+
+  @Test
+  void pagesReservedAndNotWrittenAreGivenBackByAdopt() {
+    int[] text = new int[12];
+    try (Sequence s = store.openSequence()) {
+      append(s, 8, 1);
+      s.publish(text);
+    }
+    try (Sequence s = store.openSequence()) {
+      s.reserve(9);
+      assertEquals(8, s.adopt(text));
+      assertEquals(2, s.pageCount());
+      assertEquals(store.pages() - 2, store.freePages());
+      assertEquals(1f, get(s, 0, 7));
+    }
+  }
+
+  @Test
+  void fillMakesNumbersLikeNormalisedLatentsAndForgetsPrefixes() {
+    int[] text = new int[12];
+    try (Sequence s = store.openSequence()) {
+      append(s, 8, 1);
+      s.publish(text);
+    }
+    store.fill();
+    for (int layer = 0; layer < 2; layer++) {
+      double squares = 0;
+      int rows = store.pages() * PAGE;
+      try (Arena arena = Arena.ofConfined()) {
+        MemorySegment all = arena.allocate(4L * ENTRY * rows, 4);
+        backend.read(store.layer(layer).entries(), all);
+        for (int i = 0; i < ENTRY * rows; i++) {
+          squares += Math.pow(all.getAtIndex(ValueLayout.JAVA_FLOAT, i), 2);
+        }
+      }
+      assertEquals(1, squares / ENTRY / rows, 0.15);
+    }
+    try (Sequence s = store.openSequence()) {
+      assertEquals(0, s.adopt(text));
+    }
+  }
+
+  @Test
+  void aTokenTakesAnEntryInEachLayer() {
+    assertEquals(3 * 8 * 4, LatentCacheStore.bytesPerToken(3, 8, Encoding.F32));
+    assertEquals(2 * 34, LatentCacheStore.bytesPerToken(2, 32, new Encoding.Q8_0()));
+  }
+
+  @Test
+  void closingAStoreTwiceClosesItsBuffersOnce() {
+    LatentCacheStore other = new LatentCacheStore(backend, 1, ENTRY, Encoding.F32, PAGE, 8, 1);
+    other.close();
+    other.close();
+  }
+
+  @Test
   void closingTwiceFreesOnce() {
     Sequence s = store.openSequence();
     append(s, 5, 1);
