@@ -509,15 +509,20 @@ class SamplerTest {
   void logitsNothingCanBeDrawnFromAreAnError() {
     for (SamplingParams params : new SamplingParams[] {PLAIN, SamplingParams.GREEDY}) {
       Sampler sampler = new Sampler(params, 2, new int[0]);
-      assertMessage("token 1 is not a number", () -> sampler.sample(new float[] {0, Float.NaN}));
+      assertMessage("that of token 1 is NaN", () -> sampler.sample(new float[] {0, Float.NaN}));
       assertMessage("no token is left to draw", () -> sampler.sample(new float[] {NO, NO}));
-      assertMessage("+infinity", () -> sampler.sample(new float[] {0, Float.POSITIVE_INFINITY}));
+      assertMessage(
+          "the largest is infinite",
+          () -> sampler.sample(new float[] {0, Float.POSITIVE_INFINITY}));
     }
     Sampler best = new Sampler(PLAIN.withTopK(1), 2, new int[0]);
     int[] ids = {1, 0};
     assertMessage("no token is left to draw", () -> best.sample(ids, new float[] {NO, NO}));
     assertMessage(
-        "+infinity", () -> best.sample(ids, new float[] {Float.POSITIVE_INFINITY, Float.NaN}));
+        "the largest is infinite",
+        () -> best.sample(ids, new float[] {Float.POSITIVE_INFINITY, 0}));
+    assertMessage(
+        "that of token 1 is NaN", () -> best.sample(ids, new float[] {Float.NaN, Float.NaN}));
   }
 
   @ParameterizedTest
