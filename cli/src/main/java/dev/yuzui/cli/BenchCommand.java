@@ -6,6 +6,7 @@ import dev.yuzui.engine.MemoryPlan;
 import dev.yuzui.engine.RuntimeOptions;
 import dev.yuzui.spi.BackendProvider.Probe;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.HostResources;
 import dev.yuzui.weights.Checkpoint;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -150,8 +151,9 @@ final class BenchCommand implements Callable<Integer> {
       paramLabel = "NAME",
       split = ",",
       description =
-          "Backends, with or without a device, such as cpu,cuda:1; several hold the model at the same time and take turns, and the table"
-              + " says how many times the first's speed they have (default: the best usable one).")
+          "Backends, with or without a device, such as cpu,cuda:1; several hold the model at the"
+              + " same time and take turns, and the table says how many times the first's speed"
+              + " they have (default: the best usable one).")
   private List<String> backends = List.of();
 
   @Option(
@@ -240,7 +242,7 @@ final class BenchCommand implements Callable<Integer> {
     requirePlans(models, choices, sequences, tests);
     BenchRun run = new BenchRun(context, tests, !noWarmup, assumeDepth, report);
     for (Supplier<Checkpoint> model : models) {
-      for (int count : threads.isEmpty() ? List.of(Machine.physicalCores()) : threads) {
+      for (int count : threads.isEmpty() ? List.of(HostResources.local().cores()) : threads) {
         for (int batch : batches) {
           run.measure(
               model,
@@ -260,7 +262,7 @@ final class BenchCommand implements Callable<Integer> {
       List<Optional<BackendChoice>> choices,
       int sequences,
       List<Benchmark> tests) {
-    int threadCount = Machine.physicalCores();
+    int threadCount = HostResources.local().cores();
     for (Supplier<Checkpoint> model : models) {
       try (Checkpoint checkpoint = model.get()) {
         requireContext(checkpoint, tests);

@@ -9,6 +9,7 @@ import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.BackendProvider.Probe;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.HostResources;
 import dev.yuzui.weights.Checkpoint;
 import java.util.ArrayList;
 import java.util.List;
@@ -27,8 +28,8 @@ import picocli.CommandLine.Option;
       "Runs a prompt through several backends and says how far each is from the first, layer by"
           + " layer: attention, choice of experts, experts, logits.",
       "Each is read twice: in its own run, where errors add up, and with every part given the first"
-          + " backend's numbers, so that a part that is off is broken itself. The first such part is"
-          + " named, with the ops and weights to look at.",
+          + " backend's numbers, so that a part that is off is broken itself. The first such part"
+          + " is named, with the ops and weights to look at.",
       "Bounds of the second reading, relative to the part's norm: 1e-4 with weights of F32 and"
           + " without any, 4e-3 with F16, BF16 and FP8, 5e-2 with block formats (activations may be"
           + " rounded to eight bits); of fifty choices of experts one may be another."
@@ -182,7 +183,7 @@ final class CompareCommand implements Callable<Integer> {
     RuntimeOptions options =
         choice
             .applied(RuntimeOptions.of(checkpoint.path()))
-            .withThreads(threads.orElse(Machine.physicalCores()))
+            .withThreads(threads.orElse(HostResources.local().cores()))
             .withBatchTokens(Engine.OBSERVED_TOKENS)
             .withContextLength(Math.min(MAX_TOKENS + decoded, checkpoint.config().contextLength()))
             .withCacheEncoding(cacheType.type().orElse(Encoding.F16))

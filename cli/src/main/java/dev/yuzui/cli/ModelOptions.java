@@ -2,6 +2,7 @@ package dev.yuzui.cli;
 
 import dev.yuzui.engine.RuntimeOptions;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.HostResources;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoints;
 import java.nio.file.Path;
@@ -141,7 +142,7 @@ final class ModelOptions {
     }
     options = options.withDevices(devices);
     if (threads.isPresent()) {
-      int cores = Runtime.getRuntime().availableProcessors();
+      int cores = HostResources.local().processors();
       if (threads.get() > cores) {
         context
             .err()

@@ -12,6 +12,7 @@ import dev.yuzui.parallel.ExpertSource;
 import dev.yuzui.parallel.Rebalancer;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
+import dev.yuzui.spi.HostResources;
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.TemplateChoice;
 import dev.yuzui.text.Tokenizer;
@@ -169,7 +170,7 @@ public final class Engine implements AutoCloseable {
   }
 
   private int threads() {
-    return options.threads() > 0 ? options.threads() : Runtime.getRuntime().availableProcessors();
+    return options.threads() > 0 ? options.threads() : HostResources.local().cores();
   }
 
   /** One for each rank, which has its share of the sequences and pages. */

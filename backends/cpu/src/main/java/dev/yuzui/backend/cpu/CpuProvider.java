@@ -4,6 +4,7 @@ import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.HostResources;
 import dev.yuzui.spi.ProcessorGroups;
 import java.util.Locale;
 import java.util.Optional;
@@ -31,7 +32,8 @@ public final class CpuProvider implements BackendProvider {
   @Override
   public Probe probe() {
     return new Probe.Usable(
-        Processors.find().name() + ", " + kernels(), kibibytes("MemAvailable") << 10);
+        Processors.find().name() + ", " + kernels(),
+        HostResources.local().freeMemory().orElse(Runtime.getRuntime().maxMemory()));
   }
 
   @Override
@@ -86,13 +88,5 @@ public final class CpuProvider implements BackendProvider {
   static String platform() {
     return (System.getProperty("os.name") + "-" + System.getProperty("os.arch"))
         .toLowerCase(Locale.ROOT);
-  }
-
-  private static long kibibytes(String field) {
-    return Processors.lines("/proc/meminfo")
-        .filter(line -> line.startsWith(field + ":"))
-        .map(line -> Long.parseLong(line.replaceAll("[^0-9]", "")))
-        .findFirst()
-        .orElse(Runtime.getRuntime().maxMemory() >> 10);
   }
 }

@@ -2,6 +2,7 @@ package dev.yuzui.backend.opencl;
 
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendProvider.Probe;
+import dev.yuzui.spi.HostResources;
 import dev.yuzui.spi.SignalHandlers;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -148,8 +149,12 @@ final class Driver {
     return Optional.empty();
   }
 
-  /** Bytes that are free, as far as the driver tells. */
+  /** Bytes that are free, as far as the driver tells; a processor's are the machine's. */
   static long freeBytes(DeviceFacts device) {
+    if (device.cpu()) {
+      long total = device.totalBytes();
+      return Math.min(total, HostResources.local().freeMemory().orElse(total));
+    }
     return device.has(FREE_MEMORY_EXTENSION)
         ? 1024 * number(device.handle(), QUERY_FREE_AMD)
         : device.totalBytes();

@@ -4,6 +4,7 @@ import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.HostResources;
 import dev.yuzui.spi.ProcessorGroups;
 import java.util.Optional;
 
@@ -21,7 +22,10 @@ public final class ReferenceProvider implements BackendProvider {
 
   @Override
   public Probe probe() {
-    return new Probe.Usable("plain loops on one thread", Runtime.getRuntime().maxMemory());
+    long heap = Runtime.getRuntime().maxMemory();
+    return new Probe.Usable(
+        "plain loops on one thread",
+        Math.min(heap, HostResources.local().freeMemory().orElse(heap)));
   }
 
   @Override
