@@ -9,7 +9,6 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -74,11 +73,7 @@ final class Conversation {
     String text = Json.pretty(saved) + "\n";
     requireReplaceable(file);
     try {
-      if (Files.exists(file) && !Files.isRegularFile(file)) {
-        Files.writeString(file, text); // a device, a pipe
-      } else {
-        replace(Files.exists(file) ? file.toRealPath() : file, text);
-      }
+      WholeFile.write(file, text);
     } catch (IOException e) {
       throw new FailedException("/save: " + file + " cannot be written: " + reason(e));
     }
@@ -97,17 +92,6 @@ final class Conversation {
           "/save",
           "a new file, or a saved conversation to replace",
           file + ", which is something else; choose another name");
-    }
-  }
-
-  private static void replace(Path file, String text) throws IOException {
-    Path whole =
-        Files.createTempFile(file.toAbsolutePath().getParent(), file.getFileName() + "-", ".part");
-    try {
-      Files.writeString(whole, text);
-      Files.move(whole, file, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
-    } finally {
-      Files.deleteIfExists(whole);
     }
   }
 

@@ -8,6 +8,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Optional;
@@ -40,7 +41,7 @@ final class LogitsCommand implements Callable<Integer> {
       names = {"-o", "--out"},
       paramLabel = "FILE",
       required = true,
-      description = "Where to write.")
+      description = "Where to write; a file that has something in it is refused.")
   private Path out;
 
   @Option(
@@ -61,6 +62,7 @@ final class LogitsCommand implements Callable<Integer> {
           "expected either --tokens or a text (-p, -f), found "
               + (input.given() ? "both" : "neither"));
     }
+    requireNew();
     RuntimeOptions options =
         distributionOptions.applied(context, modelOptions.runtimeOptions(context));
     try (Engine engine = Loading.open(context, options)) {
@@ -87,6 +89,18 @@ final class LogitsCommand implements Callable<Integer> {
               (mtp ? ids.length - 1 : ids.length) + " rows of " + vocab + " float32 in " + out);
     }
     return ExitCode.DONE;
+  }
+
+  /** Rows of numbers say not that they are; so nothing is taken for an earlier run's. */
+  private void requireNew() {
+    try {
+      if (Files.isRegularFile(out) && Files.size(out) > 0) {
+        throw UsageException.ofFlag(
+            "--out", "a new file", out + ", which exists; delete it or give another name");
+      }
+    } catch (IOException e) {
+      throw UsageException.ofFlag("--out", "a file that can be looked at", out + ": " + e);
+    }
   }
 
   private LogitsSink rows(WritableByteChannel file, int vocab) {

@@ -101,6 +101,17 @@ class ExpertsCommandTest {
   }
 
   @Test
+  void noOtherFileIsWrittenOver() throws IOException {
+    Path loads = Files.writeString(folder.resolve("thesis.txt"), "my thesis");
+    Path beside = Files.writeString(folder.resolve("loads.json.new"), "mine");
+    CommandRun run = experts("-p", "abc", "--loads", loads.toString());
+    assertEquals(ExitCode.USAGE, run.exitCode());
+    experts("-p", "abc", "--loads", folder.resolve("loads.json").toString());
+    assertEquals("my thesis", Files.readString(loads));
+    assertEquals("mine", Files.readString(beside));
+  }
+
+  @Test
   void loadsOfAnotherModelAreRefusedBeforeAnythingIsCounted() throws IOException {
     Path file = folder.resolve("loads.json");
     experts("-p", "abc", "--loads", file.toString());

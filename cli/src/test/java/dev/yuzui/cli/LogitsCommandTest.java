@@ -53,11 +53,21 @@ class LogitsCommandTest {
     assertTrue(run.err().contains("--out " + nowhere), run.err());
   }
 
+  @Test
+  void aFileThatHasSomethingInItIsLeftAsItIs() throws IOException {
+    Path thesis = Files.writeString(folder.resolve("thesis.txt"), "my thesis");
+    CommandRun run = yuzui("logits", "-m", FOLDER, "--tokens", "1", "--out", thesis.toString());
+    assertEquals(ExitCode.USAGE, run.exitCode());
+    assertTrue(run.err().contains("--out: expected a new file"), run.err());
+    assertEquals("my thesis", Files.readString(thesis));
+  }
+
   private FloatBuffer run(String... arguments) throws IOException {
     Path file = folder.resolve("logits.f32");
     String[] all = new String[arguments.length + 5];
     System.arraycopy(new String[] {"logits", "-m", FOLDER, "--out", file.toString()}, 0, all, 0, 5);
     System.arraycopy(arguments, 0, all, 5, arguments.length);
+    Files.deleteIfExists(file);
     CommandRun run = yuzui(all);
     assertEquals(ExitCode.DONE, run.exitCode(), run.err());
     assertEquals("", run.out());

@@ -11,8 +11,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.UUID;
 
 /**
  * Expert loads in a JSON file: {@code {"format": "yuzui-expert-loads", "version": 1, "model": …,
@@ -52,10 +54,14 @@ public final class ExpertLoadsFile {
             + ",\"layers\":[\n"
             + String.join(",\n", layers)
             + "\n]}\n";
-    Path whole = file.resolveSibling(file.getFileName() + ".new");
+    Path whole = file.resolveSibling(file.getFileName() + "." + UUID.randomUUID() + ".part");
     try {
-      Files.write(whole, text.getBytes(UTF_8));
-      Files.move(whole, file, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
+      try {
+        Files.write(whole, text.getBytes(UTF_8), StandardOpenOption.CREATE_NEW);
+        Files.move(whole, file, StandardCopyOption.ATOMIC_MOVE);
+      } finally {
+        Files.deleteIfExists(whole);
+      }
     } catch (IOException e) {
       throw new ParallelException(file + ": cannot be written: " + e);
     }
