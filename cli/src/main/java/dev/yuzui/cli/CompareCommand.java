@@ -5,6 +5,7 @@ import dev.yuzui.compare.Trace;
 import dev.yuzui.engine.Backends;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.BackendProvider.Probe;
@@ -69,7 +70,8 @@ final class CompareCommand implements Callable<Integer> {
       names = "--seed",
       paramLabel = "N",
       defaultValue = "1",
-      description = "Of the random tokens (default: ${DEFAULT-VALUE}).")
+      converter = Ranges.Seed.class,
+      description = "Of the random tokens (default: ${DEFAULT-VALUE}); -1 takes a random one.")
   private long seed;
 
   @Option(
@@ -196,7 +198,9 @@ final class CompareCommand implements Callable<Integer> {
     int[] ids =
         input.given()
             ? engine.tokenizer().encode(input.text(context), true)
-            : new SplittableRandom(seed)
+            : (seed == SamplingParams.RANDOM_SEED
+                    ? new SplittableRandom()
+                    : new SplittableRandom(seed))
                 .ints(tokens.orElse(32), 0, engine.config().vocabSize())
                 .toArray();
     if (ids.length == 0 || ids.length > MAX_TOKENS) {

@@ -1,5 +1,6 @@
 package dev.yuzui.cli;
 
+import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.spi.Encoding;
 import java.util.LinkedHashMap;
 import java.util.Locale;
@@ -82,11 +83,12 @@ final class Ranges {
     }
   }
 
-  /** Any seed; −1 takes a random one. */
+  /** 0 or more; −1 takes a random one. */
   static final class Seed implements ITypeConverter<Long> {
     @Override
     public Long convert(String text) {
-      return parse(text, "a whole number, or -1 for a random seed", n -> n >= -1);
+      return parse(
+          text, "a whole number, or -1 for a random seed", n -> n >= SamplingParams.RANDOM_SEED);
     }
   }
 

@@ -212,7 +212,7 @@ final class SamplingOptions {
       Map<Integer, Float> bias = new HashMap<>();
       logitBias.forEach(entry -> bias.merge(entry.id(), entry.bias(), Float::sum));
       params = params.withLogitBias(bias);
-      return seed.filter(s -> s >= 0).map(params::withSeed).orElse(params);
+      return seed.map(params::withSeed).orElse(params);
     } catch (IllegalArgumentException e) {
       throw new UsageException(e.getMessage());
     }

@@ -24,7 +24,6 @@ import dev.yuzui.weights.Part;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.IntStream;
@@ -303,7 +302,7 @@ public final class Engine implements AutoCloseable {
 
   /**
    * Begins to answer, and returns at once. A request that cannot be met, as one whose prompt is
-   * longer than the context, has a result that fails.
+   * longer than the context or as long, has a result that fails.
    */
   public Generation generate(GenerateRequest request, GenerationListener listener) {
     return requests.submit(List.of(request), listener).getFirst();
@@ -317,14 +316,9 @@ public final class Engine implements AutoCloseable {
     if (answers < 1) {
       throw new IllegalArgumentException("answers: expected 1 or more, found " + answers);
     }
-    OptionalLong seed = request.sampling().seed();
     return requests.submit(
         IntStream.range(0, answers)
-            .mapToObj(
-                i ->
-                    seed.isEmpty()
-                        ? request
-                        : request.withSampling(request.sampling().withSeed(seed.getAsLong() + i)))
+            .mapToObj(i -> request.withSampling(request.sampling().forAnswer(i)))
             .toList(),
         (id, text) -> {});
   }
@@ -430,15 +424,27 @@ public final class Engine implements AutoCloseable {
 
   void requireRoom(int held, int more) {
     if (held + more > contextLength) {
-      throw new EngineException(
-          "the prompt does not fit: "
-              + (held + more)
-              + " tokens, and the context holds "
-              + contextLength
-              + "; shorten it or raise -c (this model: up to "
-              + config().contextLength()
-              + ")");
+      throw new EngineException(noRoom("the prompt does not fit", held + more));
     }
+  }
+
+  /** Room for a prompt and a token behind it. */
+  void requireRoomForAnswer(int prompt) {
+    requireRoom(0, prompt);
+    if (prompt == contextLength) {
+      throw new EngineException(noRoom("the prompt leaves no room for a text", prompt));
+    }
+  }
+
+  private String noRoom(String what, int tokens) {
+    return what
+        + ": "
+        + tokens
+        + " tokens, and the context holds "
+        + contextLength
+        + "; shorten it or raise -c (this model: up to "
+        + config().contextLength()
+        + ")";
   }
 
   /** Logits of every position. */

@@ -37,7 +37,7 @@ final class Requests implements AutoCloseable {
   List<Generation> submit(List<GenerateRequest> same, GenerationListener listener) {
     List<Generation> generations = same.stream().map(_ -> new Generation(this::cancel)).toList();
     try {
-      requireGood(same.getFirst().prompt());
+      requireGood(same.getFirst());
       List<Job> jobs = new ArrayList<>();
       for (int i = 0; i < same.size(); i++) {
         jobs.add(job(same.get(i), generations.get(i), listener));
@@ -62,8 +62,13 @@ final class Requests implements AutoCloseable {
         engine.findTokenizer().map(t -> new TextStream(t, true)));
   }
 
-  private void requireGood(List<Integer> prompt) {
-    engine.requireRoom(0, prompt.size());
+  private void requireGood(GenerateRequest request) {
+    List<Integer> prompt = request.prompt();
+    if (request.maxTokens() == 0) {
+      engine.requireRoom(0, prompt.size());
+    } else {
+      engine.requireRoomForAnswer(prompt.size());
+    }
     int vocabulary = engine.config().vocabSize();
     for (int token : prompt) {
       if (token < 0 || token >= vocabulary) {

@@ -22,7 +22,8 @@ import java.util.Set;
  * @param frequencyPenalty subtracted as often as {@code counted} counts the token
  * @param counted which tokens the presence and the frequency penalty look at
  * @param logitBias added to the logit of a token id; −∞ forbids it
- * @param seed of the draws; empty takes a random one
+ * @param seed of the draws, 0 or more; empty takes a random one, and so does {@link #RANDOM_SEED},
+ *     which becomes empty
  */
 public record SamplingParams(
     double temperature,
@@ -38,6 +39,9 @@ public record SamplingParams(
     Dry dry,
     Map<Integer, Float> logitBias,
     OptionalLong seed) {
+
+  /** What people type where they mean no seed, as llama.cpp and vLLM have it. */
+  public static final long RANDOM_SEED = -1;
 
   /**
    * For models that publish no defaults of their own: temperature 0.7, top-k 40, top-p 0.95, min-p
@@ -113,6 +117,13 @@ public record SamplingParams(
         "--frequency-penalty",
         "a number; 0 is off",
         frequencyPenalty);
+    // a smaller one would reach -1 where the seeds of several answers count up
+    check(
+        seed.orElse(0) >= RANDOM_SEED,
+        "--seed",
+        "0 or more, or -1 for a random one",
+        seed.orElse(0));
+    seed = seed.orElse(0) == RANDOM_SEED ? OptionalLong.empty() : seed;
     logitBias = Map.copyOf(logitBias);
     logitBias.forEach(
         (id, bias) -> {
@@ -306,6 +317,9 @@ public record SamplingParams(
         seed);
   }
 
+  /**
+   * @param value 0 or more, or {@link #RANDOM_SEED}
+   */
   public SamplingParams withSeed(long value) {
     return new SamplingParams(
         temperature,
@@ -321,5 +335,13 @@ public record SamplingParams(
         dry,
         logitBias,
         OptionalLong.of(value));
+  }
+
+  /**
+   * Of the i-th of several answers to one prompt: the seed counts up, and begins anew with 0 behind
+   * the largest; a random one stays so.
+   */
+  public SamplingParams forAnswer(int answer) {
+    return seed.isEmpty() ? this : withSeed((seed.getAsLong() + answer) & Long.MAX_VALUE);
   }
 }

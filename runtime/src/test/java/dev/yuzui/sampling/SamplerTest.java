@@ -372,6 +372,20 @@ class SamplerTest {
   }
 
   @Test
+  void minusOneIsARandomSeedAndNoneIsBelow() {
+    assertEquals(OptionalLong.empty(), PLAIN.withSeed(7).withSeed(-1).seed());
+    assertEquals(PLAIN, PLAIN.withSeed(-1).withSeed(42));
+    assertThrows(IllegalArgumentException.class, () -> PLAIN.withSeed(-2));
+  }
+
+  @Test
+  void theSeedsOfSeveralAnswersCountUpAndNeverReachMinusOne() {
+    assertEquals(PLAIN.withSeed(9), PLAIN.withSeed(7).forAnswer(2));
+    assertEquals(PLAIN.withSeed(0), PLAIN.withSeed(Long.MAX_VALUE).forAnswer(1));
+    assertEquals(OptionalLong.empty(), PLAIN.withSeed(-1).forAnswer(3).seed());
+  }
+
+  @Test
   void aForkKeepsTheHistoryAndGoesItsOwnWay() {
     Sampler sampler = new Sampler(PLAIN.withPenalties(1, -1, 0, 1000), 64, new int[] {1});
     sampler.accept(2);

@@ -90,6 +90,19 @@ class BatchingTest {
     return generations.stream().map(g -> g.await().tokens()).toList();
   }
 
+  @Test
+  void aPromptAsLongAsTheContextLeavesNoRoomForAText() {
+    try (Engine engine = open(exact("reference", TINY).withContextLength(8))) {
+      assertEquals(1, engine.generate(greedy(new int[7], 5)).await().tokens().size());
+      assertEquals(0, engine.generate(greedy(new int[8], 0)).await().tokens().size());
+      EngineException refused =
+          assertThrows(EngineException.class, () -> engine.generate(greedy(new int[8], 5)).await());
+      assertTrue(
+          refused.getMessage().contains("no room for a text: 8 tokens, and the context holds 8"),
+          refused.getMessage());
+    }
+  }
+
   @ParameterizedTest
   @MethodSource("backends")
   void sequencesThatJoinAndLeaveMakeWhatEachMakesAlone(String backend) {
