@@ -3,17 +3,16 @@ package dev.yuzui.cli;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.Generation;
 import dev.yuzui.engine.RuntimeOptions;
-import java.io.IOException;
-import java.io.InputStream;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
-import java.nio.file.Path;
+import dev.yuzui.weights.Checkpoint;
+import dev.yuzui.weights.Checkpoints;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicBoolean;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
 @Command(
     name = "batch",
@@ -22,13 +21,16 @@ import picocli.CommandLine.Option;
       "A line is {\"prompt\": …} or {\"messages\": …}, or a request of the OpenAI batch interface,"
           + " {\"custom_id\", \"method\", \"url\", \"body\"}, to /v1/chat/completions or"
           + " /v1/completions, and is answered in the same form. Its fields go before the flags. A"
-          + " line that cannot be answered gets an error in its place; the exit code stays 0, and the"
-          + " summary counts them.",
+          + " line that cannot be answered gets an error in its place, and the summary counts them;"
+          + " the exit code stays 0 unless no line at all was answered, which is 1. A custom_id that"
+          + " is no string, or that an earlier line has, is such an error.",
       "It runs "
           + BatchCommand.SEQUENCES
           + " sequences together unless --max-num-seqs says otherwise.",
       "Ended or killed at any moment, the same command with --resume goes on: lines that have a"
-          + " result are left out, an incomplete last one is made again."
+          + " result are left out, an incomplete last one is made again. OUT.manifest.json, beside"
+          + " the output, says which model and flags it was begun with; others are refused, and so"
+          + " is an output of another input. Nothing is changed until all of it has been compared."
     },
     footer = {"", "Example: yuzui batch -i in.jsonl -o out.jsonl --resume"})
 final class BatchCommand implements Callable<Integer> {
@@ -39,6 +41,8 @@ final class BatchCommand implements Callable<Integer> {
   private static final int AHEAD = 4;
 
   private final Context context;
+
+  @Spec private CommandSpec spec;
 
   @Option(
       names = {"-i", "--input"},
@@ -51,7 +55,9 @@ final class BatchCommand implements Callable<Integer> {
       names = {"-o", "--output"},
       paramLabel = "FILE",
       required = true,
-      description = "The results; - is standard output. A file that exists is refused.")
+      description =
+          "The results; - is standard output. A file that has something in it is refused, unless"
+              + " --resume goes on with it.")
   private String output;
 
   @Option(
@@ -89,11 +95,18 @@ final class BatchCommand implements Callable<Integer> {
     if (!modelOptions.limitsSequences()) {
       options = options.withMaxSequences(SEQUENCES);
     }
+    BatchInput requests = new BatchInput(context, input);
+    requests.requireOther(output);
+    try (BatchLines lines = requests.open();
+        BatchOutput out = BatchOutput.open(context, output, resume)) {
+      OptionalLong count = compared(requests, out.done());
+      return run(options, lines, out, count);
+    }
+  }
+
+  private int run(RuntimeOptions options, BatchLines lines, BatchOutput out, OptionalLong count) {
     AtomicBoolean interrupted = new AtomicBoolean();
-    boolean done;
-    try (BatchLines lines = new BatchLines("-i " + input, open());
-        BatchOutput out = BatchOutput.open(context, output, resume);
-        Engine engine = Loading.open(context, options);
+    try (Engine engine = open(options, out);
         Interrupt _ = new Interrupt(() -> interrupted.set(true))) {
       BatchRun run =
           new BatchRun(
@@ -105,46 +118,60 @@ final class BatchCommand implements Callable<Integer> {
               new BatchRun.Options(AHEAD * options.maxSequences(), !unordered));
       BatchProgress progress =
           new BatchProgress(
-              context, count(), out.done().lines(), System::nanoTime, engine::deviceLoads);
+              context, count, out.done().lines(), System::nanoTime, engine::deviceLoads);
+      boolean done;
       try (progress) {
         done = run.run(progress, interrupted::get);
       }
       context.err().println(progress.summary());
+      if (!done) {
+        context.err().println("interrupted" + (output.equals("-") ? "" : "; --resume goes on"));
+        return ExitCode.INTERRUPTED;
+      }
+      return exitCode(out.done(), progress);
     }
-    if (!done) {
-      context.err().println("interrupted; --resume goes on");
-    }
-    return done ? ExitCode.DONE : ExitCode.INTERRUPTED;
   }
 
-  private InputStream open() {
-    if (input.equals("-")) {
-      return context.in();
+  /** The whole output counts, so that a run that finds nothing left to do says the same. */
+  private int exitCode(BatchDone before, BatchProgress progress) {
+    long answered = before.lines() - before.errors() + progress.answeredLines();
+    long failed = before.errors() + progress.failedLines();
+    if (answered > 0 || failed == 0) {
+      return ExitCode.DONE;
     }
+    throw new FailedException(
+        "no line was answered: each has its error in "
+            + (output.equals("-") ? "the output" : "-o " + output));
+  }
+
+  /**
+   * Reads the input once ahead, where it can be read again; which takes no time beside the rest.
+   */
+  private OptionalLong compared(BatchInput requests, BatchDone done) {
+    if (requests.isFile()) {
+      try (BatchLines lines = requests.open()) {
+        return OptionalLong.of(done.prove(lines));
+      }
+    }
+    if (unordered && !done.isEmpty()) {
+      throw UsageException.ofFlag(
+          "-i",
+          "a file, for --resume with --unordered compares all results with it before it goes on",
+          input);
+    }
+    return OptionalLong.empty();
+  }
+
+  /** Other answers than those that are there are refused before the weights are loaded. */
+  private Engine open(RuntimeOptions options, BatchOutput out) {
+    Checkpoint checkpoint = Checkpoints.open(options.model());
     try {
-      Path file = Path.of(input);
-      if (Files.isDirectory(file)) {
-        throw UsageException.ofFlag("-i", "a file", input + ", which is a folder");
-      }
-      return Files.newInputStream(file);
-    } catch (NoSuchFileException _) {
-      throw UsageException.ofFlag("-i", "a file", input + ", which does not exist");
-    } catch (IOException e) {
-      throw UsageException.ofFlag("-i", "a readable file", input + ": " + e.getMessage());
+      out.begin(BatchManifest.of(checkpoint, spec))
+          .forEach(change -> context.err().println("--resume: from here on " + change));
+    } catch (Throwable e) {
+      checkpoint.close();
+      throw e;
     }
-  }
-
-  /** Reads the input once more, ahead, which takes no time beside answering it. */
-  private OptionalLong count() {
-    if (input.equals("-") || !Files.isRegularFile(Path.of(input))) {
-      return OptionalLong.empty();
-    }
-    try (BatchLines lines = new BatchLines("-i " + input, open())) {
-      long count = 0;
-      while (lines.next().isPresent()) {
-        count++;
-      }
-      return OptionalLong.of(count);
-    }
+    return Loading.open(context, checkpoint, options);
   }
 }

@@ -5,90 +5,140 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.BitSet;
+import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Which input lines an output already answers: a byte for each, 0 or a digest of the line's
- * checksum, so that the results of another input are noticed at their first lines.
+ * Which input lines an output already answers. It is read without being changed; before it may be,
+ * each of its results has to be found in the input again, by number and checksum, and what lies
+ * behind its last newline has to be how a missing result begins. Four bytes and a bit are held for
+ * each input line up to the last one answered.
  */
 final class BatchDone {
   private static final Pattern START =
-      Pattern.compile(Pattern.quote(BatchReply.START) + "(\\d{1,9})_([0-9a-f]{8})\".*");
+      Pattern.compile(
+          Pattern.quote(BatchReply.START) + "(\\d{1,9})_([0-9a-f]{8})\",.*", Pattern.DOTALL);
+
+  /** How {@link BatchReply} ends a line: an error, or one of the two kinds of answers. */
+  private static final Pattern END =
+      Pattern.compile(
+          ".*\"(?:(?<error>line\":\\d+\\}\\})|error\":null\\}|total_tokens\":\\d+\\}\\})",
+          Pattern.DOTALL);
+
   private static final int HEAD = 64;
 
   private final String name;
-  private byte[] digests = new byte[1024];
+  private final BitSet has = new BitSet();
+  private int[] crcs = new int[1024];
   private int last;
-  private long lines;
+  private int lines;
+  private int errors;
+  private int found;
   private long length;
+  private String tail = "";
+  private boolean proved;
 
   /**
    * @param name of the output, for messages
    */
   BatchDone(String name) {
     this.name = name;
+    proved = true;
   }
 
   /**
-   * Reads an output; what lies behind its last newline is the work of a process that was killed.
+   * Reads an output.
+   *
+   * @throws UsageException if it is no output of a batch
    */
   static BatchDone scan(String name, InputStream in) throws IOException {
     BatchDone done = new BatchDone(name);
     byte[] block = new byte[1 << 16];
     byte[] head = new byte[HEAD];
-    int held = 0;
+    byte[] end = new byte[HEAD];
+    long size = 0;
     long at = 0;
     for (int n = in.read(block); n > 0; n = in.read(block)) {
       for (int i = 0; i < n; i++) {
         at++;
         if (block[i] == '\n') {
-          done.add(new String(head, 0, held, StandardCharsets.ISO_8859_1));
+          done.add(text(head, 0, size), text(end, size, size));
           done.length = at;
-          held = 0;
-        } else if (held < HEAD) {
-          head[held++] = block[i];
+          size = 0;
+        } else {
+          if (size < HEAD) {
+            head[(int) size] = block[i];
+          }
+          end[(int) (size % HEAD)] = block[i];
+          size++;
         }
       }
     }
+    done.setTail(text(head, 0, size));
+    done.proved = at == 0;
     return done;
   }
 
-  private void add(String head) {
+  /** The bytes of a ring, oldest first. */
+  private static String text(byte[] ring, long from, long size) {
+    int held = (int) Math.min(size, HEAD);
+    byte[] text = new byte[held];
+    for (int i = 0; i < held; i++) {
+      text[i] = ring[(int) ((from + i) % held)];
+    }
+    return new String(text, StandardCharsets.ISO_8859_1);
+  }
+
+  private void add(String head, String end) {
     lines++;
     Matcher start = START.matcher(head);
-    if (!start.matches()) {
-      throw UsageException.ofFlag(
-          "-o " + name,
-          "a file that 'yuzui batch' wrote",
-          Texts.shorten(head) + " in line " + lines + "; give -o another name");
+    Matcher stop = END.matcher(end);
+    if (!start.matches() || !stop.matches()) {
+      throw foreign(head, "in line " + lines);
     }
+    errors += stop.group("error") == null ? 0 : 1;
     int number = Integer.parseInt(start.group(1));
-    if (number >= digests.length) {
-      digests = Arrays.copyOf(digests, Math.max(number + 1, 2 * digests.length));
+    if (number >= crcs.length) {
+      crcs = Arrays.copyOf(crcs, (int) Math.max(number + 1L, Math.min(2L * crcs.length, 1 << 30)));
     }
-    if (digests[number] != 0) {
-      throw UsageException.ofFlag(
-          "-o " + name,
+    if (has.get(number)) {
+      throw refused(
           "one result for each line of the input",
-          "a second one for line " + number + " in line " + lines + "; give -o another name");
+          "a second one for line " + number + " in line " + lines);
     }
-    digests[number] = digest(Integer.parseUnsignedInt(start.group(2), 16));
+    has.set(number);
+    crcs[number] = Integer.parseUnsignedInt(start.group(2), 16);
     last = Math.max(last, number);
   }
 
-  private static byte digest(int crc) {
-    return (byte) (1 + Integer.remainderUnsigned(crc, 255));
+  private void setTail(String head) {
+    Matcher start = START.matcher(head);
+    if (!start.matches() && !start.hitEnd()) {
+      throw foreign(head, lines == 0 ? "in line 1" : "behind the newline of line " + lines);
+    }
+    tail = head;
   }
 
   /** How many lines are done. */
-  long lines() {
+  int lines() {
     return lines;
+  }
+
+  /** How many of them have an error in place of an answer. */
+  int errors() {
+    return errors;
   }
 
   /** Bytes of the output's whole lines. */
   long length() {
     return length;
+  }
+
+  /** Whether there is nothing yet. */
+  boolean isEmpty() {
+    return lines == 0 && tail.isEmpty();
   }
 
   /** Whether results of later lines are there; an output in input order has none. */
@@ -97,30 +147,101 @@ final class BatchDone {
   }
 
   /**
-   * Whether {@code line} has its result.
+   * Whether {@code line} has its result. To be asked once for each line of the input, in order.
    *
    * @throws UsageException if the result is that of another line
    */
   boolean has(Line line) {
-    if (line.number() > last || digests[(int) line.number()] == 0) {
+    if (line.number() > last || !has.get((int) line.number())) {
       return false;
     }
-    if (digests[(int) line.number()] != digest(line.crc())) {
-      throw UsageException.ofFlag(
-          "-o " + name,
-          "results of this input",
-          "another one's: line " + line.number() + " differs; give -o another name");
+    if (crcs[(int) line.number()] != line.crc()) {
+      throw refused("results of this input", "another one's: line " + line.number() + " differs");
     }
+    found++;
     return true;
+  }
+
+  /** Whether all of the output has been shown to come from the input. */
+  boolean isProved() {
+    return proved;
+  }
+
+  /**
+   * Compares everything with an input, which is read to its end.
+   *
+   * @return its lines
+   * @throws UsageException if anything is there that does not come from it
+   */
+  long prove(BatchLines input) {
+    long count = 0;
+    long number = 0;
+    boolean fits = tail.isEmpty();
+    for (Optional<Line> next = input.next(); next.isPresent(); next = input.next()) {
+      count++;
+      number = next.get().number();
+      if (!has(next.get())) {
+        fits = fits || begins(next.get());
+      }
+    }
+    requireNoneAfter(number);
+    prove(fits);
+    return count;
+  }
+
+  /**
+   * For an input that cannot be read twice, and an output in its order: the first line without a
+   * result comes behind all others, and what is left over is its own.
+   */
+  void proveBefore(Line line) {
+    if (!proved) {
+      prove(tail.isEmpty() || begins(line));
+    }
+  }
+
+  /** As {@link #proveBefore}, if there was no such line. */
+  void proveAtEnd() {
+    if (!proved) {
+      prove(tail.isEmpty());
+    }
+  }
+
+  private void prove(boolean tailFits) {
+    if (found < lines) {
+      throw refused(
+          "results of this input", (lines - found) + " of lines that are blank or missing in it");
+    }
+    if (!tailFits) {
+      throw refused(
+          "the beginning of a missing result behind byte " + length,
+          Texts.shorten(printable(tail)));
+    }
+    proved = true;
+  }
+
+  /** Whether the rest may be how the line's result begins. */
+  private boolean begins(Line line) {
+    String head = BatchReply.head(line);
+    return head.startsWith(tail) || tail.startsWith(head);
   }
 
   /** Complains if there are results of lines that the input lacks. */
   void requireNoneAfter(long number) {
     if (beyond(number)) {
-      throw UsageException.ofFlag(
-          "-o " + name,
-          "results of this input, which ends with line " + number,
-          "one of line " + last + "; give -o another name");
+      throw refused("results of this input, which ends with line " + number, "one of line " + last);
     }
+  }
+
+  private UsageException foreign(String head, String where) {
+    return refused("a file that 'yuzui batch' wrote", Texts.shorten(printable(head)) + " " + where);
+  }
+
+  private UsageException refused(String expected, String found) {
+    return UsageException.ofFlag(
+        "-o " + name, expected, found + "; it is left as it is: give -o another name");
+  }
+
+  private static String printable(String text) {
+    return text.replaceAll("[^ -~]", "?");
   }
 }

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectReader;
 import dev.yuzui.cli.BatchProblem.Code;
+import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.weights.Utf8;
 import dev.yuzui.weights.Utf8.NotUtf8Exception;
 import java.util.ArrayList;
@@ -130,12 +131,16 @@ record BatchFields(JsonNode object) {
             });
   }
 
-  Optional<Long> longInteger(String name) {
+  /** As {@code --seed} has it: −1 is a random one, and there is nothing below. */
+  Optional<Long> seed(String name) {
     return get(name)
         .map(
             node -> {
-              if (!node.canConvertToExactIntegral() || !node.canConvertToLong()) {
-                throw BatchProblem.field(name, "a whole number", node.toString());
+              if (!node.canConvertToExactIntegral()
+                  || !node.canConvertToLong()
+                  || node.longValue() < SamplingParams.RANDOM_SEED) {
+                throw BatchProblem.field(
+                    name, "a whole number, 0 or more, or -1 for a random seed", node.toString());
               }
               return node.longValue();
             });

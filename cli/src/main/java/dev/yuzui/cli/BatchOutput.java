@@ -7,13 +7,17 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.List;
 import java.util.Optional;
 
 /**
- * Where results are appended, a line in one write. A killed process leaves whole lines and perhaps
- * a part of one, which the next one cuts off; a power failure takes the last seconds at most.
+ * Where results are appended, a line in one write, with a {@link BatchManifest} beside it. A killed
+ * process leaves whole lines and perhaps a part of one, even of the first; the next process cuts
+ * the part off, once all that is there has been shown to be this batch's ({@link BatchDone}). Until
+ * then nothing is changed. A power failure takes the last seconds at most.
  */
 final class BatchOutput implements AutoCloseable {
   private static final long FORCE_NANOS = 5_000_000_000L;
@@ -23,6 +27,7 @@ final class BatchOutput implements AutoCloseable {
   private final Out stdout;
   private final BatchDone done;
   private long forced = System.nanoTime();
+  private boolean begun;
 
   private BatchOutput(String name, Optional<FileChannel> file, Out stdout, BatchDone done) {
     this.name = name;
@@ -68,11 +73,11 @@ final class BatchOutput implements AutoCloseable {
       lock(channel);
       if (channel.size() > 0 && !resume) {
         throw UsageException.ofFlag(
-            "-o", "a new file", name + ", which exists; --resume goes on with it");
+            "-o",
+            "a new file",
+            name + ", which exists; give another name, or --resume to go on with it");
       }
-      BatchDone done = BatchDone.scan(name, Channels.newInputStream(channel));
-      channel.truncate(done.length()).position(done.length());
-      return done;
+      return BatchDone.scan(name, Channels.newInputStream(channel));
     }
 
     /** Held until the process ends, however it does. */
@@ -96,6 +101,52 @@ final class BatchOutput implements AutoCloseable {
   }
 
   /**
+   * Says what the answers are made with, before the first one; or compares it with what those that
+   * are there were made with.
+   *
+   * @return what is not as it was, and may be
+   * @throws UsageException if other answers would be mixed into those that are there
+   */
+  List<String> begin(BatchManifest manifest) {
+    if (file.isEmpty()) {
+      return List.of();
+    }
+    try {
+      Path path = BatchManifest.beside(Path.of(name));
+      Optional<BatchManifest> there = BatchManifest.read(path);
+      if (done.isEmpty()) {
+        if (there.isEmpty() && Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
+          throw UsageException.ofFlag(
+              "-o " + name,
+              "room for " + path.getFileName() + " beside it",
+              "another file of that name; give -o another name");
+        }
+        manifest.write(path);
+        return List.of();
+      }
+      BatchManifest then =
+          there.orElseThrow(
+              () ->
+                  UsageException.ofFlag(
+                      "--resume",
+                      path + ", which says what the answers in " + name + " were made with",
+                      Files.exists(path)
+                          ? "something else there; give -o another name"
+                          : "no such file; move it back beside them, or give -o another name"));
+      List<String> differences = manifest.differences(then);
+      if (!differences.isEmpty()) {
+        throw UsageException.ofFlag(
+            "--resume",
+            "the model and the flags that " + name + " was begun with",
+            String.join(", ", differences) + "; give the same, or -o another name");
+      }
+      return manifest.changes(then);
+    } catch (IOException e) {
+      throw UsageException.ofFlag("-o", "a folder that can be written to", name + ": " + e);
+    }
+  }
+
+  /**
    * @param line without a newline
    */
   void append(String line) {
@@ -105,6 +156,10 @@ final class BatchOutput implements AutoCloseable {
     }
     ByteBuffer bytes = ByteBuffer.wrap((line + "\n").getBytes(StandardCharsets.UTF_8));
     try {
+      if (!begun) {
+        goOn(file.get());
+        begun = true;
+      }
       while (bytes.hasRemaining()) {
         file.get().write(bytes);
       }
@@ -115,6 +170,13 @@ final class BatchOutput implements AutoCloseable {
     } catch (IOException e) {
       throw failed(e);
     }
+  }
+
+  private void goOn(FileChannel channel) throws IOException {
+    if (!done.isProved()) {
+      throw new IllegalStateException(name + ": it has not been compared with the input");
+    }
+    channel.truncate(done.length()).position(done.length());
   }
 
   @Override

@@ -71,13 +71,16 @@ record BatchParser(BatchModel model) {
   private record Encoded(List<Integer> ids, String text) {}
 
   BatchTask parse(BatchEnvelope envelope) {
+    if (envelope.customId().isPresent() && envelope.name().isEmpty()) {
+      throw BatchProblem.field("custom_id", "a string", envelope.customId().get().toString());
+    }
     if (!envelope.openAi()) {
       return plain(envelope.line());
     }
     BatchFields line = envelope.line();
     line.requireKnown(List.of(ENVELOPE));
     if (envelope.customId().isEmpty()) {
-      throw BatchProblem.field("custom_id", "a string", line.object().path("custom_id").toString());
+      throw BatchProblem.field("custom_id", "a string", "none");
     }
     String method = line.text("method").orElse("POST");
     if (!method.equals("POST")) {
@@ -106,6 +109,10 @@ record BatchParser(BatchModel model) {
   }
 
   private BatchTask plain(BatchFields line) {
+    if (line.has("id")) {
+      throw BatchProblem.field(
+          "id", "custom_id where the line is given a name", line.object().path("id").toString());
+    }
     line.requireKnown(List.of(COMMON, CHAT, COMPLETION, WITHOUT_EFFECT, Set.of("custom_id")));
     if (line.has("prompt") == line.has("messages")) {
       throw BatchProblem.request(
@@ -166,20 +173,13 @@ record BatchParser(BatchModel model) {
     for (Encoded prompt : prompts) {
       GenerateRequest request =
           GenerateRequest.of(prompt.ids())
-              .withSampling(reseeded(sampling, n * asked.size()))
+              .withSampling(sampling.forAnswer(n * asked.size()))
               .withMaxTokens(limit)
               .withStop(stop)
               .withIgnoreEos(ignoreEos);
       asked.add(new BatchTask.Prompt(request, prompt.text()));
     }
     return new BatchTask(kind, asked, n);
-  }
-
-  /** Answers of a line differ, and are the same again with the same seed. */
-  private static SamplingParams reseeded(SamplingParams sampling, int before) {
-    return sampling.seed().isEmpty()
-        ? sampling
-        : sampling.withSeed(sampling.seed().getAsLong() + before);
   }
 
   /** The OpenAI interface knows no window: its penalties look at whole answers. */
@@ -206,7 +206,7 @@ record BatchParser(BatchModel model) {
                   body.number("frequency_penalty", -1e6, 1e6).orElse(base.frequencyPenalty()))
               .withLogitBias(
                   body.logitBias("logit_bias", model.vocabulary()).orElse(base.logitBias()));
-      return body.longInteger("seed").map(params::withSeed).orElse(params);
+      return body.seed("seed").map(params::withSeed).orElse(params);
     } catch (IllegalArgumentException e) {
       throw BatchProblem.request(e.getMessage());
     }

@@ -10,6 +10,7 @@ final class BatchProblem extends RuntimeException {
   enum Code {
     INVALID_JSON_LINE(400),
     INVALID_REQUEST(400),
+    DUPLICATE_CUSTOM_ID(400),
     MISMATCHED_URL(404),
     SERVER_ERROR(500);
 
@@ -48,6 +49,18 @@ final class BatchProblem extends RuntimeException {
         Code.INVALID_REQUEST,
         field,
         field + ": expected " + expected + ", found " + Texts.shorten(found));
+  }
+
+  /** A name that an earlier line has. */
+  static BatchProblem duplicate(String customId, long line) {
+    return new BatchProblem(
+        Code.DUPLICATE_CUSTOM_ID,
+        "custom_id",
+        "custom_id: expected one that no other line has, found "
+            + Texts.shorten(customId)
+            + ", which line "
+            + line
+            + " has");
   }
 
   Code code() {

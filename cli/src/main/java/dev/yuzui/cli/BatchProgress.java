@@ -76,6 +76,16 @@ final class BatchProgress implements AutoCloseable {
     failed++;
   }
 
+  /** Lines that this run answered. */
+  long answeredLines() {
+    return answered;
+  }
+
+  /** Lines that it gave an error. */
+  long failedLines() {
+    return failed;
+  }
+
   void show() {
     if (bar.isPresent()) {
       bar.get().setExtraMessage(rate());

@@ -15,7 +15,7 @@ import java.util.Optional;
 
 /**
  * Writes output lines. Each begins with an id made of its input line's number and checksum, by
- * which {@link BatchDone} knows it again.
+ * which {@link BatchDone} knows it again; a custom_id is given back as it came.
  */
 record BatchReply(String model, ReasoningFilter.Mode reasoning) {
   static final String START = "{\"id\":\"batch_req_";
@@ -33,7 +33,7 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning) {
     if (envelope.isPresent() && !envelope.get().openAi()) {
       return text(row, line, envelope.get()).set("error", error).toString();
     }
-    row.put("custom_id", envelope.flatMap(BatchEnvelope::customId).orElse(null));
+    row.set("custom_id", envelope.flatMap(BatchEnvelope::customId).orElse(null));
     if (envelope.isEmpty()) {
       row.putNull("response");
     } else {
@@ -59,7 +59,7 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning) {
       row.put("finish_reason", finish(results.getFirst()));
       return row.set("usage", usage(task, results)).toString();
     }
-    row.put("custom_id", envelope.customId().orElseThrow());
+    row.set("custom_id", envelope.customId().orElseThrow());
     ObjectNode body = response(row, line, 200).putObject("body");
     boolean chat = task.kind() == Kind.CHAT;
     body.put("id", (chat ? "chatcmpl-" : "cmpl-") + name(line));
@@ -89,6 +89,11 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning) {
     return results.stream().mapToLong(r -> r.tokens().size()).sum();
   }
 
+  /** How the result of a line begins, as far as its id and the field behind it are known. */
+  static String head(Line line) {
+    return START + name(line) + "\",\"";
+  }
+
   private static ObjectNode row(Line line) {
     return JSON.objectNode().put("id", "batch_req_" + name(line));
   }
@@ -99,7 +104,7 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning) {
 
   private static ObjectNode text(ObjectNode row, Line line, BatchEnvelope envelope) {
     row.put("line", line.number());
-    envelope.customId().ifPresent(id -> row.put("custom_id", id));
+    envelope.customId().ifPresent(id -> row.set("custom_id", id));
     return row;
   }
 

@@ -45,6 +45,7 @@ final class BatchRun {
   private final Generator generator;
   private final Options options;
   private final Semaphore room;
+  private final BatchIds ids = new BatchIds();
   private volatile boolean atInput;
 
   /** Lines for {@link #append}; an empty entry only wakes it. */
@@ -203,6 +204,7 @@ final class BatchRun {
       Line line = next.get();
       last = line.number();
       if (done.has(line)) {
+        remember(line);
         continue;
       }
       if (options.ordered() && done.beyond(last)) {
@@ -211,11 +213,24 @@ final class BatchRun {
             "an output in the input's order",
             "none of line " + last + " and some of later lines; give --unordered again");
       }
+      done.proveBefore(line);
       submit(line);
       submitted++;
     }
     done.requireNoneAfter(last);
+    done.proveAtEnd();
     return submitted;
+  }
+
+  /** Its name is taken, also where its result is from before. */
+  private void remember(Line line) {
+    try {
+      line.bytes()
+          .flatMap(bytes -> BatchEnvelope.of(BatchFields.parse(bytes)).name())
+          .ifPresent(name -> ids.add(name, line.number()));
+    } catch (BatchProblem _) {
+      // its result says so
+    }
   }
 
   private Optional<Line> next() throws InterruptedException {
@@ -241,6 +256,7 @@ final class BatchRun {
                           BatchProblem.Code.INVALID_JSON_LINE,
                           "expected a line of at most " + Texts.bytes(BatchLines.LIMIT)));
       envelope = Optional.of(BatchEnvelope.of(BatchFields.parse(bytes)));
+      requireNewName(envelope.get(), line);
       task = Optional.of(parser.parse(envelope.get()));
     } catch (BatchProblem | EngineException | TextException e) {
       failure = Optional.of(e);
@@ -262,6 +278,18 @@ final class BatchRun {
     } else {
       all.whenComplete((_, _) -> queue.add(Optional.of(pending)));
     }
+  }
+
+  private void requireNewName(BatchEnvelope envelope, Line line) {
+    envelope
+        .name()
+        .ifPresent(
+            name ->
+                ids.add(name, line.number())
+                    .ifPresent(
+                        first -> {
+                          throw BatchProblem.duplicate(name, first);
+                        }));
   }
 
   private List<CompletableFuture<GenerationResult>> generate(BatchTask task) {

@@ -90,11 +90,38 @@ class BatchParserTest {
   }
 
   @Test
+  void seedsBeginAnewBehindTheLargest() {
+    BatchTask task =
+        completion("{\"prompt\":[\"a\",\"b\"],\"n\":2,\"seed\":" + (Long.MAX_VALUE - 1) + "}");
+    assertEquals(
+        List.of(Long.MAX_VALUE - 1, 0L),
+        task.prompts().stream().map(p -> p.request().sampling().seed().orElseThrow()).toList());
+  }
+
+  @ParameterizedTest
+  @CsvSource({"-1", "null"})
+  void minusOneIsARandomSeedAsOnTheCommandLine(String seed) {
+    for (BatchTask task :
+        List.of(
+            parse("{\"prompt\":\"x\",\"seed\":" + seed + "}"),
+            completion("{\"prompt\":[\"x\",\"y\"],\"n\":2,\"seed\":" + seed + "}"),
+            chat("{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"seed\":" + seed + "}"))) {
+      task.prompts()
+          .forEach(p -> assertEquals(OptionalLong.empty(), p.request().sampling().seed()));
+    }
+  }
+
+  @Test
+  void bothHalvesOfASurrogatePairAreALetter() {
+    assertEquals(List.of("<user>\ud83d\ude0a"), prompts(parse("{\"prompt\":\"\\ud83d\\ude0a\"}")));
+  }
+
+  @Test
   void fieldsGoBeforeTheCommandLine() {
     GenerateRequest request =
         chat("""
                 {"messages":[{"role":"user","content":"x"}],"max_tokens":9,"max_completion_tokens":3,
-                 "temperature":0.5,"top_p":0.25,"top_k":-1,"min_p":0.125,"seed":-4,"stop":["."],
+                 "temperature":0.5,"top_p":0.25,"top_k":-1,"min_p":0.125,"seed":4,"stop":["."],
                  "presence_penalty":1,"frequency_penalty":2,"repetition_penalty":1.5,
                  "logit_bias":{"5":1.5,"6":-100},"ignore_eos":true,"user":"me","stream":false}\
                 """)
@@ -109,7 +136,7 @@ class BatchParserTest {
     assertEquals(0.25, sampling.topP());
     assertEquals(0, sampling.topK());
     assertEquals(0.125, sampling.minP());
-    assertEquals(OptionalLong.of(-4), sampling.seed());
+    assertEquals(OptionalLong.of(4), sampling.seed());
     assertEquals(1, sampling.presencePenalty());
     assertEquals(2, sampling.frequencyPenalty());
     assertEquals(1.5, sampling.repeatPenalty());
@@ -177,6 +204,11 @@ class BatchParserTest {
           {"prompt":"x","temperature":-1}         | invalid_request   | temperature: expected a number from 0
           {"prompt":"x","top_p":0}                | invalid_request   | top_p: expected a number
           {"prompt":"x","seed":0.5}               | invalid_request   | seed: expected a whole number
+          {"prompt":"x","seed":-2}                | invalid_request   | or -1 for a random seed, found -2
+          {"custom_id":5,"prompt":"x"}            | invalid_request   | custom_id: expected a string, found 5
+          {"custom_id":5,"url":"/v1/completions","body":{}} | invalid_request | custom_id: expected a string, found 5
+          {"id":"q1","prompt":"x"}                | invalid_request   | id: expected custom_id
+          {"custom_id":"\\udE0Aid","prompt":"x"}  | invalid_json_line | \\ude0a, half of a surrogate pair
           {"prompt":"x","stop":[1]}               | invalid_request   | stop: expected a text
           {"prompt":"x","stop":""}                | invalid_request   | stop: expected a text
           {"prompt":"x","logit_bias":{"a":1}}     | invalid_request   | logit_bias: expected

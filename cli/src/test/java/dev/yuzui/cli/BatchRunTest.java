@@ -1,5 +1,6 @@
 package dev.yuzui.cli;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -30,6 +31,7 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -72,6 +74,10 @@ class BatchRunTest {
 
   private Path out() {
     return folder.resolve("out.jsonl");
+  }
+
+  private static InputStream stream(String input) {
+    return new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8));
   }
 
   private List<JsonNode> rows() throws IOException {
@@ -203,14 +209,19 @@ class BatchRunTest {
         body.get("usage").toString());
   }
 
-  @Test
-  void cutOffAnywhereItGoesOnToTheSameResult() throws IOException {
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void cutOffAnywhereItGoesOnToTheSameResult(boolean readTwice) throws IOException {
     String input = "{\"prompt\":\"é\"}\n\n{oops\n{\"prompt\":[104,105]}";
     FakeBatch.run(input, out(), AT_ONCE, ORDERED);
     byte[] whole = Files.readAllBytes(out());
     for (int length = 0; length <= whole.length; length++) {
       Files.write(out(), Arrays.copyOf(whole, length));
-      FakeBatch.run(input, out(), AT_ONCE, ORDERED);
+      if (readTwice) {
+        FakeBatch.run(input, out(), AT_ONCE, ORDERED);
+      } else {
+        FakeBatch.run(stream(input), out(), AT_ONCE, ORDERED, () -> false);
+      }
       assertEquals(
           new String(whole, StandardCharsets.UTF_8), Files.readString(out()), "cut at " + length);
     }
@@ -239,20 +250,133 @@ class BatchRunTest {
     FakeBatch.run(plain(5), out(), AT_ONCE, ORDERED);
     assertRefused("{\"prompt\":\"new\"}\n" + plain(6), "line 1 differs");
     assertRefused(plain(4), "ends with line 4");
-    Files.writeString(out(), "{\"text\":\"mine\"}\n");
-    assertRefused(plain(5), "in line 1; give -o another name");
-    String row = "{\"id\":\"batch_req_1_00000000\"}\n";
+    assertRefused(plain(2) + "\n\n{\"prompt\":\"4\"}\n", "2 of lines that are blank or missing");
+    String row = Files.readAllLines(out()).getFirst() + "\n";
     Files.writeString(out(), row + row);
     assertRefused(plain(5), "a second one for line 1");
   }
 
-  private void assertRefused(String input, String message) throws IOException {
+  @Test
+  void allOfAChecksumCounts() throws IOException {
+    // their checksums are the same modulo 255
+    FakeBatch.run("{\"prompt\":\"the king\",\"max_tokens\":3}\n", out(), AT_ONCE, ORDERED);
+    assertRefused("{\"prompt\":\"the queen146\",\"max_tokens\":3}\n", "line 1 differs");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "my thesis, all on one line",
+        "my thesis\n",
+        "{\"text\":\"mine\"}\n",
+        "{\"id\":\"batch_req_mine",
+        "{\"id\":\"batch_req_1_00000000\",\"text\":\"mine\"}\n",
+        "\n"
+      })
+  void whatNoBatchWroteIsLeftAsItIs(String thesis) throws IOException {
+    Files.writeString(out(), thesis);
+    assertRefused(plain(5), "a file that 'yuzui batch' wrote");
+    FakeBatch.run(plain(2), folder.resolve("two"), AT_ONCE, ORDERED);
+    Files.writeString(out(), Files.readString(folder.resolve("two")) + thesis);
+    assertRefused(plain(5), "a file that 'yuzui batch' wrote");
+  }
+
+  @Test
+  void aHalfLineIsCutOffOnlyWhereAResultOfThisInputIsMissing() throws IOException {
+    FakeBatch.run(plain(5), out(), AT_ONCE, ORDERED);
+    List<String> rows = Files.readAllLines(out());
+    String two = rows.get(0) + "\n" + rows.get(1) + "\n";
+    // of a line that has its result, of another input's, of one behind the end
+    for (String half :
+        List.of(
+            rows.get(1).substring(0, 40),
+            rows.get(2).replaceFirst("_3_.{8}", "_3_00000000").substring(0, 40),
+            rows.get(4).replace("_5_", "_77_").substring(0, 20))) {
+      Files.writeString(out(), two + half);
+      assertRefused(plain(5), "the beginning of a missing result");
+    }
+    Files.writeString(out(), String.join("\n", rows) + "\n{\"id\":\"");
+    assertRefused(plain(5), "the beginning of a missing result");
+  }
+
+  @Test
+  void amongUnorderedResultsAHalfLineMayBeOfAnyMissingOne() throws IOException {
+    FakeBatch.run(plain(5), out(), AT_ONCE, ORDERED);
+    List<String> rows = Files.readAllLines(out());
+    Files.writeString(out(), rows.get(3) + "\n" + rows.get(1).substring(0, 50));
+    assertTrue(FakeBatch.run(plain(5), out(), AT_ONCE, UNORDERED));
+    assertEquals(upTo(5), numbers().stream().sorted().toList());
+  }
+
+  @Test
+  void anOutputIsLeftAsItIsUntilTheEngineAnswers() throws IOException {
+    FakeBatch.run(plain(2), out(), AT_ONCE, ORDERED);
+    String cut = Files.readString(out()).strip();
+    Files.writeString(out(), cut.substring(0, cut.length() - 3));
     String before = Files.readString(out());
-    UsageException refused =
-        assertThrows(UsageException.class, () -> FakeBatch.run(input, out(), later, ORDERED));
-    assertTrue(refused.getMessage().contains(message), refused.getMessage());
+    Single dead =
+        _ ->
+            CompletableFuture.failedFuture(
+                new EngineException("gone", new BackendException("cuda: gone", "reboot")));
+    assertThrows(EngineException.class, () -> FakeBatch.run(plain(2), out(), dead, ORDERED));
     assertEquals(before, Files.readString(out()));
-    assertEquals(0, requests.get());
+  }
+
+  /** Whether the input is read twice or once. */
+  private void assertRefused(String input, String message) throws IOException {
+    byte[] before = Files.readAllBytes(out());
+    for (Executable run :
+        List.<Executable>of(
+            () -> FakeBatch.run(input, out(), later, ORDERED),
+            () -> FakeBatch.run(stream(input), out(), later, ORDERED, () -> false))) {
+      UsageException refused = assertThrows(UsageException.class, run);
+      assertTrue(refused.getMessage().contains(message), refused.getMessage());
+      assertArrayEquals(before, Files.readAllBytes(out()));
+      assertEquals(0, requests.get());
+    }
+  }
+
+  private static String named(String id, String more) {
+    return "{\"custom_id\":" + id + ",\"prompt\":\"x\"" + more + "}\n";
+  }
+
+  @Test
+  void aNameThatAnEarlierLineHasIsRefusedAndBothAreNamed() throws IOException {
+    String input =
+        named("\"a\"", ",\"n\":0")
+            + named("\"b\"", "")
+            + "{\"custom_id\":\"a\",\"url\":\"/v1/completions\",\"body\":{\"prompt\":\"x\"}}\n"
+            + named("\"b\"", "");
+    FakeBatch.run(input, out(), AT_ONCE, ORDERED);
+    List<JsonNode> rows = rows();
+    assertEquals("duplicate_custom_id", rows.get(2).at("/error/code").asText());
+    assertEquals(400, rows.get(2).at("/response/status_code").asInt());
+    assertEquals("a", rows.get(2).get("custom_id").asText());
+    assertEquals(
+        "custom_id: expected one that no other line has, found b, which line 2 has",
+        rows.get(3).at("/error/message").asText());
+    assertEquals(4, rows.get(3).at("/error/line").asInt());
+    Files.write(out(), Files.readAllLines(out()).subList(0, 2));
+    FakeBatch.run(input, out(), AT_ONCE, ORDERED);
+    assertEquals(rows, rows(), "an earlier run's lines have their names too");
+  }
+
+  @Test
+  void aNameThatIsNoStringIsRefusedAndGivenBackAsItCame() throws IOException {
+    String input =
+        named("5", "")
+            + "{\"custom_id\":[1],\"url\":\"/v1/completions\",\"body\":{\"prompt\":\"x\"}}\n"
+            + named("null", "")
+            + "{\"id\":\"q1\",\"prompt\":\"a\"}";
+    FakeBatch.run(input, out(), AT_ONCE, ORDERED);
+    List<JsonNode> rows = rows();
+    assertEquals("5", rows.get(0).get("custom_id").toString());
+    assertEquals(
+        "custom_id: expected a string, found 5", rows.get(0).at("/error/message").asText());
+    assertEquals("[1]", rows.get(1).get("custom_id").toString());
+    assertEquals("custom_id", rows.get(1).at("/response/body/error/param").asText());
+    assertEquals("<user>x", rows.get(2).get("text").asText());
+    assertTrue(rows.get(3).at("/error/message").asText().startsWith("id: expected custom_id"));
   }
 
   @Test

@@ -17,6 +17,7 @@ import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 import java.util.stream.Collectors;
 
 /** Batches without a model: letters are tokens, and an answer repeats how its prompt begins. */
@@ -60,27 +61,42 @@ final class FakeBatch {
         GenerationResult.Speculative.NONE);
   }
 
+  /** Of a file, which is compared with the output before anything else. */
   static boolean run(
       String input, Path output, BatchRun.Generator generator, BatchRun.Options options) {
+    byte[] bytes = input.getBytes(StandardCharsets.UTF_8);
     return run(
-        new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)),
+        new ByteArrayInputStream(bytes),
         output,
         generator,
         options,
-        () -> false);
+        () -> false,
+        done -> done.prove(new BatchLines("-i test", new ByteArrayInputStream(bytes))));
   }
 
-  /** Always resumes. */
+  /** Of a stream, which is read once. */
   static boolean run(
       InputStream input,
       Path output,
       BatchRun.Generator generator,
       BatchRun.Options options,
       BooleanSupplier interrupted) {
+    return run(input, output, generator, options, interrupted, _ -> {});
+  }
+
+  /** Always resumes. */
+  private static boolean run(
+      InputStream input,
+      Path output,
+      BatchRun.Generator generator,
+      BatchRun.Options options,
+      BooleanSupplier interrupted,
+      Consumer<BatchDone> before) {
     try (BatchLines lines = new BatchLines("-i test", input);
         BatchOutput out = BatchOutput.open(CONTEXT, output.toString(), true);
         BatchProgress progress =
             new BatchProgress(CONTEXT, OptionalLong.empty(), 0, System::nanoTime, List::of)) {
+      before.accept(out.done());
       return new BatchRun(lines, out, MODEL, generator, options).run(progress, interrupted);
     }
   }
