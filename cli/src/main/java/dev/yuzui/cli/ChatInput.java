@@ -8,6 +8,7 @@ import org.jline.reader.EndOfFileException;
 import org.jline.reader.LineReader;
 import org.jline.reader.LineReaderBuilder;
 import org.jline.reader.UserInterruptException;
+import org.jline.reader.Widget;
 import org.jline.terminal.Terminal;
 import org.jline.terminal.TerminalBuilder;
 
@@ -53,6 +54,7 @@ sealed interface ChatInput extends AutoCloseable {
     private final Context context;
     private final Terminal terminal;
     private final LineReader reader;
+    private boolean asked;
 
     private Prompt(Context context, Terminal terminal) {
       this.context = context;
@@ -65,6 +67,15 @@ sealed interface ChatInput extends AutoCloseable {
               .option(LineReader.Option.DISABLE_EVENT_EXPANSION, true)
               .option(LineReader.Option.BRACKETED_PASTE, true)
               .build();
+      // a Ctrl-D that came while the model was loaded is kept by the terminal as this
+      reader.getKeyMaps().get(LineReader.MAIN).bind((Widget) this::endOfFile, "\0");
+    }
+
+    private boolean endOfFile() {
+      if (!asked && reader.getBuffer().length() == 0) {
+        throw new EndOfFileException();
+      }
+      return true;
     }
 
     /** Where the cache folder cannot be written, lines are remembered until the chat ends. */
@@ -95,7 +106,9 @@ sealed interface ChatInput extends AutoCloseable {
     public Optional<String> next() {
       while (true) {
         try {
-          return Optional.of(reader.readLine("> "));
+          String line = reader.readLine("> ");
+          asked = true;
+          return Optional.of(line);
         } catch (UserInterruptException _) {
           context.err().println("(Ctrl-D or /exit ends the chat)");
         } catch (EndOfFileException _) {

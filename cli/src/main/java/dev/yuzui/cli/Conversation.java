@@ -4,10 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.yuzui.text.Message;
 import java.io.IOException;
-import java.nio.file.AccessDeniedException;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -75,7 +72,7 @@ final class Conversation {
     try {
       WholeFile.write(file, text);
     } catch (IOException e) {
-      throw new FailedException("/save: " + file + " cannot be written: " + reason(e));
+      throw new FailedException("/save: " + file + " cannot be written: " + Texts.reason(e));
     }
   }
 
@@ -93,16 +90,6 @@ final class Conversation {
           "a new file, or a saved conversation to replace",
           file + ", which is something else; choose another name");
     }
-  }
-
-  /** The system's own words; the others' message is the file's name. */
-  private static String reason(IOException e) {
-    return switch (e) {
-      case NoSuchFileException _ -> "its folder does not exist";
-      case AccessDeniedException _ -> "permission denied";
-      case FileSystemException f when f.getReason() != null -> f.getReason();
-      default -> e.getMessage();
-    };
   }
 
   /** Replaces everything; leaves everything as it was if the file cannot be used. */

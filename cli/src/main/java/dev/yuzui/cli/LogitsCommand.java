@@ -81,7 +81,7 @@ final class LogitsCommand implements Callable<Integer> {
           engine.logits(ids, sink);
         }
       } catch (IOException e) {
-        throw new FailedException("--out " + out + ": cannot be written: " + e.getMessage());
+        throw new FailedException("--out " + out + ": cannot be written: " + Texts.reason(e));
       }
       context
           .err()
@@ -113,7 +113,7 @@ final class LogitsCommand implements Callable<Integer> {
           file.write(bytes);
         }
       } catch (IOException e) {
-        throw new FailedException("--out " + out + ": cannot be written: " + e.getMessage());
+        throw new FailedException("--out " + out + ": cannot be written: " + Texts.reason(e));
       }
     };
   }

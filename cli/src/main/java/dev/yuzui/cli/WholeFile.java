@@ -14,7 +14,10 @@ import java.util.UUID;
 final class WholeFile {
   private WholeFile() {}
 
-  /** Replaces what a link leads to, not the link. What is no regular file is written to. */
+  /**
+   * Replaces what a link leads to, not the link, and lets who might read it before read it still.
+   * What is no regular file is written to.
+   */
   static void write(Path file, String text) throws IOException {
     if (Files.exists(file) && !Files.isRegularFile(file)) {
       Files.writeString(file, text);
@@ -30,6 +33,10 @@ final class WholeFile {
           channel.write(bytes);
         }
         channel.force(false);
+      }
+      if (Files.exists(target)
+          && target.getFileSystem().supportedFileAttributeViews().contains("posix")) {
+        Files.setPosixFilePermissions(partial, Files.getPosixFilePermissions(target));
       }
       Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
     } finally {

@@ -182,8 +182,10 @@ class ChatCommandTest {
 
   @Test
   void aSavedConversationReplacesNothingButAnother() throws IOException {
+    assumeTrue(folder.getFileSystem().supportedFileAttributeViews().contains("posix"), "no modes");
     Path thesis = Files.writeString(folder.resolve("thesis.json"), "[\"my thesis\"]");
     Path old = Files.writeString(folder.resolve("old.json"), "[]\n");
+    Files.setPosixFilePermissions(old, PosixFilePermissions.fromString("rw-r-----"));
     Path empty = Files.createFile(folder.resolve("empty"));
     Path link = Files.createSymbolicLink(folder.resolve("link"), old);
     CommandRun run =
@@ -195,6 +197,7 @@ class ChatCommandTest {
     assertTrue(run.err().contains(thesis + ", which is something else"), run.err());
     assertTrue(run.err().contains(folder + ", which is a folder"), run.err());
     assertTrue(Files.isSymbolicLink(link));
+    assertEquals("rw-r-----", mode(old));
     assertEquals(2, Json.mapper().readTree(Files.readString(old)).size());
     assertEquals(2, Json.mapper().readTree(Files.readString(empty)).size());
     try (Stream<Path> files = Files.list(folder)) {

@@ -171,6 +171,15 @@ class LauncherTest {
     assertTrue(run.out().contains("/help lists commands"), run.out());
   }
 
+  @Test
+  void anEndOfInputBeforeThePromptIsOneToo() throws Exception {
+    assumeTrue(sh("command -v script").exitCode() == 0, "no script(1), which has a terminal");
+    CommandRun run =
+        sh("script -qec 'timeout 60 \"$Y\" chat -m \"$MODEL\" -n 1' /dev/null < /dev/null");
+    assertEquals(ExitCode.DONE, run.exitCode(), run.out());
+    assertTrue(run.out().contains("/help lists commands"), run.out());
+  }
+
   private static String mode(Path path) throws IOException {
     return PosixFilePermissions.toString(Files.getPosixFilePermissions(path));
   }

@@ -51,6 +51,7 @@ class LogitsCommandTest {
     CommandRun run = yuzui("logits", "-m", FOLDER, "--tokens", "1", "--out", nowhere.toString());
     assertEquals(ExitCode.FAILED, run.exitCode());
     assertTrue(run.err().contains("--out " + nowhere), run.err());
+    assertTrue(run.err().contains("its folder does not exist"), run.err());
   }
 
   @Test
