@@ -24,7 +24,6 @@ import dev.yuzui.weights.Part;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.IntStream;
 
@@ -52,7 +51,7 @@ public final class Engine implements AutoCloseable {
 
   private final Object lazily = new Object(); // guards the tokenizer
   private Optional<Tokenizer> tokenizer = Optional.empty();
-  private final AtomicBoolean closed = new AtomicBoolean();
+  private final Closing closing = new Closing();
   private final MemoryPlan memoryPlan;
   private final double loadSeconds;
 
@@ -70,7 +69,7 @@ public final class Engine implements AutoCloseable {
     DeepseekConfig config = checkpoint.config();
     if (options.speculation().drafts() == Speculation.Drafts.MTP && config.mtpLayers() == 0) {
       throw new EngineException(
-          "--spec-type draft-mtp: " + checkpoint.path() + " has no MTP layer; use ngram, or none");
+          "Speculation.drafts MTP: " + checkpoint.path() + " has no MTP layer; use NGRAM, or NONE");
     }
     this.memoryPlan = MemoryPlan.of(checkpoint, devices, options);
     this.contextLength = memoryPlan.contextLength();
@@ -154,7 +153,11 @@ public final class Engine implements AutoCloseable {
               Backends.open(
                   device.provider(),
                   new BackendOptions(
-                      threads, device.device(), options.repack(), options.cache(), options.log())));
+                      threads,
+                      device.device(),
+                      options.repack(),
+                      options.cache(),
+                      options.log())));
       options.log().accept(device.name() + ": " + backend.description());
       members.add(new DeviceGroup.Member(device.name(), backend));
     }
@@ -201,7 +204,7 @@ public final class Engine implements AutoCloseable {
     var caches = backend.capabilities().caches();
     if (!caches.contains(options.cacheEncoding())) {
       throw new EngineException(
-          "--kv-cache-dtype: backend "
+          "RuntimeOptions.cacheEncoding: backend "
               + backend.name()
               + " has "
               + caches.stream().map(e -> e.label()).sorted().toList()
@@ -256,9 +259,12 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
+   * Closed with the engine.
+   *
    * @throws EngineException if the checkpoint has no vocabulary
    */
   public Tokenizer tokenizer() {
+    requireOpen();
     return findTokenizer()
         .orElseThrow(
             () ->
@@ -274,6 +280,7 @@ public final class Engine implements AutoCloseable {
   Optional<Tokenizer> findTokenizer() {
     synchronized (lazily) {
       if (tokenizer.isEmpty() && !(checkpoint.vocabulary() instanceof VocabularySource.None)) {
+        requireOpen();
         tokenizer = Optional.of(Tokenizer.of(checkpoint.vocabulary()));
       }
       return tokenizer;
@@ -287,6 +294,7 @@ public final class Engine implements AutoCloseable {
 
   /** As {@link #templateChoice()} has it; empty for a model that continues text. */
   public Optional<ChatTemplate> chatTemplate() {
+    requireOpen();
     return findTokenizer().flatMap(t -> templateChoice().open(t));
   }
 
@@ -325,6 +333,7 @@ public final class Engine implements AutoCloseable {
 
   /** Of each device where there are several, else nothing; any thread may ask. */
   public List<DeviceLoad> deviceLoads() {
+    requireOpen();
     if (group.size() == 1) {
       return List.of();
     }
@@ -333,6 +342,7 @@ public final class Engine implements AutoCloseable {
     }
   }
 
+  /** Also of an engine that is closed: what it had counted. */
   public EngineMetrics metrics() {
     return requests.metrics();
   }
@@ -348,10 +358,39 @@ public final class Engine implements AutoCloseable {
     void close();
   }
 
-  /** Until it is closed, no other thread uses the runner or the cache. */
+  /**
+   * @throws EngineException once it is closed
+   */
+  void requireOpen() {
+    closing.requireOpen();
+  }
+
+  /**
+   * Until it is closed, no other thread uses the runner or the cache, and both are there.
+   *
+   * @throws EngineException once the engine is closed
+   */
   Hold holdDevice() {
     device.lock();
-    return device::unlock;
+    try {
+      requireOpen();
+      return device::unlock;
+    } catch (EngineException e) {
+      device.unlock();
+      throw e;
+    }
+  }
+
+  /** Does it while nobody else uses the cache; nothing, once the engine is closed. */
+  void giveBack(Runnable what) {
+    device.lock();
+    try {
+      if (closing.isOpen()) {
+        what.run();
+      }
+    } finally {
+      device.unlock();
+    }
   }
 
   StepRunner runner() {
@@ -423,6 +462,7 @@ public final class Engine implements AutoCloseable {
   }
 
   void requireRoom(int held, int more) {
+    requireOpen();
     if (held + more > contextLength) {
       throw new EngineException(noRoom("the prompt does not fit", held + more));
     }
@@ -459,6 +499,7 @@ public final class Engine implements AutoCloseable {
    * @throws EngineException if the checkpoint has no MTP layer
    */
   public void mtpLogits(int[] tokens, LogitsSink sink) {
+    requireOpen();
     if (config().mtpLayers() == 0) {
       throw new EngineException(checkpoint.path() + ": the checkpoint has no MTP layer");
     }
@@ -470,21 +511,32 @@ public final class Engine implements AutoCloseable {
    * or has lost a device without which it cannot go on.
    */
   public boolean isUsable() {
-    return requests.usable();
+    return closing.isOpen() && requests.usable();
   }
 
-  /** Requests that are not done fail. */
+  /**
+   * From now on every call that needs the model fails with {@link EngineException}. Requests that
+   * are not done fail; a step under way ends first, whoever runs it. Returns once memory and
+   * threads have been given back; in the middle of a use, as in a listener, a sink or what depends
+   * on a result, it returns at once and that happens when the use ends. Closing again is nothing,
+   * but waits in the same way.
+   */
   @Override
   public void close() {
-    if (closed.getAndSet(true)) {
-      return;
-    }
+    boolean inside = device.isHeldByCurrentThread() || requests.runByCurrentThread();
+    closing.close(inside, this::end, options.log());
+  }
+
+  private void end() {
     requests.close();
+    device.lock();
     try (checkpoint;
         opened) {
       synchronized (lazily) {
         tokenizer.ifPresent(Tokenizer::close);
       }
+    } finally {
+      device.unlock();
     }
   }
 }

@@ -403,15 +403,19 @@ final class EngineLoop implements AutoCloseable {
             drawing.acceptedTokens());
   }
 
-  /** Requests that are not done fail. */
+  /** Whether the caller is a listener, or depends on a result: a part of a turn. */
+  boolean isCurrentThread() {
+    return Thread.currentThread() == thread;
+  }
+
+  /**
+   * Requests that are not done fail. Waits for the loop, unless it is called by a part of a turn.
+   */
   @Override
   public void close() {
-    if (Thread.currentThread() == thread) {
-      throw new IllegalStateException("a listener cannot close the engine that calls it");
-    }
     inbox.close();
     boolean interrupted = false;
-    while (thread.isAlive()) {
+    while (thread.isAlive() && !isCurrentThread()) {
       try {
         thread.join();
       } catch (InterruptedException _) {

@@ -14,7 +14,11 @@ public final class ExpertCounter {
   private final Engine engine;
   private final ExpertLoads loads;
 
+  /**
+   * @throws EngineException if the engine is closed
+   */
   public ExpertCounter(Engine engine) {
+    engine.requireOpen();
     this.engine = engine;
     this.loads =
         new ExpertLoads(
@@ -34,6 +38,7 @@ public final class ExpertCounter {
    * @param progress told the number of tokens read so far
    */
   public void count(int[] text, int made, IntConsumer progress) {
+    engine.requireOpen();
     if (made >= engine.contextLength()) {
       engine.requireRoom(1, made);
     }

@@ -44,6 +44,7 @@ public final class PromptCache {
    *     or does not fit into the context, or too few pages or no sequence are free
    */
   public static PromptCache open(Engine engine, Path file) {
+    engine.requireOpen();
     PromptCache cache = new PromptCache(engine, file);
     if (Files.exists(file)) {
       cache.load();
@@ -102,7 +103,10 @@ public final class PromptCache {
       throw new EngineException(e.getMessage());
     } catch (CacheFullException e) {
       throw new EngineException(
-          file + ": " + e.getMessage() + "; wait for requests to end, or raise --cache-pages");
+          file
+              + ": "
+              + e.getMessage()
+              + "; wait for requests to end, or raise RuntimeOptions.cachePages");
     } finally {
       engine.wake();
     }

@@ -37,6 +37,7 @@ final class Requests implements AutoCloseable {
   List<Generation> submit(List<GenerateRequest> same, GenerationListener listener) {
     List<Generation> generations = same.stream().map(_ -> new Generation(this::cancel)).toList();
     try {
+      engine.requireOpen();
       requireGood(same.getFirst());
       List<Job> jobs = new ArrayList<>();
       for (int i = 0; i < same.size(); i++) {
@@ -120,6 +121,11 @@ final class Requests implements AutoCloseable {
 
   StepTimes stepTimes() {
     return started().map(EngineLoop::stepTimes).orElse(StepTimes.NONE);
+  }
+
+  /** Whether the caller is the loop: a listener, or what depends on a result. */
+  boolean runByCurrentThread() {
+    return started().map(EngineLoop::isCurrentThread).orElse(false);
   }
 
   /** To be called where pages or sequences became free. */

@@ -8,7 +8,8 @@ import java.util.List;
 
 /**
  * A sequence driven by hand, token by token, for measurements; {@link Engine#generate} is what
- * makes text. Shares the device with it. Used by one thread at a time.
+ * makes text. Shares the device with it. Used by one thread at a time. Once the engine is closed
+ * nothing can be done with it; it may be closed before or after.
  */
 public final class Session implements AutoCloseable {
   private final Engine engine;
@@ -98,9 +99,7 @@ public final class Session implements AutoCloseable {
 
   @Override
   public void close() {
-    try (var _ = engine.holdDevice()) {
-      sequence.close();
-    }
+    engine.giveBack(sequence::close);
     engine.wake();
   }
 }

@@ -12,6 +12,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -39,6 +41,11 @@ public final class Tokenizer implements AutoCloseable {
   private final HuggingFaceTokenizer tokenizer;
   private final Supplier<byte[]> plainJson;
   private HuggingFaceTokenizer plain;
+
+  /** To be written by who closes. */
+  private final ReadWriteLock library = new ReentrantReadWriteLock();
+
+  private boolean closed;
 
   private Tokenizer(Vocabulary vocabulary, InputStream json, Supplier<byte[]> plainJson) {
     this.vocabulary = vocabulary;
@@ -106,8 +113,7 @@ public final class Tokenizer implements AutoCloseable {
    * @param parseSpecial false takes {@code <｜User｜>} and its like as the letters they are
    */
   public int[] encode(String text, boolean addBos, boolean parseSpecial) {
-    long[] ids =
-        (parseSpecial ? tokenizer : plain()).encode(wellFormed(text), false, false).getIds();
+    long[] ids = ids(wellFormed(text), parseSpecial);
     int bos = vocabulary.bos();
     boolean bosMissing = addBos && vocabulary.addBos() && (ids.length == 0 || ids[0] != bos);
     int first = bosMissing ? 1 : 0;
@@ -119,6 +125,19 @@ public final class Tokenizer implements AutoCloseable {
       out[first + i] = (int) ids[i];
     }
     return out;
+  }
+
+  /** The library's memory is not given back while it runs. */
+  private long[] ids(String text, boolean parseSpecial) {
+    library.readLock().lock();
+    try {
+      if (closed) {
+        throw new TextException("the tokenizer is closed, with the engine it came from");
+      }
+      return (parseSpecial ? tokenizer : plain()).encode(text, false, false).getIds();
+    } finally {
+      library.readLock().unlock();
+    }
   }
 
   /**
@@ -191,11 +210,18 @@ public final class Tokenizer implements AutoCloseable {
     return vocabulary.size();
   }
 
+  /** Waits for texts that are being read. Ids can still be turned into text. */
   @Override
-  public synchronized void close() {
-    tokenizer.close();
-    if (plain != null) {
-      plain.close();
+  public void close() {
+    library.writeLock().lock();
+    try {
+      closed = true;
+      tokenizer.close();
+      if (plain != null) {
+        plain.close();
+      }
+    } finally {
+      library.writeLock().unlock();
     }
   }
 

@@ -318,12 +318,4 @@ class BatchingTest {
       assertEquals(5, waits.await().tokens().size());
     }
   }
-
-  @Test
-  void aClosedEngineSaysSo() {
-    Engine engine = open(exact("cpu", TINY));
-    engine.close();
-    Generation late = engine.generate(greedy(new int[] {1}, 5));
-    assertTrue(assertThrows(EngineException.class, late::await).getMessage().contains("closed"));
-  }
 }
