@@ -36,7 +36,7 @@ final class BatchProblem extends RuntimeException {
   }
 
   static BatchProblem of(Code code, String message) {
-    return new BatchProblem(code, "", message);
+    return new BatchProblem(code, "", Flags.in(message));
   }
 
   /** A request that cannot be met. */

@@ -412,7 +412,7 @@ final class BenchCommand implements Callable<Integer> {
       List<Benchmark> tests) {
     RuntimeOptions options =
         RuntimeOptions.of(checkpoint.path())
-            .withCache(context.surroundings().cache())
+            .withDriverCache(context.surroundings().cache())
             .withThreads(threadCount)
             .withBatchTokens(batch)
             .withCacheEncoding(cacheType.type().orElse(Encoding.F16))
@@ -432,6 +432,6 @@ final class BenchCommand implements Callable<Integer> {
       options = rateOptions.applied(options);
     }
     options = distributionOptions.applied(context, options);
-    return verbose ? options.withLog(context.err()::println) : options;
+    return verbose ? options.withLog(line -> context.err().println(Flags.in(line))) : options;
   }
 }

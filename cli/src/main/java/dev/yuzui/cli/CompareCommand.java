@@ -190,8 +190,8 @@ final class CompareCommand implements Callable<Integer> {
             .withContextLength(Math.min(MAX_TOKENS + decoded, checkpoint.config().contextLength()))
             .withCacheEncoding(cacheType.type().orElse(Encoding.F16))
             .withRepack(!noRepack)
-            .withCache(context.surroundings().cache());
-    return verbose ? options.withLog(context.err()::println) : options;
+            .withDriverCache(context.surroundings().cache());
+    return verbose ? options.withLog(line -> context.err().println(Flags.in(line))) : options;
   }
 
   private int[] prompt(Engine engine) {

@@ -108,7 +108,7 @@ final class CompareReport {
   }
 
   void failed(String backend, BackendException why) {
-    entries.add(new Failed(backend, "failed", why.getMessage()));
+    entries.add(new Failed(backend, "failed", Flags.in(why.getMessage())));
   }
 
   void baseline(String backend, Engine engine, Trace trace) {

@@ -100,6 +100,6 @@ record Failures(Context context)
   }
 
   private void say(String message) {
-    context.err().println("yuzui: " + message);
+    context.err().println("yuzui: " + Flags.in(message));
   }
 }

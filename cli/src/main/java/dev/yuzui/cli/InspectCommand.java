@@ -190,8 +190,8 @@ final class InspectCommand implements Callable<Integer> {
         plan.fits(),
         plan.missingBytes(),
         plan.largestContext(),
-        plan.advice(),
-        plan.reasons(),
+        plan.advice().stream().map(Flags::in).toList(),
+        plan.reasons().stream().map(Flags::in).toList(),
         IntStream.range(0, plan.devices().size()).mapToObj(d -> DeviceRow.of(plan, d)).toList());
   }
 

@@ -43,7 +43,7 @@ final class Loading implements LoadProgress, AutoCloseable {
     }
     if (options.fit()) {
       MemoryPlan plan = engine.memoryPlan();
-      plan.reasons().forEach(reason -> context.err().println("--fit: " + reason));
+      plan.reasons().forEach(reason -> context.err().println("--fit: " + Flags.in(reason)));
       context.err().println(fitted(plan, engine.config().contextLength()));
     }
     return engine;

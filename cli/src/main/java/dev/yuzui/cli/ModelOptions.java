@@ -136,7 +136,8 @@ final class ModelOptions {
 
   RuntimeOptions runtimeOptions(Context context) {
     Path path = modelPath(context);
-    RuntimeOptions options = RuntimeOptions.of(path).withCache(context.surroundings().cache());
+    RuntimeOptions options =
+        RuntimeOptions.of(path).withDriverCache(context.surroundings().cache());
     if (backend.isPresent()) {
       options = options.withBackend(backend.get());
     }
@@ -178,6 +179,6 @@ final class ModelOptions {
       options = options.withCachePages(cachePages.get());
     }
     options = options.withRepack(!noRepack);
-    return verbose ? options.withLog(context.err()::println) : options;
+    return verbose ? options.withLog(line -> context.err().println(Flags.in(line))) : options;
   }
 }

@@ -214,7 +214,7 @@ final class SamplingOptions {
       params = params.withLogitBias(bias);
       return seed.map(params::withSeed).orElse(params);
     } catch (IllegalArgumentException e) {
-      throw new UsageException(e.getMessage());
+      throw new UsageException(Flags.in(e.getMessage()));
     }
   }
 

@@ -74,7 +74,7 @@ final class SpeculationOptions {
         case NGRAM -> new Speculation(type, most.orElse(8), 0);
       };
     } catch (IllegalArgumentException e) {
-      throw new UsageException(e.getMessage());
+      throw new UsageException(Flags.in(e.getMessage()));
     }
   }
 

@@ -249,7 +249,7 @@ public final class CacheFile {
           "cache encoding",
           wanted.encoding(),
           found.encoding(),
-          "use --kv-cache-dtype " + found.encoding().toLowerCase(Locale.ROOT));
+          "use RuntimeOptions.cacheEncoding " + found.encoding().toLowerCase(Locale.ROOT));
     }
     if (found.layers() != wanted.layers() || found.entry() != wanted.entry()) {
       throw new CacheFileException(
@@ -263,7 +263,11 @@ public final class CacheFile {
     int context = store.pagesPerSequence() * store.pageTokens();
     if (found.tokens() > context) {
       throw new CacheFileException(
-          file, "tokens", "at most the context's " + context, found.tokens(), "use a larger -c");
+          file,
+          "tokens",
+          "at most the context's " + context,
+          found.tokens(),
+          "use a larger RuntimeOptions.contextLength");
     }
   }
 

@@ -36,9 +36,14 @@ public final class Backends {
             .orElseThrow(
                 () ->
                     new EngineException(
-                        "--backend: expected one of " + names() + ", found '" + name + "'"));
+                        "RuntimeOptions.backend: expected one of "
+                            + names()
+                            + ", found '"
+                            + name
+                            + "'"));
     if (provider.probe() instanceof BackendProvider.Probe.Unusable(String because, String fix)) {
-      throw new BackendException("--backend " + name + " is not usable here: " + because, fix);
+      throw new BackendException(
+          "RuntimeOptions.backend " + name + " is not usable here: " + because, fix);
     }
     return provider;
   }
@@ -100,13 +105,13 @@ public final class Backends {
         .ifPresent(
             backend -> {
               throw new EngineException(
-                  "--backend "
+                  "RuntimeOptions.backend "
                       + backend
-                      + " and --device "
+                      + " and RuntimeOptions.devices "
                       + device
                       + ": expected a device of that backend, found one of "
                       + provider.name()
-                      + "; leave out --backend, or write --device "
+                      + "; leave out RuntimeOptions.backend, or write RuntimeOptions.devices "
                       + backend
                       + ":"
                       + device);

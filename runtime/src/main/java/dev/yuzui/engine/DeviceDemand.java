@@ -140,17 +140,20 @@ record DeviceDemand(
   List<String> advice(int context, long available, int largest, Encoding cacheEncoding) {
     List<String> out = new ArrayList<>();
     if (largest > 0) {
-      out.add("-c " + largest + " or less (--fit takes the most that fits)");
+      out.add(
+          "RuntimeOptions.contextLength "
+              + largest
+              + " or less (RuntimeOptions.fit takes the most that fits)");
     }
     if (fixedPages > 0) {
-      out.add("a smaller --cache-pages");
+      out.add("a smaller RuntimeOptions.cachePages");
     }
     long saved = cacheEntries(context) * (cachePerToken - smallestCachePerToken);
     if (!cacheEncoding.equals(Encoding.E4M3) && total(context) - saved <= available) {
-      out.add("--kv-cache-dtype fp8");
+      out.add("RuntimeOptions.cacheEncoding fp8");
     }
     if (total(context) > available && total(context) - repacked <= available) {
-      out.add("--no-repack, which is slower");
+      out.add("RuntimeOptions.withRepack(false), which is slower");
     }
     if (largest == 0 && weights > 0) {
       long most = usable(available) - (total(pageTokens) - weights);
@@ -158,10 +161,10 @@ record DeviceDemand(
           most > 0
               ? "a smaller quantisation, of " + MemoryPlan.size(most) + " at most"
               : "a smaller model");
-      out.add("another --device or --backend");
+      out.add("another RuntimeOptions.devices or RuntimeOptions.backend");
     }
     if (out.isEmpty()) {
-      out.add("a smaller -b");
+      out.add("a smaller RuntimeOptions.batchTokens");
     }
     return List.copyOf(out);
   }

@@ -57,7 +57,11 @@ record DeviceRoom(
       case Probe.Usable usable -> usable;
       case Probe.Unusable(String because, String fix) ->
           throw new BackendException(
-              "--backend " + device.provider().name() + " is not usable here: " + because, fix);
+              "RuntimeOptions.backend "
+                  + device.provider().name()
+                  + " is not usable here: "
+                  + because,
+              fix);
     };
   }
 

@@ -33,14 +33,16 @@ public record Distribution(
    *     devices and on some
    */
   public Distribution {
-    if (redundantExperts < 0 || cpuExpertLayers < 0 || expertBudget.orElse(0) < 0) {
-      throw new IllegalArgumentException("less than none is asked for");
-    }
-    if (expertParallel && (cpuExpertLayers > 0 || expertBudget.isPresent())) {
-      throw new IllegalArgumentException(
-          "expert parallelism lays routed experts over all devices: leave out cpuExpertLayers and"
-              + " expertBudget");
-    }
+    Expected.atLeast(0, redundantExperts, "Distribution.redundantExperts");
+    Expected.atLeast(0, cpuExpertLayers, "Distribution.cpuExpertLayers");
+    Expected.atLeast(0, expertBudget.orElse(0), "Distribution.expertBudget");
+    Expected.atLeast(0, rebalanceSteps, "Distribution.rebalanceSteps");
+    Expected.that(
+        !expertParallel || cpuExpertLayers == 0 && expertBudget.isEmpty(),
+        "Distribution.expertParallel",
+        "neither Distribution.cpuExpertLayers nor Distribution.expertBudget beside it, for it lays"
+            + " routed experts over all devices",
+        "both");
   }
 
   public enum Split {

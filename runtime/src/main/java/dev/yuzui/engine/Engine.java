@@ -156,7 +156,7 @@ public final class Engine implements AutoCloseable {
                       threads,
                       device.device(),
                       options.repack(),
-                      options.cache(),
+                      options.driverCache(),
                       options.log())));
       options.log().accept(device.name() + ": " + backend.description());
       members.add(new DeviceGroup.Member(device.name(), backend));
@@ -482,7 +482,7 @@ public final class Engine implements AutoCloseable {
         + tokens
         + " tokens, and the context holds "
         + contextLength
-        + "; shorten it or raise -c (this model: up to "
+        + "; shorten it or raise RuntimeOptions.contextLength (this model: up to "
         + config().contextLength()
         + ")";
   }

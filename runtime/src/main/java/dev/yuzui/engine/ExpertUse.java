@@ -36,7 +36,7 @@ record ExpertUse(int experts, Optional<ExpertLoads> known) {
       return mine;
     } catch (ParallelException e) {
       throw new EngineException(
-          "--expert-loads "
+          "Distribution.loads "
               + file
               + ": "
               + e.getMessage()
@@ -60,7 +60,7 @@ record ExpertUse(int experts, Optional<ExpertLoads> known) {
   /** For people: what a placement makes of the counted loads; empty where none were. */
   String balance(DevicePlan plan) {
     if (known.isEmpty()) {
-      return ", as if all were used alike, for want of --expert-loads";
+      return ", as if all were used alike, for want of Distribution.loads";
     }
     double[] imbalance =
         IntStream.range(0, plan.experts().size())

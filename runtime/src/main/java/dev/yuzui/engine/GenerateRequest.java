@@ -4,6 +4,7 @@ import dev.yuzui.sampling.SamplingParams;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 
 /**
@@ -26,12 +27,17 @@ public record GenerateRequest(
   public GenerateRequest {
     prompt = List.copyOf(prompt);
     stop = List.copyOf(stop);
-    if (prompt.isEmpty()) {
-      throw new IllegalArgumentException("the prompt is empty: give at least one token");
-    }
-    if (timeout.isPresent() && !timeout.get().isPositive()) {
-      throw new IllegalArgumentException("timeout: expected more than none, found " + timeout);
-    }
+    Expected.that(!prompt.isEmpty(), "GenerateRequest.prompt", "one token or more", "none");
+    Expected.that(
+        maxTokens >= -1, "GenerateRequest.maxTokens", "a count, or -1 for all", maxTokens);
+    Expected.that(
+        !stop.contains(""), "GenerateRequest.stop", "texts that can occur", "an empty one");
+    Expected.that(
+        timeout.map(Duration::isPositive).orElse(true),
+        "GenerateRequest.timeout",
+        "more than none",
+        timeout.map(Duration::toString).orElse(""));
+    Objects.requireNonNull(sampling);
   }
 
   /** Sampled as {@link SamplingParams#DEFAULT} says, until the model ends it. */

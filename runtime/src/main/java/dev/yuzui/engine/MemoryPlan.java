@@ -92,7 +92,7 @@ public record MemoryPlan(
   private static void requireWholeBlocks(DeepseekConfig c, Encoding cache) {
     if (c.cacheEntry() % cache.blockElements() != 0) {
       throw new EngineException(
-          "--kv-cache-dtype "
+          "RuntimeOptions.cacheEncoding "
               + cache.label()
               + ": expected a cache entry of whole blocks of "
               + cache.blockElements()
@@ -102,12 +102,12 @@ public record MemoryPlan(
     }
   }
 
-  /** What {@code -c} asks for, else all that the model and the pages allow. */
+  /** What the options ask for, else all that the model and the pages allow. */
   private static int mostContext(DeepseekConfig c, RuntimeOptions options) {
     int asked = options.contextLength();
     if (asked > c.contextLength()) {
       throw new EngineException(
-          "-c: expected at most the model's context of "
+          "RuntimeOptions.contextLength: expected at most the model's context of "
               + c.contextLength()
               + " tokens, found "
               + asked);
@@ -115,9 +115,9 @@ public record MemoryPlan(
     long held = (long) options.cachePages() * options.pageTokens();
     if (held > 0 && asked > held) {
       throw new EngineException(
-          "-c: expected at most the "
+          "RuntimeOptions.contextLength: expected at most the "
               + held
-              + " tokens that --cache-pages "
+              + " tokens that RuntimeOptions.cachePages "
               + options.cachePages()
               + " holds, found "
               + asked
@@ -147,7 +147,7 @@ public record MemoryPlan(
               boolean apart =
                   layout.plan().experts(d) > 0 && !layout.rooms().get(d).device().provider().host();
               if (largest == 0 && apart && !options.fit()) {
-                out.add("--fit, which keeps experts on the CPU if need be");
+                out.add("RuntimeOptions.fit, which keeps experts on the CPU if need be");
               }
             });
     return List.copyOf(out);

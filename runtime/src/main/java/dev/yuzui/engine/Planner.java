@@ -77,14 +77,16 @@ final class Planner {
   private void requireSense(Distribution how, int devices) {
     if (how.expertParallel() && devices == 1) {
       throw new EngineException(
-          "--enable-expert-parallel: expected two or more devices, such as --device cuda:0,cuda:1, found "
+          "Distribution.expertParallel: expected two or more devices, such as RuntimeOptions.devices"
+              + " cuda:0,cuda:1, found "
               + name(0));
     }
     if (experts() == 0 && (how.namesExperts() || how.expertParallel())) {
       throw new EngineException(
           checkpoint.path()
-              + ": the model has no routed experts to place; leave out --enable-expert-parallel,"
-              + " --split-mode expert, --n-cpu-moe, --cpu-moe and --gpu-expert-budget");
+              + ": the model has no routed experts to place; leave out"
+              + " Distribution.expertParallel, Distribution.split EXPERT,"
+              + " Distribution.cpuExpertLayers and Distribution.expertBudget");
     }
   }
 
@@ -140,7 +142,7 @@ final class Planner {
     int total = experts() + how.redundantExperts();
     if (how.redundantExperts() > (long) experts() * (over.size() - 1)) {
       throw new EngineException(
-          "--num-redundant-experts: expected at most %d, which is each of the %d experts on each of the %d devices, found %d"
+          "Distribution.redundantExperts: expected at most %d, which is each of the %d experts on each of the %d devices, found %d"
               .formatted(
                   experts() * (over.size() - 1), experts(), over.size(), how.redundantExperts()));
     }

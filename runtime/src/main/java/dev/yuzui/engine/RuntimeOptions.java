@@ -4,8 +4,10 @@ import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.Encoding;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 
 /**
  * All knobs of the runtime; nothing else reads properties or the environment.
@@ -30,7 +32,8 @@ import java.util.function.Consumer;
  *     own; 0 means as many as all of them need at full context. With fewer, sequences wait for each
  *     other and more of them may be admitted
  * @param repack whether a backend may copy weights into an order that suits the processor
- * @param cache a folder of the user's for files that can be made again; empty keeps none
+ * @param driverCache a folder for programs that drivers have compiled and can compile again; empty
+ *     keeps none
  * @param speculation whether and how tokens to come are guessed
  * @param log what was chosen and why, a line each
  */
@@ -48,11 +51,32 @@ public record RuntimeOptions(
     int pageTokens,
     int cachePages,
     boolean repack,
-    Optional<Path> cache,
+    Optional<Path> driverCache,
     Speculation speculation,
     Consumer<String> log) {
 
   public static final int DEFAULT_CONTEXT = 4096;
+
+  /**
+   * @throws IllegalArgumentException for a number that means nothing, or an encoding that caches
+   *     cannot have
+   */
+  public RuntimeOptions {
+    devices = List.copyOf(devices);
+    Expected.atLeast(0, threads, "RuntimeOptions.threads");
+    Expected.atLeast(0, contextLength, "RuntimeOptions.contextLength");
+    Expected.atLeast(0, batchTokens, "RuntimeOptions.batchTokens");
+    Expected.atLeast(1, maxSequences, "RuntimeOptions.maxSequences");
+    Expected.atLeast(1, pageTokens, "RuntimeOptions.pageTokens");
+    Expected.atLeast(0, cachePages, "RuntimeOptions.cachePages");
+    Expected.that(
+        Encoding.caches().contains(cacheEncoding),
+        "RuntimeOptions.cacheEncoding",
+        "one of " + Encoding.caches().stream().map(Encoding::label).toList(),
+        cacheEncoding.label());
+    Stream.of(model, backend, distribution, driverCache, speculation, log)
+        .forEach(Objects::requireNonNull);
+  }
 
   public static RuntimeOptions of(Path model) {
     return new RuntimeOptions(
@@ -131,8 +155,8 @@ public record RuntimeOptions(
     return with(o -> o.repack = allowed);
   }
 
-  public RuntimeOptions withCache(Path folder) {
-    return with(o -> o.cache = Optional.of(folder));
+  public RuntimeOptions withDriverCache(Path folder) {
+    return with(o -> o.driverCache = Optional.of(folder));
   }
 
   public RuntimeOptions withSpeculation(Speculation how) {
@@ -158,7 +182,7 @@ public record RuntimeOptions(
     private int pageTokens;
     private int cachePages;
     private boolean repack;
-    private Optional<Path> cache;
+    private Optional<Path> driverCache;
     private Speculation speculation;
     private Consumer<String> log;
 
@@ -176,7 +200,7 @@ public record RuntimeOptions(
       pageTokens = from.pageTokens;
       cachePages = from.cachePages;
       repack = from.repack;
-      cache = from.cache;
+      driverCache = from.driverCache;
       speculation = from.speculation;
       log = from.log;
     }
@@ -196,7 +220,7 @@ public record RuntimeOptions(
           pageTokens,
           cachePages,
           repack,
-          cache,
+          driverCache,
           speculation,
           log);
     }

@@ -27,21 +27,18 @@ public record Speculation(
   public static final Speculation NONE = new Speculation(Drafts.NONE, 0, 0);
 
   public Speculation {
-    if (mostDrafts < (drafts == Drafts.NONE ? 0 : 1) || mostDrafts >= StepRunner.MAX_OUTPUTS) {
-      throw new IllegalArgumentException(
-          "--spec-draft-n-max: expected 1 to "
-              + (StepRunner.MAX_OUTPUTS - 1)
-              + ", found "
-              + mostDrafts);
-    }
-    if (!(leastProbable >= 0 && leastProbable <= 1)) {
-      throw new IllegalArgumentException(
-          "--spec-draft-p-min: expected 0 to 1, found " + leastProbable);
-    }
-    if (vocabulary.isPresent() && vocabulary.getAsInt() < 1) {
-      throw new IllegalArgumentException(
-          "--spec-draft-vocab-size: expected 1 or more, found " + vocabulary.getAsInt());
-    }
+    int least = drafts == Drafts.NONE ? 0 : 1;
+    Expected.that(
+        mostDrafts >= least && mostDrafts < StepRunner.MAX_OUTPUTS,
+        "Speculation.mostDrafts",
+        least + " to " + (StepRunner.MAX_OUTPUTS - 1),
+        mostDrafts);
+    Expected.that(
+        leastProbable >= 0 && leastProbable <= 1,
+        "Speculation.leastProbable",
+        "0 to 1",
+        leastProbable);
+    Expected.atLeast(1, vocabulary.orElse(1), "Speculation.vocabulary");
   }
 
   public Speculation(Drafts drafts, int mostDrafts, double leastProbable) {

@@ -333,7 +333,7 @@ final class StepRunner implements Steps, AutoCloseable {
           failure.getMessage()
               + "; "
               + e.getMessage()
-              + ": with --num-redundant-experts others may go on",
+              + ": with Distribution.redundantExperts others may go on",
           failure);
     }
   }

@@ -30,20 +30,21 @@ public record ExpertBalancer(int experts, int groups, int nodes, int devices, in
   public ExpertBalancer {
     if (devices < 1 || nodes < 1 || devices % nodes != 0) {
       throw new ParallelException(
-          "--nodes: expected a divisor of --devices %d, found %d".formatted(devices, nodes));
+          "ExpertBalancer.nodes: expected a divisor of ExpertBalancer.devices %d, found %d"
+              .formatted(devices, nodes));
     }
     int slots = experts + redundant;
     if (slots % devices != 0) {
       int less = slots / devices * devices - experts;
       int more = (slots / devices + 1) * devices - experts;
       throw new ParallelException(
-          "--num-redundant-experts: expected %s, so that %d experts and they divide by %d devices, found %d"
+          "ExpertBalancer.redundant: expected %s, so that %d experts and they divide by %d devices, found %d"
               .formatted(less < 0 ? "" + more : less + " or " + more, experts, devices, redundant));
     }
     int perPart = experts / parts(groups, nodes);
     if (slots / devices > perPart) {
       throw new ParallelException(
-          "--num-redundant-experts: expected at most %d, which is every expert of a node on each of its devices, found %d"
+          "ExpertBalancer.redundant: expected at most %d, which is every expert of a node on each of its devices, found %d"
               .formatted(perPart * devices - experts, redundant));
     }
   }

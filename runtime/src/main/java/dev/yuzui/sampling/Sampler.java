@@ -52,7 +52,10 @@ public final class Sampler {
         .ifPresent(
             id -> {
               throw new IllegalArgumentException(
-                  "--logit-bias: expected token ids below " + vocabulary + ", found " + id);
+                  "SamplingParams.logitBias: expected token ids below "
+                      + vocabulary
+                      + ", found "
+                      + id);
             });
     this.params = params;
     this.vocabulary = vocabulary;

@@ -87,58 +87,70 @@ public record SamplingParams(
     public static final Dry OFF = new Dry(0, 1.75, 2, -1, Set.of());
 
     public Dry {
-      check(multiplier >= 0 && multiplier < 1e6, "--dry-multiplier", "0 (off) or more", multiplier);
-      check(base >= 1 && base < 1e6, "--dry-base", "1 or more", base);
-      check(allowedLength >= 1, "--dry-allowed-length", "1 or more", allowedLength);
-      check(lastN >= -1, "--dry-penalty-last-n", "a count, 0 (off) or -1 (all)", lastN);
+      check(multiplier >= 0 && multiplier < 1e6, "Dry.multiplier", "0 (off) or more", multiplier);
+      check(base >= 1 && base < 1e6, "Dry.base", "1 or more", base);
+      check(allowedLength >= 1, "Dry.allowedLength", "1 or more", allowedLength);
+      check(lastN >= -1, "Dry.lastN", "a count, 0 (off) or -1 (all)", lastN);
       breakers = Set.copyOf(breakers);
     }
   }
 
   public SamplingParams {
-    check(temperature >= 0 && temperature <= 1e6, "--temp", "0 (greedy) or more", temperature);
-    check(topK >= 0, "--top-k", "0 (off) or more", topK);
-    check(topP > 0 && topP <= 1, "--top-p", "above 0, up to 1 (off)", topP);
-    check(minP >= 0 && minP <= 1, "--min-p", "0 (off) to 1", minP);
-    check(typicalP > 0 && typicalP <= 1, "--typical", "above 0, up to 1 (off)", typicalP);
+    check(
+        temperature >= 0 && temperature <= 1e6,
+        "SamplingParams.temperature",
+        "0 (greedy) or more",
+        temperature);
+    check(topK >= 0, "SamplingParams.topK", "0 (off) or more", topK);
+    check(topP > 0 && topP <= 1, "SamplingParams.topP", "above 0, up to 1 (off)", topP);
+    check(minP >= 0 && minP <= 1, "SamplingParams.minP", "0 (off) to 1", minP);
+    check(
+        typicalP > 0 && typicalP <= 1,
+        "SamplingParams.typicalP",
+        "above 0, up to 1 (off)",
+        typicalP);
     check(
         repeatPenalty > 0 && repeatPenalty <= 1e6,
-        "--repeat-penalty",
+        "SamplingParams.repeatPenalty",
         "above 0; 1 is off",
         repeatPenalty);
-    check(repeatLastN >= -1, "--repeat-last-n", "a count, 0 (off) or -1 (all)", repeatLastN);
+    check(
+        repeatLastN >= -1,
+        "SamplingParams.repeatLastN",
+        "a count, 0 (off) or -1 (all)",
+        repeatLastN);
     check(
         Math.abs(presencePenalty) <= 1e6,
-        "--presence-penalty",
+        "SamplingParams.presencePenalty",
         "a number; 0 is off",
         presencePenalty);
     check(
         Math.abs(frequencyPenalty) <= 1e6,
-        "--frequency-penalty",
+        "SamplingParams.frequencyPenalty",
         "a number; 0 is off",
         frequencyPenalty);
     // a smaller one would reach -1 where the seeds of several answers count up
     check(
         seed.orElse(0) >= RANDOM_SEED,
-        "--seed",
+        "SamplingParams.seed",
         "0 or more, or -1 for a random one",
         seed.orElse(0));
     seed = seed.orElse(0) == RANDOM_SEED ? OptionalLong.empty() : seed;
     logitBias = Map.copyOf(logitBias);
     logitBias.forEach(
         (id, bias) -> {
-          check(id >= 0, "--logit-bias", "a token id, 0 or more", id);
+          check(id >= 0, "SamplingParams.logitBias", "a token id, 0 or more", id);
           check(
               bias < Float.POSITIVE_INFINITY,
-              "--logit-bias",
+              "SamplingParams.logitBias",
               "a finite number or -inf for token " + id,
               bias);
         });
   }
 
-  private static void check(boolean good, String flag, String expected, Object found) {
+  private static void check(boolean good, String name, String expected, Object found) {
     if (!good) {
-      throw new IllegalArgumentException(flag + ": expected " + expected + ", found " + found);
+      throw new IllegalArgumentException(name + ": expected " + expected + ", found " + found);
     }
   }
 

@@ -14,7 +14,7 @@ public final class StopStrings {
   public StopStrings(List<String> stops) {
     if (stops.stream().anyMatch(String::isEmpty)) {
       throw new IllegalArgumentException(
-          "--stop: expected a text that can occur, found an empty one");
+          "stop: expected a text that can occur, found an empty one");
     }
     this.stops = List.copyOf(stops);
   }

@@ -343,7 +343,7 @@ class EngineLoopTest {
       assertTrue(
           assertThrows(EngineException.class, fails::await)
               .getMessage()
-              .contains("--logit-bias"));
+              .contains("SamplingParams.logitBias"));
       assertEquals(9, good.await().tokens().size());
     }
   }

@@ -113,7 +113,7 @@ class LostDeviceTest {
       for (Generation generation : ask(engine)) {
         EngineException e = assertThrows(EngineException.class, generation::await);
         assertTrue(e.getMessage().contains("failing:1 failed"), e.getMessage());
-        assertTrue(e.getMessage().contains("--num-redundant-experts"), e.getMessage());
+        assertTrue(e.getMessage().contains("Distribution.redundantExperts"), e.getMessage());
         assertFalse(e.getMessage().contains("null"), e.getMessage());
       }
     }

@@ -191,7 +191,7 @@ class PlannerTest {
   @Test
   void moreReplicasThanDevicesCanHoldAreRefused() {
     assertEquals(
-        "--num-redundant-experts: expected at most 64, which is each of the 64 experts on each of"
+        "Distribution.redundantExperts: expected at most 64, which is each of the 64 experts on each of"
             + " the 2 devices, found 65",
         message(gib(24, 24), Distribution.LAYERS.withExpertParallel().withRedundantExperts(65)));
   }
@@ -201,14 +201,15 @@ class PlannerTest {
     Path file = folder.resolve("other.json");
     ExpertLoadsFile.write(file, new ExpertLoads("other", "ab", EXPERTS));
     String message = message(gib(24, 24), Distribution.LAYERS.withExpertParallel().withLoads(file));
-    assertTrue(message.startsWith("--expert-loads " + file + ": the loads are of another model"));
+    assertTrue(
+        message.startsWith("Distribution.loads " + file + ": the loads are of another model"));
     assertTrue(message.contains("yuzui experts"), message);
   }
 
   @Test
   void expertParallelismOnOneDeviceIsRefused() {
     assertEquals(
-        "--enable-expert-parallel: expected two or more devices, such as --device cuda:0,cuda:1,"
+        "Distribution.expertParallel: expected two or more devices, such as RuntimeOptions.devices cuda:0,cuda:1,"
             + " found far:0",
         message(gib(24), Distribution.LAYERS.withExpertParallel()));
   }
@@ -353,7 +354,9 @@ class PlannerTest {
   @Test
   void whoHasTooSmallADeviceIsToldThatExpertsMayLieElsewhere() {
     List<String> advice = plan(gib(6), Distribution.ANY).advice();
-    assertTrue(advice.contains("--fit, which keeps experts on the CPU if need be"), "" + advice);
+    assertTrue(
+        advice.contains("RuntimeOptions.fit, which keeps experts on the CPU if need be"),
+        "" + advice);
     assertEquals(List.of(), plan(gib(24), Distribution.ANY).advice());
   }
 

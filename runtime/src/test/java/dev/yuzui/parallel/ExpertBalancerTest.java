@@ -179,10 +179,10 @@ class ExpertBalancerTest {
       delimiter = '|',
       textBlock =
           """
-          256 | 8 | 1 | 7  | 32 | --num-redundant-experts: expected 31 or 38, so that 256 experts and they divide by 7 devices, found 32
-          256 | 8 | 1 | 300| 0  | --num-redundant-experts: expected 44, so that 256 experts and they divide by 300 devices, found 0
-          16  | 4 | 3 | 8  | 0  | --nodes: expected a divisor of --devices 8, found 3
-          8   | 2 | 2 | 4  | 16 | --num-redundant-experts: expected at most 8, which is every expert of a node on each of its devices, found 16
+          256 | 8 | 1 | 7  | 32 | ExpertBalancer.redundant: expected 31 or 38, so that 256 experts and they divide by 7 devices, found 32
+          256 | 8 | 1 | 300| 0  | ExpertBalancer.redundant: expected 44, so that 256 experts and they divide by 300 devices, found 0
+          16  | 4 | 3 | 8  | 0  | ExpertBalancer.nodes: expected a divisor of ExpertBalancer.devices 8, found 3
+          8   | 2 | 2 | 4  | 16 | ExpertBalancer.redundant: expected at most 8, which is every expert of a node on each of its devices, found 16
           """)
   void whatDoesNotDivideIsRefusedWithWhatWould(
       int experts, int groups, int nodes, int devices, int redundant, String message) {

@@ -541,47 +541,47 @@ class SamplerTest {
 
   @ParameterizedTest
   @CsvSource({
-    "--temp, -1",
-    "--temp, NaN",
-    "--top-k, -1",
-    "--top-p, 0",
-    "--top-p, 1.5",
-    "--min-p, 2",
-    "--typical, 0",
-    "--repeat-penalty, 0",
-    "--repeat-last-n, -2",
-    "--presence-penalty, NaN",
-    "--frequency-penalty, Infinity",
-    "--dry-multiplier, -1",
-    "--dry-base, 0.5",
-    "--dry-allowed-length, 0"
+    "SamplingParams.temperature, -1",
+    "SamplingParams.temperature, NaN",
+    "SamplingParams.topK, -1",
+    "SamplingParams.topP, 0",
+    "SamplingParams.topP, 1.5",
+    "SamplingParams.minP, 2",
+    "SamplingParams.typicalP, 0",
+    "SamplingParams.repeatPenalty, 0",
+    "SamplingParams.repeatLastN, -2",
+    "SamplingParams.presencePenalty, NaN",
+    "SamplingParams.frequencyPenalty, Infinity",
+    "Dry.multiplier, -1",
+    "Dry.base, 0.5",
+    "Dry.allowedLength, 0"
   })
-  void aWrongValueNamesItsFlag(String flag, double value) {
+  void aWrongValueNamesItsComponent(String component, double value) {
     Supplier<SamplingParams> params =
         () ->
-            switch (flag) {
-              case "--temp" -> PLAIN.withTemperature(value);
-              case "--top-k" -> PLAIN.withTopK((int) value);
-              case "--top-p" -> PLAIN.withTopP(value);
-              case "--min-p" -> PLAIN.withMinP(value);
-              case "--typical" -> PLAIN.withTypicalP(value);
-              case "--repeat-penalty" -> PLAIN.withPenalties(value, 64, 0, 0);
-              case "--repeat-last-n" -> PLAIN.withPenalties(1, (int) value, 0, 0);
-              case "--presence-penalty" -> PLAIN.withPenalties(1, 64, value, 0);
-              case "--frequency-penalty" -> PLAIN.withPenalties(1, 64, 0, value);
-              case "--dry-multiplier" -> PLAIN.withDry(new Dry(value, 1.75, 2, -1, Set.of()));
-              case "--dry-base" -> PLAIN.withDry(new Dry(1, value, 2, -1, Set.of()));
+            switch (component) {
+              case "SamplingParams.temperature" -> PLAIN.withTemperature(value);
+              case "SamplingParams.topK" -> PLAIN.withTopK((int) value);
+              case "SamplingParams.topP" -> PLAIN.withTopP(value);
+              case "SamplingParams.minP" -> PLAIN.withMinP(value);
+              case "SamplingParams.typicalP" -> PLAIN.withTypicalP(value);
+              case "SamplingParams.repeatPenalty" -> PLAIN.withPenalties(value, 64, 0, 0);
+              case "SamplingParams.repeatLastN" -> PLAIN.withPenalties(1, (int) value, 0, 0);
+              case "SamplingParams.presencePenalty" -> PLAIN.withPenalties(1, 64, value, 0);
+              case "SamplingParams.frequencyPenalty" -> PLAIN.withPenalties(1, 64, 0, value);
+              case "Dry.multiplier" -> PLAIN.withDry(new Dry(value, 1.75, 2, -1, Set.of()));
+              case "Dry.base" -> PLAIN.withDry(new Dry(1, value, 2, -1, Set.of()));
               default -> PLAIN.withDry(new Dry(1, 1.75, (int) value, -1, Set.of()));
             };
     var e = assertThrows(IllegalArgumentException.class, params::get);
-    assertTrue(e.getMessage().startsWith(flag + ": expected "), e.getMessage());
+    assertTrue(e.getMessage().startsWith(component + ": expected "), e.getMessage());
   }
 
   @Test
   void aBiasBeyondTheVocabularyIsRefused() {
     SamplingParams params = PLAIN.withLogitBias(Map.of(3, 1f));
     var e = assertThrows(IllegalArgumentException.class, () -> new Sampler(params, 3, new int[0]));
-    assertTrue(e.getMessage().contains("--logit-bias"), e.getMessage());
+    assertTrue(e.getMessage().contains("SamplingParams.logitBias"), e.getMessage());
   }
 
   private static int greedy(float... logits) {

@@ -50,7 +50,7 @@ class StopStringsTest {
   @Test
   void anEmptyStopStringIsRefused() {
     var e = assertThrows(IllegalArgumentException.class, () -> new StopStrings(List.of("")));
-    assertTrue(e.getMessage().startsWith("--stop:"));
+    assertTrue(e.getMessage().startsWith("stop:"));
   }
 
   @Property
