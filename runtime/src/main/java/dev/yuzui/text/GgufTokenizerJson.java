@@ -1,28 +1,19 @@
 package dev.yuzui.text;
 
-import com.fasterxml.jackson.core.JsonGenerator;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.yuzui.weights.Checkpoint.VocabularySource;
-import java.io.ByteArrayOutputStream;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeSet;
+
 
 /**
  * Writes a GGUF's vocabulary as the tokenizer.json it was converted from. A GGUF names its
- * pre-tokenizer instead of carrying it; the regular expressions behind the names are in {@code
- * pre-tokenizers.json}, each a list of splits applied one after the other, matches isolated.
+ * pre-tokenizer instead of carrying it.
  */
 final class GgufTokenizerJson {
   static final int CONTROL = 3;
   static final int USER_DEFINED = 4;
-
-  private static final ObjectMapper JSON = new ObjectMapper();
 
   private GgufTokenizerJson() {}
 
@@ -37,59 +28,26 @@ final class GgufTokenizerJson {
               + gguf.model()
               + "\"; convert the model again from its tokenizer.json");
     }
-    JsonNode pre = preTokenizer(gguf.preTokenizer());
+    TokenizerJson.PreTokenizer pre = preTokenizer(gguf.preTokenizer());
     checkSizes(gguf);
-    var out = new ByteArrayOutputStream(16 * (gguf.tokens().size() + gguf.merges().size()));
-    try (JsonGenerator g = JSON.createGenerator(out)) {
-      g.writeStartObject();
-      g.writeStringField("version", "1.0");
-      addedTokens(g, gguf, controlTokens);
-      g.writeObjectFieldStart("pre_tokenizer");
-      g.writeStringField("type", "Sequence");
-      g.writeArrayFieldStart("pretokenizers");
-      for (JsonNode regex : pre.get("split")) {
-        g.writeStartObject();
-        g.writeStringField("type", "Split");
-        g.writeObjectFieldStart("pattern");
-        g.writeStringField("Regex", regex.asText());
-        g.writeEndObject();
-        g.writeStringField("behavior", "Isolated");
-        g.writeBooleanField("invert", false);
-        g.writeEndObject();
-      }
-      byteLevel(g);
-      g.writeEndArray();
-      g.writeEndObject();
-      g.writeFieldName("decoder");
-      byteLevel(g);
-      model(g, gguf, pre.path("ignoreMerges").asBoolean());
-      g.writeEndObject();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e); // memory only
+    Map<String, Integer> ids = new HashMap<>();
+    for (int id = 0; id < gguf.tokens().size(); id++) {
+      ids.putIfAbsent(gguf.tokens().get(id), id);
     }
-    return out.toByteArray();
+    return new TokenizerJson(pre, addedTokens(gguf, controlTokens), ids, merges(gguf, ids)).write();
   }
 
-  private static JsonNode preTokenizer(String name) {
-    JsonNode known;
-    try (InputStream in = GgufTokenizerJson.class.getResourceAsStream("pre-tokenizers.json")) {
-      known = JSON.readTree(in);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-    JsonNode pre = known.get(name.isEmpty() ? "default" : name);
-    if (pre == null) {
-      var names = new TreeSet<String>();
-      known.fieldNames().forEachRemaining(names::add);
-      throw new TextException(
-          "tokenizer.ggml.pre: expected one of "
-              + String.join(", ", names)
-              + ", found \""
-              + name
-              + "\"; if it splits text as one of these does, give the file that name"
-              + " (gguf_set_metadata.py FILE tokenizer.ggml.pre NAME)");
-    }
-    return pre;
+  private static TokenizerJson.PreTokenizer preTokenizer(String name) {
+    return TokenizerJson.PreTokenizer.named(name.isEmpty() ? "default" : name)
+        .orElseThrow(
+            () ->
+                new TextException(
+                    "tokenizer.ggml.pre: expected one of "
+                        + String.join(", ", TokenizerJson.PreTokenizer.names())
+                        + ", found \""
+                        + name
+                        + "\"; if it splits text as one of these does, say so with --override-kv"
+                        + " tokenizer.ggml.pre=str:NAME"));
   }
 
   private static void checkSizes(VocabularySource.Gguf gguf) {
@@ -119,51 +77,22 @@ final class GgufTokenizerJson {
     }
   }
 
-  private static void addedTokens(JsonGenerator g, VocabularySource.Gguf gguf, boolean control)
-      throws IOException {
-    g.writeArrayFieldStart("added_tokens");
+  private static List<TokenizerJson.Added> addedTokens(
+      VocabularySource.Gguf gguf, boolean control) {
+    List<TokenizerJson.Added> added = new ArrayList<>();
     for (int id = 0; id < gguf.types().length; id++) {
       int type = gguf.types()[id];
       boolean matched = type == USER_DEFINED || (type == CONTROL && control);
-      if (!matched || gguf.tokens().get(id).isEmpty()) {
-        continue;
+      if (matched && !gguf.tokens().get(id).isEmpty()) {
+        added.add(new TokenizerJson.Added(id, gguf.tokens().get(id), type == CONTROL));
       }
-      g.writeStartObject();
-      g.writeNumberField("id", id);
-      g.writeStringField("content", gguf.tokens().get(id));
-      for (String flag : List.of("single_word", "lstrip", "rstrip", "normalized")) {
-        g.writeBooleanField(flag, false);
-      }
-      g.writeBooleanField("special", type == CONTROL);
-      g.writeEndObject();
     }
-    g.writeEndArray();
+    return added;
   }
 
-  private static void byteLevel(JsonGenerator g) throws IOException {
-    g.writeStartObject();
-    g.writeStringField("type", "ByteLevel");
-    g.writeBooleanField("add_prefix_space", false);
-    g.writeBooleanField("trim_offsets", true);
-    g.writeBooleanField("use_regex", false);
-    g.writeEndObject();
-  }
-
-  private static void model(JsonGenerator g, VocabularySource.Gguf gguf, boolean ignoreMerges)
-      throws IOException {
-    Map<String, Integer> ids = new HashMap<>();
-    for (int id = 0; id < gguf.tokens().size(); id++) {
-      ids.putIfAbsent(gguf.tokens().get(id), id);
-    }
-    g.writeObjectFieldStart("model");
-    g.writeStringField("type", "BPE");
-    g.writeBooleanField("ignore_merges", ignoreMerges);
-    g.writeObjectFieldStart("vocab");
-    for (var token : ids.entrySet()) {
-      g.writeNumberField(token.getKey(), token.getValue());
-    }
-    g.writeEndObject();
-    g.writeArrayFieldStart("merges");
+  private static List<TokenizerJson.Merge> merges(
+      VocabularySource.Gguf gguf, Map<String, Integer> ids) {
+    List<TokenizerJson.Merge> merges = new ArrayList<>(gguf.merges().size());
     for (String merge : gguf.merges()) {
       int space = merge.indexOf(' ', 1);
       if (space < 0) {
@@ -174,15 +103,11 @@ final class GgufTokenizerJson {
       }
       String left = merge.substring(0, space);
       String right = merge.substring(space + 1);
-      if (!ids.containsKey(left) || !ids.containsKey(right) || !ids.containsKey(left + right)) {
-        continue; // can never apply: one of the three is no token
+      // else it can never apply: one of the three is no token
+      if (ids.containsKey(left) && ids.containsKey(right) && ids.containsKey(left + right)) {
+        merges.add(new TokenizerJson.Merge(left, right));
       }
-      g.writeStartArray();
-      g.writeString(left);
-      g.writeString(right);
-      g.writeEndArray();
     }
-    g.writeEndArray();
-    g.writeEndObject();
+    return merges;
   }
 }

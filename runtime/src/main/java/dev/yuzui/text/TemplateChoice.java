@@ -73,6 +73,15 @@ public sealed interface TemplateChoice {
           hf.chatTemplate()
               .<TemplateChoice>map(text -> new Own(checkpoint.config().name(), text))
               .orElseGet(() -> among(() -> Vocabulary.of(hf), checkpoint));
+      case VocabularySource.Tiktoken tiktoken ->
+          tiktoken
+              .chatTemplate()
+              .<TemplateChoice>map(text -> new Own(checkpoint.config().name(), text))
+              .orElseGet(
+                  () ->
+                      among(
+                          () -> Vocabulary.of(tiktoken, TiktokenJson.write(tiktoken)),
+                          checkpoint));
       case VocabularySource.Gguf gguf ->
           gguf.chatTemplate()
               .<TemplateChoice>map(text -> new Own(checkpoint.config().name(), text))

@@ -20,7 +20,7 @@ import java.util.stream.IntStream;
 
 /**
  * Text to token ids and back. Splitting and merging are done by Hugging Face's own library; a
- * GGUF's vocabulary is turned into a tokenizer.json for it. Encoding may be called by several
+ * GGUF's or tiktoken's vocabulary is turned into a tokenizer.json for it. Encoding may be called by several
  * threads.
  */
 public final class Tokenizer implements AutoCloseable {
@@ -70,6 +70,13 @@ public final class Tokenizer implements AutoCloseable {
               Vocabulary.of(gguf),
               new ByteArrayInputStream(GgufTokenizerJson.write(gguf, true)),
               () -> GgufTokenizerJson.write(gguf, false));
+      case VocabularySource.Tiktoken tiktoken -> {
+        byte[] json = TiktokenJson.write(tiktoken);
+        yield new Tokenizer(
+            Vocabulary.of(tiktoken, json),
+            new ByteArrayInputStream(json),
+            () -> Vocabulary.withoutControlTokens(TiktokenJson.write(tiktoken)));
+      }
       case VocabularySource.None none ->
           throw new TextException(
               "the checkpoint has no vocabulary ("

@@ -6,8 +6,11 @@ import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.yuzui.weights.Checkpoint.VocabularySource;
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,6 +18,7 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * What a tokenizer knows about its ids, whichever file it came from.
@@ -49,13 +53,41 @@ record Vocabulary(String[] pieces, BitSet added, BitSet special, int bos, int eo
 
   static Vocabulary of(VocabularySource.HuggingFace source) {
     Path file = source.tokenizerJson();
+    try (InputStream json = Files.newInputStream(file)) {
+      return read(file, json, source.tokenizerConfig(), source.bos(), source.eos());
+    } catch (IOException e) {
+      throw new TextException(file + ": cannot be read: " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * @param json what {@link TiktokenJson} made of {@code source}
+   */
+  static Vocabulary of(VocabularySource.Tiktoken source, byte[] json) {
+    return read(
+        source.ranks(),
+        new ByteArrayInputStream(json),
+        Optional.of(source.tokenizerConfig()),
+        OptionalInt.empty(),
+        OptionalInt.empty());
+  }
+
+  /**
+   * @param file for messages
+   */
+  private static Vocabulary read(
+      Path file,
+      InputStream json,
+      Optional<Path> tokenizerConfig,
+      OptionalInt modelsBos,
+      OptionalInt modelsEos) {
     Map<String, Integer> ids = new HashMap<>(1 << 18);
     BitSet added = new BitSet();
     BitSet special = new BitSet();
     JsonNode postProcessor = JSON.missingNode();
     String type = "";
     boolean byteLevel = false;
-    try (JsonParser p = JSON.createParser(Files.newInputStream(file))) {
+    try (JsonParser p = JSON.createParser(json)) {
       p.nextToken();
       while (p.nextToken() == JsonToken.FIELD_NAME) {
         String field = p.currentName();
@@ -96,22 +128,43 @@ record Vocabulary(String[] pieces, BitSet added, BitSet special, int bos, int eo
     int size = ids.values().stream().mapToInt(i -> i + 1).max().orElse(0);
     String[] pieces = new String[size];
     ids.forEach((piece, id) -> pieces[id] = piece);
-    JsonNode config = source.tokenizerConfig().map(Vocabulary::readTree).orElse(JSON.missingNode());
+    JsonNode config = tokenizerConfig.map(Vocabulary::readTree).orElse(JSON.missingNode());
     Optional<String> templateBos = templateBos(postProcessor);
-    int bos = specialId(ids, config, "bos_token").orElse(templateBos.map(ids::get).orElse(-1));
-    int eos = specialId(ids, config, "eos_token").orElse(-1);
+    int bos =
+        specialId(ids, config, "bos_token")
+            .or(() -> templateBos.map(ids::get))
+            .orElseGet(() -> modelsBos.orElse(-1));
+    int eos = specialId(ids, config, "eos_token").orElseGet(() -> modelsEos.orElse(-1));
     boolean addBos =
         config.path("add_bos_token").isBoolean()
             ? config.path("add_bos_token").asBoolean()
             : templateBos.isPresent()
+                || modelsBos.isPresent()
                 || config.path("tokenizer_class").asText().startsWith("LlamaTokenizer");
     return new Vocabulary(pieces, added, special, bos, eos, addBos && bos >= 0);
   }
 
   /** The tokenizer.json without the added tokens that mean something to the model. */
   static byte[] withoutControlTokens(Path tokenizerJson) {
+    try (InputStream json = Files.newInputStream(tokenizerJson)) {
+      return withoutControlTokens(json);
+    } catch (IOException e) {
+      throw new TextException(tokenizerJson + ": cannot be read: " + e.getMessage(), e);
+    }
+  }
+
+  /** The same of a tokenizer.json that was made here. */
+  static byte[] withoutControlTokens(byte[] json) {
+    try {
+      return withoutControlTokens(new ByteArrayInputStream(json));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static byte[] withoutControlTokens(InputStream json) throws IOException {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
-    try (JsonParser p = JSON.createParser(Files.newInputStream(tokenizerJson));
+    try (JsonParser p = JSON.createParser(json);
         JsonGenerator g = JSON.createGenerator(out)) {
       p.nextToken();
       g.writeStartObject();
@@ -138,8 +191,6 @@ record Vocabulary(String[] pieces, BitSet added, BitSet special, int bos, int eo
         }
       }
       g.writeEndObject();
-    } catch (IOException e) {
-      throw new TextException(tokenizerJson + ": cannot be read: " + e.getMessage(), e);
     }
     return out.toByteArray();
   }

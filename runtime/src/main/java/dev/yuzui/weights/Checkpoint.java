@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * An open checkpoint: validated metadata and tensors that lie where the file is mapped. Opening
@@ -103,9 +104,65 @@ public interface Checkpoint extends AutoCloseable {
 
   /** Where the tokenizer comes from. */
   sealed interface VocabularySource {
-    /** tokenizer.json with tokenizer_config.json and a chat template where there is one. */
+    /** What people should know about it, in a line each. */
+    default List<String> remarks() {
+      return List.of();
+    }
+
+    /**
+     * tokenizer.json with tokenizer_config.json and a chat template where there is one.
+     *
+     * @param bos without tokenizer_config.json: what the model's configuration says
+     * @param eos the same
+     */
     record HuggingFace(
-        Path tokenizerJson, Optional<Path> tokenizerConfig, Optional<String> chatTemplate)
+        Path tokenizerJson,
+        Optional<Path> tokenizerConfig,
+        Optional<String> chatTemplate,
+        OptionalInt bos,
+        OptionalInt eos)
+        implements VocabularySource {
+
+      public HuggingFace(
+          Path tokenizerJson, Optional<Path> tokenizerConfig, Optional<String> chatTemplate) {
+        this(
+            tokenizerJson,
+            tokenizerConfig,
+            chatTemplate,
+            OptionalInt.empty(),
+            OptionalInt.empty());
+      }
+
+      @Override
+      public List<String> remarks() {
+        if (tokenizerConfig.isPresent()) {
+          return List.of();
+        }
+        String found =
+            bos.isEmpty() && eos.isEmpty()
+                ? "config.json names none either; texts have no BOS in front"
+                : "config.json's are taken, BOS "
+                    + shown(bos)
+                    + " and EOS "
+                    + shown(eos)
+                    + (bos.isPresent() ? "; BOS is put in front of texts" : "");
+        return List.of(
+            tokenizerJson
+                + ": there is no tokenizer_config.json beside it to name BOS and EOS: "
+                + found);
+      }
+
+      private static String shown(OptionalInt id) {
+        return id.isPresent() ? String.valueOf(id.getAsInt()) : "none";
+      }
+    }
+
+    /**
+     * tiktoken.model of Moonshot's models: tokens of bytes with their ranks, which are their ids.
+     *
+     * @param tokenizerConfig names the other tokens
+     */
+    record Tiktoken(Path ranks, Path tokenizerConfig, Optional<String> chatTemplate)
         implements VocabularySource {}
 
     /**

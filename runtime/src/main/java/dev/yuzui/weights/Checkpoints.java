@@ -31,7 +31,7 @@ public final class Checkpoints {
 
   /**
    * The vocabulary at {@code path} alone; works without weights and for other architectures: a
-   * GGUF, a folder with tokenizer.json or one GGUF model, or tokenizer.json itself.
+   * GGUF, a folder with tokenizer.json, tiktoken.model or one GGUF model, or one of those files.
    *
    * @throws WeightException if there is none or it is damaged
    */
@@ -47,7 +47,7 @@ public final class Checkpoints {
               : GgufModel.vocabulary(theOnly(path, ggufs));
     } else {
       source =
-          path.endsWith("tokenizer.json")
+          path.endsWith("tokenizer.json") || path.endsWith(Vocabularies.TIKTOKEN)
               ? Vocabularies.huggingFace(path.toAbsolutePath().getParent())
               : GgufModel.vocabulary(path);
     }
@@ -55,7 +55,7 @@ public final class Checkpoints {
       throw new WeightException(
           path,
           "vocabulary",
-          "tokenizer.json or a GGUF with tokenizer.ggml.tokens",
+          "tokenizer.json, tiktoken.model or a GGUF with tokenizer.ggml.tokens",
           because,
           "give a folder or GGUF that has one");
     }

@@ -7,10 +7,14 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.stream.Stream;
 
 /** Tokenizers that a checkpoint carries or lies beside. */
 final class Vocabularies {
   private static final long MAX_TEMPLATE = 16 << 20;
+  private static final String CONFIG = "tokenizer_config.json";
+  static final String TIKTOKEN = "tiktoken.model";
 
   private Vocabularies() {}
 
@@ -78,24 +82,61 @@ final class Vocabularies {
     }
   }
 
-  /** tokenizer.json of a folder, with the chat template from wherever its publisher put it. */
+  /** tokenizer.json or tiktoken.model of a folder, with the chat template from wherever its publisher put it. */
   static VocabularySource huggingFace(Path folder) {
     Path tokenizer = folder.resolve("tokenizer.json");
-    if (!Files.isRegularFile(tokenizer)) {
-      boolean tiktoken = Files.exists(folder.resolve("tiktoken.model"));
-      return new VocabularySource.None(
-          folder
-              + " has no tokenizer.json"
-              + (tiktoken ? ", only tiktoken.model, which does not load" : ""));
+    Path ranks = folder.resolve(TIKTOKEN);
+    if (!Files.isRegularFile(tokenizer) && !Files.isRegularFile(ranks)) {
+      return new VocabularySource.None(folder + " has no tokenizer.json and no " + TIKTOKEN);
     }
-    Optional<Path> config =
-        Optional.of(folder.resolve("tokenizer_config.json")).filter(Files::isRegularFile);
+    Optional<Path> config = Optional.of(folder.resolve(CONFIG)).filter(Files::isRegularFile);
     Path jinja = folder.resolve("chat_template.jinja");
     Optional<String> template =
         Files.isRegularFile(jinja)
             ? Optional.of(text(jinja))
             : config.flatMap(c -> template(Json.object(c).get("chat_template")));
-    return new VocabularySource.HuggingFace(tokenizer, config, template);
+    if (!Files.isRegularFile(tokenizer)) {
+      return tiktoken(ranks, config, template);
+    }
+    if (config.isPresent()) {
+      return new VocabularySource.HuggingFace(tokenizer, config, template);
+    }
+    return new VocabularySource.HuggingFace(
+        tokenizer,
+        config,
+        template,
+        modelsOwn(folder, "bos_token_id"),
+        modelsOwn(folder, "eos_token_id"));
+  }
+
+  /** How text is split before the ranks come in is known for Moonshot's models alone. */
+  private static VocabularySource tiktoken(
+      Path ranks, Optional<Path> config, Optional<String> template) {
+    if (config.isEmpty()) {
+      return new VocabularySource.None(
+          ranks + " has no " + CONFIG + " beside it to name BOS, EOS and the other special tokens");
+    }
+    Object type = Json.object(config.get()).get("tokenizer_class");
+    if (!"TikTokenTokenizer".equals(type)) {
+      return new VocabularySource.None(
+          config.get()
+              + ": tokenizer_class: expected TikTokenTokenizer, that of Moonlight and Kimi, found "
+              + type);
+    }
+    return new VocabularySource.Tiktoken(ranks, config.get(), template);
+  }
+
+  /** The first id that the model's configuration has under {@code key}. */
+  private static OptionalInt modelsOwn(Path folder, String key) {
+    return Stream.of("config.json", "generation_config.json")
+        .map(folder::resolve)
+        .filter(Files::isRegularFile)
+        .flatMap(
+            file ->
+                new Keys(file, "", Json.object(file))
+                    .integers(key, 0, ConfigLimits.VOCABULARY).stream())
+        .mapToInt(Integer::intValue)
+        .findFirst();
   }
 
   private static String text(Path template) {

@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Optional;
+import java.util.OptionalInt;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
@@ -55,6 +56,20 @@ class TokenizerJsonTest {
     try (Tokenizer tokenizer = Tokenizer.of(source(GOOD, Optional.of(file)))) {
       assertArrayEquals(
           adds ? new int[] {4, 2} : new int[] {2}, tokenizer.encode("ab", true), config);
+    }
+  }
+
+  @Test
+  void withoutAConfigurationTheModelsBosIsAdded() throws IOException {
+    Path json = Files.writeString(folder.resolve("tokenizer.json"), GOOD);
+    try (Tokenizer tokenizer =
+        Tokenizer.of(
+            new VocabularySource.HuggingFace(
+                json, Optional.empty(), Optional.empty(), OptionalInt.of(4), OptionalInt.of(1)))) {
+      assertArrayEquals(new int[] {4, 2}, tokenizer.encode("ab", true));
+      assertArrayEquals(new int[] {4, 2}, tokenizer.encode("<s>ab", true));
+      assertEquals(OptionalInt.of(1), tokenizer.eos());
+      assertTrue(tokenizer.isEndOfGeneration(1));
     }
   }
 

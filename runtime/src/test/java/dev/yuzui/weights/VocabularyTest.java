@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -119,13 +120,61 @@ class VocabularyTest {
   @Test
   void weightsWithoutATokenizerStillOpen() throws IOException {
     hf();
-    Files.writeString(folder.resolve("tiktoken.model"), "");
     try (Checkpoint c = Checkpoints.open(folder)) {
-      var none = assertInstanceOf(VocabularySource.None.class, c.vocabulary());
-      assertTrue(none.because().contains("tiktoken.model"), none.because());
+      assertInstanceOf(VocabularySource.None.class, c.vocabulary());
     }
     var e = assertThrows(WeightException.class, () -> Checkpoints.vocabulary(folder));
     assertTrue(e.getMessage().contains("no tokenizer.json"), e.getMessage());
+  }
+
+  @Test
+  void ranksOfTiktokenNeedTheConfigurationThatNamesTheirSpecialTokens() throws IOException {
+    hf();
+    Path ranks = Files.writeString(folder.resolve("tiktoken.model"), "");
+    try (Checkpoint c = Checkpoints.open(folder)) {
+      var none = assertInstanceOf(VocabularySource.None.class, c.vocabulary());
+      assertTrue(none.because().contains("no tokenizer_config.json beside it"), none.because());
+    }
+    Path config = folder.resolve("tokenizer_config.json");
+    Files.writeString(config, "{\"tokenizer_class\": \"QWenTokenizer\"}");
+    try (Checkpoint c = Checkpoints.open(folder)) {
+      var none = assertInstanceOf(VocabularySource.None.class, c.vocabulary());
+      assertTrue(none.because().contains("found QWenTokenizer"), none.because());
+    }
+    Files.writeString(
+        config, "{\"tokenizer_class\": \"TikTokenTokenizer\", \"chat_template\": \"hi\"}");
+    try (Checkpoint c = Checkpoints.open(folder)) {
+      assertEquals(
+          new VocabularySource.Tiktoken(ranks, config, Optional.of("hi")), c.vocabulary());
+    }
+    assertInstanceOf(VocabularySource.Tiktoken.class, Checkpoints.vocabulary(ranks));
+    Files.writeString(folder.resolve("tokenizer.json"), "{}");
+    assertInstanceOf(VocabularySource.HuggingFace.class, Checkpoints.vocabulary(folder));
+  }
+
+  @Test
+  void withoutATokenizersConfigurationTheModelsNamesBosAndEos() throws IOException {
+    Files.writeString(folder.resolve("tokenizer.json"), "{}");
+    Files.writeString(folder.resolve("config.json"), "{\"bos_token_id\": 3}");
+    Files.writeString(folder.resolve("generation_config.json"), "{\"eos_token_id\": [5, 6]}");
+    var v = assertInstanceOf(VocabularySource.HuggingFace.class, Checkpoints.vocabulary(folder));
+    assertEquals(List.of(OptionalInt.of(3), OptionalInt.of(5)), List.of(v.bos(), v.eos()));
+    assertEquals(
+        List.of(
+            v.tokenizerJson()
+                + ": there is no tokenizer_config.json beside it to name BOS and EOS: config.json's"
+                + " are taken, BOS 3 and EOS 5; BOS is put in front of texts"),
+        v.remarks());
+
+    Files.writeString(folder.resolve("config.json"), "{\"eos_token_id\": 4}");
+    v = assertInstanceOf(VocabularySource.HuggingFace.class, Checkpoints.vocabulary(folder));
+    assertEquals(List.of(OptionalInt.empty(), OptionalInt.of(4)), List.of(v.bos(), v.eos()));
+    assertTrue(v.remarks().getFirst().endsWith("BOS none and EOS 4"), v.remarks()::toString);
+
+    Files.writeString(folder.resolve("tokenizer_config.json"), "{\"bos_token\": null}");
+    v = assertInstanceOf(VocabularySource.HuggingFace.class, Checkpoints.vocabulary(folder));
+    assertEquals(List.of(OptionalInt.empty(), OptionalInt.empty()), List.of(v.bos(), v.eos()));
+    assertEquals(List.of(), v.remarks());
   }
 
   @Test
