@@ -36,7 +36,7 @@ class BatchMemoryTest {
             .redirectOutput(log.toFile())
             .start();
     try {
-      assertTrue(process.waitFor(60, TimeUnit.SECONDS), "it ended");
+      assertTrue(process.waitFor(5, TimeUnit.MINUTES), "it ended");
       assertEquals(0, process.exitValue(), Files.readString(log));
       try (Stream<String> lines = Files.lines(out)) {
         assertEquals(LINES, lines.count());

@@ -31,7 +31,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-@Timeout(60)
+@Timeout(600)
 class EngineLoopTest {
   private static final GenerationListener NOBODY = (id, text) -> {};
 
@@ -388,7 +388,7 @@ class EngineLoopTest {
         var e = assertThrows(EngineException.class, generation::await);
         assertTrue(e.getMessage().contains("closed"), e.getMessage());
       }
-      assertTrue(reader.join(Duration.ofSeconds(10)));
+      assertTrue(reader.join(Duration.ofMinutes(5)));
     }
   }
 

@@ -22,7 +22,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** A device of several fails in the middle of a run. */
-@Timeout(60)
+@Timeout(600)
 class LostDeviceTest {
   private static final Path MODEL =
       Path.of(System.getProperty("yuzui.root"), "tests/system/src/test/resources/golden/v3-f32");

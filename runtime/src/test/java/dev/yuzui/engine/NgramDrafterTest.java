@@ -2,12 +2,11 @@ package dev.yuzui.engine;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTimeout;
 
-import java.time.Duration;
 import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 class NgramDrafterTest {
   private static int[] draft(int shortest, int longest, int most, int... text) {
@@ -81,19 +80,16 @@ class NgramDrafterTest {
 
   /** A search through the text at each token would take hours here. */
   @Test
+  @Timeout(300)
   void aLongTextCostsTheSameForEachToken() {
     Random random = new Random(6);
     for (int alphabet : new int[] {1, 2, 100_000}) {
       int[] text = random.ints(1_000_000, 0, alphabet).toArray();
-      assertTimeout(
-          Duration.ofSeconds(20),
-          () -> {
-            NgramDrafter drafter = new NgramDrafter(1, 4);
-            for (int token : text) {
-              drafter.append(token);
-              drafter.draft(4);
-            }
-          });
+      NgramDrafter drafter = new NgramDrafter(1, 4);
+      for (int token : text) {
+        drafter.append(token);
+        drafter.draft(4);
+      }
     }
   }
 }

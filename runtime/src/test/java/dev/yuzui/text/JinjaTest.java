@@ -130,7 +130,7 @@ class JinjaTest {
     String loops =
         "{% for a in range(99999) %}{% for b in range(99999) %}{{ s }}{% endfor %}{% endfor %}";
     Assertions.assertTimeoutPreemptively(
-        Duration.ofSeconds(30),
+        Duration.ofMinutes(5),
         () ->
             assertThrows(
                 TextException.class,
@@ -141,7 +141,7 @@ class JinjaTest {
   void aTemplateThatNeverEndsIsStopped() {
     String loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
     Assertions.assertTimeoutPreemptively(
-        Duration.ofSeconds(20),
+        Duration.ofMinutes(5),
         () -> {
           Jinja jinja = new Jinja(loops, Duration.ofMillis(300));
           var e = assertThrows(TextException.class, () -> jinja.render(Map.of()));

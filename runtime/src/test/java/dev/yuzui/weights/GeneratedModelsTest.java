@@ -68,7 +68,7 @@ class GeneratedModelsTest {
     command.addAll(rest);
     Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
     String output = new String(process.getInputStream().readAllBytes());
-    assertTrue(process.waitFor(1, TimeUnit.MINUTES), "generator takes too long");
+    assertTrue(process.waitFor(10, TimeUnit.MINUTES), "generator takes too long");
     assumeTrue(!output.contains("No module named 'numpy'"), "Python has no numpy");
     assertEquals(0, process.exitValue(), output);
   }

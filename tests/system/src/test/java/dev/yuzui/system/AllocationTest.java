@@ -16,7 +16,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Decoding on the CPU makes no garbage but the engine's few small objects for a step. */
-@Timeout(120)
+@Timeout(600)
 class AllocationTest {
   private static final int PROMPT = 16;
   private static final int TOKENS = 100;

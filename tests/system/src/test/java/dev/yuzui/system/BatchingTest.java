@@ -33,7 +33,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Requests that share steps get what each gets alone, whatever happens around them. */
-@Timeout(120)
+@Timeout(600)
 class BatchingTest {
   private static final Path ROOT = Path.of(System.getProperty("yuzui.root"));
   private static final Path DEMO = ROOT.resolve("seeds/demo.gguf");

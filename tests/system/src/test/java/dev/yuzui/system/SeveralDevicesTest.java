@@ -28,7 +28,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** A model laid over several devices says what it says on one. */
-@Timeout(120)
+@Timeout(600)
 class SeveralDevicesTest {
   private static final Path GOLDEN =
       Path.of(System.getProperty("yuzui.root"), "tests/system/src/test/resources/golden");
