@@ -11,19 +11,71 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
-import org.junit.jupiter.api.Assumptions;
+import java.util.stream.Stream;
+import org.opentest4j.TestAbortedException;
 
-/** Published vocabularies, templates and vectors; tests that need them skip without them. */
+/**
+ * Published vocabularies, templates and vectors: those of ../shared where it is there, otherwise
+ * the part of them that the project has in tests/reference. What neither has is a named skip.
+ */
 final class Shared {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final Map<String, Tokenizer> OPEN = new ConcurrentHashMap<>();
 
   private Shared() {}
 
+  private static final Path PUBLISHED =
+      Path.of(System.getProperty("yuzui.shared", "../../shared"), "refdata");
+
+  static final Path COMMITTED = Path.of(System.getProperty("yuzui.root", ".."), "tests/reference");
+
   static Path file(String name) {
-    Path path = Path.of(System.getProperty("yuzui.shared", "../../shared"), "refdata", name);
-    Assumptions.assumeTrue(Files.exists(path), () -> "skipped: reference data not here: " + path);
-    return path;
+    return find(name)
+        .orElseThrow(
+            () ->
+                new TestAbortedException(
+                    "no " + name + ": neither in tests/reference nor in " + PUBLISHED));
+  }
+
+  private static Optional<Path> find(String name) {
+    return Stream.of(PUBLISHED, COMMITTED)
+        .map(folder -> folder.resolve(name))
+        .filter(Files::exists)
+        .findFirst()
+        .or(
+            () ->
+                name.equals("tokenizers/deepseek-v3/")
+                    ? Optional.of(V3Part.FOLDER)
+                    : Optional.empty());
+  }
+
+  /** V3's part: R1's, with place holders where that has the thinking tokens, and with BOS. */
+  private static final class V3Part {
+    static final Path FOLDER = make();
+
+    private static Path make() {
+      Path r1 = COMMITTED.resolve("tokenizers/deepseek-v3-apidocs-r1");
+      try {
+        Path folder = Files.createDirectories(Path.of("target", "deepseek-v3"));
+        String vocabulary =
+            Files.readString(r1.resolve("tokenizer.json"))
+                .replace("\"<think>\"", "\"<｜place▁holder▁no▁798｜>\"")
+                .replace("\"</think>\"", "\"<｜place▁holder▁no▁799｜>\"");
+        Files.writeString(folder.resolve("tokenizer.json"), vocabulary);
+        String config = Files.readString(r1.resolve("tokenizer_config.json"));
+        Files.writeString(
+            folder.resolve("tokenizer_config.json"),
+            config.replace("\"add_bos_token\": false", "\"add_bos_token\": true"));
+        return folder;
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+  }
+
+  /** Whether {@link #file} finds it: a name, or the beginning of one, as of a tokenizer. */
+  static boolean isHere(String name) {
+    return find(name).or(() -> find(name + "tokenizer.json")).isPresent();
   }
 
   static JsonNode json(String name) {
@@ -62,19 +114,5 @@ final class Shared {
                 n.endsWith(".gguf")
                     ? Checkpoints.vocabulary(file("tokenizers/llama.cpp-vocabs/" + n))
                     : huggingFace(n)));
-  }
-
-  /**
-   * As {@link #tokenizer}; without the reference data, the byte vocabulary of a golden checkpoint.
-   */
-  static Tokenizer anyTokenizer(String name) {
-    Path path =
-        Path.of(System.getProperty("yuzui.shared", "../../shared"), "refdata/tokenizers", name);
-    if (Files.exists(path)) {
-      return tokenizer(name);
-    }
-    Path golden =
-        Path.of(System.getProperty("yuzui.root"), "tests/system/src/test/resources/golden/v3-f32");
-    return OPEN.computeIfAbsent("golden", n -> Tokenizer.of(Checkpoints.vocabulary(golden)));
   }
 }

@@ -7,17 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.GateRule.GroupScore;
 import dev.yuzui.spi.GateRule.Scoring;
-import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -271,46 +267,20 @@ class GgufConfigTest {
 
   /** Nine files that people downloaded, as a loader printed their metadata. */
   @Test
-  void metadataOfPublishedFiles() throws IOException {
-    Path dumps = SharedData.path("refdata/llamacpp/real-gguf-metadata-dumps.md");
+  void metadataOfPublishedFiles() {
     List<String> read = new ArrayList<>();
-    for (String section : Files.readString(dumps).split("\n## ")) {
-      Map<String, Object> metadata = parse(section);
-      if ("deepseek2".equals(metadata.get("general.architecture"))) {
-        DeepseekConfig c = GgufConfig.of(FILE, metadata);
-        GateRule g = c.gate();
-        read.add(
-            "%d layers, %d of %d experts, %d of %d groups, scale %.6f"
-                .formatted(
-                    c.layers(),
-                    g.used(),
-                    g.experts(),
-                    g.groupsUsed(),
-                    g.groups(),
-                    c.softmaxScale()));
-      }
+    for (Map<String, Object> metadata : Published.ggufMetadata().values()) {
+      DeepseekConfig c = GgufConfig.of(FILE, metadata);
+      GateRule g = c.gate();
+      read.add(
+          "%d layers, %d of %d experts, %d of %d groups, scale %.6f"
+              .formatted(
+                  c.layers(), g.used(), g.experts(), g.groupsUsed(), g.groups(), c.softmaxScale()));
     }
     String lite = "27 layers, 6 of 64 experts, 1 of 1 groups, scale 0.114721";
     String v25 = "60 layers, 6 of 160 experts, 3 of 8 groups, scale 0.135234";
     String v3 = "61 layers, 8 of 256 experts, 4 of 8 groups, scale 0.135234";
     String k2 = "61 layers, 8 of 384 experts, 1 of 1 groups, scale 0.130861";
     assertEquals(List.of(lite, lite, v25, v3, v3, v3, v3, v3, k2), read);
-  }
-
-  private static Map<String, Object> parse(String section) {
-    Map<String, Object> metadata = new LinkedHashMap<>();
-    Matcher line = Pattern.compile("(\\S+) +(str|u32|f32|bool|u16|i32) += (.*)").matcher(section);
-    while (line.find()) {
-      String value = line.group(3).strip();
-      metadata.put(
-          line.group(1),
-          switch (line.group(2)) {
-            case "str" -> value;
-            case "bool" -> Boolean.parseBoolean(value);
-            case "f32" -> Double.parseDouble(value.replace(',', '.'));
-            default -> Long.parseLong(value);
-          });
-    }
-    return metadata;
   }
 }

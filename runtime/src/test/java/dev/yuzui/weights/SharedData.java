@@ -11,8 +11,16 @@ final class SharedData {
 
   /** The file or folder, or a named skip. */
   static Path path(String relative) {
-    Path path = Path.of(System.getProperty("yuzui.shared", "../shared")).resolve(relative);
+    Path path = resolve(relative);
     assumeTrue(Files.exists(path), () -> "no reference data at " + path);
     return path;
+  }
+
+  static boolean has(String relative) {
+    return Files.exists(resolve(relative));
+  }
+
+  private static Path resolve(String relative) {
+    return Path.of(System.getProperty("yuzui.shared", "../shared")).resolve(relative);
   }
 }

@@ -1,7 +1,5 @@
 package dev.yuzui.spi;
 
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
-
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
@@ -10,16 +8,13 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** Blocks and numbers that ggml's own code made; too large, or not ours, to commit. */
+/** Blocks and the numbers that ggml's own code makes of them: tests/reference/quants. */
 final class Golden {
   private Golden() {}
 
-  /** The file's bytes, or a named skip. */
   static byte[] bytes(String name) {
     Path file =
-        Path.of(
-            System.getProperty("yuzui.shared", "../../../shared"), "refdata/quants/golden", name);
-    assumeTrue(Files.exists(file), () -> "no reference data at " + file);
+        Path.of(System.getProperty("yuzui.root", "../.."), "tests/reference/quants/golden", name);
     try {
       return Files.readAllBytes(file);
     } catch (IOException e) {
