@@ -18,7 +18,6 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
-import org.junit.jupiter.params.provider.ValueSource;
 
 /** Attention in its three forms, each against a naive one and so against each other. */
 public abstract class AttentionConformance extends Conformance {
@@ -71,11 +70,11 @@ public abstract class AttentionConformance extends Conformance {
   }
 
   /** The steps with each encoding of the cache in turn. */
-  static Stream<Arguments> stepsAndCaches() {
+  Stream<Arguments> stepsAndCaches() {
     return steps()
         .flatMap(
             a ->
-                Encoding.caches().stream()
+                caches().stream()
                     .map(Encoding::label)
                     .map(
                         e ->
@@ -115,8 +114,12 @@ public abstract class AttentionConformance extends Conformance {
     }
   }
 
+  Stream<Arguments> manyHeads() {
+    return ofItsCaches("F32", "F16", "BF16", "E4M3", "Q8_0");
+  }
+
   @ParameterizedTest
-  @ValueSource(strings = {"F32", "F16", "BF16", "E4M3", "Q8_0"})
+  @MethodSource
   void manyHeads(String encoding) {
     decode(
         paged(
@@ -145,9 +148,13 @@ public abstract class AttentionConformance extends Conformance {
         epsilon);
   }
 
+  Stream<Arguments> promptsBesideDecoding() {
+    return ofItsCaches("F16, BF16", "BF16, Q8_0", "E4M3, F16", "F32, BF16");
+  }
+
   /** Prompts, whole or continued, beside decoding sequences, with padding: what expands. */
   @ParameterizedTest
-  @CsvSource({"F16, BF16", "BF16, Q8_0", "E4M3, F16", "F32, BF16"})
+  @MethodSource
   void promptsBesideDecoding(String cache, String weights) {
     for (MlaShape shape : List.of(EXPANDABLE, MIDDLE)) {
       bothForms(
@@ -163,8 +170,12 @@ public abstract class AttentionConformance extends Conformance {
     }
   }
 
+  Stream<Arguments> aPromptWithHeadsOfV2Lite() {
+    return ofItsCaches("F16", "BF16", "E4M3");
+  }
+
   @ParameterizedTest
-  @ValueSource(strings = {"F16", "BF16", "E4M3"})
+  @MethodSource
   void aPromptWithHeadsOfV2Lite(String cache) {
     bothForms(
         paged(
@@ -178,8 +189,12 @@ public abstract class AttentionConformance extends Conformance {
         4e-5);
   }
 
+  Stream<Arguments> atTheSizeOfV2Lite() {
+    return ofItsCaches("F32", "E4M3", "Q8_0");
+  }
+
   @ParameterizedTest
-  @ValueSource(strings = {"F32", "E4M3", "Q8_0"})
+  @MethodSource
   void atTheSizeOfV2Lite(String encoding) {
     LatentCase c =
         paged(
@@ -258,9 +273,13 @@ public abstract class AttentionConformance extends Conformance {
         });
   }
 
+  Stream<Arguments> rollbackIsAShorterLength() {
+    return ofItsCaches("F32, 2e-5", "F16, 2e-3", "BF16, 2e-2", "E4M3, 2e-1", "Q8_0, 2e-2");
+  }
+
   /** Drafts are appended, refused, and overwritten: nothing of them may be seen. */
   @ParameterizedTest
-  @CsvSource({"F32, 2e-5", "F16, 2e-3", "BF16, 2e-2", "E4M3, 2e-1", "Q8_0, 2e-2"})
+  @MethodSource
   void rollbackIsAShorterLength(String encoding, double epsilon) {
     int page = 4;
     int[][] pages = {{2, 0, 1}, {5, 3, 4}};
@@ -280,7 +299,7 @@ public abstract class AttentionConformance extends Conformance {
           StepBatch second = b.step(Steps.of(page, accepted));
           LatentCache cache =
               b.cache(
-                  cacheEncoding(encoding),
+                  encoding(encoding),
                   Values.normal(6 * page, SMALL.entry(), 17),
                   page,
                   Tolerance.ofRow(encoding.equals("F32") ? 1e-6 : 1e-2));
@@ -326,7 +345,7 @@ public abstract class AttentionConformance extends Conformance {
     int pool = first.size() * Math.max(1, Math.ceilDiv(longest, page));
     Steps.Step a = Steps.step(tokens, page, pool, 1, first);
     Steps.Step c = Steps.step(tokens, page, pool, 2, second);
-    Encoding e = cacheEncoding(encoding);
+    Encoding e = encoding(encoding);
     return new LatentCase(rig.arena(), shape, e, Steps.of(page, a, c), a, c, pool);
   }
 

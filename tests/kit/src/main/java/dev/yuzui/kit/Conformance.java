@@ -2,18 +2,21 @@ package dev.yuzui.kit;
 
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.Encoding;
-import org.junit.jupiter.api.Assumptions;
+import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.AfterParameterizedClassInvocation;
 import org.junit.jupiter.params.BeforeParameterizedClassInvocation;
 import org.junit.jupiter.params.Parameter;
 import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.Arguments;
 
 /**
- * A suite: one rig per backend and class. The classes that extend one name their backends, such as
+ * A suite: one rig per backend and class, none where a class's source of backends is empty. The
+ * classes that extend one name their backends, such as
  * {@code @MethodSource("dev.yuzui.kit.BackendsUnderTest#all")}.
  */
-@ParameterizedClass(name = "{0}")
+@ParameterizedClass(name = "{0}", allowZeroInvocations = true)
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 public abstract class Conformance {
   @Parameter protected BackendProvider provider;
@@ -25,13 +28,27 @@ public abstract class Conformance {
     rig = Rig.open(provider);
   }
 
-  /** The encoding called {@code label}; aborts the test where the backend keeps no such cache. */
-  Encoding cacheEncoding(String label) {
-    Encoding encoding = Encoding.byLabel(label).orElseThrow();
-    Assumptions.assumeTrue(
-        rig.backend().capabilities().caches().contains(encoding),
-        () -> provider.name() + " keeps no cache in " + label);
-    return encoding;
+  static Encoding encoding(String label) {
+    return Encoding.byLabel(label).orElseThrow();
+  }
+
+  /** The encodings in which the backend says it keeps caches. */
+  List<Encoding> caches() {
+    return Encoding.caches().stream()
+        .filter(rig.backend().capabilities().caches()::contains)
+        .toList();
+  }
+
+  /**
+   * The cases that the backend can run: each is a line of values, the first of which is the label
+   * of a cache's encoding.
+   */
+  Stream<Arguments> ofItsCaches(String... cases) {
+    List<String> labels = caches().stream().map(Encoding::label).toList();
+    return Stream.of(cases)
+        .map(line -> line.split(",\\s*"))
+        .filter(values -> labels.contains(values[0]))
+        .map(values -> Arguments.of((Object[]) values));
   }
 
   @AfterParameterizedClassInvocation

@@ -11,9 +11,12 @@ import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** Rotation, and what enters the latent cache. */
 public abstract class LatentConformance extends Conformance {
@@ -130,17 +133,30 @@ public abstract class LatentConformance extends Conformance {
         });
   }
 
+  Stream<Arguments> appendReachesEachEntryAcrossPages() {
+    return ofItsCaches(
+        // encoding, Lkv, R, page
+        "F32, 5, 2, 1",
+        "F32, 48, 16, 16",
+        "F32, 512, 64, 64",
+        "F16, 5, 2, 3",
+        "F16, 48, 16, 16",
+        "F16, 512, 64, 64",
+        "BF16, 5, 2, 1",
+        "BF16, 48, 16, 16",
+        "BF16, 512, 64, 64",
+        "E4M3, 5, 2, 3",
+        "E4M3, 48, 16, 16",
+        "E4M3, 512, 64, 64",
+        "Q8_0, 24, 8, 1",
+        "Q8_0, 48, 16, 16",
+        "Q8_0, 512, 64, 64");
+  }
+
   @ParameterizedTest
-  @CsvSource({
-    // encoding, Lkv, R, page
-    "F32, 5, 2, 1", "F32, 48, 16, 16", "F32, 512, 64, 64",
-    "F16, 5, 2, 3", "F16, 48, 16, 16", "F16, 512, 64, 64",
-    "BF16, 5, 2, 1", "BF16, 48, 16, 16", "BF16, 512, 64, 64",
-    "E4M3, 5, 2, 3", "E4M3, 48, 16, 16", "E4M3, 512, 64, 64",
-    "Q8_0, 24, 8, 1", "Q8_0, 48, 16, 16", "Q8_0, 512, 64, 64"
-  })
+  @MethodSource
   void appendReachesEachEntryAcrossPages(String label, int kvLora, int rope, int page) {
-    Encoding encoding = cacheEncoding(label);
+    Encoding encoding = encoding(label);
     HostTensor table = table(200, rope, 0.7);
     HostTensor norm = rig.weight(Encoding.F32, 1, kvLora, 3);
     int longest = 140;
@@ -163,16 +179,23 @@ public abstract class LatentConformance extends Conformance {
         });
   }
 
+  Stream<Arguments> ropeAppendTurnsQueriesAndStoresEntries() {
+    return ofItsCaches(
+        // encoding, heads, nope, Lkv, R, page
+        "F32, 3, 5, 5, 2, 1",
+        "F32, 16, 128, 512, 64, 64",
+        "F16, 16, 128, 512, 64, 64",
+        "BF16, 2, 0, 48, 16, 16",
+        "E4M3, 4, 128, 512, 64, 64",
+        "Q8_0, 4, 8, 48, 16, 16");
+  }
+
   /** The two halves of {@code ropeAppend} at once; drafts, a second sequence and padding. */
   @ParameterizedTest
-  @CsvSource({
-    // encoding, heads, nope, Lkv, R, page
-    "F32, 3, 5, 5, 2, 1", "F32, 16, 128, 512, 64, 64", "F16, 16, 128, 512, 64, 64",
-    "BF16, 2, 0, 48, 16, 16", "E4M3, 4, 128, 512, 64, 64", "Q8_0, 4, 8, 48, 16, 16"
-  })
+  @MethodSource
   void ropeAppendTurnsQueriesAndStoresEntries(
       String label, int heads, int nope, int kvLora, int rope, int page) {
-    Encoding encoding = cacheEncoding(label);
+    Encoding encoding = encoding(label);
     HostTensor table = table(200, rope, 0.7);
     HostTensor norm = rig.weight(Encoding.F32, 1, kvLora, 3);
     int pool = 2 * Math.ceilDiv(140, page) + 2;

@@ -37,10 +37,6 @@ public abstract class ProductsConformance extends Conformance {
   /** The sizes at which kernels change shape. */
   private static final int[] TOKENS = {1, 2, 3, 5, 8, 16, 17, 33, 64};
 
-  private static Encoding encoding(String label) {
-    return Encoding.byLabel(label).orElseThrow();
-  }
-
   /** An encoding with a number of tokens, each with sizes of its own. */
   static Stream<Arguments> everyEncodingAndTokens() {
     return ENCODINGS.stream()

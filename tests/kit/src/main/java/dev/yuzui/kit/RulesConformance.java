@@ -21,7 +21,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.Collectors;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** What holds for every op, queue and buffer, and what a backend says about itself. */
 public abstract class RulesConformance extends Conformance {
@@ -56,6 +59,19 @@ public abstract class RulesConformance extends Conformance {
         can.recording(),
         can.peerCopy());
     assertTrue(can.caches().contains(Encoding.F32), "every backend keeps a cache in F32");
+  }
+
+  static List<Encoding> everyCache() {
+    return Encoding.caches();
+  }
+
+  /** Skips what the backend says it lacks; the other suites have no cases of it. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("everyCache")
+  void keepsCachesIn(Encoding encoding) {
+    Assumptions.assumeTrue(
+        caches().contains(encoding),
+        () -> provider.name() + " keeps no cache in " + encoding.label());
   }
 
   @Test

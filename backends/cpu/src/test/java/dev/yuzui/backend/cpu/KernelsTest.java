@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -28,8 +28,8 @@ class KernelsTest {
   private final CpuKernels vector = new VectorKernels();
   private final CpuKernels scalar = new ScalarKernels();
 
-  @BeforeEach
-  void longVectors() {
+  @BeforeAll
+  static void longVectors() {
     assumeTrue(VectorKernels.lanes() >= 8, "vectors of this processor are too short for kernels");
   }
 
@@ -81,10 +81,21 @@ class KernelsTest {
     assertClose(Arrays.copyOfRange(expected, part, 3 * part), Native.floats(out), 3e-6);
   }
 
+  /** Those that have a kernel for one vector at this processor's vector length. */
+  static Stream<Encoding> ofOneVector() {
+    CpuKernels vector = new VectorKernels();
+    return encodings().filter(e -> vector.few(e) > 0);
+  }
+
+  @Test
+  void blocksHaveAKernelForOneVectorWhereVectorsHaveSixteenLanes() {
+    assumeTrue(VectorKernels.lanes() == 16, "this processor's vectors have fewer than 16 lanes");
+    assertEquals(encodings().filter(e -> !e.equals(Encoding.F32)).toList(), ofOneVector().toList());
+  }
+
   @ParameterizedTest
-  @MethodSource("encodings")
+  @MethodSource("ofOneVector")
   void multipliesOneVector(Encoding encoding) {
-    assumeTrue(vector.few(encoding) > 0, "no kernel for this vector length");
     for (int cols : columns(encoding)) {
       HostTensor w = Native.weight(arena, random, encoding, 200, cols);
       float[] x = Native.normal(random, cols);

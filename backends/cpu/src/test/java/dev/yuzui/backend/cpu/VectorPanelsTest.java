@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -23,8 +23,8 @@ class VectorPanelsTest {
   private final Random random = new Random(7);
   private final VectorStrips kernels = new VectorStrips();
 
-  @BeforeEach
-  void longVectors() {
+  @BeforeAll
+  static void longVectors() {
     assumeTrue(VectorKernels.lanes() >= 8, "vectors of this processor are too short for kernels");
   }
 

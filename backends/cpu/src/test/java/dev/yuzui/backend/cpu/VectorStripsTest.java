@@ -16,7 +16,7 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -29,8 +29,8 @@ class VectorStripsTest {
   private final Random random = new Random(5);
   private final StripKernels kernels = new VectorStrips();
 
-  @BeforeEach
-  void longVectors() {
+  @BeforeAll
+  static void longVectors() {
     assumeTrue(VectorKernels.lanes() >= 8, "vectors of this processor are too short for kernels");
   }
 

@@ -3,16 +3,18 @@ package dev.yuzui.backend.cuda;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.yuzui.kit.BackendsUnderTest;
 import dev.yuzui.spi.BackendOptions;
-import dev.yuzui.spi.BackendProvider.Probe;
-import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 class CudaProbeTest {
+  @BeforeAll
+  static void needsADevice() {
+    BackendsUnderTest.requireUsable(new CudaProvider());
+  }
+
   private static CudaProbe probe() {
-    if (new CudaProvider().probe() instanceof Probe.Unusable(String because, String fix)) {
-      Assumptions.abort("cuda is unusable: " + because + ". " + fix);
-    }
     return CudaProbe.of(BackendOptions.defaults());
   }
 

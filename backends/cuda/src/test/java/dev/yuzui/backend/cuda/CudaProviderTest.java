@@ -42,10 +42,18 @@ class CudaProviderTest {
         e.getMessage());
   }
 
+  /** The reason and the fix where there is no driver, every device where there is one. */
   @Test
-  void withoutADriverTheReasonAndTheFixAreGiven() {
+  void aProbeSaysWhatIsThere() {
+    if (Driver.refusal().isPresent()) {
+      theReasonAndTheFixAreGiven();
+    } else {
+      everyDeviceIsProbed();
+    }
+  }
+
+  private static void theReasonAndTheFixAreGiven() {
     CudaProvider provider = new CudaProvider();
-    Assumptions.assumeTrue(Driver.refusal().isPresent(), "there is a driver here");
     assertEquals(1, provider.probeAll().size());
     Assumptions.assumeTrue(
         provider.probe() instanceof Probe.Unusable(String because, String fix)
@@ -57,9 +65,7 @@ class CudaProviderTest {
         "no libcuda.so.1 on this machine: install NVIDIA's driver 580 or newer", e.getMessage());
   }
 
-  @Test
-  void everyDeviceIsProbed() {
-    Assumptions.assumeTrue(Driver.refusal().isEmpty(), "no driver here");
+  private static void everyDeviceIsProbed() {
     List<CudaDevice> devices = Driver.devices();
     List<Probe> probes = new CudaProvider().probeAll();
     assertEquals(devices.size(), probes.size());

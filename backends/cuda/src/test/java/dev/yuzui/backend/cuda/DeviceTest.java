@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.yuzui.kit.BackendsUnderTest;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
@@ -21,15 +22,14 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Assumptions;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /** What only this backend does; needs a device, of a GPU or of the simulator. */
 class DeviceTest {
-  @BeforeEach
-  void needsADevice() {
-    Driver.refusal()
-        .ifPresent(r -> Assumptions.abort("cuda is unusable: " + r.because() + ". " + r.fix()));
+  @BeforeAll
+  static void needsADevice() {
+    BackendsUnderTest.requireUsable(new CudaProvider());
   }
 
   private static Backend open(int device) {

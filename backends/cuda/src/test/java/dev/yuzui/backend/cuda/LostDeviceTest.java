@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.yuzui.kit.BackendsUnderTest;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
@@ -14,19 +15,15 @@ import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.condition.EnabledIfEnvironmentVariable;
 
 /** A device that goes: the simulator loses its own when YUZUI_CUDASIM_FAIL says so. */
-@EnabledIfEnvironmentVariable(
-    named = "YUZUI_CUDASIM_FAIL",
-    matches = "device=0,launch=3",
-    disabledReason = "no device will be lost")
+@Tag("lost-device") // tests/cudasim says which device is lost when
 class LostDeviceTest {
   @Test
   void theFirstMessageNamesTheKernelsTheLaterOnesTheLoss() {
-    Assumptions.assumeTrue(Driver.refusal().isEmpty(), "no simulator here");
+    BackendsUnderTest.requireUsable(new CudaProvider());
     Backend backend = new CudaProvider().open(BackendOptions.defaults());
     DeviceBuffer buffer = backend.allocate(4, "a number");
     DeviceQueue queue = backend.openQueue();

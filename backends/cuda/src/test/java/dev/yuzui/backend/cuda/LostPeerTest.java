@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.yuzui.kit.BackendsUnderTest;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
@@ -20,18 +21,14 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.condition.EnabledIfEnvironmentVariable;
 
 /**
  * The second of two devices goes while several backends have it open: whatever each does first
  * tells of it by the device's name, everything closes, and the first device goes on.
  */
-@EnabledIfEnvironmentVariable(
-    named = "YUZUI_CUDASIM_FAIL",
-    matches = "device=1,launch=3",
-    disabledReason = "no second device will be lost")
+@Tag("lost-device") // tests/cudasim says which device is lost when
 class LostPeerTest {
   /** A backend with a number, a queue, and a recording that doubles the number. */
   private record Open(
@@ -72,8 +69,8 @@ class LostPeerTest {
 
   @Test
   void everyUseNamesTheDeviceEverythingClosesAndTheOtherGoesOn() {
-    Assumptions.assumeTrue(Driver.refusal().isEmpty(), "no simulator here");
-    assertTimeoutPreemptively(Duration.ofSeconds(30), LostPeerTest::lose);
+    BackendsUnderTest.requireUsable(new CudaProvider());
+    assertTimeoutPreemptively(Duration.ofMinutes(5), LostPeerTest::lose);
   }
 
   private static void lose() {

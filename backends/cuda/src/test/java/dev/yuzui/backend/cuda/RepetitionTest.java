@@ -4,9 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.yuzui.kit.BackendsUnderTest;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
-import dev.yuzui.spi.BackendProvider.Probe;
 import dev.yuzui.spi.DeviceBuffer;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
@@ -19,7 +19,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -30,13 +30,14 @@ class RepetitionTest {
   private final Arena arena = Arena.ofShared();
   private Optional<Backend> opened = Optional.empty();
 
+  @BeforeAll
+  static void needsADevice() {
+    BackendsUnderTest.requireUsable(new CudaProvider());
+  }
+
   @BeforeEach
   void open() {
-    CudaProvider provider = new CudaProvider();
-    if (provider.probe() instanceof Probe.Unusable(String because, String fix)) {
-      Assumptions.abort("cuda is unusable: " + because + ". " + fix);
-    }
-    opened = Optional.of(provider.open(BackendOptions.defaults()));
+    opened = Optional.of(new CudaProvider().open(BackendOptions.defaults()));
   }
 
   @AfterEach

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.yuzui.kit.BackendsUnderTest;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.DeviceBuffer;
@@ -24,16 +25,15 @@ import java.util.Optional;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What only this backend does; needs a device. */
 class DeviceTest {
-  @BeforeEach
-  void needsADevice() {
-    Driver.refusal()
-        .ifPresent(r -> Assumptions.abort("opencl is unusable: " + r.because() + ". " + r.fix()));
+  @BeforeAll
+  static void needsADevice() {
+    BackendsUnderTest.requireUsable(new OpenClProvider());
   }
 
   private static OpenClBackend open(int device) {

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.yuzui.kit.BackendsUnderTest;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.DeviceBuffer;
 import dev.yuzui.spi.DeviceQueue;
@@ -18,6 +19,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -30,10 +32,13 @@ class ExtrasTest {
   private final List<String> log = new ArrayList<>();
   private DeviceFacts device;
 
+  @BeforeAll
+  static void needsADevice() {
+    BackendsUnderTest.requireUsable(new OpenClProvider());
+  }
+
   @BeforeEach
-  void needsADevice() {
-    Driver.refusal()
-        .ifPresent(r -> Assumptions.abort("opencl is unusable: " + r.because() + ". " + r.fix()));
+  void firstDevice() {
     device = DeviceTest.noProcessor(Driver.devices().getFirst());
   }
 

@@ -1,0 +1,5 @@
+package dev.yuzui.conformance;
+
+import dev.yuzui.kit.AvailabilityConformance;
+
+class AvailabilityTest extends AvailabilityConformance {}
