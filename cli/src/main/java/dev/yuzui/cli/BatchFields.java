@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectReader;
+import com.fasterxml.jackson.databind.exc.MismatchedInputException;
 import dev.yuzui.cli.BatchProblem.Code;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.weights.Utf8;
@@ -43,11 +44,18 @@ record BatchFields(JsonNode object) {
       throw BatchProblem.of(
           Code.INVALID_JSON_LINE,
           "expected a JSON object on one line, found "
-              + e.getOriginalMessage()
+              + what(e)
               + Optional.ofNullable(e.getLocation())
                   .map(at -> " at column " + at.getColumnNr())
                   .orElse(""));
     }
+  }
+
+  /** What was found, without what its author would have a programmer do. */
+  private static String what(JsonProcessingException e) {
+    return e instanceof MismatchedInputException
+        ? "another value behind it"
+        : e.getOriginalMessage().split(": ", 2)[0];
   }
 
   /** Half of a surrogate pair, which JSON can escape, has no UTF-8 and no token. */

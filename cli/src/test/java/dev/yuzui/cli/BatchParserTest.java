@@ -186,7 +186,9 @@ class BatchParserTest {
       textBlock =
           """
           {"prompt":"x"                           | invalid_json_line | on one line
-          {"prompt":"x"} {}                       | invalid_json_line | on one line
+          {"prompt":"x"} {}                       | invalid_json_line | found another value behind it at column
+          {"prompt":"x","temperature":NaN}        | invalid_json_line | found Non-standard token 'NaN' at column
+          {'prompt':"x"}                          | invalid_json_line | found Unexpected character (''' (code 39)) at column
           ["x"]                                   | invalid_json_line | expected a JSON object
           7                                       | invalid_json_line | expected a JSON object
           {"prompt":"x","prompt":"y"}             | invalid_json_line | Duplicate field 'prompt'
