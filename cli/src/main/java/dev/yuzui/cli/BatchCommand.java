@@ -4,7 +4,6 @@ import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.Generation;
 import dev.yuzui.engine.RuntimeOptions;
 import dev.yuzui.weights.Checkpoint;
-import dev.yuzui.weights.Checkpoints;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -164,7 +163,7 @@ final class BatchCommand implements Callable<Integer> {
 
   /** Other answers than those that are there are refused before the weights are loaded. */
   private Engine open(RuntimeOptions options, BatchOutput out) {
-    Checkpoint checkpoint = Checkpoints.open(options.model());
+    Checkpoint checkpoint = Loading.checkpoint(context, options);
     try {
       out.begin(BatchManifest.of(checkpoint, spec))
           .forEach(change -> context.err().println("--resume: from here on " + change));

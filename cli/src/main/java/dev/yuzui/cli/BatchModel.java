@@ -46,15 +46,23 @@ record BatchModel(
     return new BatchModel(
         engine.config().name(),
         engine.config().vocabSize(),
-        text -> engine.tokenizer().encode(text, true),
+        text -> encode(engine, text),
         template.map(t -> messages -> t.render(messages, RenderOptions.ANSWER)),
         raw,
         chat.system(),
         chat.reasoning(),
-        sampling.params(engine.checkpoint().generationDefaults(), engine.tokenizer()),
+        sampling.params(engine.checkpoint().generationDefaults(), engine::tokenizer),
         chat.maxTokens(),
         sampling.stop(),
         sampling.ignoreEos());
+  }
+
+  private static int[] encode(Engine engine, String text) {
+    if (!engine.hasTokenizer()) {
+      throw BatchProblem.field(
+          "prompt", "token ids, for this model has no tokenizer", Texts.shorten(text));
+    }
+    return engine.tokenizer().encode(text, true);
   }
 
   /** The prompt of a conversation. */

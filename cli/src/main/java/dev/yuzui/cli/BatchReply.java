@@ -56,6 +56,7 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning) {
     if (task.kind() == Kind.PLAIN) {
       text(row, line, envelope);
       answer(row, "text", task, 0, results.getFirst());
+      ids(row, task, 0, results.getFirst());
       row.put("finish_reason", finish(results.getFirst()));
       return row.set("usage", usage(task, results)).toString();
     }
@@ -78,6 +79,7 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning) {
             results.get(i));
       } else {
         choice.put("text", results.get(i).text());
+        ids(choice, task, i, results.get(i));
       }
       choice.putNull("logprobs").put("finish_reason", finish(results.get(i)));
     }
@@ -133,6 +135,14 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning) {
       to.put("reasoning_content", apart.toString());
     }
     to.put(field, answer.toString());
+  }
+
+  /** Who asked with ids reads ids: the model may have no tokenizer. */
+  private static void ids(ObjectNode to, BatchTask task, int choice, GenerationResult result) {
+    if (task.prompts().get(choice / task.answers()).text().isEmpty()) {
+      ArrayNode ids = to.putArray("token_ids");
+      result.tokens().forEach(ids::add);
+    }
   }
 
   private static String finish(GenerationResult result) {

@@ -61,7 +61,7 @@ final class ChatSession {
     this.engine = engine;
     this.dialogue = dialogue;
     this.options = options;
-    sampling = samplingOptions.params(engine.checkpoint().generationDefaults(), engine.tokenizer());
+    sampling = samplingOptions.params(engine.checkpoint().generationDefaults(), engine::tokenizer);
     stops = Stream.concat(dialogue.stops().stream(), samplingOptions.stop().stream()).toList();
     ignoreEos = samplingOptions.ignoreEos();
     failures = new Failures(context);

@@ -9,7 +9,6 @@ import dev.yuzui.parallel.ExpertLoadsFile;
 import dev.yuzui.parallel.ParallelException;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.weights.Checkpoint;
-import dev.yuzui.weights.Checkpoints;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -103,7 +102,7 @@ final class ExpertsCommand implements Callable<Integer> {
           "no text: give -p TEXT, -f FILE, -f - for standard input, or --loads FILE of a run before");
     }
     RuntimeOptions options = modelOptions.runtimeOptions(context);
-    Checkpoint checkpoint = Checkpoints.open(options.model());
+    Checkpoint checkpoint = Loading.checkpoint(context, options);
     ExpertsReport report;
     if (input.given()) {
       try (Engine engine = Loading.open(context, checkpoint, options)) {

@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -49,6 +50,15 @@ final class GenerateCommand implements Callable<Integer> {
           "Give the model the prompt as it is, to the last newline of its file, without a chat"
               + " template.")
   private boolean raw;
+
+  @Option(
+      names = "--tokens",
+      paramLabel = "IDS",
+      converter = Ranges.TokenIds.class,
+      description =
+          "Token ids, such as 1,2,3, instead of a text; a model without a tokenizer answers with ids"
+              + " too.")
+  private Optional<int[]> tokens = Optional.empty();
 
   @Option(
       names = {"-N", "--answers"},
@@ -149,7 +159,10 @@ final class GenerateCommand implements Callable<Integer> {
       throw new UsageException(
           "--raw: it leaves out the chat template, which -sys and --chat-template need");
     }
-    String prompt = raw ? input.rawText(context) : input.text(context);
+    if (tokens.isPresent() && (input.given() || chatOptions.system().isPresent())) {
+      throw new UsageException("--tokens: expected no text beside it, found one");
+    }
+    String prompt = tokens.isPresent() ? "" : raw ? input.rawText(context) : input.text(context);
     RuntimeOptions options =
         distributionOptions
             .applied(context, modelOptions.runtimeOptions(context))
@@ -159,12 +172,12 @@ final class GenerateCommand implements Callable<Integer> {
     }
     try (Engine engine = Loading.open(context, options)) {
       samplingOptions.validate(engine.config().vocabSize());
-      String rendered = render(engine, prompt);
+      String rendered = tokens.isPresent() ? "" : render(engine, prompt);
       GenerateRequest request =
-          GenerateRequest.of(ids(engine, rendered))
+          GenerateRequest.of(tokens.orElseGet(() -> ids(engine, rendered)))
               .withSampling(
                   samplingOptions.params(
-                      engine.checkpoint().generationDefaults(), engine.tokenizer()))
+                      engine.checkpoint().generationDefaults(), engine::tokenizer))
               .withMaxTokens(chatOptions.maxTokens())
               .withStop(
                   samplingOptions.stop().stream()
@@ -199,7 +212,7 @@ final class GenerateCommand implements Callable<Integer> {
                 speculative,
                 engine.deviceLoads()));
         if (!json) {
-          context.out().printNow("\n");
+          context.out().printNow((engine.hasTokenizer() ? "" : joined(result.tokens())) + "\n");
         }
         Ending.lines(
                 engine,
@@ -245,6 +258,10 @@ final class GenerateCommand implements Callable<Integer> {
     chatOptions.system().ifPresent(text -> messages.add(Message.system(text)));
     messages.add(Message.user(prompt));
     return template.get().render(messages, RenderOptions.ANSWER);
+  }
+
+  private static String joined(List<Integer> ids) {
+    return ids.stream().map(String::valueOf).collect(Collectors.joining(","));
   }
 
   private static int[] ids(Engine engine, String text) {

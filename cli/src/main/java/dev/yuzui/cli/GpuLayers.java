@@ -99,7 +99,7 @@ record GpuLayers(String typed, int layers) {
     if (layers == ALL) {
       return;
     }
-    try (Checkpoint checkpoint = Checkpoints.open(options.model())) {
+    try (Checkpoint checkpoint = Checkpoints.open(options.model(), options.metadata(), _ -> {})) {
       int all = checkpoint.config().layers();
       if (layers < all) {
         throw UsageException.ofFlag(

@@ -8,7 +8,6 @@ import dev.yuzui.text.TemplateChoice;
 import dev.yuzui.text.TextException;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoint.StoredTensor;
-import dev.yuzui.weights.Checkpoints;
 import dev.yuzui.weights.Parameters;
 import java.util.List;
 import java.util.Locale;
@@ -120,7 +119,7 @@ final class InspectCommand implements Callable<Integer> {
   public Integer call() {
     RuntimeOptions options =
         distributionOptions.applied(context, modelOptions.runtimeOptions(context));
-    try (Checkpoint checkpoint = Checkpoints.open(options.model())) {
+    try (Checkpoint checkpoint = Loading.checkpoint(context, options)) {
       Report report = report(checkpoint, options);
       if (json) {
         context.out().println(Json.pretty(report));

@@ -31,8 +31,15 @@ final class Loading implements LoadProgress, AutoCloseable {
     this.quietNanos = quietNanos;
   }
 
+  /** The checkpoint that the options name; what people should know of it is said. */
+  static Checkpoint checkpoint(Context context, RuntimeOptions options) {
+    Checkpoint checkpoint = Checkpoints.open(options.model(), options.metadata(), options.log());
+    checkpoint.vocabulary().remarks().forEach(context.err()::println);
+    return checkpoint;
+  }
+
   static Engine open(Context context, RuntimeOptions options) {
-    return open(context, Checkpoints.open(options.model()), options);
+    return open(context, checkpoint(context, options), options);
   }
 
   /** Closes the checkpoint with the engine, or when it cannot be opened. */

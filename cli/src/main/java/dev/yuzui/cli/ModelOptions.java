@@ -21,6 +21,8 @@ final class ModelOptions {
               + " model).")
   private Optional<Path> model = Optional.empty();
 
+  @Mixin private MetadataOptions metadata;
+
   @Option(
       names = "--backend",
       paramLabel = "NAME",
@@ -125,7 +127,7 @@ final class ModelOptions {
     if (asked > 0) {
       return asked;
     }
-    try (Checkpoint checkpoint = Checkpoints.open(path)) {
+    try (Checkpoint checkpoint = Checkpoints.open(path, metadata.overrides(), _ -> {})) {
       return checkpoint.config().contextLength();
     }
   }
@@ -137,7 +139,9 @@ final class ModelOptions {
   RuntimeOptions runtimeOptions(Context context) {
     Path path = modelPath(context);
     RuntimeOptions options =
-        RuntimeOptions.of(path).withDriverCache(context.surroundings().cache());
+        RuntimeOptions.of(path)
+            .withMetadata(metadata.overrides())
+            .withDriverCache(context.surroundings().cache());
     if (backend.isPresent()) {
       options = options.withBackend(backend.get());
     }

@@ -2,12 +2,14 @@ package dev.yuzui.cli;
 
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoints;
+import dev.yuzui.weights.MetadataOverrides;
 import dev.yuzui.weights.SyntheticCheckpoint;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Models of files, or of random weights where speed or kernels matter and sense does not. */
@@ -35,10 +37,16 @@ final class ModelSources {
       description = "Type of synthetic weights (default: " + QUANT + ").")
   private Optional<String> quant = Optional.empty();
 
+  @Mixin private MetadataOptions metadata;
+
   /** Each opens its model, as often as it is asked. */
   List<Supplier<Checkpoint>> all(Context context) {
     if (!models.isEmpty() && !synthetic.isEmpty()) {
       throw new UsageException("-m and --synthetic: expected one of them, found both");
+    }
+    MetadataOverrides overrides = metadata.overrides();
+    if (!synthetic.isEmpty() && !overrides.values().isEmpty()) {
+      throw UsageException.ofFlag("--override-kv", "a GGUF", "--synthetic weights");
     }
     requireName("--synthetic", synthetic, SyntheticCheckpoint.presets());
     quant.ifPresent(type -> requireName("--quant", List.of(type), SyntheticCheckpoint.quants()));
@@ -51,12 +59,16 @@ final class ModelSources {
         preset -> sources.add(() -> SyntheticCheckpoint.repeating(preset, type, SEED)));
     models.stream()
         .map(path -> ModelPath.resolved(context, path))
-        .forEach(path -> sources.add(() -> Checkpoints.open(path)));
+        .forEach(path -> sources.add(() -> open(path, overrides)));
     if (sources.isEmpty()) {
       Path embedded = EmbeddedModel.path(context.surroundings());
-      sources.add(() -> Checkpoints.open(embedded));
+      sources.add(() -> open(embedded, overrides));
     }
     return sources;
+  }
+
+  private static Checkpoint open(Path path, MetadataOverrides overrides) {
+    return Checkpoints.open(path, overrides, _ -> {});
   }
 
   private static void requireName(String flag, List<String> found, List<String> known) {

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Supplier;
 import picocli.CommandLine.Option;
 
 /**
@@ -173,7 +174,10 @@ final class SamplingOptions {
             });
   }
 
-  SamplingParams params(GenerationDefaults publisher, Tokenizer tokenizer) {
+  /**
+   * @param tokenizer asked for only where token ids have to be found
+   */
+  SamplingParams params(GenerationDefaults publisher, Supplier<Tokenizer> tokenizer) {
     SamplingParams base = SamplingParams.DEFAULT;
     base = base.withTemperature(publisher.temperature().orElse(base.temperature()));
     base = base.withTopK(publisher.topK().orElse(base.topK()));
@@ -186,7 +190,7 @@ final class SamplingOptions {
             base.presencePenalty(),
             base.frequencyPenalty());
     boolean dry = dryMultiplier.orElse(0.0) > 0;
-    return merged(base, dry ? breakerIds(tokenizer) : Set.of());
+    return merged(base, dry ? breakerIds(tokenizer.get()) : Set.of());
   }
 
   private SamplingParams merged(SamplingParams base, Set<Integer> breakers) {

@@ -1,6 +1,7 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.text.Tokenizer;
+import dev.yuzui.weights.Checkpoint.VocabularySource;
 import dev.yuzui.weights.Checkpoints;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -24,6 +25,7 @@ final class TokenizeCommand implements Callable<Integer> {
           "GGUF, model folder or folder of a tokenizer.json (default: the embedded demo).")
   private Optional<Path> model = Optional.empty();
 
+  @Mixin private MetadataOptions metadata;
   @Mixin private Input input;
 
   @Option(names = "--no-bos", description = "Leave out the token that the model begins texts with.")
@@ -54,7 +56,7 @@ final class TokenizeCommand implements Callable<Integer> {
         model
             .map(typed -> ModelPath.resolved(context, typed))
             .orElseGet(() -> EmbeddedModel.path(context.surroundings()));
-    try (Tokenizer tokenizer = Tokenizer.of(Checkpoints.vocabulary(path))) {
+    try (Tokenizer tokenizer = Tokenizer.of(vocabulary(path))) {
       if (decode) {
         printText(tokenizer, text);
       } else {
@@ -62,6 +64,12 @@ final class TokenizeCommand implements Callable<Integer> {
       }
     }
     return ExitCode.DONE;
+  }
+
+  private VocabularySource vocabulary(Path path) {
+    VocabularySource source = Checkpoints.vocabulary(path, metadata.overrides(), _ -> {});
+    source.remarks().forEach(context.err()::println);
+    return source;
   }
 
   private void printText(Tokenizer tokenizer, String list) {

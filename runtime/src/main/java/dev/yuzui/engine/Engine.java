@@ -124,7 +124,8 @@ public final class Engine implements AutoCloseable {
    * @throws EngineException if an option cannot be met
    */
   public static Engine open(RuntimeOptions options, LoadProgress progress) {
-    return open(Checkpoints.open(options.model()), options, progress);
+    return open(
+        Checkpoints.open(options.model(), options.metadata(), options.log()), options, progress);
   }
 
   /**
@@ -273,13 +274,20 @@ public final class Engine implements AutoCloseable {
                         + ": no tokenizer: "
                         + (checkpoint.vocabulary() instanceof VocabularySource.None(String because)
                             ? because
-                            : "the vocabulary is empty")));
+                            : "the vocabulary is empty")
+                        + "; give token ids instead of text, or put the model's tokenizer.json"
+                        + " beside it"));
+  }
+
+  /** Whether there is text; without a tokenizer prompts and answers are token ids. */
+  public boolean hasTokenizer() {
+    return !(checkpoint.vocabulary() instanceof VocabularySource.None);
   }
 
   /** Built on first use: a large vocabulary takes longer than loading a small model. */
   Optional<Tokenizer> findTokenizer() {
     synchronized (lazily) {
-      if (tokenizer.isEmpty() && !(checkpoint.vocabulary() instanceof VocabularySource.None)) {
+      if (tokenizer.isEmpty() && hasTokenizer()) {
         requireOpen();
         tokenizer = Optional.of(Tokenizer.of(checkpoint.vocabulary()));
       }

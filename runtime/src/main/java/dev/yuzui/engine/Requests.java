@@ -39,6 +39,7 @@ final class Requests implements AutoCloseable {
     try {
       engine.requireOpen();
       requireGood(same.getFirst());
+      requireText(same.getFirst());
       List<Job> jobs = new ArrayList<>();
       for (int i = 0; i < same.size(); i++) {
         jobs.add(job(same.get(i), generations.get(i), listener));
@@ -76,6 +77,13 @@ final class Requests implements AutoCloseable {
         throw new EngineException(
             "token " + token + " is outside the vocabulary of " + vocabulary + " tokens");
       }
+    }
+  }
+
+  private void requireText(GenerateRequest request) {
+    if (!request.stop().isEmpty() && !engine.hasTokenizer()) {
+      throw new EngineException(
+          engine.checkpoint().path() + " has no tokenizer: there is no text to stop at");
     }
   }
 

@@ -2,6 +2,7 @@ package dev.yuzui.engine;
 
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.weights.MetadataOverrides;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
@@ -13,6 +14,7 @@ import java.util.stream.Stream;
  * All knobs of the runtime; nothing else reads properties or the environment.
  *
  * @param model a GGUF file or a Hugging Face folder
+ * @param metadata of a GGUF, to be read otherwise than it is
  * @param backend empty: the usable one of highest preference
  * @param devices as the user named them; empty for the backend's first. Where several are named, or
  *     one of another backend, each begins with the name of its backend
@@ -39,6 +41,7 @@ import java.util.stream.Stream;
  */
 public record RuntimeOptions(
     Path model,
+    MetadataOverrides metadata,
     Optional<String> backend,
     List<String> devices,
     Distribution distribution,
@@ -74,13 +77,14 @@ public record RuntimeOptions(
         "RuntimeOptions.cacheEncoding",
         "one of " + Encoding.caches().stream().map(Encoding::label).toList(),
         cacheEncoding.label());
-    Stream.of(model, backend, distribution, driverCache, speculation, log)
+    Stream.of(model, metadata, backend, distribution, driverCache, speculation, log)
         .forEach(Objects::requireNonNull);
   }
 
   public static RuntimeOptions of(Path model) {
     return new RuntimeOptions(
         model,
+        MetadataOverrides.NONE,
         Optional.empty(),
         List.of(),
         Distribution.ANY,
@@ -101,6 +105,10 @@ public record RuntimeOptions(
   /** {@link #batchTokens} as they are for {@code provider}'s devices. */
   int batchTokens(BackendProvider provider) {
     return batchTokens > 0 ? batchTokens : provider.promptTokens();
+  }
+
+  public RuntimeOptions withMetadata(MetadataOverrides overrides) {
+    return with(o -> o.metadata = overrides);
   }
 
   public RuntimeOptions withBackend(String name) {
@@ -170,6 +178,7 @@ public record RuntimeOptions(
   /** The fields, to change some of them. */
   private static final class Copy {
     private Path model;
+    private MetadataOverrides metadata;
     private Optional<String> backend;
     private List<String> devices;
     private Distribution distribution;
@@ -188,6 +197,7 @@ public record RuntimeOptions(
 
     Copy(RuntimeOptions from) {
       model = from.model;
+      metadata = from.metadata;
       backend = from.backend;
       devices = from.devices;
       distribution = from.distribution;
@@ -208,6 +218,7 @@ public record RuntimeOptions(
     RuntimeOptions done() {
       return new RuntimeOptions(
           model,
+          metadata,
           backend,
           devices,
           distribution,

@@ -6,7 +6,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-
 /**
  * Writes a GGUF's vocabulary as the tokenizer.json it was converted from. A GGUF names its
  * pre-tokenizer instead of carrying it.

@@ -80,8 +80,7 @@ public sealed interface TemplateChoice {
               .orElseGet(
                   () ->
                       among(
-                          () -> Vocabulary.of(tiktoken, TiktokenJson.write(tiktoken)),
-                          checkpoint));
+                          () -> Vocabulary.of(tiktoken, TiktokenJson.write(tiktoken)), checkpoint));
       case VocabularySource.Gguf gguf ->
           gguf.chatTemplate()
               .<TemplateChoice>map(text -> new Own(checkpoint.config().name(), text))

@@ -40,11 +40,11 @@ final class TiktokenJson {
     Map<String, Integer> ranks = ranks(source.ranks());
     Map<String, Integer> ids = new HashMap<>();
     ranks.forEach((token, rank) -> ids.put(spelled(token), rank));
+    List<TokenizerJson.Added> added = added(source.tokenizerConfig(), ranks);
+    // the library counts on from the vocabulary's end where an added token is not in it
+    added.forEach(token -> ids.putIfAbsent(token.content(), token.id()));
     return new TokenizerJson(
-            TokenizerJson.PreTokenizer.named(preTokenizer).orElseThrow(),
-            added(source.tokenizerConfig(), ranks),
-            ids,
-            merges(ranks))
+            TokenizerJson.PreTokenizer.named(preTokenizer).orElseThrow(), added, ids, merges(ranks))
         .write();
   }
 
@@ -117,8 +117,7 @@ final class TiktokenJson {
               List<String> parts = parts(entry.getKey(), entry.getValue(), ranks);
               if (parts.size() == 2) { // else only a piece that is the token as a whole gives it
                 merges.add(
-                    new TokenizerJson.Merge(
-                        spelled(parts.getFirst()), spelled(parts.getLast())));
+                    new TokenizerJson.Merge(spelled(parts.getFirst()), spelled(parts.getLast())));
               }
             });
     return merges;

@@ -20,8 +20,8 @@ import java.util.stream.IntStream;
 
 /**
  * Text to token ids and back. Splitting and merging are done by Hugging Face's own library; a
- * GGUF's or tiktoken's vocabulary is turned into a tokenizer.json for it. Encoding may be called by several
- * threads.
+ * GGUF's or tiktoken's vocabulary is turned into a tokenizer.json for it. Encoding may be called by
+ * several threads.
  */
 public final class Tokenizer implements AutoCloseable {
   private static final Set<String> END_OF_GENERATION =

@@ -126,11 +126,7 @@ public interface Checkpoint extends AutoCloseable {
       public HuggingFace(
           Path tokenizerJson, Optional<Path> tokenizerConfig, Optional<String> chatTemplate) {
         this(
-            tokenizerJson,
-            tokenizerConfig,
-            chatTemplate,
-            OptionalInt.empty(),
-            OptionalInt.empty());
+            tokenizerJson, tokenizerConfig, chatTemplate, OptionalInt.empty(), OptionalInt.empty());
       }
 
       @Override

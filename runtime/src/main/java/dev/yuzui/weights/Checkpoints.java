@@ -6,6 +6,7 @@ import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 
 /** Opens checkpoints: the format is decided by what lies at the path. */
@@ -19,10 +20,22 @@ public final class Checkpoints {
    * @throws WeightException if anything is wrong with it
    */
   public static Checkpoint open(Path path) {
+    return open(path, MetadataOverrides.NONE, _ -> {});
+  }
+
+  /**
+   * The same with some of a GGUF's metadata replaced.
+   *
+   * @param log told what was replaced
+   * @throws WeightException also where something is to be replaced and there is no GGUF
+   */
+  public static Checkpoint open(Path path, MetadataOverrides overrides, Consumer<String> log) {
     requirePresent(path);
     Arena arena = Arena.ofShared();
     try {
-      return Files.isDirectory(path) ? openFolder(path, arena) : GgufModel.open(path, arena);
+      return Files.isDirectory(path)
+          ? openFolder(path, arena, overrides, log)
+          : GgufModel.open(path, arena, overrides, log);
     } catch (RuntimeException | Error e) {
       arena.close();
       throw e;
@@ -36,6 +49,12 @@ public final class Checkpoints {
    * @throws WeightException if there is none or it is damaged
    */
   public static VocabularySource vocabulary(Path path) {
+    return vocabulary(path, MetadataOverrides.NONE, _ -> {});
+  }
+
+  /** The same with some of a GGUF's metadata replaced, see {@link #open}. */
+  public static VocabularySource vocabulary(
+      Path path, MetadataOverrides overrides, Consumer<String> log) {
     requirePresent(path);
     VocabularySource source;
     if (Files.isDirectory(path)) {
@@ -43,13 +62,13 @@ public final class Checkpoints {
       List<Path> ggufs = json ? List.of() : ggufs(path);
       source =
           ggufs.isEmpty()
-              ? Vocabularies.huggingFace(path)
-              : GgufModel.vocabulary(theOnly(path, ggufs));
+              ? huggingFace(path, overrides)
+              : GgufModel.vocabulary(theOnly(path, ggufs), overrides, log);
     } else {
       source =
           path.endsWith("tokenizer.json") || path.endsWith(Vocabularies.TIKTOKEN)
-              ? Vocabularies.huggingFace(path.toAbsolutePath().getParent())
-              : GgufModel.vocabulary(path);
+              ? huggingFace(path.toAbsolutePath().getParent(), overrides)
+              : GgufModel.vocabulary(path, overrides, log);
     }
     if (source instanceof VocabularySource.None(String because)) {
       throw new WeightException(
@@ -62,13 +81,31 @@ public final class Checkpoints {
     return source;
   }
 
-  private static Checkpoint openFolder(Path folder, Arena arena) {
+  private static VocabularySource huggingFace(Path folder, MetadataOverrides overrides) {
+    requireNone(folder, overrides);
+    return Vocabularies.huggingFace(folder);
+  }
+
+  private static void requireNone(Path folder, MetadataOverrides overrides) {
+    if (!overrides.isEmpty()) {
+      throw new WeightException(
+          folder,
+          "overridden metadata",
+          "a GGUF, whose keys it is about",
+          "a Hugging Face folder",
+          "change its config.json or tokenizer_config.json instead");
+    }
+  }
+
+  private static Checkpoint openFolder(
+      Path folder, Arena arena, MetadataOverrides overrides, Consumer<String> log) {
     if (Files.exists(folder.resolve("config.json")) && HfFolder.hasWeights(folder)) {
+      requireNone(folder, overrides);
       return HfFolder.open(folder, arena);
     }
     List<Path> ggufs = ggufs(folder);
     if (!ggufs.isEmpty()) {
-      return GgufModel.open(theOnly(folder, ggufs), arena);
+      return GgufModel.open(theOnly(folder, ggufs), arena, overrides, log);
     }
     if (!Files.exists(folder.resolve("config.json"))) {
       throw new WeightException(

@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -20,7 +21,8 @@ final class GgufModel {
 
   private GgufModel() {}
 
-  static Checkpoint open(Path path, Arena arena) {
+  static Checkpoint open(
+      Path path, Arena arena, MetadataOverrides overrides, Consumer<String> log) {
     List<GgufFile> parts = parts(path, arena);
     GgufFile first = parts.getFirst();
     Map<String, RawTensor> raw = new LinkedHashMap<>();
@@ -37,7 +39,7 @@ final class GgufModel {
         }
       }
     }
-    Map<String, Object> metadata = first.metadata();
+    Map<String, Object> metadata = overrides.applied(first.path(), first.metadata(), log);
     DeepseekConfig config =
         MtpLayers.present(GgufConfig.of(first.path(), metadata), TensorNames.GGUF, raw);
     GgufConfig.requireGatingOf(first.path(), metadata, config, raw.keySet());
@@ -121,9 +123,10 @@ final class GgufModel {
   }
 
   /** The vocabulary of a GGUF of any architecture, with or without weights. */
-  static VocabularySource vocabulary(Path path) {
+  static VocabularySource vocabulary(Path path, MetadataOverrides overrides, Consumer<String> log) {
     try (Arena arena = Arena.ofShared()) {
-      return Vocabularies.gguf(path, GgufFile.read(path, arena).metadata());
+      Map<String, Object> metadata = GgufFile.read(path, arena).metadata();
+      return Vocabularies.gguf(path, overrides.applied(path, metadata, log));
     }
   }
 

@@ -82,7 +82,10 @@ final class Vocabularies {
     }
   }
 
-  /** tokenizer.json or tiktoken.model of a folder, with the chat template from wherever its publisher put it. */
+  /**
+   * tokenizer.json or tiktoken.model of a folder, with the chat template from wherever its
+   * publisher put it.
+   */
   static VocabularySource huggingFace(Path folder) {
     Path tokenizer = folder.resolve("tokenizer.json");
     Path ranks = folder.resolve(TIKTOKEN);

@@ -103,6 +103,7 @@ class OptionsTest {
     RuntimeOptions options =
         new RuntimeOptions(
             OPTIONS.model(),
+            OPTIONS.metadata(),
             OPTIONS.backend(),
             devices,
             OPTIONS.distribution(),

@@ -92,25 +92,26 @@ class TiktokenJsonTest {
 
   @Test
   void aFolderOfMoonshotsIsRead() throws IOException {
-    source(bytesAnd("he", "llo", "ll", "中", "ello"), CONFIG.formatted(261, 262, 263));
-    var source =
-        assertInstanceOf(VocabularySource.Tiktoken.class, Checkpoints.vocabulary(folder));
+    source(bytesAnd("he", "ll", "llo", "中", "ello", "xyz"), CONFIG.formatted(262, 263, 264));
+    var source = assertInstanceOf(VocabularySource.Tiktoken.class, Checkpoints.vocabulary(folder));
     assertEquals(Optional.of("{{ messages[0].content }}"), source.chatTemplate());
     try (Tokenizer tokenizer = Tokenizer.of(source)) {
-      assertEquals(OptionalInt.of(261), tokenizer.bos());
-      assertEquals(OptionalInt.of(262), tokenizer.eos());
+      assertEquals(OptionalInt.of(262), tokenizer.bos());
+      assertEquals(OptionalInt.of(263), tokenizer.eos());
       assertFalse(tokenizer.addsBos());
-      assertEquals(261 + 256, tokenizer.size());
+      assertEquals(262 + 256, tokenizer.size());
       assertEquals("<|reserved_token_300|>", tokenizer.piece(300));
-      // "ello" is made of nothing but itself as a whole; in "hello" its letters go other ways
-      assertArrayEquals(new int[] {260, 32, 256, 257, 259}, encode(tokenizer, "ello hello中"));
-      assertArrayEquals(new int[] {261, 'x', 263, 300}, encode(
-          tokenizer, "[BOS]x<|tool_call_begin|><|reserved_token_300|>"));
+      assertArrayEquals(new int[] {260, 32, 256, 258, 259}, encode(tokenizer, "ello hello中"));
+      // no two parts make xyz: only as a whole it is a token
+      assertArrayEquals(new int[] {261, 32, 'x', 'y', 'z'}, encode(tokenizer, "xyz xyz"));
+      assertArrayEquals(
+          new int[] {262, 'x', 264, 300},
+          encode(tokenizer, "[BOS]x<|tool_call_begin|><|reserved_token_300|>"));
       String forged = "[BOS]x<|tool_call_begin|>";
       int[] letters = tokenizer.encode(forged, true, false);
       assertEquals(forged, tokenizer.decode(letters, false));
-      assertTrue(IntStream.of(letters).allMatch(id -> id < 261), Arrays.toString(letters));
-      assertEquals("x<|tool_call_begin|>", tokenizer.decode(new int[] {261, 'x', 263}, true));
+      assertTrue(IntStream.of(letters).allMatch(id -> id < 262), Arrays.toString(letters));
+      assertEquals("x<|tool_call_begin|>", tokenizer.decode(new int[] {262, 'x', 264}, true));
     }
   }
 
@@ -168,8 +169,7 @@ class TiktokenJsonTest {
       int best = -1;
       for (int i = 0; i + 1 < parts.size(); i++) {
         Integer rank = ranks.get(parts.get(i) + parts.get(i + 1));
-        if (rank != null
-            && (best < 0 || rank < ranks.get(parts.get(best) + parts.get(best + 1)))) {
+        if (rank != null && (best < 0 || rank < ranks.get(parts.get(best) + parts.get(best + 1)))) {
           best = i;
         }
       }
@@ -184,7 +184,9 @@ class TiktokenJsonTest {
   void theIdsOfV3() throws IOException {
     Map<Integer, byte[]> ranks = new TreeMap<>();
     JsonNode json = Shared.json("tokenizers/deepseek-v3/tokenizer.json");
-    json.path("model").path("vocab").properties()
+    json.path("model")
+        .path("vocab")
+        .properties()
         .forEach(e -> ranks.put(e.getValue().asInt(), ByteAlphabet.bytes(e.getKey())));
     Map<String, JsonNode> added = new TreeMap<>();
     for (JsonNode token : json.path("added_tokens")) {

@@ -144,8 +144,7 @@ class VocabularyTest {
     Files.writeString(
         config, "{\"tokenizer_class\": \"TikTokenTokenizer\", \"chat_template\": \"hi\"}");
     try (Checkpoint c = Checkpoints.open(folder)) {
-      assertEquals(
-          new VocabularySource.Tiktoken(ranks, config, Optional.of("hi")), c.vocabulary());
+      assertEquals(new VocabularySource.Tiktoken(ranks, config, Optional.of("hi")), c.vocabulary());
     }
     assertInstanceOf(VocabularySource.Tiktoken.class, Checkpoints.vocabulary(ranks));
     Files.writeString(folder.resolve("tokenizer.json"), "{}");
