@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.BooleanNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.yuzui.text.TemplateChoice;
 import dev.yuzui.weights.Checkpoint;
 import java.io.IOException;
 import java.io.InputStream;
@@ -94,10 +95,22 @@ record BatchManifest(String yuzui, Map<String, JsonNode> madeWith, Map<String, J
         // a hidden flag of the command itself is another program's, or for looking at failures
         .filter(option -> !option.hidden() || ofMixins.contains(name(option)))
         .forEach(option -> put(madeWith, option));
+    if (!madeWith.containsKey("--chat-template")) {
+      madeWith.put("chat template", text(template(checkpoint)));
+    }
     Map<String, JsonNode> runWith = new TreeMap<>();
     OF_MODEL.forEach(name -> find(command, name).ifPresent(option -> put(madeWith, option)));
     SHOWING.forEach(name -> find(command, name).ifPresent(option -> put(runWith, option)));
     return new BatchManifest(YuzuiCommand.Version.number(), madeWith, runWith);
+  }
+
+  /** The names of a model's files have a part in it, which its fingerprint knows nothing of. */
+  private static String template(Checkpoint checkpoint) {
+    return switch (TemplateChoice.of(checkpoint)) {
+      case TemplateChoice.Own _ -> "the model's own";
+      case TemplateChoice.BuiltIn builtIn -> builtIn.name();
+      case TemplateChoice.None _ -> "none";
+    };
   }
 
   private static Optional<OptionSpec> find(CommandSpec command, String name) {

@@ -7,6 +7,7 @@ import static dev.yuzui.cli.CommandRun.yuzui;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
@@ -201,6 +202,20 @@ class BatchCommandTest {
     CommandRun edited = resumed(GGUF, in, out, "-n", "1", "--chat-template", template);
     assertEquals(ExitCode.USAGE, edited.exitCode());
     assertTrue(edited.err().contains("--chat-template \"t.jinja sha256:"), edited.err());
+  }
+
+  @Test
+  void aModelThatAnotherNameMakesAChatModelIsAnother() throws IOException {
+    Path demo = Path.of(System.getProperty("yuzui.root"), "seeds", "demo.gguf");
+    assumeTrue(Files.isRegularFile(demo), "no seeds/demo.gguf");
+    String in = file("in", "{\"prompt\":\"a\"}", "{\"prompt\":\"b\"}");
+    String out = folder.resolve("out").toString();
+    assertEquals(ExitCode.DONE, resumed(demo.toString(), in, out, "-n", "1").exitCode());
+    Path chat = Files.createSymbolicLink(folder.resolve("demo-chat.gguf"), demo);
+    CommandRun run = resumed(chat.toString(), in, out, "-n", "1");
+    assertEquals(ExitCode.USAGE, run.exitCode());
+    assertTrue(run.err().contains("(\"none\" then)"), run.err());
+    assertTrue(run.err().contains("found chat template \""), run.err());
   }
 
   @Test
