@@ -167,13 +167,26 @@ class BatchCommandTest {
     String before = Files.readString(Path.of(out));
     String manifest = Files.readString(Path.of(out + ".manifest.json"));
 
-    CommandRun other = resumed(GGUF, in, out, "-n", "3", "--temp", "1.5", "--seed", "3");
+    CommandRun other =
+        resumed(
+            GGUF,
+            in,
+            out,
+            "-n",
+            "3",
+            "--temp",
+            "1.5",
+            "--seed",
+            "3",
+            "--override-kv",
+            "my.x=int:1");
     assertEquals(ExitCode.USAGE, other.exitCode());
     for (String difference :
         List.of(
             "predict 3 (2 then)",
             "--temp 1.5 (0.0 then)",
             "--seed 3 (not given then)",
+            "--override-kv [\"my.x=int:1\"] (not given then)",
             "--raw not given (true then)",
             "--logit-bias not given (",
             "--stop not given ([\"x\"] then)")) {
