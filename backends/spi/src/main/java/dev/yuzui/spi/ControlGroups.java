@@ -43,7 +43,7 @@ record ControlGroups(Path root) {
     OptionalDouble processors() {
       String[] words =
           second
-              ? line("cpu.max").orElse("max").split(" ")
+              ? line("cpu.max").orElse("max").split(" ", -1)
               : new String[] {
                 line("cpu.cfs_quota_us").orElse("-1"), line("cpu.cfs_period_us").orElse("")
               };
@@ -163,8 +163,8 @@ record ControlGroups(Path root) {
    */
   private static Optional<Mount> mount(String line) {
     String[] halves = line.split(" - ", 2);
-    String[] first = halves[0].split(" ");
-    String[] last = halves.length > 1 ? halves[1].split(" ") : new String[0];
+    String[] first = halves[0].split(" ", -1);
+    String[] last = halves.length > 1 ? halves[1].split(" ", -1) : new String[0];
     if (first.length < 5 || last.length < 3 || !last[0].startsWith("cgroup")) {
       return Optional.empty();
     }
