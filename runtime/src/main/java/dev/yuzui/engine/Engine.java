@@ -49,6 +49,8 @@ public final class Engine implements AutoCloseable {
   /** Held while the runner or the cache is used: fair, for the loop asks for it without end. */
   private final ReentrantLock device = new ReentrantLock(true);
 
+  private final Hold hold = device::unlock; // of whoever holds it: no step makes one
+
   private final Object lazily = new Object(); // guards the tokenizer
   private Optional<Tokenizer> tokenizer = Optional.empty();
   private final Closing closing = new Closing();
@@ -382,7 +384,7 @@ public final class Engine implements AutoCloseable {
     device.lock();
     try {
       requireOpen();
-      return device::unlock;
+      return hold;
     } catch (EngineException e) {
       device.unlock();
       throw e;
