@@ -14,6 +14,7 @@ final class Flags {
   static final Map<String, String> BY_COMPONENT =
       Map.ofEntries(
           Map.entry("RuntimeOptions.model", "-m"),
+          Map.entry("RuntimeOptions.metadata", "--override-kv"),
           Map.entry("RuntimeOptions.backend", "--backend"),
           Map.entry("RuntimeOptions.devices", "--device"),
           Map.entry("RuntimeOptions.threads", "-t"),
