@@ -68,7 +68,7 @@ record BatchParser(BatchModel model) {
   private static final Set<String> ROLES = Set.of("system", "user", "assistant", "tool");
 
   /** A prompt's token ids, and its text where it had one. */
-  private record Encoded(List<Integer> ids, String text) {}
+  private record Encoded(List<Integer> ids, Optional<String> text) {}
 
   BatchTask parse(BatchEnvelope envelope) {
     if (envelope.customId().isPresent() && envelope.name().isEmpty()) {
@@ -217,7 +217,7 @@ record BatchParser(BatchModel model) {
     if (ids.isEmpty()) {
       throw BatchProblem.field("prompt", "a text", "an empty one, and this model has no BOS");
     }
-    return new Encoded(ids, text);
+    return new Encoded(ids, Optional.of(text));
   }
 
   /** A text, token ids, or an array of either. */
@@ -248,7 +248,7 @@ record BatchParser(BatchModel model) {
       throw BatchProblem.field(
           "prompt", "a text, token ids, or an array of either", array.toString());
     }
-    return new Encoded(ids, "");
+    return new Encoded(ids, Optional.empty());
   }
 
   private Encoded conversation(BatchFields body) {

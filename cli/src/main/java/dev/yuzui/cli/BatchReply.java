@@ -120,7 +120,8 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning) {
   private void answer(
       ObjectNode to, String field, BatchTask task, int choice, GenerationResult result) {
     ReasoningFilter filter =
-        new ReasoningFilter(reasoning, task.prompts().get(choice / task.answers()).text());
+        new ReasoningFilter(
+            reasoning, task.prompts().get(choice / task.answers()).text().orElse(""));
     StringBuilder answer = new StringBuilder();
     StringBuilder apart = new StringBuilder();
     for (List<Segment> segments : List.of(filter.push(result.text()), filter.finish())) {

@@ -2,6 +2,7 @@ package dev.yuzui.cli;
 
 import dev.yuzui.engine.GenerateRequest;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * A line's requests.
@@ -17,9 +18,9 @@ record BatchTask(Kind kind, List<Prompt> prompts, int answers) {
   }
 
   /**
-   * @param text rendered; empty where the prompt came as token ids
+   * @param text rendered; absent where the prompt came as token ids
    */
-  record Prompt(GenerateRequest request, String text) {}
+  record Prompt(GenerateRequest request, Optional<String> text) {}
 
   int choices() {
     return prompts.size() * answers;

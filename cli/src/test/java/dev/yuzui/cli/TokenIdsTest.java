@@ -102,6 +102,25 @@ class TokenIdsTest {
   }
 
   @Test
+  void whoAsksWithTextIsAnsweredWithText() throws IOException {
+    CommandRun run =
+        withInput(
+            "{\"prompt\":\"\",\"max_tokens\":2}\n",
+            "batch",
+            "-m",
+            FOLDER,
+            "-i",
+            "-",
+            "-o",
+            "-",
+            "--raw",
+            "-c",
+            "64");
+    JsonNode answer = Json.mapper().readTree(run.lines().getFirst());
+    assertTrue(answer.has("text") && !answer.has("token_ids"), answer.toString());
+  }
+
+  @Test
   void whatNeedsNoTextRuns() {
     assertEquals(ExitCode.DONE, yuzui("inspect", "-m", folder.toString()).exitCode());
     CommandRun bench =
