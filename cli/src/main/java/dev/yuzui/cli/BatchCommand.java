@@ -71,7 +71,10 @@ final class BatchCommand implements Callable<Integer> {
 
   @Option(
       names = "--raw",
-      description = "Give the model plain prompts as they are, without a chat template.")
+      description =
+          "Give the model plain prompts as they are, without a chat template. Without one, and in"
+              + " /v1/completions, <｜User｜> and the like are control tokens in a prompt; in messages"
+              + " they are letters.")
   private boolean raw;
 
   @Mixin private ModelOptions modelOptions;

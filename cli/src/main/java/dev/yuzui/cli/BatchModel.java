@@ -4,6 +4,7 @@ import dev.yuzui.engine.Engine;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.Message;
+import dev.yuzui.text.Prompt;
 import dev.yuzui.text.ReasoningFilter;
 import dev.yuzui.text.RenderOptions;
 import java.util.ArrayList;
@@ -16,7 +17,7 @@ import java.util.function.Function;
  *
  * @param name that answers name as their model
  * @param vocabulary token ids are below it
- * @param encode text to token ids, BOS in front where the model wants it
+ * @param encode prompt to token ids, BOS in front where the model wants it
  * @param template renders a conversation; empty where the model has none
  * @param raw plain prompts go to the model as they are
  * @param system for conversations that begin without one
@@ -26,8 +27,8 @@ import java.util.function.Function;
 record BatchModel(
     String name,
     int vocabulary,
-    Function<String, int[]> encode,
-    Optional<Function<List<Message>, String>> template,
+    Function<Prompt, int[]> encode,
+    Optional<Function<List<Message>, Prompt>> template,
     boolean raw,
     Optional<String> system,
     ReasoningFilter.Mode reasoning,
@@ -46,7 +47,7 @@ record BatchModel(
     return new BatchModel(
         engine.config().name(),
         engine.config().vocabSize(),
-        text -> encode(engine, text),
+        prompt -> encode(engine, prompt),
         template.map(t -> messages -> t.render(messages, RenderOptions.ANSWER)),
         raw,
         chat.system(),
@@ -57,17 +58,17 @@ record BatchModel(
         sampling.ignoreEos());
   }
 
-  private static int[] encode(Engine engine, String text) {
+  private static int[] encode(Engine engine, Prompt prompt) {
     if (!engine.hasTokenizer()) {
       throw BatchProblem.field(
-          "prompt", "token ids, for this model has no tokenizer", Texts.shorten(text));
+          "prompt", "token ids, for this model has no tokenizer", Texts.shorten(prompt.text()));
     }
-    return engine.tokenizer().encode(text, true);
+    return engine.tokenizer().encode(prompt);
   }
 
   /** The prompt of a conversation. */
-  String render(List<Message> messages) {
-    Function<List<Message>, String> render =
+  Prompt render(List<Message> messages) {
+    Function<List<Message>, Prompt> render =
         template.orElseThrow(
             () ->
                 BatchProblem.request(

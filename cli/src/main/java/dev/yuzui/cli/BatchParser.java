@@ -7,6 +7,7 @@ import dev.yuzui.engine.GenerateRequest;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.sampling.SamplingParams.Counted;
 import dev.yuzui.text.Message;
+import dev.yuzui.text.Prompt;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -68,7 +69,7 @@ record BatchParser(BatchModel model) {
   private static final Set<String> ROLES = Set.of("system", "user", "assistant", "tool");
 
   /** A prompt's token ids, and its text where it had one. */
-  private record Encoded(List<Integer> ids, Optional<String> text) {}
+  private record Encoded(List<Integer> ids, Optional<Prompt> text) {}
 
   BatchTask parse(BatchEnvelope envelope) {
     if (envelope.customId().isPresent() && envelope.name().isEmpty()) {
@@ -212,7 +213,7 @@ record BatchParser(BatchModel model) {
     }
   }
 
-  private Encoded encoded(String text) {
+  private Encoded encoded(Prompt text) {
     List<Integer> ids = Arrays.stream(model.encode().apply(text)).boxed().toList();
     if (ids.isEmpty()) {
       throw BatchProblem.field("prompt", "a text", "an empty one, and this model has no BOS");
@@ -231,7 +232,7 @@ record BatchParser(BatchModel model) {
     }
     List<Encoded> prompts = new ArrayList<>();
     for (JsonNode each : several ? node : List.of(node)) {
-      prompts.add(each.isTextual() ? encoded(each.textValue()) : tokens(each));
+      prompts.add(each.isTextual() ? encoded(Prompt.template(each.textValue())) : tokens(each));
     }
     return prompts;
   }

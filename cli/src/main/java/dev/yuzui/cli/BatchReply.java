@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.yuzui.cli.BatchLines.Line;
 import dev.yuzui.cli.BatchTask.Kind;
 import dev.yuzui.engine.GenerationResult;
+import dev.yuzui.text.Prompt;
 import dev.yuzui.text.ReasoningFilter;
 import dev.yuzui.text.ReasoningFilter.Segment;
 import java.time.Instant;
@@ -121,7 +122,7 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning) {
       ObjectNode to, String field, BatchTask task, int choice, GenerationResult result) {
     ReasoningFilter filter =
         new ReasoningFilter(
-            reasoning, task.prompts().get(choice / task.answers()).text().orElse(""));
+            reasoning, task.prompts().get(choice / task.answers()).text().orElse(Prompt.template("")));
     StringBuilder answer = new StringBuilder();
     StringBuilder apart = new StringBuilder();
     for (List<Segment> segments : List.of(filter.push(result.text()), filter.finish())) {

@@ -18,9 +18,9 @@ record BatchTask(Kind kind, List<Prompt> prompts, int answers) {
   }
 
   /**
-   * @param text rendered; absent where the prompt came as token ids
+   * @param text as rendered; absent where the prompt came as token ids
    */
-  record Prompt(GenerateRequest request, Optional<String> text) {}
+  record Prompt(GenerateRequest request, Optional<dev.yuzui.text.Prompt> text) {}
 
   int choices() {
     return prompts.size() * answers;

@@ -74,7 +74,7 @@ final class ChatOptions {
         Files.isRegularFile(Path.of(name))
             ? ChatTemplate.jinja(
                 name, Input.read(context, "--chat-template", name), engine.tokenizer())
-            : ChatTemplate.builtIn(name));
+            : ChatTemplate.builtIn(name, engine.tokenizer()));
   }
 
   static final class Mode implements ITypeConverter<ReasoningFilter.Mode> {

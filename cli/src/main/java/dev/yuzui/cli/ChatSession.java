@@ -9,6 +9,7 @@ import dev.yuzui.engine.GenerationResult;
 import dev.yuzui.engine.PromptCache;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.text.Message;
+import dev.yuzui.text.Prompt;
 import dev.yuzui.text.ReasoningFilter;
 import dev.yuzui.text.TextException;
 import java.nio.file.InvalidPathException;
@@ -210,8 +211,8 @@ final class ChatSession {
   }
 
   private String ask() {
-    String prompt = dialogue.render(conversation.messages());
-    int[] ids = engine.tokenizer().encode(prompt, true);
+    Prompt prompt = dialogue.render(conversation.messages());
+    int[] ids = engine.tokenizer().encode(prompt);
     GenerateRequest request =
         GenerateRequest.of(ids)
             .withSampling(sampling)

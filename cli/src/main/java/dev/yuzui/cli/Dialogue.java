@@ -2,13 +2,14 @@ package dev.yuzui.cli;
 
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.Message;
+import dev.yuzui.text.Prompt;
 import dev.yuzui.text.RenderOptions;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Collectors;
 
-/** How a conversation becomes the text that the model continues. */
+/** How a conversation becomes the prompt that the model continues. */
 sealed interface Dialogue {
-  String render(List<Message> messages);
+  Prompt render(List<Message> messages);
 
   /** Texts that end an answer, besides the model's end token. */
   List<String> stops();
@@ -16,7 +17,7 @@ sealed interface Dialogue {
   /** The model was trained to answer. */
   record Templated(ChatTemplate template) implements Dialogue {
     @Override
-    public String render(List<Message> messages) {
+    public Prompt render(List<Message> messages) {
       return template.render(messages, RenderOptions.ANSWER);
     }
 
@@ -34,10 +35,15 @@ sealed interface Dialogue {
     private static final String PARAGRAPH = "\n\n";
 
     @Override
-    public String render(List<Message> messages) {
-      return messages.stream()
-          .map(m -> m.content().orElse("") + (m.role().equals("user") ? "" : PARAGRAPH))
-          .collect(Collectors.joining());
+    public Prompt render(List<Message> messages) {
+      List<Prompt.Piece> pieces = new ArrayList<>();
+      for (Message m : messages) {
+        pieces.add(new Prompt.Literal(m.content().orElse("")));
+        if (!m.role().equals("user")) {
+          pieces.add(new Prompt.Template(PARAGRAPH));
+        }
+      }
+      return new Prompt(pieces);
     }
 
     @Override

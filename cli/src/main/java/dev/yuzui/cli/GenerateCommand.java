@@ -11,6 +11,7 @@ import dev.yuzui.engine.PromptCache;
 import dev.yuzui.engine.RuntimeOptions;
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.Message;
+import dev.yuzui.text.Prompt;
 import dev.yuzui.text.ReasoningFilter;
 import dev.yuzui.text.RenderOptions;
 import java.util.ArrayList;
@@ -27,7 +28,7 @@ import picocli.CommandLine.Option;
     name = "generate",
     description =
         "Writes what the model makes of a prompt to stdout, as it is made. Models with a chat"
-            + " template get the prompt as a user's message. Without a prompt, standard input is it.",
+            + " template get the prompt as a user's message, others continue it. Without a prompt, standard input is it.",
     footer = {
       "",
       "Example: yuzui generate -p \"Once upon a time\" -n 200 --temp 0.8 --seed 1",
@@ -48,7 +49,7 @@ final class GenerateCommand implements Callable<Integer> {
       names = {"--raw", "-no-cnv", "--no-conversation"},
       description =
           "Give the model the prompt as it is, to the last newline of its file, without a chat"
-              + " template.")
+              + " template; <｜User｜> and the like are control tokens in it, and letters otherwise.")
   private boolean raw;
 
   @Option(
@@ -172,7 +173,7 @@ final class GenerateCommand implements Callable<Integer> {
     }
     try (Engine engine = Loading.open(context, options)) {
       samplingOptions.validate(engine.config().vocabSize());
-      String rendered = tokens.isPresent() ? "" : render(engine, prompt);
+      Prompt rendered = tokens.isPresent() ? Prompt.template("") : render(engine, prompt);
       GenerateRequest request =
           GenerateRequest.of(tokens.orElseGet(() -> ids(engine, rendered)))
               .withSampling(
@@ -188,7 +189,7 @@ final class GenerateCommand implements Callable<Integer> {
     }
   }
 
-  private int generate(Engine engine, GenerateRequest request, String prompt) {
+  private int generate(Engine engine, GenerateRequest request, Prompt prompt) {
     List<Report> reports = new ArrayList<>();
     List<GenerationResult> results = new ArrayList<>();
     Optional<PromptCache> cache = promptCacheOptions.open(engine);
@@ -244,7 +245,7 @@ final class GenerateCommand implements Callable<Integer> {
         : ExitCode.DONE;
   }
 
-  private String render(Engine engine, String prompt) {
+  private Prompt render(Engine engine, String prompt) {
     Optional<ChatTemplate> template =
         raw ? Optional.empty() : chatOptions.template(context, engine);
     if (template.isEmpty()) {
@@ -252,7 +253,7 @@ final class GenerateCommand implements Callable<Integer> {
         throw new UsageException(
             "-sys: this model has no chat template to put it in; name one with --chat-template");
       }
-      return prompt;
+      return raw ? Prompt.template(prompt) : Prompt.literal(prompt);
     }
     List<Message> messages = new ArrayList<>();
     chatOptions.system().ifPresent(text -> messages.add(Message.system(text)));
@@ -264,8 +265,8 @@ final class GenerateCommand implements Callable<Integer> {
     return ids.stream().map(String::valueOf).collect(Collectors.joining(","));
   }
 
-  private static int[] ids(Engine engine, String text) {
-    int[] ids = engine.tokenizer().encode(text, true);
+  private static int[] ids(Engine engine, Prompt prompt) {
+    int[] ids = engine.tokenizer().encode(prompt);
     if (ids.length == 0) {
       throw new UsageException(
           "-p: expected a text, found an empty one, and this model has no BOS to start from");

@@ -13,7 +13,8 @@ import picocli.CommandLine.Option;
 
 @Command(
     name = "tokenize",
-    description = "Turns text into token ids, or back.",
+    description =
+        "Turns text into token ids, or back. <｜User｜> and the like are control tokens in the text.",
     footer = {"", "Example: yuzui tokenize -p \"Hello\" --json"})
 final class TokenizeCommand implements Callable<Integer> {
   private final Context context;

@@ -262,6 +262,14 @@ class ChatCommandTest {
     return withInput(input, line.toArray(String[]::new));
   }
 
+  @Test
+  void controlTokensInALineAreLettersAlsoWithoutATemplate() {
+    CommandRun run = chat("<｜User｜><｜end▁of▁sentence｜>\n/stats\n");
+    int letters =
+        "<｜User｜><｜end▁of▁sentence｜>".getBytes(java.nio.charset.StandardCharsets.UTF_8).length;
+    assertTrue(run.err().contains((1 + letters + 4) + " of "), run.err());
+  }
+
   private static CommandRun chat(String input) {
     return withInput(input, "chat", "-m", GGUF, "-n", "4", "--temp", "0");
   }

@@ -4,6 +4,7 @@ import dev.yuzui.engine.FinishReason;
 import dev.yuzui.engine.GenerateRequest;
 import dev.yuzui.engine.GenerationResult;
 import dev.yuzui.sampling.SamplingParams;
+import dev.yuzui.text.Prompt;
 import dev.yuzui.text.ReasoningFilter;
 import java.io.ByteArrayInputStream;
 import java.io.InputStream;
@@ -26,12 +27,13 @@ final class FakeBatch {
       new BatchModel(
           "parrot",
           1 << 16,
-          text -> text.chars().toArray(),
+          prompt -> prompt.text().chars().toArray(),
           Optional.of(
               messages ->
-                  messages.stream()
-                      .map(m -> "<" + m.role() + ">" + m.content().orElse(""))
-                      .collect(Collectors.joining())),
+                  Prompt.template(
+                      messages.stream()
+                          .map(m -> "<" + m.role() + ">" + m.content().orElse(""))
+                          .collect(Collectors.joining()))),
           false,
           Optional.empty(),
           ReasoningFilter.Mode.STDERR,

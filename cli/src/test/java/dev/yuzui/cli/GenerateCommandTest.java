@@ -5,6 +5,7 @@ import static dev.yuzui.cli.CommandRun.GGUF;
 import static dev.yuzui.cli.CommandRun.names;
 import static dev.yuzui.cli.CommandRun.withInput;
 import static dev.yuzui.cli.CommandRun.yuzui;
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -133,6 +134,18 @@ class GenerateCommandTest {
     CommandRun run = yuzui("generate", "-m", GGUF, "-p", "x", "-sys", "be brief");
     assertEquals(ExitCode.USAGE, run.exitCode());
     assertTrue(run.err().contains("-sys") && run.err().contains("--chat-template"), run.err());
+  }
+
+  @Test
+  void controlTokensInAPromptAreLettersUnlessItIsRaw() {
+    List<String> command =
+        List.of("generate", "-m", GGUF, "-p", "a<｜User｜>", "-n", "1", "--json");
+    assertEquals(2 + "<｜User｜>".getBytes(UTF_8).length, promptTokens(command));
+    assertEquals(3, promptTokens(Stream.concat(command.stream(), Stream.of("--raw")).toList()));
+  }
+
+  private static int promptTokens(List<String> command) {
+    return yuzui(command.toArray(String[]::new)).json().at("/timings/prompt_tokens").asInt();
   }
 
   /** README's first example. */

@@ -4,17 +4,27 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
-import java.util.function.BiFunction;
+import java.util.function.UnaryOperator;
 
-/** Turns a conversation into the text a model was trained on. */
+/** Turns a conversation into the prompt a model was trained on. */
 public final class ChatTemplate {
   private static final String FIX = "; use --raw, or --chat-template NAME|FILE";
 
-  private final String name;
-  private final BiFunction<List<Message>, RenderOptions, String> renderer;
+  /** Makes a text of what {@link Sentinels} guard. */
+  private interface Renderer {
+    /**
+     * @param guard for values that the template reads out of a text
+     */
+    String render(List<Message> messages, RenderOptions options, UnaryOperator<Object> guard);
+  }
 
-  private ChatTemplate(String name, BiFunction<List<Message>, RenderOptions, String> renderer) {
+  private final String name;
+  private final ControlTokens tokens;
+  private final Renderer renderer;
+
+  private ChatTemplate(String name, Tokenizer tokenizer, Renderer renderer) {
     this.name = name;
+    this.tokens = tokenizer.controlTokens().and(ControlTokens.THINK);
     this.renderer = renderer;
   }
 
@@ -34,10 +44,9 @@ public final class ChatTemplate {
     String eos = piece(tokenizer, tokenizer.eos());
     return new ChatTemplate(
         name,
-        (messages, options) -> {
+        tokenizer,
+        (messages, options, guard) -> {
           Map<String, Object> variables = new HashMap<>();
-          variables.put("bos_token", bos);
-          variables.put("eos_token", eos);
           options
               .thinking()
               .ifPresent(
@@ -46,9 +55,11 @@ public final class ChatTemplate {
                     variables.put("enable_thinking", thinking);
                   });
           variables.putAll(options.variables());
+          variables.put("bos_token", bos);
+          variables.put("eos_token", eos);
           variables.put("messages", messages.stream().map(Message::fields).toList());
           variables.put("add_generation_prompt", options.addGenerationPrompt());
-          return jinja.render(variables);
+          return jinja.render(variables, guard);
         });
   }
 
@@ -56,8 +67,8 @@ public final class ChatTemplate {
    * @param name {@code deepseek-v2}, {@code deepseek-v2.5}, {@code deepseek-v3}, {@code
    *     deepseek-r1} or {@code deepseek-v3.1}
    */
-  public static ChatTemplate builtIn(String name) {
-    return builtIn(
+  public static ChatTemplate builtIn(String name, Tokenizer tokenizer) {
+    BuiltInTemplate template =
         BuiltInTemplate.named(name)
             .orElseThrow(
                 () ->
@@ -65,11 +76,11 @@ public final class ChatTemplate {
                         "--chat-template: expected a file or one of "
                             + BuiltInTemplate.names()
                             + ", found "
-                            + name)));
-  }
-
-  private static ChatTemplate builtIn(BuiltInTemplate template) {
-    return new ChatTemplate("built-in template " + template.label(), template::render);
+                            + name));
+    return new ChatTemplate(
+        "built-in template " + name,
+        tokenizer,
+        (messages, options, _) -> template.render(messages, options));
   }
 
   /** Where the template comes from, for people. */
@@ -77,10 +88,22 @@ public final class ChatTemplate {
     return name;
   }
 
-  /** The prompt; it begins with BOS where the model wants it. Throws {@link TextException}. */
-  public String render(List<Message> messages, RenderOptions options) {
+  /**
+   * The prompt; it begins with BOS where the model wants it. What messages and variables spell is
+   * never a control token, but for the {@code <think>} and {@code </think>} of an assistant's
+   * content. Throws {@link TextException}.
+   */
+  public Prompt render(List<Message> messages, RenderOptions options) {
     try {
-      return renderer.apply(messages, options);
+      Sentinels sentinels = new Sentinels(tokens, List.of(messages, options.variables()));
+      @SuppressWarnings("unchecked") // a map stays one
+      Map<String, Object> variables =
+          (Map<String, Object>) sentinels.guard((Object) options.variables());
+      return sentinels.pieces(
+          renderer.render(
+              messages.stream().map(sentinels::guard).toList(),
+              new RenderOptions(options.addGenerationPrompt(), options.thinking(), variables),
+              sentinels::guard));
     } catch (TextException e) {
       throw failed(name, e);
     }

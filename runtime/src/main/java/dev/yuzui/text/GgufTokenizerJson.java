@@ -81,9 +81,11 @@ final class GgufTokenizerJson {
     List<TokenizerJson.Added> added = new ArrayList<>();
     for (int id = 0; id < gguf.types().length; id++) {
       int type = gguf.types()[id];
-      boolean matched = type == USER_DEFINED || (type == CONTROL && control);
-      if (matched && !gguf.tokens().get(id).isEmpty()) {
-        added.add(new TokenizerJson.Added(id, gguf.tokens().get(id), type == CONTROL));
+      String token = gguf.tokens().get(id);
+      boolean means = type == CONTROL || Vocabulary.looksControl(token);
+      boolean matched = (type == CONTROL || type == USER_DEFINED) && (control || !means);
+      if (matched && !token.isEmpty()) {
+        added.add(new TokenizerJson.Added(id, token, type == CONTROL));
       }
     }
     return added;

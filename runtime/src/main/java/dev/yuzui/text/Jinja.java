@@ -26,6 +26,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Predicate;
+import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 
 /**
@@ -44,6 +45,7 @@ final class Jinja {
   private final String source;
   private final Duration time;
   private long deadline;
+  private UnaryOperator<Object> guard = UnaryOperator.identity();
 
   /** Throws {@link TextException} if the template's form is wrong. */
   Jinja(String template) {
@@ -100,7 +102,7 @@ final class Jinja {
     test("true", v -> v == Boolean.TRUE);
     test("false", v -> v == Boolean.FALSE);
     filter("tojson", (v, _, named) -> Json.write(v, named));
-    filter("from_json", (v, _, _) -> PythonValue.of(Json.read(String.valueOf(v))));
+    filter("from_json", (v, _, _) -> PythonValue.of(guard.apply(Json.read(String.valueOf(v)))));
     filter("string", (v, _, _) -> Json.print(v));
     filter("default", Jinja::orElse);
     filter("d", Jinja::orElse);
@@ -117,8 +119,17 @@ final class Jinja {
                 .collect(Collectors.toUnmodifiableSet()));
   }
 
-  /** Throws {@link TextException} with the line that failed. */
-  synchronized String render(Map<String, Object> variables) {
+  String render(Map<String, Object> variables) {
+    return render(variables, UnaryOperator.identity());
+  }
+
+  /**
+   * Throws {@link TextException} with the line that failed.
+   *
+   * @param read sees what the template reads out of a JSON text
+   */
+  synchronized String render(Map<String, Object> variables, UnaryOperator<Object> read) {
+    guard = read;
     Map<String, Object> context = new HashMap<>();
     variables.forEach((name, value) -> context.put(name, PythonValue.of(value)));
     context.put("none", PythonValue.NONE);

@@ -43,15 +43,15 @@ public final class ReasoningFilter {
   private State state;
 
   /**
-   * @param prompt the rendered prompt: R1's template opens the block itself, V3.1's closes it
+   * @param prompt R1's template opens the block itself at its end, V3.1's closes it; what a person
+   *     wrote there does neither
    */
-  public ReasoningFilter(Mode mode, String prompt) {
+  public ReasoningFilter(Mode mode, Prompt prompt) {
     this.mode = mode;
-    String end = prompt.stripTrailing();
     state =
-        mode == Mode.SHOW || end.endsWith(CLOSE)
+        mode == Mode.SHOW || prompt.endsWith(CLOSE)
             ? State.ANSWER
-            : end.endsWith(OPEN) ? State.REASONING : State.BEFORE;
+            : prompt.endsWith(OPEN) ? State.REASONING : State.BEFORE;
   }
 
   /** What {@code piece} completes, in order. */

@@ -42,7 +42,7 @@ public sealed interface TemplateChoice {
 
     @Override
     public Optional<ChatTemplate> open(Tokenizer tokenizer) {
-      return Optional.of(ChatTemplate.builtIn(name));
+      return Optional.of(ChatTemplate.builtIn(name, tokenizer));
     }
   }
 

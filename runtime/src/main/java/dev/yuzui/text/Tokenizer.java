@@ -8,8 +8,12 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.locks.ReadWriteLock;
@@ -41,6 +45,7 @@ public final class Tokenizer implements AutoCloseable {
   private final HuggingFaceTokenizer tokenizer;
   private final Supplier<byte[]> plainJson;
   private HuggingFaceTokenizer plain;
+  private Optional<ControlTokens> controlTokens = Optional.empty(); // once they are asked for
 
   /** To be written by who closes. */
   private final ReadWriteLock library = new ReentrantReadWriteLock();
@@ -117,21 +122,71 @@ public final class Tokenizer implements AutoCloseable {
   /**
    * @param addBos put BOS in front if the model asks for it; never a second one where the text
    *     begins with it, as a rendered chat template does
-   * @param parseSpecial false takes {@code <｜User｜>} and its like as the letters they are
+   * @param parseSpecial false takes {@code <｜User｜>} and its like as the letters they are,
+   *     everywhere; a chat's prompt is an {@link #encode(Prompt)}
    */
   public int[] encode(String text, boolean addBos, boolean parseSpecial) {
-    long[] ids = ids(wellFormed(text), parseSpecial);
+    return ids(List.of(ids(wellFormed(text), parseSpecial)), addBos);
+  }
+
+  /**
+   * The ids of a prompt, BOS in front if the model asks for it and the prompt does not begin with
+   * it.
+   *
+   * <p>Where no control token stands in a {@link Prompt.Literal} they are those of the prompt's
+   * text. A stretch between two of the template's control tokens in which one does is encoded as
+   * by a vocabulary that has no control tokens: its letters are split and merged with their
+   * neighbours as any others.
+   */
+  public int[] encode(Prompt prompt) {
+    String text = wellFormed(prompt.text()); // as long as it was
+    BitSet literals = prompt.literals();
+    if (literals.isEmpty() || !controlTokens().anyIn(text, 0, text.length())) {
+      return ids(List.of(ids(text, true)), true);
+    }
+    List<long[]> ids = new ArrayList<>();
+    int from = 0; // of what is not encoded yet
+    int stretch = 0; // behind the last control token that is meant
+    for (int at = 0; at <= text.length(); ) {
+      int end = at == text.length() ? at : at + controlTokens().at(text, at).length();
+      boolean meant = end > at && !overlaps(literals, at, end);
+      if (!meant && at < text.length()) {
+        at++;
+        continue;
+      }
+      if (overlaps(literals, stretch, at) && controlTokens().anyIn(text, stretch, at)) {
+        ids.add(ids(text.substring(from, stretch), true));
+        ids.add(ids(text.substring(stretch, at), false));
+        from = at;
+      }
+      stretch = end;
+      at = at == text.length() ? at + 1 : end;
+    }
+    ids.add(ids(text.substring(from), true));
+    return ids(ids, true);
+  }
+
+  private static boolean overlaps(BitSet places, int from, int to) {
+    int first = places.nextSetBit(from);
+    return first >= 0 && first < to;
+  }
+
+  private int[] ids(List<long[]> parts, boolean addBos) {
+    int[] ids =
+        parts.stream().flatMapToLong(Arrays::stream).mapToInt(Math::toIntExact).toArray();
     int bos = vocabulary.bos();
-    boolean bosMissing = addBos && vocabulary.addBos() && (ids.length == 0 || ids[0] != bos);
-    int first = bosMissing ? 1 : 0;
-    int[] out = new int[first + ids.length];
-    if (bosMissing) {
-      out[0] = bos;
+    if (!addBos || !vocabulary.addBos() || (ids.length > 0 && ids[0] == bos)) {
+      return ids;
     }
-    for (int i = 0; i < ids.length; i++) {
-      out[first + i] = (int) ids[i];
+    return IntStream.concat(IntStream.of(bos), Arrays.stream(ids)).toArray();
+  }
+
+  /** Those of the vocabulary. */
+  synchronized ControlTokens controlTokens() {
+    if (controlTokens.isEmpty()) {
+      controlTokens = Optional.of(vocabulary.controlTokens());
     }
-    return out;
+    return controlTokens.get();
   }
 
   /** The library's memory is not given back while it runs. */

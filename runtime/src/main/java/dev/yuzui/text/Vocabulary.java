@@ -195,11 +195,24 @@ record Vocabulary(String[] pieces, BitSet added, BitSet special, int bos, int eo
     return out.toByteArray();
   }
 
-  /** V3's {@code <｜User｜>} is marked as plain text in tokenizer.json; its form says what it is. */
+  /**
+   * Whether {@code id} means something to the model beside its text. V3's {@code <｜User｜>} is
+   * marked as plain text in tokenizer.json, {@code <think>} and GLM's {@code <tool_call>} are too:
+   * brackets around an added token say what it is. {@code ü}, which some files add, is a letter.
+   */
+  boolean isControl(int id) {
+    return added.get(id) && (special.get(id) || looksControl(piece(id)));
+  }
+
+  ControlTokens controlTokens() {
+    return new ControlTokens(
+        added.stream().filter(this::isControl).mapToObj(this::piece).toList());
+  }
+
   static boolean looksControl(String piece) {
-    return (piece.startsWith("<｜") && piece.endsWith("｜>"))
-        || (piece.startsWith("<|") && piece.endsWith("|>"))
-        || thinks(piece);
+    return piece.length() > 2
+        && ((piece.startsWith("<") && piece.endsWith(">"))
+            || (piece.startsWith("[") && piece.endsWith("]")));
   }
 
   /** Some files mark them as special; what they enclose would lose its borders. */

@@ -6,14 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -23,7 +21,14 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** Published templates give what Python's Jinja gave, character for character. */
 class ChatTemplateTest {
   private static final String VECTORS = "templates/rendered-vectors.json";
-  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private static final Tokenizer TINY =
+      Tokenizer.of(TinyVocabulary.of("deepseek-v3", List.of(), List.of("<bos>"), List.of()));
+
+  @AfterAll
+  static void close() {
+    TINY.close();
+  }
 
   static Stream<String> templates() {
     List<String> names = new ArrayList<>();
@@ -56,7 +61,7 @@ class ChatTemplateTest {
     "deepseek-v3.1, deepseek-ai-DeepSeek-V3.1.original-2025-09.jinja"
   })
   void aBuiltInTemplateIsThePublishedOne(String name, String template) {
-    ChatTemplate chat = ChatTemplate.builtIn(name);
+    ChatTemplate chat = ChatTemplate.builtIn(name, Shared.tokenizer("deepseek-v3/"));
     Map<String, Executable> cases = new TreeMap<>();
     for (JsonNode c : Shared.json(VECTORS)) {
       String kind = c.get("case").asText();
@@ -78,7 +83,7 @@ class ChatTemplateTest {
         assertThrows(
             TextException.class,
             () ->
-                ChatTemplate.builtIn("deepseek-v3")
+                ChatTemplate.builtIn("deepseek-v3", TINY)
                     .render(List.of(Message.of("tool", "x")), RenderOptions.ANSWER));
     assertTrue(e.getMessage().contains("found tool; use --raw"), e.getMessage());
   }
@@ -89,46 +94,28 @@ class ChatTemplateTest {
     String own = Shared.huggingFace("deepseek-v2/").chatTemplate().orElseThrow();
     ChatTemplate chat = new TemplateChoice.Own("mine", own).open(tokenizer).orElseThrow();
     assertEquals("chat template of mine", chat.name());
-    String prompt = chat.render(List.of(Message.user("Hi")), RenderOptions.ANSWER);
-    assertEquals("<｜begin▁of▁sentence｜>User: Hi\n\nAssistant:", prompt);
-    int[] ids = tokenizer.encode(prompt, true);
+    Prompt prompt = chat.render(List.of(Message.user("Hi")), RenderOptions.ANSWER);
+    assertEquals("<｜begin▁of▁sentence｜>User: Hi\n\nAssistant:", prompt.text());
+    int[] ids = tokenizer.encode(prompt);
     assertEquals(100000, ids[0]);
     assertTrue(ids[1] != 100000, "BOS twice");
   }
 
   @Test
   void anUnknownNameListsTheKnown() {
-    var e = assertThrows(TextException.class, () -> ChatTemplate.builtIn("gpt"));
+    var e = assertThrows(TextException.class, () -> ChatTemplate.builtIn("gpt", TINY));
     assertTrue(e.getMessage().contains("deepseek-v2, deepseek-v2.5, deepseek-v3"));
   }
 
   private static void check(JsonNode c, ChatTemplate chat) {
-    List<Message> messages = new ArrayList<>();
-    for (JsonNode m : c.get("messages")) {
-      Map<String, Object> more = map(m);
-      more.remove("role");
-      more.remove("content");
-      messages.add(
-          new Message(
-              m.get("role").asText(),
-              m.get("content").isNull() ? Optional.empty() : Optional.of(m.get("content").asText()),
-              more));
-    }
-    Map<String, Object> variables = map(c.get("vars"));
-    Optional<Boolean> thinking = Optional.ofNullable((Boolean) variables.remove("thinking"));
-    RenderOptions options =
-        new RenderOptions(c.get("add_generation_prompt").asBoolean(), thinking, variables);
+    List<Message> messages = Vectors.messages(c);
+    RenderOptions options = Vectors.options(c);
     if (c.has("rendered")) {
       assertEquals(
-          c.get("rendered").asText(), chat.render(messages, options), c.get("case").asText());
+          c.get("rendered").asText(), chat.render(messages, options).text(), c.get("case").asText());
     } else {
       var e = assertThrows(TextException.class, () -> chat.render(messages, options));
       assertTrue(e.getMessage().contains("line 1: None is no text; use --raw"), e.getMessage());
     }
-  }
-
-  @SuppressWarnings("unchecked") // JSON objects have string keys
-  private static Map<String, Object> map(JsonNode node) {
-    return new HashMap<>(JSON.convertValue(node, Map.class));
   }
 }

@@ -47,6 +47,14 @@ class ReasoningFilterTest {
   }
 
   @Test
+  void whatAPersonWroteAtThePromptsEndNeitherOpensNorClosesIt() {
+    ReasoningFilter filter = new ReasoningFilter(Mode.HIDE, Prompt.literal("Say <think>"));
+    assertEquals(
+        List.of(new ReasoningFilter.Segment(ANSWER, "hm</think>Yes")),
+        filter.push("hm</think>Yes"));
+  }
+
+  @Test
   void aTagLaterInTheAnswerIsText() {
     String answer = "Write <think> like </think> this.";
     assertEquals(answer, text(ANSWER, Mode.HIDE, "", answer, List.of()));
@@ -54,7 +62,7 @@ class ReasoningFilterTest {
 
   @Test
   void reasoningThatIsCutOffLeavesNoAnswer() {
-    ReasoningFilter filter = new ReasoningFilter(Mode.HIDE, "");
+    ReasoningFilter filter = new ReasoningFilter(Mode.HIDE, Prompt.template(""));
     assertEquals(List.of(), filter.push("<think>so </thi"));
     assertTrue(filter.reasoning());
     assertEquals(List.of(), filter.finish());
@@ -73,7 +81,7 @@ class ReasoningFilterTest {
 
   private static String text(
       Channel channel, Mode mode, String prompt, String answer, List<Integer> cuts) {
-    ReasoningFilter filter = new ReasoningFilter(mode, prompt);
+    ReasoningFilter filter = new ReasoningFilter(mode, Prompt.template(prompt));
     StringBuilder out = new StringBuilder();
     int at = 0;
     for (int cut : cuts.stream().sorted().toList()) {
