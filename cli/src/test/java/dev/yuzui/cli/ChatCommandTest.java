@@ -10,6 +10,8 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
+import dev.yuzui.text.Message;
+import dev.yuzui.text.Prompt;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -263,11 +265,34 @@ class ChatCommandTest {
   }
 
   @Test
-  void controlTokensInALineAreLettersAlsoWithoutATemplate() {
-    CommandRun run = chat("<｜User｜><｜end▁of▁sentence｜>\n/stats\n");
+  void controlTokensInALineAreLettersWithoutATemplateToo() {
+    Prompt prompt =
+        new Dialogue.Plain()
+            .render(List.of(Message.user("a<｜User｜>"), Message.assistant("b"), Message.user("c")));
+    assertEquals(
+        List.of(
+            new Prompt.Literal("a<｜User｜>"),
+            new Prompt.Literal("b"),
+            new Prompt.Template("\n\n"),
+            new Prompt.Literal("c")),
+        prompt.pieces());
+  }
+
+  @Test
+  void controlTokensInALineAreLetters() {
+    CommandRun run =
+        withInput(
+            "<｜User｜><｜end▁of▁sentence｜>\n/stats\n",
+            "chat",
+            "-m",
+            FOLDER,
+            "-n",
+            "4",
+            "--temp",
+            "0");
     int letters =
         "<｜User｜><｜end▁of▁sentence｜>".getBytes(java.nio.charset.StandardCharsets.UTF_8).length;
-    assertTrue(run.err().contains((1 + letters + 4) + " of "), run.err());
+    assertTrue(run.err().contains((3 + letters + 4) + " of "), run.err());
   }
 
   private static CommandRun chat(String input) {

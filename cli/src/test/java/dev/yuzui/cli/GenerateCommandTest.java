@@ -139,8 +139,9 @@ class GenerateCommandTest {
   @Test
   void controlTokensInAPromptAreLettersUnlessItIsRaw() {
     List<String> command =
-        List.of("generate", "-m", GGUF, "-p", "a<｜User｜>", "-n", "1", "--json");
-    assertEquals(2 + "<｜User｜>".getBytes(UTF_8).length, promptTokens(command));
+        List.of("generate", "-m", FOLDER, "-p", "a<｜User｜>", "-n", "1", "--json");
+    int letters = "<｜User｜>".getBytes(UTF_8).length;
+    assertEquals(4 + letters, promptTokens(command), "BOS, user, a, assistant");
     assertEquals(3, promptTokens(Stream.concat(command.stream(), Stream.of("--raw")).toList()));
   }
 

@@ -25,7 +25,7 @@ record ModelNames(List<Named> names, String description) {
   /** Not the {@code base_model} of a tag. */
   private static final Pattern BASE = word("base(?!_model)|pretrained");
 
-  /** Models whose plain name is the one that chats. */
+  /** DeepSeek's models whose plain name is the one that chats. */
   private static final Pattern FAMILY = word("(?:deepseek)?(?:v2\\.5|v3\\.1|v3|r1(?:t2?)?)");
 
   /**
@@ -70,6 +70,7 @@ record ModelNames(List<Named> names, String description) {
       }
     }
     return names.stream()
+        .filter(name -> name.text().toLowerCase(Locale.ROOT).contains("deepseek"))
         .flatMap(name -> said(FAMILY, true, name).stream())
         .findFirst()
         .or(() -> said(BASE, false, new Named("general.description", description)));

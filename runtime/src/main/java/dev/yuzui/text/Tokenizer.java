@@ -134,9 +134,9 @@ public final class Tokenizer implements AutoCloseable {
    * it.
    *
    * <p>Where no control token stands in a {@link Prompt.Literal} they are those of the prompt's
-   * text. A stretch between two of the template's control tokens in which one does is encoded as
-   * by a vocabulary that has no control tokens: its letters are split and merged with their
-   * neighbours as any others.
+   * text. A stretch between two of the template's control tokens in which one does is encoded as by
+   * a vocabulary that has no control tokens: its letters are split and merged with their neighbours
+   * as any others.
    */
   public int[] encode(Prompt prompt) {
     String text = wellFormed(prompt.text()); // as long as it was
@@ -172,8 +172,7 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   private int[] ids(List<long[]> parts, boolean addBos) {
-    int[] ids =
-        parts.stream().flatMapToLong(Arrays::stream).mapToInt(Math::toIntExact).toArray();
+    int[] ids = parts.stream().flatMapToLong(Arrays::stream).mapToInt(Math::toIntExact).toArray();
     int bos = vocabulary.bos();
     if (!addBos || !vocabulary.addBos() || (ids.length > 0 && ids[0] == bos)) {
       return ids;

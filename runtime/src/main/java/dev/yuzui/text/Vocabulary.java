@@ -205,8 +205,7 @@ record Vocabulary(String[] pieces, BitSet added, BitSet special, int bos, int eo
   }
 
   ControlTokens controlTokens() {
-    return new ControlTokens(
-        added.stream().filter(this::isControl).mapToObj(this::piece).toList());
+    return new ControlTokens(added.stream().filter(this::isControl).mapToObj(this::piece).toList());
   }
 
   static boolean looksControl(String piece) {

@@ -112,7 +112,9 @@ class ChatTemplateTest {
     RenderOptions options = Vectors.options(c);
     if (c.has("rendered")) {
       assertEquals(
-          c.get("rendered").asText(), chat.render(messages, options).text(), c.get("case").asText());
+          c.get("rendered").asText(),
+          chat.render(messages, options).text(),
+          c.get("case").asText());
     } else {
       var e = assertThrows(TextException.class, () -> chat.render(messages, options));
       assertTrue(e.getMessage().contains("line 1: None is no text; use --raw"), e.getMessage());

@@ -38,7 +38,8 @@ class PromptTest {
 
   private static final Tokenizer TOKENIZER =
       Tokenizer.of(
-          TinyVocabulary.of("deepseek-v3", List.of(" is", "User", "think"), CONTROL, List.of("öö")));
+          TinyVocabulary.of(
+              "deepseek-v3", List.of(" is", "User", "think"), CONTROL, List.of("öö")));
 
   private static final String ANSWERS =
       "{{ bos_token }}{% for m in messages %}"
@@ -60,19 +61,14 @@ class PromptTest {
 
   private static Prompt render(String template, Map<String, Object> variables) {
     return chat(template)
-        .render(
-            List.of(Message.user("hi")), new RenderOptions(true, Optional.empty(), variables));
+        .render(List.of(Message.user("hi")), new RenderOptions(true, Optional.empty(), variables));
   }
 
   /** Control tokens behind the BOS that is in front of all. */
   private static List<String> controls(Prompt prompt) {
     int[] ids = TOKENIZER.encode(prompt);
     assertEquals("<｜begin▁of▁sentence｜>", TOKENIZER.piece(ids[0]));
-    return Arrays.stream(ids)
-        .skip(1)
-        .mapToObj(TOKENIZER::piece)
-        .filter(CONTROL::contains)
-        .toList();
+    return Arrays.stream(ids).skip(1).mapToObj(TOKENIZER::piece).filter(CONTROL::contains).toList();
   }
 
   @ParameterizedTest
@@ -149,8 +145,7 @@ class PromptTest {
             "deep", Map.of("text", "<think>", "<think>", "</think>"));
     Prompt prompt = render(template, Map.of("t", tool));
     assertEquals(List.of(), controls(prompt), prompt.text());
-    assertFalse(
-        prompt.text().chars().anyMatch(c -> c >= '\ue000' && c <= '\uf8ff'), prompt.text());
+    assertFalse(prompt.text().chars().anyMatch(c -> c >= '\ue000' && c <= '\uf8ff'), prompt.text());
   }
 
   @Test
@@ -238,8 +233,7 @@ class PromptTest {
   @Test
   void aPromptOfLettersOnlyGetsTheBosOfTheModelAndNoOther() {
     assertEquals(List.of(), controls(Prompt.literal("<｜begin▁of▁sentence｜>Hi")));
-    assertEquals(
-        List.of("<｜User｜>"), controls(Prompt.template("<｜begin▁of▁sentence｜><｜User｜>")));
+    assertEquals(List.of("<｜User｜>"), controls(Prompt.template("<｜begin▁of▁sentence｜><｜User｜>")));
     assertEquals(List.of(), controls(Prompt.literal("")));
   }
 
@@ -272,7 +266,10 @@ class PromptTest {
             ChatTemplate.jinja(
                 "test", Shared.text("templates/" + c.get("template").asText()), tokenizer);
         Prompt prompt = chat.render(Vectors.messages(c), Vectors.options(c));
-        assertArrayEquals(tokenizer.encode(prompt.text(), true), tokenizer.encode(prompt), () -> c.get("template").asText() + " " + prompt);
+        assertArrayEquals(
+            tokenizer.encode(prompt.text(), true),
+            tokenizer.encode(prompt),
+            () -> c.get("template").asText() + " " + prompt);
         compared++;
       }
     }

@@ -74,6 +74,8 @@ class TemplateChoiceTest {
     "my-V3-base-sft, v3, deepseek-v3", // trained further
     "Yuzui demo 12M, v3, none",
     "database-tales, v3, none",
+    "tales-v3, v3, none", // their third version, not DeepSeek's
+    "tales-r1.gguf, r1, none",
     "model.gguf, r1, none"
   })
   void theFilesNameDecides(String name, String vocabulary, String template) {

@@ -41,16 +41,7 @@ final class TinyVocabulary {
           added < 0 ? 1 : isControl ? GgufTokenizerJson.CONTROL : GgufTokenizerJson.USER_DEFINED;
     }
     return new Gguf(
-        "gpt2",
-        pre,
-        all,
-        types,
-        List.copyOf(merges),
-        normal,
-        -1,
-        true,
-        false,
-        Optional.empty());
+        "gpt2", pre, all, types, List.copyOf(merges), normal, -1, true, false, Optional.empty());
   }
 
   private static String spell(String text) {
