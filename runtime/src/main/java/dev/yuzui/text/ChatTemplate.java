@@ -3,6 +3,7 @@ package dev.yuzui.text;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.UnaryOperator;
 
@@ -21,6 +22,8 @@ public final class ChatTemplate {
   private final String name;
   private final ControlTokens tokens;
   private final Renderer renderer;
+  private Optional<ToolCallForm> toolCallForm = Optional.empty(); // once a turn calls tools
+  private Optional<Boolean> switchesThinking = Optional.empty(); // once it is asked
 
   private ChatTemplate(String name, Tokenizer tokenizer, Renderer renderer) {
     this.name = name;
@@ -89,19 +92,59 @@ public final class ChatTemplate {
   }
 
   /**
-   * The prompt; it begins with BOS where the model wants it. What messages and variables spell is
-   * never a control token, but for the {@code <think>} and {@code </think>} of an assistant's
-   * content. Throws {@link TextException}.
+   * Whether the model can be asked to think or not: whether {@link RenderOptions#thinking} makes a
+   * difference.
+   */
+  public synchronized boolean switchesThinking() {
+    if (switchesThinking.isEmpty()) {
+      switchesThinking = Optional.of(!probe(true).equals(probe(false)));
+    }
+    return switchesThinking.get();
+  }
+
+  private String probe(boolean thinking) {
+    try {
+      return renderer.render(
+          List.of(Message.user("?")),
+          new RenderOptions(true, Optional.of(thinking), Map.of()),
+          UnaryOperator.identity());
+    } catch (TextException _) {
+      return ""; // neither way tells anything
+    }
+  }
+
+  private synchronized ToolCallForm toolCallForm(List<Message> messages) {
+    boolean calls = messages.stream().anyMatch(m -> m.more().get("tool_calls") != null);
+    if (toolCallForm.isEmpty() && calls) {
+      toolCallForm =
+          Optional.of(
+              ToolCallForm.of(
+                  probe -> renderer.render(probe, RenderOptions.ANSWER, UnaryOperator.identity())));
+    }
+    return toolCallForm.orElse(ToolCallForm.AS_GIVEN);
+  }
+
+  /**
+   * The prompt; it begins with BOS where the model wants it. Messages may be as clients send them:
+   * with fields that are null, arguments of calls as a JSON string or as a mapping. What messages
+   * and variables spell is never a control token, but for the {@code <think>} and {@code </think>}
+   * of an assistant's content. Throws {@link TextException}.
    */
   public Prompt render(List<Message> messages, RenderOptions options) {
+    if (options.thinking().isPresent() && !switchesThinking()) {
+      throw new TextException(
+          name + ": it has no switch for thinking; leave out --think, thinking, enable_thinking");
+    }
     try {
-      Sentinels sentinels = new Sentinels(tokens, List.of(messages, options.variables()));
+      ToolCallForm form = toolCallForm(messages);
+      List<Message> normalised = messages.stream().map(form::applied).toList();
+      Sentinels sentinels = new Sentinels(tokens, List.of(normalised, options.variables()));
       @SuppressWarnings("unchecked") // a map stays one
       Map<String, Object> variables =
           (Map<String, Object>) sentinels.guard((Object) options.variables());
       return sentinels.pieces(
           renderer.render(
-              messages.stream().map(sentinels::guard).toList(),
+              normalised.stream().map(sentinels::guard).toList(),
               new RenderOptions(options.addGenerationPrompt(), options.thinking(), variables),
               sentinels::guard));
     } catch (TextException e) {

@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -99,6 +100,38 @@ class ChatTemplateTest {
     int[] ids = tokenizer.encode(prompt);
     assertEquals(100000, ids[0]);
     assertTrue(ids[1] != 100000, "BOS twice");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "deepseek-v3, false",
+    "deepseek-r1, false", // it always thinks
+    "deepseek-v3.1, true"
+  })
+  void aTemplateThatRendersBothWaysAlikeHasNoSwitchForThinking(String name, boolean switches) {
+    ChatTemplate chat = ChatTemplate.builtIn(name, TINY);
+    assertEquals(switches, chat.switchesThinking());
+    RenderOptions off = new RenderOptions(true, Optional.of(false), Map.of());
+    if (switches) {
+      assertTrue(chat.render(List.of(Message.user("x")), off).endsWith("</think>"));
+    } else {
+      var e =
+          assertThrows(TextException.class, () -> chat.render(List.of(Message.user("x")), off));
+      assertTrue(e.getMessage().contains("it has no switch for thinking"), e.getMessage());
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "GLM-4.7-Flash.jinja, true",
+    "deepseek-ai-DeepSeek-V3.1.original-2025-09.jinja, true",
+    "extracted-R1-saved.jinja, false",
+    "extracted-V3-original.jinja, false",
+    "Kimi-K2-Instruct.jinja, false"
+  })
+  void publishedTemplatesHaveTheSwitchOrNot(String template, boolean switches) {
+    ChatTemplate chat = ChatTemplate.jinja(template, Shared.text("templates/" + template), TINY);
+    assertEquals(switches, chat.switchesThinking());
   }
 
   @Test
