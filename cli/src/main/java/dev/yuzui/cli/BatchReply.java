@@ -141,7 +141,7 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning) {
 
   /** Who asked with ids reads ids: the model may have no tokenizer. */
   private static void ids(ObjectNode to, BatchTask task, int choice, GenerationResult result) {
-    if (task.prompts().get(choice / task.answers()).text().text().isEmpty()) {
+    if (task.prompts().get(choice / task.answers()).text().isEmpty()) {
       ArrayNode ids = to.putArray("token_ids");
       result.tokens().forEach(ids::add);
     }
