@@ -8,10 +8,16 @@ import dev.yuzui.text.TemplateChoice;
 import dev.yuzui.text.TextException;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoint.StoredTensor;
+import dev.yuzui.weights.Checkpoints;
+import dev.yuzui.weights.DeepseekConfig;
+import dev.yuzui.weights.Listing;
 import dev.yuzui.weights.Parameters;
+import dev.yuzui.weights.WeightException;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.stream.IntStream;
@@ -31,6 +37,11 @@ final class InspectCommand implements Callable<Integer> {
 
   @Option(names = "--tensors", description = "List every tensor.")
   private boolean tensors;
+
+  @Option(
+      names = "--metadata",
+      description = "List what the file says of itself; --json always does.")
+  private boolean metadata;
 
   @Option(names = "--json", description = "Print a JSON object.")
   private boolean json;
@@ -115,6 +126,21 @@ final class InspectCommand implements Callable<Integer> {
       String chatTemplate,
       List<TensorRow> tensors) {}
 
+  /**
+   * Of a file that does not run.
+   *
+   * @param unusable types that no backend computes with
+   */
+  record Refused(
+      String path,
+      String format,
+      String name,
+      String error,
+      List<String> unusable,
+      Map<String, String> metadata,
+      List<TypeSum> types,
+      List<TensorRow> tensors) {}
+
   @Override
   public Integer call() {
     RuntimeOptions options =
@@ -126,8 +152,27 @@ final class InspectCommand implements Callable<Integer> {
       } else {
         print(checkpoint, report);
       }
+    } catch (WeightException refusal) {
+      print(unusable(options.model(), refusal), refusal);
     }
     return ExitCode.DONE;
+  }
+
+  /**
+   * What is in a file whose types do not run.
+   *
+   * @throws WeightException the same refusal, if it has another reason
+   */
+  private static Listing unusable(Path model, WeightException refusal) {
+    try {
+      Listing listing = Checkpoints.listing(model);
+      if (!listing.unusable().isEmpty()) {
+        return listing;
+      }
+    } catch (WeightException _) {
+      // what was wrong first is said
+    }
+    throw refusal;
   }
 
   private Report report(Checkpoint checkpoint, RuntimeOptions options) {
@@ -140,14 +185,13 @@ final class InspectCommand implements Callable<Integer> {
         types(checkpoint.stored()),
         memory(checkpoint, options),
         chatTemplate(checkpoint),
-        tensors
-            ? checkpoint.stored().stream()
-                .map(
-                    t ->
-                        new TensorRow(
-                            t.name(), t.type(), t.shape(), t.bytes(), t.file().toString()))
-                .toList()
-            : List.of());
+        tensors ? rows(checkpoint.stored()) : List.of());
+  }
+
+  private static List<TensorRow> rows(List<StoredTensor> stored) {
+    return stored.stream()
+        .map(t -> new TensorRow(t.name(), t.type(), t.shape(), t.bytes(), t.file().toString()))
+        .toList();
   }
 
   private static String chatTemplate(Checkpoint checkpoint) {
@@ -196,50 +240,93 @@ final class InspectCommand implements Callable<Integer> {
 
   private void print(Checkpoint checkpoint, Report report) {
     Out out = context.out();
+    Memory m = report.memory();
     out.println(report.name() + ", " + report.format() + ", " + report.path());
-    out.println("");
-    report.metadata().forEach((key, value) -> out.println(String.format("  %-44s %s", key, value)));
-    out.println("");
-    Parameters p = report.parameters();
-    out.println(
-        "parameters    "
-            + Texts.count(p.total())
-            + " in total, "
-            + Texts.count(p.active())
-            + " active per token"
-            + (p.mtp() > 0 ? ", and " + Texts.count(p.mtp()) + " of the MTP layer" : ""));
-    out.println("tensors       " + checkpoint.stored().size());
-    for (TypeSum t : report.types()) {
-      out.println(
-          String.format(
-              Locale.ROOT,
-              "  %-10s %6d tensors %12s parameters %12s",
-              t.type(),
-              t.tensors(),
-              Texts.count(t.parameters()),
-              Texts.bytes(t.bytes())));
-    }
+    out.println(parameters(report.parameters()));
+    printFit(m);
     out.println("chat template " + report.chatTemplate());
-    print(report.memory(), checkpoint.config().contextLength());
-    for (TensorRow t : report.tensors()) {
-      out.println(
-          String.format(
-              Locale.ROOT,
-              "  %-52s %-9s %-24s %12s",
-              t.name(),
-              t.type(),
-              t.shape(),
-              Texts.bytes(t.bytes())));
+    out.println("");
+    printTypes(report.types(), Set.of());
+    printMemory(m, checkpoint.config().contextLength());
+    printDetails(report.tensors(), report.metadata());
+  }
+
+  /** A file that does not run: what is in it, and why not. */
+  private void print(Listing listing, WeightException refusal) {
+    List<TypeSum> types = types(listing.stored());
+    String name = listing.config().map(DeepseekConfig::name).orElse("a model");
+    if (json) {
+      context
+          .out()
+          .println(
+              Json.pretty(
+                  new Refused(
+                      listing.path().toString(),
+                      listing.format(),
+                      name,
+                      refusal.getMessage(),
+                      List.copyOf(listing.unusable()),
+                      listing.metadata(),
+                      types,
+                      tensors ? rows(listing.stored()) : List.of())));
+      return;
+    }
+    Out out = context.out();
+    out.println(name + ", " + listing.format() + ", " + listing.path());
+    listing.config().map(Parameters::of).map(InspectCommand::parameters).ifPresent(out::println);
+    out.println("does not run  " + refusal.getMessage());
+    out.println("");
+    printTypes(types, listing.unusable());
+    printDetails(tensors ? rows(listing.stored()) : List.of(), listing.metadata());
+  }
+
+  private static String parameters(Parameters p) {
+    return "parameters    "
+        + Texts.count(p.total())
+        + " in total, "
+        + Texts.count(p.active())
+        + " active per token"
+        + (p.mtp() > 0 ? ", and " + Texts.count(p.mtp()) + " of the MTP layer" : "");
+  }
+
+  private void printFit(Memory m) {
+    Out out = context.out();
+    out.println(
+        (m.fits() ? "fits          into " : "does not fit  into ")
+            + Texts.bytes(m.availableBytes())
+            + " free on "
+            + m.backend()
+            + (m.fits()
+                ? ", with " + m.contextLength() + " tokens of context"
+                : ": " + Texts.bytes(m.missingBytes()) + " are missing; use"));
+    m.advice().forEach(line -> out.println("              " + line));
+    if (m.deviceWeightBytes() == 0 && m.weightBytes() > m.availableBytes()) {
+      out.println("              but not with the file: tokens will wait for the disk");
     }
   }
 
-  private void print(Memory m, int modelContext) {
+  private void printTypes(List<TypeSum> types, Set<String> unusable) {
     Out out = context.out();
-    boolean mapped = m.deviceWeightBytes() == 0;
+    out.println("tensors       " + types.stream().mapToInt(TypeSum::tensors).sum());
+    for (TypeSum t : types) {
+      out.println(
+          String.format(
+              Locale.ROOT,
+              "  %-10s %6d tensors %12s parameters %12s%s",
+              t.type(),
+              t.tensors(),
+              Texts.count(t.parameters()),
+              Texts.bytes(t.bytes()),
+              unusable.contains(t.type()) ? "   does not run" : ""));
+    }
+  }
+
+  private void printMemory(Memory m, int modelContext) {
+    Out out = context.out();
     out.println(
         "weights       "
             + Texts.bytes(m.weightBytes())
-            + (mapped
+            + (m.deviceWeightBytes() == 0
                 ? ", used where the file is mapped"
                 : ", " + Texts.bytes(m.deviceWeightBytes()) + " on " + m.backend()));
     out.println(
@@ -252,19 +339,27 @@ final class InspectCommand implements Callable<Integer> {
             m.contextLength(),
             modelContext));
     out.println("working space " + Texts.bytes(m.scratchBytes()));
-    out.println(
-        (m.fits() ? "fits          into " : "does not fit  into ")
-            + Texts.bytes(m.availableBytes())
-            + " free on "
-            + m.backend()
-            + (m.fits() ? "" : ": " + Texts.bytes(m.missingBytes()) + " are missing; use"));
-    m.advice().forEach(line -> out.println("              " + line));
     m.reasons().forEach(line -> out.println("placed        " + line));
     if (m.devices().size() > 1) {
       m.devices().forEach(d -> out.println(d.line()));
     }
-    if (mapped && m.weightBytes() > m.availableBytes()) {
-      out.println("              but not with the file: tokens will wait for the disk");
+  }
+
+  private void printDetails(List<TensorRow> rows, Map<String, String> keys) {
+    Out out = context.out();
+    for (TensorRow t : rows) {
+      out.println(
+          String.format(
+              Locale.ROOT,
+              "  %-52s %-9s %-24s %12s",
+              t.name(),
+              t.type(),
+              t.shape(),
+              Texts.bytes(t.bytes())));
+    }
+    if (metadata) {
+      out.println("metadata      " + keys.size());
+      keys.forEach((key, value) -> out.println(String.format("  %-44s %s", key, value)));
     }
   }
 }

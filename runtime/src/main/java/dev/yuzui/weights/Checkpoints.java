@@ -43,6 +43,24 @@ public final class Checkpoints {
   }
 
   /**
+   * What is in the checkpoint at {@code path}, also where {@link #open} refuses it.
+   *
+   * @throws WeightException if it cannot be read
+   */
+  public static Listing listing(Path path) {
+    requirePresent(path);
+    try (Arena arena = Arena.ofShared()) {
+      if (!Files.isDirectory(path)) {
+        return GgufModel.listing(path, arena);
+      }
+      if (Files.exists(path.resolve("config.json")) && HfFolder.hasWeights(path)) {
+        return HfFolder.listing(path, arena);
+      }
+      return GgufModel.listing(theOnly(path, ggufs(path)), arena);
+    }
+  }
+
+  /**
    * The vocabulary at {@code path} alone; works without weights and for other architectures: a
    * GGUF, a folder with tokenizer.json, tiktoken.model or one GGUF model, or one of those files.
    *

@@ -1,8 +1,10 @@
 package dev.yuzui.weights;
 
 import dev.yuzui.spi.Encoding;
-import java.nio.file.Path;
+import java.util.Collection;
 import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
 import java.util.stream.Collectors;
 
 /** The type ids of GGUF tensors: those that load, and names for those that do not. */
@@ -58,21 +60,47 @@ final class GgmlTypes {
 
   private GgmlTypes() {}
 
-  static Encoding encoding(Path file, String tensor, int id) {
-    Encoding encoding = ENCODINGS.get(id);
-    if (encoding == null) {
-      throw new WeightException(
-          file,
-          "tensor " + tensor,
-          "one of the types " + supported(),
-          "type id "
-              + Integer.toUnsignedString(id)
-              + " ("
-              + OTHERS.getOrDefault(id, "unknown")
-              + ")",
-          "use a file quantised to a supported type, such as Q4_K_M or Q8_0");
-    }
-    return encoding;
+  /** Empty for types that do not run. */
+  static Optional<Encoding> encoding(int id) {
+    return Optional.ofNullable(ENCODINGS.get(id));
+  }
+
+  /** {@code Q4_K}, {@code type id 16 (IQ2_XXS)}. */
+  static String label(int id) {
+    return encoding(id)
+        .map(Encoding::label)
+        .orElseGet(
+            () ->
+                "type id "
+                    + Integer.toUnsignedString(id)
+                    + " ("
+                    + OTHERS.getOrDefault(id, "unknown")
+                    + ")");
+  }
+
+  /**
+   * @throws WeightException if some are of types that do not run: it counts them
+   */
+  static void requireEncodings(Collection<RawTensor> tensors) {
+    Map<String, Long> others = new TreeMap<>();
+    tensors.stream()
+        .filter(t -> t.encoding().isEmpty())
+        .forEach(t -> others.merge(t.type(), 1L, Long::sum));
+    tensors.stream()
+        .filter(t -> t.encoding().isEmpty())
+        .findFirst()
+        .ifPresent(
+            first -> {
+              throw new WeightException(
+                  first.file(),
+                  "tensor " + first.name(),
+                  "one of the types " + supported(),
+                  others.entrySet().stream()
+                          .map(e -> e.getKey() + " in " + e.getValue() + " of " + tensors.size())
+                          .collect(Collectors.joining(", "))
+                      + " tensors",
+                  "use a file quantised to a supported type, such as Q4_K_M or Q8_0");
+            });
   }
 
   private static String supported() {

@@ -14,14 +14,19 @@ import java.util.Set;
 
 /**
  * One GGUF file, mapped, its structure checked: metadata, and tensors that follow each other in the
- * data section without overlap or gap, as the format prescribes.
+ * data section without overlap or gap, as the format prescribes. A tensor of a type that does not
+ * run has no encoding, and the bytes up to the next one.
  */
 record GgufFile(Path path, int version, Map<String, Object> metadata, List<RawTensor> tensors) {
   private static final int MAGIC = 0x46554747;
   private static final long DEFAULT_ALIGNMENT = 32;
   private static final int MAX_DIMENSIONS = 4;
 
-  private record Info(String name, List<Long> shape, Encoding encoding, long offset) {}
+  private record Info(String name, List<Long> shape, int type, long offset) {
+    Optional<Encoding> encoding() {
+      return GgmlTypes.encoding(type);
+    }
+  }
 
   static GgufFile read(Path file, Arena arena) {
     MemorySegment bytes = Mapping.map(file, arena);
@@ -95,8 +100,7 @@ record GgufFile(Path path, int version, Map<String, Object> metadata, List<RawTe
         }
         shape.addFirst(n);
       }
-      Encoding encoding = GgmlTypes.encoding(file, name, in.u32());
-      infos.add(new Info(name, List.copyOf(shape), encoding, in.u64()));
+      infos.add(new Info(name, List.copyOf(shape), in.u32(), in.u64()));
     }
     return infos;
   }
@@ -114,9 +118,14 @@ record GgufFile(Path path, int version, Map<String, Object> metadata, List<RawTe
     long start = roundUp(headerEnd, alignment);
     long next = 0;
     List<RawTensor> tensors = new ArrayList<>();
-    for (Info info : infos) {
+    for (int i = 0; i < infos.size(); i++) {
+      Info info = infos.get(i);
       String what = "tensor " + info.name;
-      long size = byteSize(file, info);
+      long end = i + 1 < infos.size() ? infos.get(i + 1).offset : bytes.byteSize() - start;
+      long size =
+          info.encoding()
+              .map(encoding -> byteSize(file, info, encoding))
+              .orElse(Math.max(0, end - info.offset));
       if (info.offset % alignment != 0 || info.offset < 0) {
         throw damaged(
             file,
@@ -142,8 +151,8 @@ record GgufFile(Path path, int version, Map<String, Object> metadata, List<RawTe
       tensors.add(
           new RawTensor(
               info.name,
-              info.encoding.label(),
-              Optional.of(info.encoding),
+              GgmlTypes.label(info.type),
+              info.encoding(),
               info.shape,
               bytes.asSlice(start + info.offset, size),
               file));
@@ -152,7 +161,7 @@ record GgufFile(Path path, int version, Map<String, Object> metadata, List<RawTe
     return tensors;
   }
 
-  private static long byteSize(Path file, Info info) {
+  private static long byteSize(Path file, Info info, Encoding encoding) {
     try {
       long cols = info.shape.getLast();
       long rows = 1;
@@ -160,7 +169,7 @@ record GgufFile(Path path, int version, Map<String, Object> metadata, List<RawTe
         rows = Math.multiplyExact(rows, n);
       }
       Math.multiplyExact(rows, cols);
-      return info.encoding.byteSize(rows, cols);
+      return encoding.byteSize(rows, cols);
     } catch (ArithmeticException _) {
       throw damaged(
           file, "tensor " + info.name, "a size that fits the file", "shape " + info.shape);
@@ -168,7 +177,7 @@ record GgufFile(Path path, int version, Map<String, Object> metadata, List<RawTe
       throw damaged(
           file,
           "tensor " + info.name,
-          "rows of whole " + info.encoding.label() + " blocks",
+          "rows of whole " + encoding.label() + " blocks",
           String.valueOf(e.getMessage()));
     }
   }

@@ -39,6 +39,7 @@ final class GgufModel {
         }
       }
     }
+    GgmlTypes.requireEncodings(raw.values());
     Map<String, Object> metadata = overrides.applied(first.path(), first.metadata(), log);
     DeepseekConfig config =
         MtpLayers.present(GgufConfig.of(first.path(), metadata), TensorNames.GGUF, raw);
@@ -53,19 +54,35 @@ final class GgufModel {
           v.tokens().size() + "",
           "convert the model again");
     }
-    Map<String, String> shown = new LinkedHashMap<>();
-    metadata.forEach((k, v) -> shown.put(k, v.toString()));
     return new MappedCheckpoint(
         new MappedCheckpoint.Description(
             path,
             "GGUF v" + first.version(),
             config,
             raw.values().stream().map(RawTensor::stored).toList(),
-            Collections.unmodifiableMap(shown),
+            shown(metadata),
             vocabulary,
             defaults(first.path(), metadata)),
         bound,
         arena);
+  }
+
+  /** What is in the file, whether or not it runs. */
+  static Listing listing(Path path, Arena arena) {
+    List<GgufFile> parts = parts(path, arena);
+    GgufFile first = parts.getFirst();
+    return Listing.of(
+        path,
+        "GGUF v" + first.version(),
+        () -> GgufConfig.of(first.path(), first.metadata()),
+        shown(first.metadata()),
+        parts.stream().flatMap(part -> part.tensors().stream()).toList());
+  }
+
+  private static Map<String, String> shown(Map<String, Object> metadata) {
+    Map<String, String> shown = new LinkedHashMap<>();
+    metadata.forEach((k, v) -> shown.put(k, v.toString()));
+    return Collections.unmodifiableMap(shown);
   }
 
   /** All parts in order, whichever of them {@code path} is. */

@@ -28,8 +28,7 @@ final class HfFolder {
     Map<String, Object> json = Json.object(configFile);
     DeepseekConfig announced = HfConfig.of(configFile, json);
     refuseOtherQuantization(folder);
-    Map<String, RawTensor> raw =
-        Files.exists(folder.resolve(SINGLE)) ? single(folder, arena) : sharded(folder, arena);
+    Map<String, RawTensor> raw = raw(folder, arena);
     Optional<Keys> generation = generation(folder);
     DeepseekConfig present = MtpLayers.present(announced, TensorNames.HUGGING_FACE, raw);
     DeepseekConfig config = generation.map(g -> HfConfig.withEos(present, g)).orElse(present);
@@ -49,6 +48,22 @@ final class HfFolder {
                 .orElse(GenerationDefaults.NONE)),
         bound,
         arena);
+  }
+
+  /** What is in the folder, whether or not it runs. */
+  static Listing listing(Path folder, Arena arena) {
+    Path configFile = folder.resolve("config.json");
+    Map<String, Object> json = Json.object(configFile);
+    return Listing.of(
+        folder,
+        "Hugging Face",
+        () -> HfConfig.of(configFile, json),
+        metadata(json),
+        raw(folder, arena).values());
+  }
+
+  private static Map<String, RawTensor> raw(Path folder, Arena arena) {
+    return Files.exists(folder.resolve(SINGLE)) ? single(folder, arena) : sharded(folder, arena);
   }
 
   /** NVIDIA's quantisations say so in a file of their own and leave config.json as it was. */
