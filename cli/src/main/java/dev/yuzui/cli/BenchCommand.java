@@ -209,7 +209,9 @@ final class BenchCommand implements Callable<Integer> {
       @Override
       public Pair convert(String text) {
         int[] both = Ranges.TokenIds.parse(text).orElse(new int[0]);
-        if (both.length != 2 || both[0] + both[1] == 0) {
+        if (both.length != 2
+            || Math.max(both[0], both[1]) == 0
+            || Math.max(both[0], both[1]) > Ranges.MOST) {
           throw new TypeConversionException(
               "expected two counts such as 512,128, found '" + text + "'");
         }

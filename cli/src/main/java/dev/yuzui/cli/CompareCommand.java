@@ -117,6 +117,9 @@ final class CompareCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     CompareFormat format = CompareFormat.of(output);
+    if (decoded > MAX_TOKENS) {
+      throw UsageException.ofFlag("-n, --n-predict", "at most " + MAX_TOKENS, "" + decoded);
+    }
     if (tokens.isPresent() && input.given()) {
       throw new UsageException("--tokens and a text (-p, -f): expected one of them, found both");
     }

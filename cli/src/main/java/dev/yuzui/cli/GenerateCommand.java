@@ -64,7 +64,7 @@ final class GenerateCommand implements Callable<Integer> {
   @Option(
       names = {"-N", "--answers"},
       paramLabel = "N",
-      converter = Ranges.Positive.class,
+      converter = Ranges.Sequences.class,
       description =
           "Answers to the one prompt, made together; --seed is the first one's, the others count up"
               + " (default: 1).")

@@ -80,7 +80,7 @@ final class ModelOptions {
   @Option(
       names = {"-np", "--parallel", "--max-num-seqs"},
       paramLabel = "N",
-      converter = Ranges.Positive.class,
+      converter = Ranges.Sequences.class,
       description = "Sequences that run together; each has a cache of -c tokens (default: 1).")
   private Optional<Integer> maxSequences = Optional.empty();
 

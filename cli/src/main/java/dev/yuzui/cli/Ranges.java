@@ -32,11 +32,33 @@ final class Ranges {
     return (int) parse(text, expected, n -> n <= Integer.MAX_VALUE && good.test(n));
   }
 
+  /** Far more than any machine holds, and few enough that some of them can be added up. */
+  static final int MOST = 1 << 29;
+
+  /** Sequences that run together: as many as pages can be counted for. */
+  private static final int MOST_SEQUENCES = 1 << 16;
+
+  private static int count(String text, int least, int most) {
+    long count = parse(text, "a whole number, " + least + " or more", n -> n >= least);
+    if (count > most) {
+      throw new TypeConversionException("expected at most " + most + ", found '" + text + "'");
+    }
+    return (int) count;
+  }
+
   /** 1, 2, 3 … */
   static final class Positive implements ITypeConverter<Integer> {
     @Override
     public Integer convert(String text) {
-      return parseInt(text, "a whole number, 1 or more", n -> n >= 1);
+      return count(text, 1, MOST);
+    }
+  }
+
+  /** Sequences or answers: 1, 2, 3 … */
+  static final class Sequences implements ITypeConverter<Integer> {
+    @Override
+    public Integer convert(String text) {
+      return count(text, 1, MOST_SEQUENCES);
     }
   }
 
@@ -44,7 +66,7 @@ final class Ranges {
   static final class Count implements ITypeConverter<Integer> {
     @Override
     public Integer convert(String text) {
-      return parseInt(text, "a whole number, 0 or more", n -> n >= 0);
+      return count(text, 0, MOST);
     }
   }
 

@@ -71,6 +71,13 @@ class UsageTest {
           generate -p x --backend cpu --device reference | --backend cpu and --device reference | a device of that backend | one of reference
           generate -p x --backend reference --device cpu | --device | a device of that backend | one of cpu
           inspect --backend reference --device reference,cpu:java | --device cpu:java | a device of that backend | one of cpu
+          generate -p x -np 65537           | --max-num-seqs   | at most 65536       | '65537'
+          generate -p x -N 2147483647       | --answers        | at most 65536       | '2147483647'
+          bench -d 2147483647 -p 1 -n 0     | --n-depth        | at most 536870912   | '2147483647'
+          bench -pg 2147483647,2147483647   | -pg              | two counts          | '2147483647,2147483647'
+          bench -d 536870912 -p 536870912 -n 0 | -d, -p, -n, -pg | at most the 2048 tokens | 1073741824 together
+          experts -p x -n 2147483647        | --n-predict      | at most 536870912   | '2147483647'
+          compare --tokens 2 -n 257         | --n-predict      | at most 256         | 257
           perplexity -f x --chunk 0         | --chunk          | 1 or more           | '0'
           logits --tokens a -o x            | --tokens         | such as 1,2,3       | 'a'
           """)
