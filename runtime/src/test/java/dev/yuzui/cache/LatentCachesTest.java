@@ -91,7 +91,8 @@ class LatentCachesTest {
     for (int i = 0; i < 4; i++) {
       caches.openSequence();
     }
-    assertThrows(CacheFullException.class, caches::openSequence);
+    String message = assertThrows(CacheFullException.class, caches::openSequence).getMessage();
+    assertEquals("all 2 sequences of the latent cache are open; close one first", message);
   }
 
   @Test
@@ -137,8 +138,8 @@ class LatentCachesTest {
   @Test
   void aLoneRankIsAskedItself() {
     try (LatentCaches one = new LatentCaches(List.of(store()))) {
-      one.openSequence(TEXT);
-      one.openSequence(TEXT);
+      assertEquals(0, one.rankOf(one.openSequence(TEXT)));
+      assertEquals(0, one.rankOf(one.openSequence()));
       String message = assertThrows(CacheFullException.class, one::openSequence).getMessage();
       assertEquals("all 2 sequences of the latent cache are open; close one first", message);
     }

@@ -161,6 +161,40 @@ class SequenceTest {
   }
 
   @Test
+  void owningAPageTouchesNoOther() {
+    try (Sequence parent = store.openSequence();
+        Sequence neighbour = store.openSequence()) {
+      append(parent, 6, 1);
+      try (Sequence before = store.openSequence()) {
+        append(before, 4, 7);
+        append(neighbour, 4, 8);
+      } // whose page is the next to be taken, and lies before the neighbour's
+      try (Sequence child = parent.fork()) {
+        child.ownLastPage();
+        assertEquals(child.page(1) + 1, neighbour.page(0));
+        assertEquals(8f, get(neighbour, 0, 0));
+        assertEquals(8f, get(neighbour, 0, 3));
+      }
+    }
+  }
+
+  @Test
+  void nothingIsCopiedForNothing() {
+    try (Sequence parent = store.openSequence()) {
+      append(parent, 6, 1);
+      try (Sequence child = parent.fork();
+          Sequence empty = store.openSequence()) {
+        int free = store.freePages();
+        child.reserve(0);
+        empty.ownLastPage();
+        assertEquals(parent.page(1), child.page(1));
+        assertEquals(free, store.freePages());
+      }
+    }
+    assertEquals(store.pages(), store.freePages());
+  }
+
+  @Test
   void theLastPageThatIsFullIsTheOneMadeItsOwn() {
     try (Sequence parent = store.openSequence()) {
       append(parent, 8, 1);
