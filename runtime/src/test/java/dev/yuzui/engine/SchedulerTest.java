@@ -1,6 +1,7 @@
 package dev.yuzui.engine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -19,7 +20,7 @@ import org.junit.jupiter.api.Test;
 
 class SchedulerTest {
   /** A request for so many tokens after a prompt; what it holds is lost with its pages. */
-  private static final class Request implements Scheduler.Entry {
+  private static class Request implements Scheduler.Entry {
     final long order;
     final int prompt;
     final int wanted;
@@ -194,6 +195,102 @@ class SchedulerTest {
     assertEquals(List.of(old), List.copyOf(scheduler.running()));
     assertEquals(List.of(young, waits), List.copyOf(scheduler.waiting()));
     assertTrue(young.made > 0, "it keeps what it made");
+    assertEquals(1, scheduler.preemptions());
+  }
+
+  /** Makes text, with so many guesses behind each token. */
+  private static Request guessing(long order, int guesses) {
+    return new Request(order, 1, 1000) {
+      @Override
+      public int pending() {
+        return super.pending() + (made > 0 ? guesses : 0);
+      }
+
+      @Override
+      public boolean decoding() {
+        return made > 0;
+      }
+    };
+  }
+
+  private static List<Integer> shares(List<Grant<Request>> step) {
+    return step.stream().map(Grant::tokens).toList();
+  }
+
+  @Test
+  void guessesTakeOnlyWhatATokenOfEachOtherLeaves() {
+    Scheduler<Request> scheduler = new Scheduler<>(new Pages(1000), 10, 4);
+    List<Request> writers =
+        List.of(guessing(0, 5), guessing(1, 5), guessing(2, 0), new Request(3, 30, 1));
+    writers.forEach(scheduler::add);
+    assertEquals(List.of(1, 1, 1, 7), shares(scheduler.next()));
+    for (Request request : writers.subList(0, 3)) {
+      request.held = 1;
+      request.made = 1;
+    }
+    // one for each of the first three is certain: 6, 3 and 1; nothing is left for the reader
+    assertEquals(List.of(6, 3, 1), shares(scheduler.next()));
+  }
+
+  @Test
+  void whereTheCacheIsFullGuessesAreDroppedBeforeAnybodyGivesWay() {
+    Pages pages = new Pages(4);
+    Scheduler<Request> scheduler = new Scheduler<>(pages, 10, 2);
+    Request a = guessing(0, 5);
+    Request b = guessing(1, 5);
+    scheduler.add(a);
+    scheduler.add(b);
+    run(scheduler.next());
+    a.made = 1;
+    b.made = 1;
+    a.held = 1;
+    b.held = 1;
+    assertEquals(List.of(1, 1), shares(scheduler.next()));
+    assertEquals(0, scheduler.preemptions());
+    assertEquals(0, pages.free());
+  }
+
+  @Test
+  void aStepIsInTheOrderOfArrivalWhoeverMakesText() {
+    Scheduler<Request> scheduler = new Scheduler<>(new Pages(1000), 10, 4);
+    Request writer = new Request(1, 1, 1000);
+    scheduler.add(writer);
+    run(scheduler.next());
+    Request reader = new Request(0, 30, 1);
+    scheduler.add(reader);
+    for (int i = 0; i < 2; i++) { // it joins at the end of a step, and has its place in the next
+      List<Request> order = scheduler.next().stream().map(Grant::entry).toList();
+      assertEquals(i == 0 ? List.of(writer, reader) : List.of(reader, writer), order);
+    }
+  }
+
+  @Test
+  void aStepThatWasLostIsGivenAgain() {
+    Scheduler<Request> scheduler = new Scheduler<>(new Pages(1000), 10, 4);
+    scheduler.add(new Request(0, 3, 1));
+    scheduler.add(new Request(1, 4, 1));
+    scheduler.add(new Request(2, 20, 1));
+    assertEquals(List.of(3, 4, 3), shares(scheduler.next()));
+    assertEquals(List.of(3, 4, 3), shares(scheduler.next()));
+  }
+
+  @Test
+  void nobodyIsAdmittedToAStepThatIsFull() {
+    Scheduler<Request> scheduler = new Scheduler<>(new Pages(1000), 4, 2);
+    scheduler.add(new Request(0, 4, 1));
+    scheduler.add(new Request(1, 4, 1));
+    assertEquals(List.of(4), shares(scheduler.next()));
+    assertEquals(1, scheduler.running().size());
+  }
+
+  @Test
+  void oneMayJoinWhileFewerRunThanMay() {
+    Scheduler<Request> scheduler = new Scheduler<>(new Pages(1000), 4, 2);
+    assertTrue(scheduler.mayJoin());
+    scheduler.join(new Request(0, 4, 1));
+    assertTrue(scheduler.mayJoin());
+    scheduler.join(new Request(1, 4, 1));
+    assertFalse(scheduler.mayJoin());
   }
 
   @Test
@@ -225,6 +322,7 @@ class SchedulerTest {
       long before = scheduler.preemptions();
       List<Grant<Request>> grants = scheduler.next();
       assertTrue(tokens(grants) <= budget && grants.size() <= mostRunning);
+      assertTrue(grants.stream().allMatch(grant -> grant.tokens() > 0), grants.toString());
       assertTrue(room.free() >= 0);
       assertEquals(room.held.keySet(), Set.copyOf(scheduler.running()));
       assertTrue(open.isEmpty() || !grants.isEmpty(), "someone can always go on");
