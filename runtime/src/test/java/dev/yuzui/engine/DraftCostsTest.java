@@ -43,6 +43,15 @@ class DraftCostsTest {
   }
 
   @Test
+  void whatTakesAsLongIsGuessed() {
+    costs.stepTook(4, 1000);
+    costs.stepTook(8, 2000);
+    assertTrue(guess(4), "2 tokens in 2 steps");
+    costs.stepTook(8, 2100);
+    assertFalse(guess(4));
+  }
+
+  @Test
   void severalGuessWhileThatMakesMoreTokensInTheSameTime() {
     accept(0.8);
     learn(4, 1000, 1500, 250);
@@ -127,6 +136,7 @@ class DraftCostsTest {
   void itGuessesAgainWhenThatPaysAgain() {
     accept(0.8);
     learn(4, 1000, 2000, 250);
+    IntStream.range(0, 500).forEach(_ -> guess(4)); // so that probes are rare
     assertFalse(guess(4));
     learn(4, 1000, 1400, 250);
     assertTrue(guess(4));

@@ -392,4 +392,9 @@ class MtpDrafterTest {
     assertEquals(plain, drafted.subList(0, 24));
     assertTrue(steps <= 23);
   }
+
+  @Test
+  void ofNothingNothingIsDrafted() {
+    assertEquals(List.of(), drafter.draft(List.of(), 0));
+  }
 }

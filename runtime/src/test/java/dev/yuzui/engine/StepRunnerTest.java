@@ -19,7 +19,9 @@ import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoints;
+import dev.yuzui.weights.DeepseekConfig;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
@@ -187,5 +189,56 @@ class StepRunnerTest {
           EngineException.class,
           () -> runner.run(List.of(new Chunk(s, new int[] {vocab}, Outputs.LAST))));
     }
+  }
+
+  /** A layer with a dense FFN, one with experts, and the MTP layer, whose FFN has experts too. */
+  @Test
+  void anObserverSeesEveryPartOfEachLayerInOrder() {
+    List<String> seen = new ArrayList<>();
+    Observer observer =
+        (layer, point, values) -> seen.add(layer + " " + point + " " + values.read().length);
+    try (Sequence s = cache.openSequence()) {
+      runner.observe(List.of(new Chunk(s, A, Outputs.LAST)), observer);
+      int t = A.length;
+      DeepseekConfig c = checkpoint.config();
+      int h = t * c.hiddenSize();
+      List<String> expected = new ArrayList<>(List.of("0 EMBEDDING " + h));
+      expected.addAll(attention(0, t));
+      expected.add("0 FEED_FORWARD " + h);
+      expected.addAll(attention(1, t));
+      expected.addAll(experts(1, t));
+      expected.addAll(List.of("1 FINAL_NORM " + h, "1 LOGITS " + c.vocabSize()));
+      assertEquals(expected, seen);
+      seen.clear();
+      runner.observeMtp(s, 0, Arrays.copyOfRange(A, 1, t), observer);
+      h = (t - 1) * c.hiddenSize();
+      expected = new ArrayList<>(List.of("2 MTP_INPUT " + h));
+      expected.addAll(attention(2, t - 1));
+      expected.addAll(experts(2, t - 1));
+      expected.addAll(List.of("2 FINAL_NORM " + h, "2 LOGITS " + (t - 1) * c.vocabSize()));
+      assertEquals(expected, seen);
+    }
+  }
+
+  private List<String> attention(int layer, int tokens) {
+    DeepseekConfig c = checkpoint.config();
+    int h = tokens * c.hiddenSize();
+    return List.of(
+        layer + " ATTN_NORM " + h,
+        layer + " QUERY " + tokens * c.heads() * (c.nopeHeadDim() + c.ropeHeadDim()),
+        layer + " LATENT " + tokens * c.cacheEntry(),
+        layer + " HEADS " + tokens * c.heads() * c.valueHeadDim(),
+        layer + " ATTENTION " + h,
+        layer + " FFN_NORM " + h);
+  }
+
+  private List<String> experts(int layer, int tokens) {
+    DeepseekConfig c = checkpoint.config();
+    int h = tokens * c.hiddenSize();
+    return List.of(
+        layer + " EXPERT_IDS " + tokens * c.gate().used(),
+        layer + " EXPERT_WEIGHTS " + tokens * c.gate().used(),
+        layer + " SHARED " + h,
+        layer + " FEED_FORWARD " + h);
   }
 }
