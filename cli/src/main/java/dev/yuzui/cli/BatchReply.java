@@ -122,7 +122,8 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning) {
       ObjectNode to, String field, BatchTask task, int choice, GenerationResult result) {
     ReasoningFilter filter =
         new ReasoningFilter(
-            reasoning, task.prompts().get(choice / task.answers()).text().orElse(Prompt.template("")));
+            reasoning,
+            task.prompts().get(choice / task.answers()).text().orElse(Prompt.template("")));
     StringBuilder answer = new StringBuilder();
     StringBuilder apart = new StringBuilder();
     for (List<Segment> segments : List.of(filter.push(result.text()), filter.finish())) {
