@@ -133,7 +133,7 @@ public final class ChatTemplate {
   public Prompt render(List<Message> messages, RenderOptions options) {
     if (options.thinking().isPresent() && !switchesThinking()) {
       throw new TextException(
-          name + ": it has no switch for thinking; leave out --think, thinking, enable_thinking");
+          name + ": it has no switch for thinking; leave out thinking and enable_thinking");
     }
     try {
       ToolCallForm form = toolCallForm(messages);
