@@ -134,12 +134,13 @@ class RigTest {
   void skipsAnUnusableBackendWithItsReason() {
     BackendProvider.Probe unusable =
         new BackendProvider.Probe.Unusable("no such device", "Plug one in.");
-    BackendProvider provider =
+    BackendProvider nameless =
         intercept(BackendProvider.class, new ReferenceProvider(), "probe", _ -> unusable);
+    // no backend that -Dyuzui.require could name
+    BackendProvider provider = intercept(BackendProvider.class, nameless, "name", _ -> "absent");
     TestAbortedException e = assertThrows(TestAbortedException.class, () -> Rig.open(provider));
     assertTrue(
-        e.getMessage().contains("reference is unusable: no such device. Plug one in."),
-        e::getMessage);
+        e.getMessage().contains("absent is unusable: no such device. Plug one in."), e::getMessage);
   }
 
   private static void sumOn(Defect defect) {
