@@ -90,6 +90,7 @@ final class BatchCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     samplingOptions.validate();
+    chatOptions.validate();
     RuntimeOptions options =
         distributionOptions
             .applied(context, modelOptions.runtimeOptions(context))

@@ -1,10 +1,7 @@
 package dev.yuzui.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.exc.MismatchedInputException;
 import dev.yuzui.cli.BatchProblem.Code;
 import dev.yuzui.sampling.SamplingParams;
@@ -22,16 +19,10 @@ import java.util.Set;
  * OpenAI interface has it. Complaints are {@link BatchProblem}s.
  */
 record BatchFields(JsonNode object) {
-  private static final ObjectReader READER =
-      Json.mapper()
-          .reader()
-          .with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .with(StreamReadFeature.STRICT_DUPLICATE_DETECTION);
-
   static BatchFields parse(byte[] line) {
     try {
       String text = Utf8.text(line, 0, line.length, 0);
-      JsonNode node = READER.readTree(text);
+      JsonNode node = Json.STRICT.readTree(text);
       if (!node.isObject()) {
         throw BatchProblem.of(
             Code.INVALID_JSON_LINE, "expected a JSON object, found " + Texts.shorten(text));
@@ -193,6 +184,17 @@ record BatchFields(JsonNode object) {
                 throw BatchProblem.field(name, "an object", node.toString());
               }
               return bias;
+            });
+  }
+
+  Optional<Map<String, Object>> map(String name) {
+    return get(name)
+        .map(
+            node -> {
+              if (!node.isObject()) {
+                throw BatchProblem.field(name, "an object", node.toString());
+              }
+              return Json.fields(node);
             });
   }
 

@@ -136,7 +136,7 @@ record BatchManifest(String yuzui, Map<String, JsonNode> madeWith, Map<String, J
     JsonNode json = json(value);
     if (json.isNull()
         || json.isContainerNode() && json.isEmpty()
-        || json.equals(BooleanNode.FALSE)) {
+        || json.equals(BooleanNode.FALSE) && !(option.getValue() instanceof Optional<?>)) {
       return;
     }
     if (value instanceof String name

@@ -9,7 +9,9 @@ import dev.yuzui.text.ReasoningFilter;
 import dev.yuzui.text.RenderOptions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 
 /**
@@ -19,6 +21,7 @@ import java.util.function.Function;
  * @param vocabulary token ids are below it
  * @param encode prompt to token ids, BOS in front where the model wants it
  * @param template renders a conversation; empty where the model has none
+ * @param rendering where a line says nothing
  * @param raw plain prompts go to the model as they are
  * @param system for conversations that begin without one
  * @param reasoning what becomes of {@code <think>} text; apart means {@code reasoning_content}
@@ -28,7 +31,8 @@ record BatchModel(
     String name,
     int vocabulary,
     Function<Prompt, int[]> encode,
-    Optional<Function<List<Message>, Prompt>> template,
+    Optional<BiFunction<List<Message>, RenderOptions, Prompt>> template,
+    RenderOptions rendering,
     boolean raw,
     Optional<String> system,
     ReasoningFilter.Mode reasoning,
@@ -40,15 +44,12 @@ record BatchModel(
   static BatchModel of(
       Context context, Engine engine, ChatOptions chat, SamplingOptions sampling, boolean raw) {
     Optional<ChatTemplate> template = chat.template(context, engine);
-    if (template.isEmpty() && chat.system().isPresent()) {
-      throw new UsageException(
-          "-sys: this model has no chat template to put it in; name one with --chat-template");
-    }
     return new BatchModel(
         engine.config().name(),
         engine.config().vocabSize(),
         prompt -> encode(engine, prompt),
-        template.map(t -> messages -> t.render(messages, RenderOptions.ANSWER)),
+        template.map(t -> t::render),
+        chat.rendering(),
         raw,
         chat.system(),
         chat.reasoning(),
@@ -66,9 +67,13 @@ record BatchModel(
     return engine.tokenizer().encode(prompt);
   }
 
-  /** The prompt of a conversation. */
-  Prompt render(List<Message> messages) {
-    Function<List<Message>, Prompt> render =
+  /**
+   * The prompt of a conversation.
+   *
+   * @param kwargs the line's {@code chat_template_kwargs}
+   */
+  Prompt render(List<Message> messages, Map<String, Object> kwargs) {
+    BiFunction<List<Message>, RenderOptions, Prompt> render =
         template.orElseThrow(
             () ->
                 BatchProblem.request(
@@ -79,6 +84,10 @@ record BatchModel(
       system.ifPresent(text -> all.add(Message.system(text)));
     }
     all.addAll(messages);
-    return render.apply(all);
+    try {
+      return render.apply(all, rendering.withKwargs(kwargs));
+    } catch (IllegalArgumentException e) {
+      throw BatchProblem.request("chat_template_kwargs: " + e.getMessage());
+    }
   }
 }

@@ -51,7 +51,8 @@ record BatchParser(BatchModel model) {
           "tool_choice",
           "functions",
           "function_call",
-          "response_format");
+          "response_format",
+          "chat_template_kwargs");
   private static final Set<String> COMPLETION = Set.of("prompt", "best_of", "echo", "suffix");
 
   /** They change nothing here. */
@@ -121,14 +122,21 @@ record BatchParser(BatchModel model) {
               + " \"body\"}, found "
               + (line.has("prompt") ? "both prompt and messages" : "none of them"));
     }
+    boolean templated =
+        line.object().path("prompt").isTextual() && !model.raw() && model.template().isPresent();
+    if (!templated && !line.has("messages") && line.has("chat_template_kwargs")) {
+      throw BatchProblem.field(
+          "chat_template_kwargs", "messages beside it", "a prompt that goes through no template");
+    }
     List<Encoded> prompts =
         line.has("messages")
             ? List.of(conversation(line))
-            : line.object().path("prompt").isTextual()
-                    && !model.raw()
-                    && model.template().isPresent()
+            : templated
                 ? List.of(
-                    encoded(model.render(List.of(Message.user(line.text("prompt").orElseThrow())))))
+                    encoded(
+                        model.render(
+                            List.of(Message.user(line.text("prompt").orElseThrow())),
+                            kwargs(line))))
                 : prompts(line);
     BatchTask task = task(Kind.PLAIN, line, prompts);
     if (task.choices() > 1) {
@@ -262,7 +270,11 @@ record BatchParser(BatchModel model) {
                         "messages", "an array of {\"role\", \"content\"}", "none in it"));
     List<Message> messages = new ArrayList<>();
     array.forEach(node -> messages.add(message(node)));
-    return encoded(model.render(messages));
+    return encoded(model.render(messages, kwargs(body)));
+  }
+
+  private static Map<String, Object> kwargs(BatchFields body) {
+    return body.map("chat_template_kwargs").orElse(Map.of());
   }
 
   private static Message message(JsonNode node) {
@@ -273,13 +285,15 @@ record BatchParser(BatchModel model) {
           "a role of system, developer, user, assistant or tool",
           node.path("role").toString());
     }
-    Map<String, Object> more = Json.mapper().convertValue(node, Json.OBJECT);
+    Map<String, Object> more = Json.fields(node);
     more.keySet().removeAll(Set.of("role", "content"));
     Optional<String> content = content(node.path("content"));
-    if (content.isEmpty() && !node.hasNonNull("tool_calls")) {
+    boolean called = node.hasNonNull("tool_calls");
+    if (content.isEmpty() && !called && !role.equals("assistant")) {
       throw BatchProblem.field("messages", "a content", node.toString());
     }
-    return new Message(role, content, more);
+    // an assistant that said nothing; clients send back what they got
+    return new Message(role, called ? content : Optional.of(content.orElse("")), more);
   }
 
   /** A text, or parts that are texts. */

@@ -37,6 +37,7 @@ final class ChatCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     samplingOptions.validate();
+    chatOptions.validate();
     promptCacheOptions.validate();
     RuntimeOptions options =
         distributionOptions
@@ -47,12 +48,8 @@ final class ChatCommand implements Callable<Integer> {
       Dialogue dialogue =
           chatOptions
               .template(context, engine)
-              .<Dialogue>map(Dialogue.Templated::new)
+              .<Dialogue>map(t -> new Dialogue.Templated(t, chatOptions.rendering()))
               .orElseGet(Dialogue.Plain::new);
-      if (dialogue instanceof Dialogue.Plain && chatOptions.system().isPresent()) {
-        throw new UsageException(
-            "-sys: this model has no chat template to put it in; name one with --chat-template");
-      }
       Optional<PromptCache> cache = promptCacheOptions.open(engine);
       ChatSession chat =
           new ChatSession(

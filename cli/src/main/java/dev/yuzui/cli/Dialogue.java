@@ -15,10 +15,10 @@ sealed interface Dialogue {
   List<String> stops();
 
   /** The model was trained to answer. */
-  record Templated(ChatTemplate template) implements Dialogue {
+  record Templated(ChatTemplate template, RenderOptions options) implements Dialogue {
     @Override
     public Prompt render(List<Message> messages) {
-      return template.render(messages, RenderOptions.ANSWER);
+      return template.render(messages, options);
     }
 
     @Override

@@ -13,7 +13,6 @@ import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.Message;
 import dev.yuzui.text.Prompt;
 import dev.yuzui.text.ReasoningFilter;
-import dev.yuzui.text.RenderOptions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -155,13 +154,19 @@ final class GenerateCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     samplingOptions.validate();
+    chatOptions.validate();
     promptCacheOptions.validate();
-    if (raw && (chatOptions.namesTemplate() || chatOptions.system().isPresent())) {
+    List<String> ofTemplate = chatOptions.ofTemplate();
+    if (raw && !ofTemplate.isEmpty()) {
       throw new UsageException(
-          "--raw: it leaves out the chat template, which -sys and --chat-template need");
+          "--raw: it leaves out the chat template, which "
+              + String.join(", ", ofTemplate)
+              + (ofTemplate.size() == 1 ? " needs" : " need"));
     }
-    if (tokens.isPresent() && (input.given() || chatOptions.system().isPresent())) {
-      throw new UsageException("--tokens: expected no text beside it, found one");
+    if (tokens.isPresent() && (input.given() || !ofTemplate.isEmpty())) {
+      throw new UsageException(
+          "--tokens: expected no text and no template beside it, found "
+              + (input.given() ? "a text" : String.join(", ", ofTemplate)));
     }
     String prompt = tokens.isPresent() ? "" : raw ? input.rawText(context) : input.text(context);
     RuntimeOptions options =
@@ -249,16 +254,12 @@ final class GenerateCommand implements Callable<Integer> {
     Optional<ChatTemplate> template =
         raw ? Optional.empty() : chatOptions.template(context, engine);
     if (template.isEmpty()) {
-      if (chatOptions.system().isPresent()) {
-        throw new UsageException(
-            "-sys: this model has no chat template to put it in; name one with --chat-template");
-      }
       return raw ? Prompt.template(prompt) : Prompt.literal(prompt);
     }
     List<Message> messages = new ArrayList<>();
     chatOptions.system().ifPresent(text -> messages.add(Message.system(text)));
     messages.add(Message.user(prompt));
-    return template.get().render(messages, RenderOptions.ANSWER);
+    return template.get().render(messages, chatOptions.rendering());
   }
 
   private static String joined(List<Integer> ids) {

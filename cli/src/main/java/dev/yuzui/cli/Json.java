@@ -2,8 +2,12 @@ package dev.yuzui.cli;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.ObjectWriter;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.SerializerProvider;
@@ -22,13 +26,24 @@ final class Json {
           .addModule(new SimpleModule().addSerializer(new OptionalSerializer()))
           .build();
 
-  /** The fields of a JSON object, as Java's own types. */
-  static final TypeReference<Map<String, Object>> OBJECT = new TypeReference<>() {};
+  /** For what people write: nothing behind a value, no name twice. */
+  static final ObjectReader STRICT =
+      MAPPER
+          .reader()
+          .with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .with(StreamReadFeature.STRICT_DUPLICATE_DETECTION);
+
+  private static final TypeReference<Map<String, Object>> OBJECT = new TypeReference<>() {};
 
   private Json() {}
 
   static ObjectMapper mapper() {
     return MAPPER;
+  }
+
+  /** The fields of a JSON object, as Java's own types. */
+  static Map<String, Object> fields(JsonNode object) {
+    return MAPPER.convertValue(object, OBJECT);
   }
 
   static String compact(Object value) {

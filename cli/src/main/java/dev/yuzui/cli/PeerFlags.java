@@ -165,9 +165,10 @@ final class PeerFlags {
           use(LLAMA, "--prompt-cache-all --prompt-cache-ro", "--prompt-cache FILE alone"),
           use(
               LLAMA,
-              "-rea --reasoning-format --reasoning-budget --reasoning-effort"
-                  + " --reasoning-budget-message",
-              "--reasoning show, hide or stderr"),
+              "-rea --reasoning-format --reasoning-effort --reasoning-budget-message",
+              "--reasoning show, hide or stderr for what is shown, --think on or off for what is"
+                  + " made"),
+          use(LLAMA, "--reasoning-budget", "--think off for 0; other budgets there are none"),
           // sampling
           idle(
               LLAMA,

@@ -178,6 +178,10 @@ class BatchCommandTest {
             "1.5",
             "--seed",
             "3",
+            "--chat-template",
+            "deepseek-v3.1",
+            "--think",
+            "off",
             "--override-kv",
             "my.x=int:1");
     assertEquals(ExitCode.USAGE, other.exitCode());
@@ -186,6 +190,7 @@ class BatchCommandTest {
             "predict 3 (2 then)",
             "--temp 1.5 (0.0 then)",
             "--seed 3 (not given then)",
+            "--think false (not given then)",
             "--override-kv [\"my.x=int:1\"] (not given then)",
             "--raw not given (true then)",
             "--logit-bias not given (",

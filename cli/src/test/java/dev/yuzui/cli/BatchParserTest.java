@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.yuzui.cli.BatchTask.Kind;
 import dev.yuzui.engine.GenerateRequest;
 import dev.yuzui.sampling.SamplingParams.Counted;
+import dev.yuzui.text.RenderOptions;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
@@ -62,6 +63,70 @@ class BatchParserTest {
     assertEquals(
         List.of("<user>x"),
         prompts(parse("{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}")));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      textBlock =
+          """
+          {"thinking":true}                       | <user>x<think>
+          {"enable_thinking":false}               | <user>x</think>
+          {"thinking":true,"enable_thinking":true}| <user>x<think>
+          {"thinking":false,"effort":"high"}      | <user>x</think>{effort=high}
+          {"language":null}                       | <user>x{language=null}
+          {}                                      | <user>x
+          null                                    | <user>x
+          """)
+  void kwargsReachTheTemplate(String kwargs, String prompt) {
+    String more = "\"chat_template_kwargs\":" + kwargs;
+    String messages = "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]," + more + "}";
+    assertEquals(List.of(prompt), prompts(chat(messages)));
+    assertEquals(List.of(prompt), prompts(parse("{\"prompt\":\"x\"," + more + "}")));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      textBlock =
+          """
+          {"thinking":"no"}                         | thinking: expected true or false, found no
+          {"enable_thinking":null}                  | enable_thinking: expected true or false, found null
+          {"thinking":true,"enable_thinking":false} | expected the same value
+          {"messages":[]}                           | messages: expected a variable of the template
+          {"bos_token":"x"}                         | bos_token: expected
+          [1]                                       | chat_template_kwargs: expected an object, found [1]
+          """)
+  void kwargsThatCannotBeSetAreNamed(String kwargs, String said) {
+    String line =
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"chat_template_kwargs\":"
+            + kwargs
+            + "}";
+    var e = assertThrows(BatchProblem.class, () -> chat(line));
+    assertTrue(e.getMessage().contains(said), e.getMessage());
+    assertTrue(e.getMessage().contains("chat_template_kwargs"), e.getMessage());
+  }
+
+  @Test
+  void kwargsWithNoTemplateToReachAreRefused() {
+    var e =
+        assertThrows(
+            BatchProblem.class,
+            () -> parse("{\"prompt\":[104],\"chat_template_kwargs\":{\"thinking\":true}}"));
+    assertTrue(e.getMessage().contains("chat_template_kwargs: expected messages"), e.getMessage());
+  }
+
+  @Test
+  void anAssistantThatSaidNothingIsATurnAllTheSame() {
+    assertEquals(
+        List.of("<user>x<assistant>"),
+        prompts(
+            chat(
+                """
+                {"messages":[{"role":"user","content":"x"},{"role":"assistant","content":null}]}\
+                """)));
   }
 
   @ParameterizedTest
@@ -264,6 +329,7 @@ class BatchParserTest {
             model.vocabulary(),
             model.encode(),
             Optional.empty(),
+            RenderOptions.ANSWER,
             false,
             Optional.empty(),
             model.reasoning(),

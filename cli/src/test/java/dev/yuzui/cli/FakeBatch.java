@@ -6,6 +6,7 @@ import dev.yuzui.engine.GenerationResult;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.text.Prompt;
 import dev.yuzui.text.ReasoningFilter;
+import dev.yuzui.text.RenderOptions;
 import java.io.ByteArrayInputStream;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -29,11 +30,14 @@ final class FakeBatch {
           1 << 16,
           prompt -> prompt.text().chars().toArray(),
           Optional.of(
-              messages ->
+              (messages, options) ->
                   Prompt.template(
                       messages.stream()
-                          .map(m -> "<" + m.role() + ">" + m.content().orElse(""))
-                          .collect(Collectors.joining()))),
+                              .map(m -> "<" + m.role() + ">" + m.content().orElse(""))
+                              .collect(Collectors.joining())
+                          + options.thinking().map(t -> t ? "<think>" : "</think>").orElse("")
+                          + (options.variables().isEmpty() ? "" : options.variables()))),
+          RenderOptions.ANSWER,
           false,
           Optional.empty(),
           ReasoningFilter.Mode.STDERR,

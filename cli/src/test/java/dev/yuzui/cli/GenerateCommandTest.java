@@ -11,10 +11,13 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class GenerateCommandTest {
   @Test
@@ -142,7 +145,43 @@ class GenerateCommandTest {
         List.of("generate", "-m", FOLDER, "-p", "a<｜User｜>", "-n", "1", "--json");
     int letters = "<｜User｜>".getBytes(UTF_8).length;
     assertEquals(4 + letters, promptTokens(command), "BOS, user, a, assistant");
-    assertEquals(3, promptTokens(Stream.concat(command.stream(), Stream.of("--raw")).toList()));
+    assertEquals(3, promptTokens(with(command, "--raw")));
+  }
+
+  @Test
+  void aModelThatCanDoBothThinksOrDoesNot() {
+    List<String> command =
+        List.of(
+            "generate",
+            "-m",
+            FOLDER,
+            "-p",
+            "a",
+            "-n",
+            "1",
+            "--json",
+            "--chat-template",
+            "deepseek-v3.1");
+    int usual = promptTokens(command);
+    assertEquals(usual, promptTokens(with(command, "--think", "off")), "V3.1 does not by itself");
+    int thinks = promptTokens(with(command, "--think", "on"));
+    assertEquals("</think>".length() - "<think>".length(), usual - thinks);
+    for (String kwargs : List.of("{\"thinking\":true}", "{\"enable_thinking\":true}")) {
+      assertEquals(thinks, promptTokens(with(command, "--chat-template-kwargs", kwargs)));
+    }
+  }
+
+  @Test
+  void aSystemPromptMayComeFromAFile(@TempDir Path folder) throws IOException {
+    String file = Files.writeString(folder.resolve("system"), "be brief\r\n").toString();
+    List<String> command = List.of("generate", "-m", FOLDER, "-p", "a", "-n", "1", "--json");
+    assertEquals(
+        promptTokens(with(command, "-sys", "be brief")),
+        promptTokens(with(command, "-sysf", file)));
+  }
+
+  private static List<String> with(List<String> command, String... more) {
+    return Stream.concat(command.stream(), Stream.of(more)).toList();
   }
 
   private static int promptTokens(List<String> command) {

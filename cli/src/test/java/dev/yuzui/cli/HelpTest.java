@@ -15,9 +15,9 @@ class HelpTest {
       delimiter = '|',
       textBlock =
           """
-          generate   | -m -p -f -n -c -b -t --no-repack --prompt-cache --temp --top-k --top-p --min-p --typical-p --repeat-penalty --repeat-last-n --presence-penalty --frequency-penalty --dry-multiplier --dry-base --dry-allowed-length --dry-penalty-last-n --dry-sequence-breaker --logit-bias --seed --stop --ignore-eos --raw -sys --system-prompt --chat-template --reasoning --json --show-timings --backend --device --fit --kv-cache-dtype --cache-pages --enable-expert-parallel --split-mode -sm --n-cpu-moe --cpu-moe --gpu-expert-budget --num-redundant-experts --expert-loads -v
+          generate   | -m -p -f -n -c -b -t --no-repack --prompt-cache --temp --top-k --top-p --min-p --typical-p --repeat-penalty --repeat-last-n --presence-penalty --frequency-penalty --dry-multiplier --dry-base --dry-allowed-length --dry-penalty-last-n --dry-sequence-breaker --logit-bias --seed --stop --ignore-eos --raw -sys --system-prompt -sysf --chat-template --chat-template-kwargs --think --reasoning --json --show-timings --backend --device --fit --kv-cache-dtype --cache-pages --enable-expert-parallel --split-mode -sm --n-cpu-moe --cpu-moe --gpu-expert-budget --num-redundant-experts --expert-loads -v
           chat       | -m --prompt-cache -n -c -b -t --temp --seed -sys --chat-template --reasoning --backend --device --fit --kv-cache-dtype -v
-          batch      | -m -i --input -o --output --resume --unordered --raw -n -sys --chat-template --reasoning --temp --seed --stop --max-num-seqs -c -b -t --backend --device --fit --kv-cache-dtype --enable-expert-parallel --split-mode --expert-loads -v
+          batch      | -m -i --input -o --output --resume --unordered --raw -n -sys --chat-template --think --reasoning --temp --seed --stop --max-num-seqs -c -b -t --backend --device --fit --kv-cache-dtype --enable-expert-parallel --split-mode --expert-loads -v
           inspect    | -m -c --tensors --metadata --json --fit --kv-cache-dtype --enable-expert-parallel --cpu-moe
           tokenize   | -m -p -f --no-bos --decode --json
           logits     | -m --tokens -p --out --mtp -c -b -t --backend

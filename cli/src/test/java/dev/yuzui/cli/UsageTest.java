@@ -95,7 +95,7 @@ class UsageTest {
   @ParameterizedTest(name = "{0}")
   @CsvSource(
       delimiter = '|',
-      quoteCharacter = '"',
+      quoteCharacter = '`',
       textBlock =
           """
           genrate -p x                | Did you mean generate
@@ -104,7 +104,20 @@ class UsageTest {
           generate                    | give -p TEXT, -f FILE, or -f -
           generate -p x -f y          | -p and -f: expected one of them
           generate -f no-such-file    | -f: expected a file, found no-such-file
-          generate -p x --raw -sys y  | --raw
+          generate -p x --raw -sys y  | --raw: it leaves out the chat template, which -sys needs
+          generate -p x --raw --think on --chat-template-kwargs {"a":1} | which --think, --chat-template-kwargs need
+          generate --tokens 1 --think on | --tokens: expected no text and no template beside it, found --think
+          generate -p x -sys y -sysf z | -sys, -sysf: expected one of them, found both
+          chat -sysf no-such-file     | -sysf: expected a file, found no-such-file
+          generate -p x --think maybe | --think': expected on or off, found 'maybe'
+          generate -p x --think on    | --think: this model has no chat template to put it in; name one
+          generate -p x --think on --chat-template deepseek-v3 | --think: built-in template deepseek-v3 has no switch for thinking; leave it out
+          generate -p x --think on --chat-template-kwargs {"thinking":false} | --think, --chat-template-kwargs: expected one answer
+          batch -i x -o y --chat-template-kwargs {"messages":1} | --chat-template-kwargs: messages: expected a variable
+          chat --chat-template-kwargs [1] | expected a JSON object, found '[1]'
+          chat --chat-template-kwargs {"a":1}x | expected a JSON object, found
+          chat --reasoning off        | --think on or off says whether the model thinks
+          chat --reasoning-budget 0   | here use --think off for 0
           generate -p x -m no-such    | no-such
           generate -p x --stop=       | --stop: expected a text
           tokenize -p x -m no-such    | no-such
