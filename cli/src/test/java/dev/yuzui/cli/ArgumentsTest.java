@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -70,7 +71,8 @@ class ArgumentsTest {
     Path log = folder.resolve("log");
     Process process =
         new ProcessBuilder(line).redirectErrorStream(true).redirectOutput(log.toFile()).start();
-    assertEquals(ExitCode.USAGE, process.waitFor());
+    assertTrue(process.waitFor(2, TimeUnit.MINUTES), "it ended");
+    assertEquals(ExitCode.USAGE, process.exitValue());
     String said = Files.readString(log);
     assertTrue(said.contains("-p: expected UTF-8 text, found byte 0xE9 at offset 3"), said);
   }

@@ -75,7 +75,8 @@ class BatchKillTest {
 
   private static void awaitALine(Process process, Path out) throws Exception {
     long before = Files.exists(out) ? Files.size(out) : 0;
-    while (process.isAlive() && (!Files.exists(out) || Files.size(out) == before)) {
+    for (int i = 0; process.isAlive() && (!Files.exists(out) || Files.size(out) == before); i++) {
+      assertTrue(i < 60_000, "a line is written");
       Thread.sleep(2);
     }
   }

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
@@ -53,8 +52,8 @@ class FindJdkTest {
             .redirectErrorStream(true);
     builder.environment().put("JAVA_HOME", javaHome.toString());
     Process process = builder.start();
-    String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    return new CommandRun(process.waitFor(), out, "");
+    String out = Processes.untilTheEnd(process, process.getInputStream());
+    return new CommandRun(process.exitValue(), out, "");
   }
 
   private Path jdk(String name, String version) throws IOException {

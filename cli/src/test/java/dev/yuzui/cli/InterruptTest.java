@@ -6,10 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.InputStream;
 import java.lang.management.ManagementFactory;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
 class InterruptTest {
@@ -28,8 +26,7 @@ class InterruptTest {
     try (InputStream out = process.getInputStream()) {
       assertTrue(out.read() >= 0, "the generation began");
       Interrupts.send(process);
-      String text = new String(out.readAllBytes(), StandardCharsets.UTF_8);
-      assertTrue(process.waitFor(2, TimeUnit.MINUTES), "it ended");
+      String text = Processes.untilTheEnd(process, out);
       assertEquals(ExitCode.INTERRUPTED, process.exitValue());
       assertTrue(text.endsWith("\n"), text);
     } finally {

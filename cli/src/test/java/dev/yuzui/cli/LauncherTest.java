@@ -14,7 +14,6 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import java.util.jar.Attributes;
 import java.util.jar.JarOutputStream;
 import java.util.jar.Manifest;
@@ -139,13 +138,13 @@ class LauncherTest {
     try (OutputStream in = process.getOutputStream()) {
       in.write("Hello\n".getBytes(StandardCharsets.UTF_8));
       in.flush();
-      while (process.isAlive() && Files.size(folder.resolve("out")) == 0) {
+      for (int i = 0; process.isAlive() && Files.size(folder.resolve("out")) == 0; i++) {
+        assertTrue(i < 6000, "it answers");
         Thread.sleep(10);
       }
       // the launcher has become the JVM
       new ProcessBuilder("kill", "-SEGV", Long.toString(process.pid())).start().waitFor();
-      err = new String(process.getErrorStream().readAllBytes(), StandardCharsets.UTF_8);
-      assertTrue(process.waitFor(60, TimeUnit.SECONDS), "it ended");
+      err = Processes.untilTheEnd(process, process.getErrorStream());
     } finally {
       process.destroyForcibly();
     }
@@ -165,7 +164,8 @@ class LauncherTest {
     assumeTrue(sh("command -v script").exitCode() == 0, "no script(1), which has a terminal");
     Files.createFile(cache);
     CommandRun run =
-        sh("printf '/exit\\r' | script -qec '\"$Y\" chat -m \"$MODEL\" -n 1' /dev/null");
+        sh(
+            "printf '/exit\\r' | script -qec 'timeout --foreground -k 9 60 \"$Y\" chat -m \"$MODEL\" -n 1' /dev/null");
     assertEquals(ExitCode.DONE, run.exitCode(), run.out());
     assertTrue(run.out().contains("chat-history cannot be written"), run.out());
     assertTrue(run.out().contains("/help lists commands"), run.out());
@@ -175,7 +175,8 @@ class LauncherTest {
   void anEndOfInputBeforeThePromptIsOneToo() throws Exception {
     assumeTrue(sh("command -v script").exitCode() == 0, "no script(1), which has a terminal");
     CommandRun run =
-        sh("script -qec 'timeout 60 \"$Y\" chat -m \"$MODEL\" -n 1' /dev/null < /dev/null");
+        sh(
+            "script -qec 'timeout --foreground -k 9 60 \"$Y\" chat -m \"$MODEL\" -n 1' /dev/null < /dev/null");
     assertEquals(ExitCode.DONE, run.exitCode(), run.out());
     assertTrue(run.out().contains("/help lists commands"), run.out());
   }
@@ -191,11 +192,8 @@ class LauncherTest {
   private CommandRun sh(String command, Map<String, String> variables) throws Exception {
     Process process = start(command, variables);
     process.getOutputStream().close();
-    try (var err = process.getErrorStream()) {
-      // until the last that holds it has ended
-      String said = new String(err.readAllBytes(), StandardCharsets.UTF_8);
-      return new CommandRun(process.waitFor(), Files.readString(folder.resolve("out")), said);
-    }
+    String said = Processes.untilTheEnd(process, process.getErrorStream());
+    return new CommandRun(process.exitValue(), Files.readString(folder.resolve("out")), said);
   }
 
   private Process start(String command, Map<String, String> variables) throws IOException {
