@@ -163,9 +163,6 @@ final class MtpDrafter {
   /** Of the best, among the candidates; NaN where the row is not a number. */
   private static double probability(Best best) {
     float[] logits = best.logits();
-    if (logits[0] == Float.NEGATIVE_INFINITY) {
-      return Double.NaN;
-    }
     double sum = 0;
     for (int i = 0; i < Math.min(CANDIDATES, logits.length); i++) {
       sum += Math.exp(logits[i] - logits[0]);
