@@ -243,16 +243,23 @@ final class BenchCommand implements Callable<Integer> {
     BenchReport report = format.report(context.out(), table, choices.size() > 1, typed(), limits());
     requirePlans(models, choices, sequences, tests);
     BenchRun run = new BenchRun(context, tests, !noWarmup, assumeDepth, report);
-    for (Supplier<Checkpoint> model : models) {
-      for (int count : threads.isEmpty() ? List.of(HostResources.local().cores()) : threads) {
-        for (int batch : batches) {
-          run.measure(
-              model,
-              choices,
-              (checkpoint, choice) ->
-                  options(context, checkpoint, choice, count, batch, sequences, tests));
+    try {
+      for (Supplier<Checkpoint> model : models) {
+        for (int count : threads.isEmpty() ? List.of(HostResources.local().cores()) : threads) {
+          for (int batch : batches) {
+            run.measure(
+                model,
+                choices,
+                (checkpoint, choice) ->
+                    options(context, checkpoint, choice, count, batch, sequences, tests));
+          }
         }
       }
+    } catch (Out.ReaderGone | Out.Unwritable e) {
+      throw e;
+    } catch (RuntimeException | Error e) {
+      report.endEarly();
+      throw e;
     }
     report.end();
     return ExitCode.DONE;

@@ -41,6 +41,13 @@ final class BenchPage implements BenchReport {
   }
 
   @Override
+  public void endEarly() {
+    if (!rows.isEmpty()) {
+      end();
+    }
+  }
+
+  @Override
   public void end() {
     BenchPlots plots = new BenchPlots(rows, limits);
     String date = Instant.now().truncatedTo(ChronoUnit.SECONDS).toString();

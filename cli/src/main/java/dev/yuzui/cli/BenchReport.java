@@ -15,6 +15,9 @@ interface BenchReport {
 
   void end();
 
+  /** Instead of {@link #end}, where a test failed: what was measured before can be read. */
+  default void endEarly() {}
+
   /**
    * @param several whether backends are compared
    */
@@ -109,6 +112,13 @@ interface BenchReport {
     @Override
     public void end() {
       out.println(begun ? "\n]" : "[]");
+    }
+
+    @Override
+    public void endEarly() {
+      if (begun) {
+        end();
+      }
     }
   }
 

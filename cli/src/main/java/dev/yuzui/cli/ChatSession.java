@@ -197,7 +197,7 @@ final class ChatSession {
     Conversation before = conversation.copy();
     try {
       conversation.add(Message.user(line));
-      conversation.add(Message.assistant(ask()));
+      conversation.add(Message.assistant(NotNumbers.explained(engine, this::ask)));
     } catch (EngineException e) {
       conversation.become(before);
       throw e.getCause() == null && engine.isUsable()

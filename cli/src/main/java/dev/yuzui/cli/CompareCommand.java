@@ -165,6 +165,9 @@ final class CompareCommand implements Callable<Integer> {
       try (Engine engine = open(choice, model)) {
         if (trace.isEmpty()) {
           trace = Optional.of(Trace.of(engine, prompt(engine), decoded));
+          if (!trace.get().isFinite()) {
+            throw NotNumbers.failure(engine, "the logits are not numbers");
+          }
           report.baseline(choice.name(), engine, trace.get());
         } else {
           report.compared(choice.name(), engine, Comparison.of(engine, trace.get()));

@@ -145,6 +145,9 @@ final class ExpertsCommand implements Callable<Integer> {
     if (!Files.exists(file)) {
       throw UsageException.ofFlag("--loads", "a file, or a text to count", file + ", not there");
     }
+    if (!Files.isRegularFile(file)) {
+      throw UsageException.ofFlag("--loads", "a file", file + ", which is none");
+    }
     try {
       loads.merge(ExpertLoadsFile.read(file));
     } catch (ParallelException e) {

@@ -165,8 +165,10 @@ final class GenerateCommand implements Callable<Integer> {
     }
     if (tokens.isPresent() && (input.given() || !ofTemplate.isEmpty())) {
       throw new UsageException(
-          "--tokens: expected no text and no template beside it, found "
-              + (input.given() ? "a text" : String.join(", ", ofTemplate)));
+          "--tokens: expected no "
+              + (input.given()
+                  ? "text beside it, found one"
+                  : "chat template beside it, found " + String.join(", ", ofTemplate)));
     }
     String prompt = tokens.isPresent() ? "" : raw ? input.rawText(context) : input.text(context);
     RuntimeOptions options =

@@ -62,12 +62,16 @@ final class PerplexityCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    String text = Input.withoutLastNewline(Input.read(context, "-f", file));
     RuntimeOptions options =
         distributionOptions.applied(context, modelOptions.runtimeOptions(context));
-    if (modelOptions.contextSize().isEmpty()) {
+    int asked = modelOptions.contextSize().orElse(0);
+    if (asked == 0) {
       options = options.withContextLength(chunk);
+    } else if (asked < chunk) {
+      throw UsageException.ofFlag(
+          "--chunk", "at most the " + asked + " tokens of -c", chunk + "; leave -c out");
     }
+    String text = Input.withoutLastNewline(Input.read(context, "-f", file));
     try (Engine engine = Loading.open(context, options)) {
       Result result = measure(engine, engine.tokenizer().encode(text, false, false));
       context.out().println(json ? Json.compact(result) : line(result));

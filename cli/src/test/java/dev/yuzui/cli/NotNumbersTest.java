@@ -1,6 +1,7 @@
 package dev.yuzui.cli;
 
 import static dev.yuzui.cli.CommandRun.FOLDER;
+import static dev.yuzui.cli.CommandRun.withInput;
 import static dev.yuzui.cli.CommandRun.yuzui;
 import static org.junit.jupiter.api.Assertions.assertAll;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -82,6 +83,25 @@ class NotNumbersTest {
     CommandRun run =
         yuzui(
             "perplexity", "-m", damaged(tensor).toString(), "-f", text.toString(), "--chunk", "8");
+    assertNamed(run, tensor);
+    assertEquals("", run.out());
+  }
+
+  @Test
+  void chatNamesTheTensorAndGoesOn() throws IOException {
+    String tensor = "model.layers.0.mlp.down_proj.weight";
+    CommandRun run =
+        withInput("Hello\n/stats\n", "chat", "-m", damaged(tensor).toString(), "-n", "2");
+    assertTrue(run.err().contains("tensor " + tensor), run.err());
+    assertTrue(run.err().contains("0 messages"), run.err());
+  }
+
+  @Test
+  void nothingIsComparedWithWhatIsNoNumber() throws IOException {
+    String tensor = "model.layers.1.input_layernorm.weight";
+    CommandRun run =
+        yuzui(
+            "compare", "-m", damaged(tensor).toString(), "--backends", "reference,cpu", "-n", "1");
     assertNamed(run, tensor);
     assertEquals("", run.out());
   }

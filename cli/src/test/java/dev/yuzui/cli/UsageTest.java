@@ -106,7 +106,7 @@ class UsageTest {
           generate -f no-such-file    | -f: expected a file, found no-such-file
           generate -p x --raw -sys y  | --raw: it leaves out the chat template, which -sys needs
           generate -p x --raw --think on --chat-template-kwargs {"a":1} | which --think, --chat-template-kwargs need
-          generate --tokens 1 --think on | --tokens: expected no text and no template beside it, found --think
+          generate --tokens 1 --think on | --tokens: expected no chat template beside it, found --think
           generate -p x -sys y -sysf z | -sys, -sysf: expected one of them, found both
           chat -sysf no-such-file     | -sysf: expected a file, found no-such-file
           generate -p x --think maybe | --think': expected on or off, found 'maybe'
@@ -119,6 +119,8 @@ class UsageTest {
           chat --reasoning off        | --think on or off says whether the model thinks
           chat --reasoning-budget 0   | here use --think off for 0
           generate -p x -m no-such    | no-such
+          experts --loads /dev/null   | --loads: expected a file, found /dev/null, which is none
+          perplexity -f README.md -c 64 --chunk 65 | --chunk: expected at most the 64 tokens of -c, found 65; leave -c out
           generate -p x --stop=       | --stop: expected a text
           tokenize -p x -m no-such    | no-such
           logits -o x                 | either --tokens or a text

@@ -4,6 +4,15 @@ package dev.yuzui.compare;
 final class Logits {
   private Logits() {}
 
+  static boolean areFinite(float[] logits) {
+    for (float x : logits) {
+      if (!Float.isFinite(x)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   /** Offset of the largest from {@code from}; the first of equals, NaN counts as smallest. */
   static int best(float[] logits, int from, int to) {
     int best = from;

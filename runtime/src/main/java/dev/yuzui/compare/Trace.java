@@ -97,6 +97,13 @@ public final class Trace {
     return steps.stream().filter(s -> s.phase() == phase).mapToInt(s -> s.tokens().length).sum();
   }
 
+  /** Whether every logit is a number; others cannot be held to what is none. */
+  public boolean isFinite() {
+    return values.entrySet().stream()
+        .filter(entry -> entry.getKey().point() == Point.LOGITS)
+        .allMatch(entry -> Logits.areFinite(entry.getValue()));
+  }
+
   int[] promptTokens() {
     return steps.stream()
         .filter(s -> s.phase() == Phase.PROMPT)
