@@ -80,7 +80,7 @@ record DeviceDemand(
     }
     long row = 8L * c.hiddenSize() + Math.max(attention, Math.max(dense, experts));
     long output = c.vocabSize() + c.hiddenSize() + 2L * Ops.MAX_TOP_K;
-    return 4 * (tokens * row + StepRunner.MAX_OUTPUTS * output);
+    return 4 * (tokens * row + Step.MAX_OUTPUTS * output);
   }
 
   /**

@@ -31,9 +31,9 @@ final class DraftCosts {
   private static final double SHARE = 1.0 / 64;
 
   private final int mostDrafts;
-  private final StepCosts steps = new StepCosts(StepRunner.MAX_OUTPUTS);
-  private final StepCosts drafting = new StepCosts(StepRunner.MAX_OUTPUTS);
-  private final StepCosts keeping = new StepCosts(StepRunner.MAX_OUTPUTS);
+  private final StepCosts steps = new StepCosts(Step.MAX_OUTPUTS);
+  private final StepCosts drafting = new StepCosts(Step.MAX_OUTPUTS);
+  private final StepCosts keeping = new StepCosts(Step.MAX_OUTPUTS);
   private double acceptedAtOnce;
   private boolean paid = true;
   private int probeAfter = SOONEST_PROBE;

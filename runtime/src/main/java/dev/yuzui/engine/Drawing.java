@@ -1,7 +1,6 @@
 package dev.yuzui.engine;
 
 import dev.yuzui.cache.Sequence;
-import dev.yuzui.engine.StepRunner.Best;
 import dev.yuzui.sampling.Sampler;
 
 /** Samples the next tokens of jobs from a step that has run, and counts them. */
@@ -84,7 +83,7 @@ final class Drawing {
   /** By the row's candidates, if it has any; a row without is one to complain about as a whole. */
   private int sample(Job job, Sampler sampler, int row) {
     if (job.candidates() > 0) {
-      Best best = steps.best(row);
+      BestTokens best = steps.best(row);
       if (best.logits()[0] > Float.NEGATIVE_INFINITY) {
         return sampler.sample(best.ids(), best.logits());
       }

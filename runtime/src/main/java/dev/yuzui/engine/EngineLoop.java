@@ -3,8 +3,6 @@ package dev.yuzui.engine;
 import dev.yuzui.cache.LatentCaches;
 import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.Scheduler.Grant;
-import dev.yuzui.engine.StepRunner.Chunk;
-import dev.yuzui.engine.StepRunner.Outputs;
 import dev.yuzui.parallel.DeviceFailure;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -57,7 +55,7 @@ final class EngineLoop implements AutoCloseable {
     this.drawing = new Drawing(steps, vocabulary, speculation.costs());
     this.room = new CacheRoom(cache);
     int budget = steps.maxTokens();
-    int most = Math.min(budget, Math.min(cache.maxSequences(), StepRunner.MAX_OUTPUTS));
+    int most = Math.min(budget, Math.min(cache.maxSequences(), Step.MAX_OUTPUTS));
     this.scheduler = new Scheduler<>(room, budget, most);
     this.thread = Thread.ofPlatform().daemon().name("yuzui-engine").start(this::run);
   }
@@ -102,7 +100,7 @@ final class EngineLoop implements AutoCloseable {
     try {
       end(all);
     } finally {
-      all.keySet().forEach(job -> job.generation().fail(why)); // nobody waits in vain
+      all.keySet().forEach(job -> job.promise().fail(why)); // nobody waits in vain
     }
   }
 
@@ -236,7 +234,7 @@ final class EngineLoop implements AutoCloseable {
    */
   private static List<List<Grant<Job>>> passes(List<Grant<Job>> grants) {
     return grants.stream()
-        .collect(Collectors.partitioningBy(g -> g.tokens() >= StepRunner.PREFILL_TOKENS))
+        .collect(Collectors.partitioningBy(g -> g.tokens() >= Step.PREFILL_TOKENS))
         .values()
         .stream()
         .filter(pass -> !pass.isEmpty())
@@ -271,7 +269,7 @@ final class EngineLoop implements AutoCloseable {
     List<Turn> turns = new ArrayList<>();
     int row = 0;
     int output = 0;
-    int spareOutputs = StepRunner.MAX_OUTPUTS - grants.size();
+    int spareOutputs = Step.MAX_OUTPUTS - grants.size();
     for (Grant<Job> grant : grants) {
       Job job = grant.entry();
       Sequence sequence = job.sequence().orElseThrow();

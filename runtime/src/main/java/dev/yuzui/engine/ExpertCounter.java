@@ -40,7 +40,7 @@ public final class ExpertCounter {
   public void count(int[] text, int made, IntConsumer progress) {
     engine.requireOpen();
     if (made >= engine.contextLength()) {
-      engine.requireRoom(1, made);
+      engine.shared().requireRoom(1, made);
     }
     int piece = engine.contextLength() - made;
     for (int from = 0; from < text.length; from += piece) {

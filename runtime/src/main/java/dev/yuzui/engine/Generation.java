@@ -16,6 +16,7 @@ public final class Generation {
   private final CompletableFuture<GenerationResult> result = new CompletableFuture<>();
   private final List<Token> tokens = new ArrayList<>();
 
+  /** See {@link GenerationPromise}. */
   Generation(Consumer<Generation> cancel) {
     this.cancel = cancel;
   }

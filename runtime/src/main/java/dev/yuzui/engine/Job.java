@@ -21,7 +21,7 @@ import java.util.function.Supplier;
 final class Job implements Scheduler.Entry {
   private final long order;
   private final GenerateRequest request;
-  private final Generation generation;
+  private final GenerationPromise promise;
   private final GenerationListener listener;
   private final int limit;
   private final int promptLength;
@@ -53,14 +53,14 @@ final class Job implements Scheduler.Entry {
   Job(
       long order,
       GenerateRequest request,
-      Generation generation,
+      GenerationPromise promise,
       GenerationListener listener,
       int room,
       IntPredicate ends,
       Optional<TextStream> stream) {
     this.order = order;
     this.request = request;
-    this.generation = generation;
+    this.promise = promise;
     this.listener = listener;
     this.ends = ends;
     this.stream = stream;
@@ -100,7 +100,11 @@ final class Job implements Scheduler.Entry {
   }
 
   Generation generation() {
-    return generation;
+    return promise.generation();
+  }
+
+  GenerationPromise promise() {
+    return promise;
   }
 
   JobTimes times() {
@@ -264,7 +268,7 @@ final class Job implements Scheduler.Entry {
     }
     text.append(piece);
     Token next = new Token(token, piece);
-    generation.add(next);
+    promise.add(next);
     tell(() -> listener.token(token, next.text()));
     return finish;
   }

@@ -1,7 +1,6 @@
 package dev.yuzui.engine;
 
-import dev.yuzui.engine.RankRunner.Leg;
-import dev.yuzui.engine.RankRunner.Then;
+import dev.yuzui.engine.Leg.Then;
 import dev.yuzui.parallel.Arrival;
 import dev.yuzui.parallel.DeviceExchange;
 import dev.yuzui.parallel.DeviceGroup;

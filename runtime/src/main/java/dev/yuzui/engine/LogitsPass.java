@@ -1,13 +1,12 @@
 package dev.yuzui.engine;
 
 import dev.yuzui.cache.Sequence;
-import dev.yuzui.engine.StepRunner.Chunk;
-import dev.yuzui.engine.StepRunner.Outputs;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Supplier;
 
 /** Reads a text and hands out the logits of all its positions. */
-record LogitsPass(Engine engine, int[] tokens, LogitsSink sink) {
+record LogitsPass(SharedModel model, Supplier<Session> sessions, int[] tokens, LogitsSink sink) {
   private interface ChunkAction {
     void run(Sequence sequence, int from, int to);
   }
@@ -26,18 +25,18 @@ record LogitsPass(Engine engine, int[] tokens, LogitsSink sink) {
           run(sequence, Arrays.copyOfRange(tokens, from, to), Outputs.NONE);
           int[] next = Arrays.copyOfRange(tokens, from + 1, Math.min(to + 1, tokens.length));
           if (next.length > 0) {
-            engine.runner().runMtp(sequence, from, next);
+            model.runner().runMtp(sequence, from, next);
             emit(from, next.length);
           }
         });
   }
 
   private void eachChunk(ChunkAction action) {
-    engine.requireRoom(0, tokens.length);
-    int chunk = Math.min(engine.batchTokens(), StepRunner.MAX_OUTPUTS);
-    try (Session session = engine.newSession()) {
+    model.requireRoom(0, tokens.length);
+    int chunk = Math.min(model.runner().maxTokens(), Step.MAX_OUTPUTS);
+    try (Session session = sessions.get()) {
       for (int from = 0; from < tokens.length; from += chunk) {
-        try (var _ = engine.holdDevice()) {
+        try (var _ = model.hold()) {
           action.run(session.sequence(), from, Math.min(tokens.length, from + chunk));
         }
       }
@@ -45,13 +44,13 @@ record LogitsPass(Engine engine, int[] tokens, LogitsSink sink) {
   }
 
   private void run(Sequence sequence, int[] chunk, Outputs outputs) {
-    engine.runner().run(List.of(new Chunk(sequence, chunk, outputs)));
+    model.runner().run(List.of(new Chunk(sequence, chunk, outputs)));
   }
 
   private void emit(int from, int rows) {
-    float[] row = new float[engine.config().vocabSize()];
+    float[] row = new float[model.model().config().vocabSize()];
     for (int i = 0; i < rows; i++) {
-      engine.runner().logits(i, row);
+      model.runner().logits(i, row);
       sink.row(from + i, row);
     }
   }

@@ -2,9 +2,6 @@ package dev.yuzui.engine;
 
 import dev.yuzui.cache.CacheFullException;
 import dev.yuzui.cache.Sequence;
-import dev.yuzui.engine.StepInputs.Rows;
-import dev.yuzui.engine.StepRunner.Best;
-import dev.yuzui.engine.StepRunner.Outputs;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -104,7 +101,7 @@ final class MtpDrafter {
   /**
    * Call it once after each {@link StepRunner#run}, whose logits are gone then.
    *
-   * @param all at most {@value StepRunner#MAX_OUTPUTS} that want drafts
+   * @param all at most {@value Step#MAX_OUTPUTS} that want drafts
    * @param leastProbable a draft of a smaller probability is dropped, and nothing drafted behind it
    * @return what to append behind the token sampled last, for each of {@code all}: as many as are
    *     wanted or fewer
@@ -149,7 +146,7 @@ final class MtpDrafter {
     for (int i = 0; i < drafting.size(); i++) {
       Drafting d = drafting.get(i);
       d.state = i;
-      Best best = runner.best(i);
+      BestTokens best = runner.best(i);
       if (probability(best) >= leastProbable) {
         d.drafts.add(best.ids()[0]);
         if (d.drafts.size() < d.kept.most()) {
@@ -161,7 +158,7 @@ final class MtpDrafter {
   }
 
   /** Of the best, among the candidates; NaN where the row is not a number. */
-  private static double probability(Best best) {
+  private static double probability(BestTokens best) {
     float[] logits = best.logits();
     double sum = 0;
     for (int i = 0; i < Math.min(CANDIDATES, logits.length); i++) {

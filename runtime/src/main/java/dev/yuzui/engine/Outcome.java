@@ -29,8 +29,8 @@ sealed interface Outcome {
       event.commit();
     }
     switch (this) {
-      case Done(FinishReason reason) -> job.generation().complete(job.result(reason));
-      case Failed(EngineException why) -> job.generation().fail(why);
+      case Done(FinishReason reason) -> job.promise().complete(job.result(reason));
+      case Failed(EngineException why) -> job.promise().fail(why);
     }
   }
 }

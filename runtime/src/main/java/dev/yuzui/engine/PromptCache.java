@@ -96,8 +96,8 @@ public final class PromptCache {
   }
 
   private int withSequence(ToIntFunction<Sequence> action) {
-    try (var _ = engine.holdDevice();
-        Sequence sequence = engine.cache().openSequence()) {
+    try (var _ = engine.shared().hold();
+        Sequence sequence = engine.shared().cache().openSequence()) {
       return action.applyAsInt(sequence);
     } catch (CacheFileException e) {
       throw new EngineException(e.getMessage());

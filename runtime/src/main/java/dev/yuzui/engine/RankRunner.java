@@ -1,7 +1,6 @@
 package dev.yuzui.engine;
 
 import dev.yuzui.cache.LatentCacheStore;
-import dev.yuzui.engine.StepInputs.Rows;
 import dev.yuzui.model.Course;
 import dev.yuzui.model.DeepseekModel;
 import dev.yuzui.model.Step;
@@ -34,68 +33,12 @@ final class RankRunner implements AutoCloseable {
   private static final int MAX_RECORDINGS = 64;
 
   /**
-   * Which layers a step runs, and what they start from.
-   *
-   * @param predictor MTP layer that runs, unless the main model does
-   * @param whole whether an MTP layer leaves the states of all rows, not of those wanted alone
-   * @param vocabulary an MTP layer's logits are those of the first so many tokens, or a few more
-   */
-  record Pass(Start start, int predictor, boolean whole, int vocabulary) {
-    enum Start {
-      TOKENS,
-      /** States of the main model. */
-      MAIN,
-      /** States that an MTP layer left. */
-      MTP
-    }
-
-    static final Pass MAIN = new Pass(Start.TOKENS, 0, false, StepRunner.ALL_TOKENS);
-
-    boolean takesStates() {
-      return start != Start.TOKENS;
-    }
-  }
-
-  /**
    * What a recording depends on.
    *
    * @param some whether a pass that goes on with the wanted rows alone leaves others behind
    * @param best of each row of logits that are picked; 0 picks none
    */
   record Shape(Pass pass, int tokens, int outputs, boolean some, AttentionForm form, int best) {}
-
-  /** What comes behind a leg. */
-  sealed interface Then {
-    record End() implements Then {}
-
-    record Move(int fromDevice, Tensor from, int toDevice, Tensor to) implements Then {}
-
-    /**
-     * @param beside runs at the same time
-     */
-    record Meet(DeviceExchange exchange, Sent sent, DeviceQueue.Recording beside) implements Then {}
-  }
-
-  /** A part of a step that one device runs without looking at others. */
-  record Leg(int device, DeviceQueue queue, DeviceQueue.Recording recording, Then then)
-      implements Runnable {
-    @Override
-    public void run() {
-      recording.replay();
-      queue.synchronize();
-    }
-
-    Leg with(Then next) {
-      return new Leg(device, queue, recording, next);
-    }
-
-    void close() {
-      recording.close();
-      if (then instanceof Then.Meet meet) {
-        meet.beside().close();
-      }
-    }
-  }
 
   /** What a device has of the rank. */
   private record Stage(Backend backend, DeviceQueue queue, StepInputs inputs) {}
@@ -217,7 +160,7 @@ final class RankRunner implements AutoCloseable {
   private Shape fill(Pass pass, List<Rows> all, int candidates) {
     int count = all.stream().mapToInt(r -> r.tokens().length).sum();
     int outputs = all.stream().mapToInt(r -> r.outputs().count(r.tokens().length)).sum();
-    if (count > maxTokens || outputs > StepRunner.MAX_OUTPUTS) {
+    if (count > maxTokens || outputs > Step.MAX_OUTPUTS) {
       throw new IllegalArgumentException(
           count
               + " tokens and "
@@ -225,11 +168,11 @@ final class RankRunner implements AutoCloseable {
               + " outputs exceed a step's "
               + maxTokens
               + " and "
-              + StepRunner.MAX_OUTPUTS);
+              + Step.MAX_OUTPUTS);
     }
     int rows = bucket(group, model, count);
     AttentionForm form =
-        all.stream().anyMatch(r -> r.tokens().length >= StepRunner.PREFILL_TOKENS)
+        all.stream().anyMatch(r -> r.tokens().length >= Step.PREFILL_TOKENS)
             ? AttentionForm.PREFILL
             : AttentionForm.ABSORBED;
     stages.forEach(
@@ -259,7 +202,7 @@ final class RankRunner implements AutoCloseable {
    */
   private static int outputBucket(int outputs, int rows) {
     int power = outputs <= 1 ? outputs : Integer.highestOneBit(outputs - 1) << 1;
-    return Math.min(power, Math.min(rows, StepRunner.MAX_OUTPUTS));
+    return Math.min(power, Math.min(rows, Step.MAX_OUTPUTS));
   }
 
   /** That a row of a pass's logits is over. */
@@ -326,7 +269,7 @@ final class RankRunner implements AutoCloseable {
     boolean whole = false;
     try {
       enqueue(shape, recorder, Tap.none());
-      recorder.end(new Then.End());
+      recorder.end(new Leg.Then.End());
       whole = true;
       return recorder.legs;
     } finally {
@@ -359,7 +302,7 @@ final class RankRunner implements AutoCloseable {
       return stages.get(device).queue().end();
     }
 
-    void end(Then then) {
+    void end(Leg.Then then) {
       legs.add(new Leg(device, stages.get(device).queue(), take(), then));
     }
 
@@ -377,17 +320,17 @@ final class RankRunner implements AutoCloseable {
 
     @Override
     public void move(int fromDevice, Tensor from, int toDevice, Tensor to) {
-      end(new Then.Move(fromDevice, from, toDevice, to));
+      end(new Leg.Then.Move(fromDevice, from, toDevice, to));
       begin(toDevice);
     }
 
     @Override
     public void meet(DeviceExchange exchange, Sent sent, Runnable beside) {
-      end(new Then.End()); // closed with the others if what follows fails
+      end(new Leg.Then.End()); // closed with the others if what follows fails
       begin(device);
       beside.run();
       Leg before = legs.removeLast();
-      legs.add(before.with(new Then.Meet(exchange, sent, take())));
+      legs.add(before.with(new Leg.Then.Meet(exchange, sent, take())));
       begin(device);
     }
   }

@@ -1,77 +1,69 @@
 package dev.yuzui.engine;
 
-import dev.yuzui.cache.LatentCaches;
 import dev.yuzui.text.TextStream;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * The door to the loop, which starts with the first request. What cannot be met is turned away
  * here, on the caller's thread. Thread-safe.
  */
 final class Requests implements AutoCloseable {
-  private final Engine engine;
-  private final Steps steps;
-  private final LatentCaches cache;
-  private final ReentrantLock device;
+  private final SharedModel model;
+  private final LazyTokenizer tokenizer;
   private final AtomicLong order = new AtomicLong();
   private Optional<EngineLoop> loop = Optional.empty();
   private boolean closed;
 
-  /**
-   * @param device held while the model or the cache is used
-   */
-  Requests(Engine engine, Steps steps, LatentCaches cache, ReentrantLock device) {
-    this.engine = engine;
-    this.steps = steps;
-    this.cache = cache;
-    this.device = device;
+  Requests(SharedModel model, LazyTokenizer tokenizer) {
+    this.model = model;
+    this.tokenizer = tokenizer;
   }
 
   /**
    * @param same requests that differ in how they are sampled alone
    */
   List<Generation> submit(List<GenerateRequest> same, GenerationListener listener) {
-    List<Generation> generations = same.stream().map(_ -> new Generation(this::cancel)).toList();
+    List<GenerationPromise> promises =
+        same.stream().map(_ -> new GenerationPromise(this::cancel)).toList();
     try {
-      engine.requireOpen();
+      model.closing().requireOpen();
       requireGood(same.getFirst());
       requireText(same.getFirst());
       List<Job> jobs = new ArrayList<>();
       for (int i = 0; i < same.size(); i++) {
-        jobs.add(job(same.get(i), generations.get(i), listener));
+        jobs.add(job(same.get(i), promises.get(i), listener));
       }
       loop().submit(jobs.getFirst(), jobs.subList(1, jobs.size()));
     } catch (RuntimeException e) {
       EngineException why =
           e instanceof EngineException known ? known : new EngineException(e.getMessage(), e);
-      generations.forEach(generation -> generation.fail(why));
+      promises.forEach(promise -> promise.fail(why));
     }
-    return generations;
+    return promises.stream().map(GenerationPromise::generation).toList();
   }
 
-  private Job job(GenerateRequest request, Generation generation, GenerationListener listener) {
+  private Job job(GenerateRequest request, GenerationPromise promise, GenerationListener listener) {
     return new Job(
         order.getAndIncrement(),
         request,
-        generation,
+        promise,
         listener,
-        engine.contextLength(),
-        engine::isEnd,
-        engine.findTokenizer().map(t -> new TextStream(t, true)));
+        model.model().contextLength(),
+        tokenizer::isEnd,
+        tokenizer.find().map(t -> new TextStream(t, true)));
   }
 
   private void requireGood(GenerateRequest request) {
     List<Integer> prompt = request.prompt();
     if (request.maxTokens() == 0) {
-      engine.requireRoom(0, prompt.size());
+      model.requireRoom(0, prompt.size());
     } else {
-      engine.requireRoomForAnswer(prompt.size());
+      model.requireRoomForAnswer(prompt.size());
     }
-    int vocabulary = engine.config().vocabSize();
+    int vocabulary = vocabulary();
     for (int token : prompt) {
       if (token < 0 || token >= vocabulary) {
         throw new EngineException(
@@ -81,9 +73,9 @@ final class Requests implements AutoCloseable {
   }
 
   private void requireText(GenerateRequest request) {
-    if (!request.stop().isEmpty() && !engine.hasTokenizer()) {
+    if (!request.stop().isEmpty() && !tokenizer.isThere()) {
       throw new EngineException(
-          engine.checkpoint().path() + " has no tokenizer: there is no text to stop at");
+          model.model().checkpoint().path() + " has no tokenizer: there is no text to stop at");
     }
   }
 
@@ -94,19 +86,23 @@ final class Requests implements AutoCloseable {
     if (loop.isEmpty()) {
       loop =
           Optional.of(
-              new EngineLoop(steps, cache, device, engine.config().vocabSize(), speculation()));
+              new EngineLoop(
+                  model.runner(), model.cache(), model.device(), vocabulary(), speculation()));
     }
     return loop.get();
   }
 
+  private int vocabulary() {
+    return model.model().config().vocabSize();
+  }
+
   private SpeculativeDecoder speculation() {
-    Speculation how = engine.options().speculation();
+    Speculation how = model.model().options().speculation();
     return new SpeculativeDecoder(
         how,
         how.drafts() == Speculation.Drafts.MTP
             ? Optional.of(
-                new MtpDrafter(
-                    engine.runner(), how.mostDrafts(), how.vocabulary(engine.config().vocabSize())))
+                new MtpDrafter(model.runner(), how.mostDrafts(), how.vocabulary(vocabulary())))
             : Optional.empty());
   }
 

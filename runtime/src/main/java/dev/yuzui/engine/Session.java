@@ -1,8 +1,6 @@
 package dev.yuzui.engine;
 
 import dev.yuzui.cache.Sequence;
-import dev.yuzui.engine.StepRunner.Chunk;
-import dev.yuzui.engine.StepRunner.Outputs;
 import java.util.Arrays;
 import java.util.List;
 
@@ -12,12 +10,17 @@ import java.util.List;
  * nothing can be done with it; it may be closed before or after.
  */
 public final class Session implements AutoCloseable {
-  private final Engine engine;
+  private final SharedModel model;
   private final Sequence sequence;
+  private final Runnable wake;
 
-  Session(Engine engine, Sequence sequence) {
-    this.engine = engine;
+  /**
+   * @param wake tells those who wait that there may be room now
+   */
+  Session(SharedModel model, Sequence sequence, Runnable wake) {
+    this.model = model;
     this.sequence = sequence;
+    this.wake = wake;
   }
 
   /** Tokens in the cache. */
@@ -27,23 +30,23 @@ public final class Session implements AutoCloseable {
 
   /** Appends tokens without asking for logits. */
   public void prefill(int[] tokens) {
-    engine.requireRoom(sequence.length(), tokens.length);
-    int chunk = engine.batchTokens();
+    model.requireRoom(sequence.length(), tokens.length);
+    int chunk = model.runner().maxTokens();
     for (int from = 0; from < tokens.length; from += chunk) {
       int[] part = Arrays.copyOfRange(tokens, from, Math.min(from + chunk, tokens.length));
-      try (var _ = engine.holdDevice()) {
-        engine.runner().run(List.of(new Chunk(sequence, part, Outputs.NONE)));
+      try (var _ = model.hold()) {
+        model.runner().run(List.of(new Chunk(sequence, part, Outputs.NONE)));
       }
     }
   }
 
   /** Appends one token and gives the greedy successor. */
   public int decodeStep(int token) {
-    engine.requireRoom(sequence.length(), 1);
+    model.requireRoom(sequence.length(), 1);
     List<Chunk> chunk = List.of(new Chunk(sequence, new int[] {token}, Outputs.LAST));
-    try (var _ = engine.holdDevice()) {
-      engine.runner().run(chunk, 1);
-      return engine.runner().greedy()[0];
+    try (var _ = model.hold()) {
+      model.runner().run(chunk, 1);
+      return model.runner().greedy()[0];
     }
   }
 
@@ -52,10 +55,10 @@ public final class Session implements AutoCloseable {
    * makes of each: logits of all of them included.
    */
   public void observe(int[] tokens, Observer observer) {
-    engine.requireRoom(sequence.length(), tokens.length);
+    model.requireRoom(sequence.length(), tokens.length);
     List<Chunk> chunk = List.of(new Chunk(sequence, tokens, Outputs.ALL));
-    try (var _ = engine.holdDevice()) {
-      engine.runner().observe(chunk, observer);
+    try (var _ = model.hold()) {
+      model.runner().observe(chunk, observer);
     }
   }
 
@@ -67,17 +70,17 @@ public final class Session implements AutoCloseable {
    *     out
    */
   public void observeMtp(int start, int[] next, Observer observer) {
-    try (var _ = engine.holdDevice()) {
-      engine.runner().observeMtp(sequence, start, next, observer);
+    try (var _ = model.hold()) {
+      model.runner().observeMtp(sequence, start, next, observer);
     }
   }
 
   /** Forgets the tokens from {@code length} on. */
   public void truncate(int length) {
-    try (var _ = engine.holdDevice()) {
+    try (var _ = model.hold()) {
       sequence.truncate(length);
     }
-    engine.wake();
+    wake.run();
   }
 
   /**
@@ -86,8 +89,8 @@ public final class Session implements AutoCloseable {
    * would take long to read.
    */
   public void assume(int tokens) {
-    engine.requireRoom(sequence.length(), tokens);
-    try (var _ = engine.holdDevice()) {
+    model.requireRoom(sequence.length(), tokens);
+    try (var _ = model.hold()) {
       sequence.reserve(tokens);
       sequence.advance(tokens);
     }
@@ -99,7 +102,7 @@ public final class Session implements AutoCloseable {
 
   @Override
   public void close() {
-    engine.giveBack(sequence::close);
-    engine.wake();
+    model.giveBack(sequence::close);
+    wake.run();
   }
 }

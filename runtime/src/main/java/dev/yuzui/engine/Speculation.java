@@ -29,9 +29,9 @@ public record Speculation(
   public Speculation {
     int least = drafts == Drafts.NONE ? 0 : 1;
     Expected.that(
-        mostDrafts >= least && mostDrafts < StepRunner.MAX_OUTPUTS,
+        mostDrafts >= least && mostDrafts < Step.MAX_OUTPUTS,
         "Speculation.mostDrafts",
-        least + " to " + (StepRunner.MAX_OUTPUTS - 1),
+        least + " to " + (Step.MAX_OUTPUTS - 1),
         mostDrafts);
     Expected.that(
         leastProbable >= 0 && leastProbable <= 1,

@@ -2,7 +2,6 @@ package dev.yuzui.engine;
 
 import dev.yuzui.cache.LatentCacheStore;
 import dev.yuzui.cache.Sequence;
-import dev.yuzui.engine.StepRunner.Outputs;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.StepBatch;
@@ -28,15 +27,6 @@ final class StepInputs {
   private static final int WANTED_SEQUENCE = 8;
   private static final int WANTED_KV_LENGTH = 9;
   private static final int FIELDS = 10;
-
-  /**
-   * Rows of one sequence.
-   *
-   * @param start entry of the first
-   * @param source row of the states that the first of these takes, the others those behind it; of
-   *     no meaning where rows take none
-   */
-  record Rows(Sequence sequence, int start, int[] tokens, Outputs outputs, int source) {}
 
   private final Backend backend;
   private final LatentCacheStore cache;
@@ -156,7 +146,7 @@ final class StepInputs {
       put(KV_LENGTH, rows, t, 0);
       put(SOURCE_ROW, rows, t, 0);
     }
-    int outputs = Math.min(rows, StepRunner.MAX_OUTPUTS);
+    int outputs = Math.min(rows, Step.MAX_OUTPUTS);
     for (int i = output; i < outputs; i++) {
       put(OUTPUT_ROW, rows, i, 0); // what the bucket has besides
       put(WANTED_TOKEN, rows, i, 0);

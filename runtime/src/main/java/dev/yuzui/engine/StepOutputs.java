@@ -1,7 +1,6 @@
 package dev.yuzui.engine;
 
 import dev.yuzui.engine.StepInputs.Allocator;
-import dev.yuzui.engine.StepRunner.Best;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.Ops;
@@ -35,10 +34,10 @@ final class StepOutputs {
   StepOutputs(Backend backend, int vocab, Allocator allocator, Arena arena) {
     this.backend = backend;
     this.vocab = vocab;
-    logits = allocator.allocate("logits", Encoding.F32, StepRunner.MAX_OUTPUTS, vocab);
+    logits = allocator.allocate("logits", Encoding.F32, Step.MAX_OUTPUTS, vocab);
     logitsRow = arena.allocate(4L * vocab, 64);
     int most = Math.min(Ops.MAX_TOP_K, vocab);
-    best = allocator.allocate("best_logits", Encoding.I32, 2L * StepRunner.MAX_OUTPUTS, most);
+    best = allocator.allocate("best_logits", Encoding.I32, 2L * Step.MAX_OUTPUTS, most);
     bestStaging = arena.allocate(best.byteSize(), 64);
   }
 
@@ -96,7 +95,7 @@ final class StepOutputs {
   }
 
   /** The best logits of row {@code index}, as many as the last step was asked for or more. */
-  Best best(int index) {
+  BestTokens best(int index) {
     readBest();
     int[] ids = new int[picked];
     float[] values = new float[picked];
@@ -104,7 +103,7 @@ final class StepOutputs {
     MemorySegment.copy(bestStaging, ValueLayout.JAVA_INT, row * index, ids, 0, picked);
     MemorySegment.copy(
         bestStaging, ValueLayout.JAVA_FLOAT, row * (rows + index), values, 0, picked);
-    return new Best(ids, values);
+    return new BestTokens(ids, values);
   }
 
   /** Once a step. */

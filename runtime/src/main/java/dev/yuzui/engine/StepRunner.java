@@ -2,9 +2,6 @@ package dev.yuzui.engine;
 
 import dev.yuzui.cache.LatentCaches;
 import dev.yuzui.cache.Sequence;
-import dev.yuzui.engine.RankRunner.Leg;
-import dev.yuzui.engine.RankRunner.Pass;
-import dev.yuzui.engine.StepInputs.Rows;
 import dev.yuzui.model.DeepseekModel;
 import dev.yuzui.model.Point;
 import dev.yuzui.parallel.DeviceFailure;
@@ -26,46 +23,7 @@ import java.util.TreeMap;
  * back. Not thread-safe.
  */
 final class StepRunner implements Steps, AutoCloseable {
-  /** Rows of logits of one step at most: they are wide. */
-  static final int MAX_OUTPUTS = 64;
-
-  /** From this many tokens of one sequence on, a step counts as reading a prompt. */
-  static final int PREFILL_TOKENS = 16;
-
-  /** Which rows of a chunk's logits are wanted. */
-  enum Outputs {
-    NONE,
-    LAST,
-    ALL;
-
-    /** Of a chunk of {@code tokens} tokens. */
-    int count(int tokens) {
-      return switch (this) {
-        case NONE -> 0;
-        case LAST -> 1;
-        case ALL -> tokens;
-      };
-    }
-  }
-
-  /** Tokens that a sequence appends in a step. */
-  record Chunk(Sequence sequence, int[] tokens, Outputs outputs) {
-    int outputCount() {
-      return outputs.count(tokens.length);
-    }
-  }
-
-  /**
-   * The best logits of a row, best first, ties to the lower token. NaN is given as −∞.
-   *
-   * @param ids their tokens
-   */
-  record Best(int[] ids, float[] logits) {}
-
-  /** Of the vocabulary. */
-  static final int ALL_TOKENS = Integer.MAX_VALUE;
-
-  private static final Pass FROM_MAIN = new Pass(Pass.Start.MAIN, 0, false, ALL_TOKENS);
+  private static final Pass FROM_MAIN = new Pass(Pass.Start.MAIN, 0, false, Pass.ALL_TOKENS);
 
   /** A row of a rank's step, or of its logits. */
   private record Place(int rank, int index) {}
@@ -358,7 +316,7 @@ final class StepRunner implements Steps, AutoCloseable {
 
   /** The best logits of row {@code index}, as many as the last step was asked for or more. */
   @Override
-  public Best best(int index) {
+  public BestTokens best(int index) {
     Place place = output(index);
     return ranks.get(place.rank()).outputs().best(place.index());
   }

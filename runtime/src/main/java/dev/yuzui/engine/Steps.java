@@ -1,7 +1,5 @@
 package dev.yuzui.engine;
 
-import dev.yuzui.engine.StepRunner.Best;
-import dev.yuzui.engine.StepRunner.Chunk;
 import dev.yuzui.parallel.DeviceFailure;
 import java.util.List;
 
@@ -14,7 +12,7 @@ interface Steps {
   void run(List<Chunk> chunks, int candidates);
 
   /** The candidates of row {@code index} of the last step. */
-  Best best(int index);
+  BestTokens best(int index);
 
   /**
    * Goes on without a device that failed; sequences of its rank are lost.

@@ -25,6 +25,12 @@ public record Step(
     Course course,
     Tap tap) {
 
+  /** Rows of logits of one step at most: they are wide. */
+  public static final int MAX_OUTPUTS = 64;
+
+  /** From this many tokens of one sequence on, a step counts as reading a prompt. */
+  public static final int PREFILL_TOKENS = 16;
+
   /** Which of the two forms of latent attention a step uses. */
   public enum AttentionForm {
     /**

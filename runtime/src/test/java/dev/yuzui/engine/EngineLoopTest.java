@@ -67,7 +67,7 @@ class EngineLoopTest {
    */
   @Test
   void promptsAreReadInAPassBesideThatOfTheText() {
-    int many = StepRunner.PREFILL_TOKENS;
+    int many = Step.PREFILL_TOKENS;
     try (FakeModel model = new FakeModel(3, 64, 64)) {
       List<Generation> later = new ArrayList<>();
       AtomicInteger told = new AtomicInteger();

@@ -4,8 +4,6 @@ import dev.yuzui.backend.reference.ReferenceProvider;
 import dev.yuzui.cache.LatentCacheStore;
 import dev.yuzui.cache.LatentCaches;
 import dev.yuzui.cache.Sequence;
-import dev.yuzui.engine.StepRunner.Best;
-import dev.yuzui.engine.StepRunner.Chunk;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
@@ -186,11 +184,11 @@ final class FakeModel implements Steps, AutoCloseable {
   }
 
   @Override
-  public Best best(int index) {
+  public BestTokens best(int index) {
     int id = next.get(index);
     return id < 0
-        ? new Best(new int[] {0}, new float[] {Float.POSITIVE_INFINITY})
-        : new Best(new int[] {id}, new float[] {1});
+        ? new BestTokens(new int[] {0}, new float[] {Float.POSITIVE_INFINITY})
+        : new BestTokens(new int[] {id}, new float[] {1});
   }
 
   @Override

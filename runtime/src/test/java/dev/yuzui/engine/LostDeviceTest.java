@@ -36,7 +36,7 @@ class LostDeviceTest {
 
   private static Engine open(int devices, Distribution distribution) {
     FailingProvider provider = new FailingProvider();
-    return new Engine(
+    return Engine.open(
         Checkpoints.open(MODEL),
         IntStream.range(0, devices)
             .mapToObj(d -> new Device("failing:" + d, provider, Optional.of("failing:" + d)))

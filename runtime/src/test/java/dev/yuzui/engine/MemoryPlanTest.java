@@ -156,7 +156,8 @@ class MemoryPlanTest {
     var e =
         assertThrows(
             EngineException.class,
-            () -> new Engine(checkpoint, List.of(Device.of(device)), options, LoadProgress.none()));
+            () ->
+                Engine.open(checkpoint, List.of(Device.of(device)), options, LoadProgress.none()));
     assertTrue(e.getMessage().contains("does not fit on limited: 1.4 MiB of weights"));
     assertTrue(e.getMessage().contains("a smaller quantisation"), e.getMessage());
     assertEquals(0, device.opened);
@@ -190,7 +191,7 @@ class MemoryPlanTest {
     List<LimitedDevice> limited = List.of(new Numbered(0), new Numbered(1)); // a budget is for two
     List<Device> devices = limited.stream().map(Device::of).toList();
     try (Engine engine =
-        new Engine(Checkpoints.open(laid.model()), devices, laid, LoadProgress.none())) {
+        Engine.open(Checkpoints.open(laid.model()), devices, laid, LoadProgress.none())) {
       List<DeviceMemory> planned = engine.memoryPlan().devices();
       for (int d = 0; d < planned.size(); d++) {
         DeviceMemory memory = planned.get(d);
@@ -221,7 +222,7 @@ class MemoryPlanTest {
     LimitedDevice device = new LimitedDevice(MUCH, holds);
     Checkpoint own = Checkpoints.open(options.model());
     boolean opened = false;
-    try (Engine _ = new Engine(own, List.of(Device.of(device)), options, LoadProgress.none())) {
+    try (Engine _ = Engine.open(own, List.of(Device.of(device)), options, LoadProgress.none())) {
       opened = true;
     } catch (BackendException e) {
       assertTrue(e.getMessage().startsWith("no room for "), e.getMessage());

@@ -12,9 +12,6 @@ import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.MtpDrafter.Kept;
 import dev.yuzui.engine.Speculation.Drafts;
 import dev.yuzui.engine.SpeculativeDecoder.Part;
-import dev.yuzui.engine.StepInputs.Rows;
-import dev.yuzui.engine.StepRunner.Chunk;
-import dev.yuzui.engine.StepRunner.Outputs;
 import dev.yuzui.model.ModelLoader;
 import dev.yuzui.parallel.DeviceGroup;
 import dev.yuzui.parallel.DevicePlan;
@@ -83,7 +80,7 @@ class MtpDrafterTest {
     runner =
         new StepRunner(
             group, Optional.empty(), loaded.ranks(), new LatentCaches(List.of(cache)), 32);
-    drafter = new MtpDrafter(runner, 3, StepRunner.ALL_TOKENS);
+    drafter = new MtpDrafter(runner, 3, Pass.ALL_TOKENS);
     var expected = new ObjectMapper().readTree(folder.resolve("expected.json").toFile());
     text =
         StreamSupport.stream(expected.get("tokens").spliterator(), false)
@@ -179,11 +176,11 @@ class MtpDrafterTest {
         if (depth < layers) {
           int[] next = Arrays.copyOfRange(known, depth, depth + 12);
           Rows rows = new Rows(s, 0, next, Outputs.LAST, 0);
-          runner.runMtp(depth, depth < layers - 1, List.of(rows), 0, StepRunner.ALL_TOKENS);
+          runner.runMtp(depth, depth < layers - 1, List.of(rows), 0, Pass.ALL_TOKENS);
         } else {
           int[] draft = {known[known.length - 1]};
           Rows row = new Rows(s, 12 + depth - layers, draft, Outputs.LAST, 0);
-          runner.chainMtp(layers - 1, List.of(row), 0, StepRunner.ALL_TOKENS);
+          runner.chainMtp(layers - 1, List.of(row), 0, Pass.ALL_TOKENS);
         }
         float[] row = new float[vocab];
         runner.logits(0, row);

@@ -36,7 +36,7 @@ class OverflowTest {
   void aRowThatIsNotANumberIsAnError(SamplingParams params) {
     try (Arena arena = Arena.ofConfined();
         Engine engine =
-            new Engine(
+            Engine.open(
                 overflowing(arena),
                 List.of(Device.of(new ReferenceProvider())),
                 RuntimeOptions.of(GOLDEN).withContextLength(64),

@@ -38,7 +38,7 @@ class PromptCacheTest {
   }
 
   private static Engine open(RuntimeOptions options) {
-    return new Engine(
+    return Engine.open(
         Checkpoints.open(MODEL),
         List.of(Device.of(new ReferenceProvider())),
         options,

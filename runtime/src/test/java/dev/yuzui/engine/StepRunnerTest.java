@@ -9,8 +9,6 @@ import dev.yuzui.backend.reference.ReferenceProvider;
 import dev.yuzui.cache.LatentCacheStore;
 import dev.yuzui.cache.LatentCaches;
 import dev.yuzui.cache.Sequence;
-import dev.yuzui.engine.StepRunner.Chunk;
-import dev.yuzui.engine.StepRunner.Outputs;
 import dev.yuzui.model.ModelLoader;
 import dev.yuzui.parallel.DeviceGroup;
 import dev.yuzui.parallel.DevicePlan;
@@ -163,7 +161,7 @@ class StepRunnerTest {
             List.of(new Chunk(a, A, Outputs.LAST), new Chunk(b, new int[] {256, 7}, Outputs.LAST)),
             wanted);
         for (int i = 0; i < 2; i++) {
-          StepRunner.Best best = runner.best(i);
+          BestTokens best = runner.best(i);
           assertTrue(best.ids().length >= wanted);
           float[] row = row(i);
           int[] ranked =

@@ -1,0 +1,202 @@
+package dev.yuzui.engine;
+
+import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.cache.LatentCaches;
+import dev.yuzui.model.ModelLoader;
+import dev.yuzui.parallel.DeviceGroup;
+import dev.yuzui.parallel.DevicePlan;
+import dev.yuzui.parallel.Exchanges;
+import dev.yuzui.parallel.ExpertSource;
+import dev.yuzui.parallel.Rebalancer;
+import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.BackendOptions;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.HostResources;
+import dev.yuzui.weights.Checkpoint;
+import dev.yuzui.weights.DeepseekConfig;
+import dev.yuzui.weights.Part;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/** A checkpoint on its devices, with all that steps need there. */
+final class LoadedModel implements AutoCloseable {
+  private final Checkpoint checkpoint;
+  private final RuntimeOptions options;
+  private final MemoryPlan memoryPlan;
+  private final DeviceGroup group;
+  private final Optional<Exchanges> exchanges;
+  private final LatentCaches cache;
+  private final StepRunner runner;
+
+  /** Closes what it has, what was opened last first. */
+  private final Unwind opened = new Unwind();
+
+  /**
+   * @param devices one, or several that {@link RuntimeOptions#distribution} lays the model over
+   * @throws EngineException if an option cannot be met
+   */
+  LoadedModel(
+      Checkpoint checkpoint, List<Device> devices, RuntimeOptions options, LoadProgress progress) {
+    this.checkpoint = checkpoint;
+    this.options = options;
+    DeepseekConfig config = checkpoint.config();
+    if (options.speculation().drafts() == Speculation.Drafts.MTP && config.mtpLayers() == 0) {
+      throw new EngineException(
+          "Speculation.drafts MTP: " + checkpoint.path() + " has no MTP layer; use NGRAM, or NONE");
+    }
+    memoryPlan = MemoryPlan.of(checkpoint, devices, options);
+    memoryPlan.reasons().forEach(options.log());
+    if (!memoryPlan.fits()) {
+      throw new EngineException(memoryPlan.complaint());
+    }
+    try {
+      List<Device> used = memoryPlan.devices().stream().map(DeviceMemory::device).toList();
+      group = opened.add(new DeviceGroup(open(used)));
+      requireCacheEncoding();
+      DevicePlan plan = memoryPlan.layout();
+      int batch = StepRunner.maxTokens(group, options.batchTokens(used.getFirst().provider()));
+      exchanges =
+          plan.exchanges()
+              ? Optional.of(
+                  opened.add(
+                      new Exchanges(group, batch, config.hiddenSize(), config.gate().used())))
+              : Optional.empty();
+      int rebalance = options.distribution().rebalanceSteps();
+      if (rebalance > 0) {
+        exchanges.ifPresent(
+            x -> x.rebalanceBy(new Rebalancer(this::stored, rebalance, options.log())));
+      }
+      ModelLoader.Loaded loaded = opened.add(load(plan, progress));
+      cache = new LatentCaches(caches(plan));
+      runner = opened.add(new StepRunner(group, exchanges, loaded.ranks(), cache, batch));
+    } catch (Throwable e) {
+      opened.giveUp(e);
+      throw e;
+    }
+  }
+
+  private List<DeviceGroup.Member> open(List<Device> devices) {
+    long processors = devices.stream().filter(d -> d.provider().host()).count();
+    int threads =
+        processors < 2
+            ? options.threads()
+            : Math.max(1, (int) (threads() / processors)); // they share the cores
+    List<DeviceGroup.Member> members = new ArrayList<>();
+    for (Device device : devices) {
+      Backend backend =
+          opened.add(
+              Backends.open(
+                  device.provider(),
+                  new BackendOptions(
+                      threads,
+                      device.device(),
+                      options.repack(),
+                      options.driverCache(),
+                      options.log())));
+      options.log().accept(device.name() + ": " + backend.description());
+      members.add(new DeviceGroup.Member(device.name(), backend));
+    }
+    return members;
+  }
+
+  private int threads() {
+    return options.threads() > 0 ? options.threads() : HostResources.local().cores();
+  }
+
+  private void requireCacheEncoding() {
+    for (int d = 0; d < group.size(); d++) {
+      Backend backend = group.backend(d);
+      Set<Encoding> caches = backend.capabilities().caches();
+      if (!caches.contains(options.cacheEncoding())) {
+        throw new EngineException(
+            "RuntimeOptions.cacheEncoding: backend "
+                + backend.name()
+                + " has "
+                + caches.stream().map(Encoding::label).sorted().toList()
+                + ", found "
+                + options.cacheEncoding().label());
+      }
+    }
+  }
+
+  private ExpertSource.Stored stored(int layer, int expert) {
+    return new ExpertSource.Stored(
+        checkpoint.experts(Part.EXPERT_GATE, layer).get(expert),
+        checkpoint.experts(Part.EXPERT_UP, layer).get(expert),
+        checkpoint.experts(Part.EXPERT_DOWN, layer).get(expert));
+  }
+
+  private ModelLoader.Loaded load(DevicePlan plan, LoadProgress progress) {
+    long total = checkpoint.byteSize();
+    long[] done = new long[1];
+    ModelLoader.Loaded loaded =
+        ModelLoader.load(
+            checkpoint,
+            group,
+            plan,
+            exchanges,
+            contextLength(),
+            bytes -> progress.loaded(done[0] = Math.min(total, done[0] + bytes), total));
+    progress.loaded(total, total);
+    return loaded;
+  }
+
+  /** One for each rank, which has its share of the sequences and pages. */
+  private List<LatentCacheStore> caches(DevicePlan plan) {
+    DeepseekConfig config = checkpoint.config();
+    return plan.ranks().stream()
+        .map(
+            layers ->
+                opened.add(
+                    new LatentCacheStore(
+                        layer -> group.backend(layers.get(layer)),
+                        config.layers() + config.mtpLayers(),
+                        config.cacheEntry(),
+                        options.cacheEncoding(),
+                        options.pageTokens(),
+                        contextLength(),
+                        memoryPlan.rankSequences(),
+                        memoryPlan.cachePages())))
+        .toList();
+  }
+
+  Checkpoint checkpoint() {
+    return checkpoint;
+  }
+
+  DeepseekConfig config() {
+    return checkpoint.config();
+  }
+
+  RuntimeOptions options() {
+    return options;
+  }
+
+  MemoryPlan memoryPlan() {
+    return memoryPlan;
+  }
+
+  int contextLength() {
+    return memoryPlan.contextLength();
+  }
+
+  DeviceGroup group() {
+    return group;
+  }
+
+  LatentCaches cache() {
+    return cache;
+  }
+
+  StepRunner runner() {
+    return runner;
+  }
+
+  /** What it has on devices; the checkpoint is its owner's. */
+  @Override
+  public void close() {
+    opened.close();
+  }
+}
