@@ -1,8 +1,8 @@
 package dev.yuzui.cli;
 
-import dev.yuzui.engine.Generation;
-import dev.yuzui.engine.GenerationResult;
-import dev.yuzui.engine.Token;
+import dev.yuzui.engine.api.Generation;
+import dev.yuzui.engine.api.GenerationResult;
+import dev.yuzui.engine.api.Token;
 import dev.yuzui.text.ReasoningFilter;
 import dev.yuzui.text.ReasoningFilter.Segment;
 import java.util.List;

@@ -1,8 +1,8 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.engine.Engine;
-import dev.yuzui.engine.Generation;
-import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.engine.api.Generation;
+import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.weights.Checkpoint;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;

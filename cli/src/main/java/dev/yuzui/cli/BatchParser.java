@@ -3,7 +3,7 @@ package dev.yuzui.cli;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.yuzui.cli.BatchProblem.Code;
 import dev.yuzui.cli.BatchTask.Kind;
-import dev.yuzui.engine.GenerateRequest;
+import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.sampling.SamplingParams.Counted;
 import dev.yuzui.text.Message;

@@ -5,7 +5,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.yuzui.cli.BatchLines.Line;
 import dev.yuzui.cli.BatchTask.Kind;
-import dev.yuzui.engine.GenerationResult;
+import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.text.Prompt;
 import dev.yuzui.text.ReasoningFilter;
 import dev.yuzui.text.ReasoningFilter.Segment;

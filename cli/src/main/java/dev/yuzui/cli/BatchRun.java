@@ -1,10 +1,10 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.cli.BatchLines.Line;
-import dev.yuzui.engine.EngineException;
-import dev.yuzui.engine.FinishReason;
-import dev.yuzui.engine.GenerateRequest;
-import dev.yuzui.engine.GenerationResult;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.FinishReason;
+import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.sampling.SamplingException;
 import dev.yuzui.text.TextException;
 import java.util.List;

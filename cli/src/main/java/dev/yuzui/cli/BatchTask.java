@@ -1,6 +1,6 @@
 package dev.yuzui.cli;
 
-import dev.yuzui.engine.GenerateRequest;
+import dev.yuzui.engine.api.GenerateRequest;
 import java.util.List;
 import java.util.Optional;
 

@@ -3,7 +3,7 @@ package dev.yuzui.cli;
 import dev.yuzui.cli.Benchmark.Measurement;
 import dev.yuzui.cli.Benchmark.Row;
 import dev.yuzui.engine.Engine;
-import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.weights.Checkpoint;
 import java.util.ArrayList;
 import java.util.List;

@@ -2,7 +2,7 @@ package dev.yuzui.cli;
 
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.PromptCache;
-import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.engine.api.RuntimeOptions;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;

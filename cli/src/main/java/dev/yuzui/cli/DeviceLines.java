@@ -1,6 +1,6 @@
 package dev.yuzui.cli;
 
-import dev.yuzui.engine.DeviceLoad;
+import dev.yuzui.engine.api.DeviceLoad;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;

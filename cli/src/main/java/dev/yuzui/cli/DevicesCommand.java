@@ -1,6 +1,6 @@
 package dev.yuzui.cli;
 
-import dev.yuzui.engine.Backends;
+import dev.yuzui.engine.plan.Backends;
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.BackendProvider.Probe;
 import java.util.LinkedHashMap;

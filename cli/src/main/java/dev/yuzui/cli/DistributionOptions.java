@@ -1,9 +1,9 @@
 package dev.yuzui.cli;
 
-import dev.yuzui.engine.Backends;
-import dev.yuzui.engine.Distribution;
-import dev.yuzui.engine.Distribution.Split;
-import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.engine.plan.Backends;
+import dev.yuzui.engine.api.Distribution;
+import dev.yuzui.engine.api.Distribution.Split;
+import dev.yuzui.engine.api.RuntimeOptions;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Optional;

@@ -1,8 +1,8 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.engine.Engine;
-import dev.yuzui.engine.FinishReason;
-import dev.yuzui.engine.GenerationResult;
+import dev.yuzui.engine.api.FinishReason;
+import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.text.ReasoningFilter;
 import java.util.ArrayList;
 import java.util.List;

@@ -2,7 +2,7 @@ package dev.yuzui.cli;
 
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.ExpertCounter;
-import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.parallel.ExpertBalancer;
 import dev.yuzui.parallel.ExpertLoads;
 import dev.yuzui.parallel.ExpertLoadsFile;

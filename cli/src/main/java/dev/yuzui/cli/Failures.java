@@ -1,6 +1,6 @@
 package dev.yuzui.cli;
 
-import dev.yuzui.engine.EngineException;
+import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.parallel.ParallelException;
 import dev.yuzui.sampling.SamplingException;
 import dev.yuzui.spi.BackendException;

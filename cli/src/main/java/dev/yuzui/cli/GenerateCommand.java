@@ -1,14 +1,14 @@
 package dev.yuzui.cli;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
-import dev.yuzui.engine.DeviceLoad;
+import dev.yuzui.engine.api.DeviceLoad;
 import dev.yuzui.engine.Engine;
-import dev.yuzui.engine.FinishReason;
-import dev.yuzui.engine.GenerateRequest;
-import dev.yuzui.engine.Generation;
-import dev.yuzui.engine.GenerationResult;
+import dev.yuzui.engine.api.FinishReason;
+import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.Generation;
+import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.engine.PromptCache;
-import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.Message;
 import dev.yuzui.text.Prompt;

@@ -1,8 +1,8 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.engine.Engine;
-import dev.yuzui.engine.LogitsSink;
-import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.engine.api.LogitsSink;
+import dev.yuzui.engine.api.RuntimeOptions;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;

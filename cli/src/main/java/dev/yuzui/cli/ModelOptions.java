@@ -1,6 +1,6 @@
 package dev.yuzui.cli;
 
-import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostResources;
 import dev.yuzui.weights.Checkpoint;

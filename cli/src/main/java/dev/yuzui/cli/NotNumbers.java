@@ -1,7 +1,7 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.engine.Engine;
-import dev.yuzui.engine.EngineException;
+import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.sampling.SamplingException;
 import dev.yuzui.weights.DamagedWeights;
 import java.util.Optional;

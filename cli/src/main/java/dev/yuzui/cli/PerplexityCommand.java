@@ -1,7 +1,7 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.engine.Engine;
-import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.engine.api.RuntimeOptions;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.Optional;

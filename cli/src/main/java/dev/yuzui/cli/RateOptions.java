@@ -1,8 +1,8 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.cli.Benchmark.Table;
-import dev.yuzui.engine.RuntimeOptions;
-import dev.yuzui.engine.Speculation;
+import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.engine.api.Speculation;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;

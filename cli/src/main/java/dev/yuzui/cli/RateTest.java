@@ -1,10 +1,10 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.engine.Engine;
-import dev.yuzui.engine.EngineMetrics;
-import dev.yuzui.engine.GenerateRequest;
-import dev.yuzui.engine.Generation;
-import dev.yuzui.engine.GenerationListener;
+import dev.yuzui.engine.api.EngineMetrics;
+import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.Generation;
+import dev.yuzui.engine.api.GenerationListener;
 import dev.yuzui.sampling.SamplingParams;
 import java.time.Duration;
 import java.time.Instant;

@@ -1,7 +1,7 @@
 package dev.yuzui.cli;
 
-import dev.yuzui.engine.Speculation;
-import dev.yuzui.engine.Speculation.Drafts;
+import dev.yuzui.engine.api.Speculation;
+import dev.yuzui.engine.api.Speculation.Drafts;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;

@@ -1,11 +1,11 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.engine.Engine;
-import dev.yuzui.engine.EngineMetrics;
-import dev.yuzui.engine.GenerateRequest;
-import dev.yuzui.engine.GenerationResult;
-import dev.yuzui.engine.Speculation;
-import dev.yuzui.engine.StepTimes;
+import dev.yuzui.engine.api.EngineMetrics;
+import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.GenerationResult;
+import dev.yuzui.engine.api.Speculation;
+import dev.yuzui.engine.api.StepTimes;
 import dev.yuzui.sampling.SamplingParams;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;

@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.yuzui.cli.BatchTask.Kind;
-import dev.yuzui.engine.GenerateRequest;
+import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.sampling.SamplingParams.Counted;
 import dev.yuzui.text.RenderOptions;
 import java.nio.charset.StandardCharsets;

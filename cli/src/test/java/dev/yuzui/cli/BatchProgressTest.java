@@ -3,7 +3,7 @@ package dev.yuzui.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.yuzui.engine.DeviceLoad;
+import dev.yuzui.engine.api.DeviceLoad;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.OutputStream;

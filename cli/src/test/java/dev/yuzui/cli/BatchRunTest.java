@@ -7,10 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.yuzui.engine.EngineException;
-import dev.yuzui.engine.FinishReason;
-import dev.yuzui.engine.GenerateRequest;
-import dev.yuzui.engine.GenerationResult;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.FinishReason;
+import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.spi.BackendException;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;

@@ -1,8 +1,8 @@
 package dev.yuzui.cli;
 
-import dev.yuzui.engine.FinishReason;
-import dev.yuzui.engine.GenerateRequest;
-import dev.yuzui.engine.GenerationResult;
+import dev.yuzui.engine.api.FinishReason;
+import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.text.Prompt;
 import dev.yuzui.text.ReasoningFilter;

@@ -2,10 +2,10 @@ package dev.yuzui.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import dev.yuzui.engine.Distribution;
-import dev.yuzui.engine.GenerateRequest;
-import dev.yuzui.engine.RuntimeOptions;
-import dev.yuzui.engine.Speculation;
+import dev.yuzui.engine.api.Distribution;
+import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.engine.api.Speculation;
 import dev.yuzui.parallel.ExpertBalancer;
 import dev.yuzui.sampling.SamplingParams;
 import java.io.IOException;

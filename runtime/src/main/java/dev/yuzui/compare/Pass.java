@@ -1,12 +1,12 @@
 package dev.yuzui.compare;
 
-import dev.yuzui.engine.Observer;
+import dev.yuzui.engine.api.Observer;
 import dev.yuzui.model.Point;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
 /** Takes a backend through a trace and measures how far it is from it. */
-final class Pass {
+public final class Pass {
   private final Trace trace;
   private final boolean isolated;
   final Map<Place, Deviation.Sum> sums = new LinkedHashMap<>();

@@ -1,7 +1,7 @@
 package dev.yuzui.compare;
 
 import dev.yuzui.engine.Engine;
-import dev.yuzui.engine.Observer;
+import dev.yuzui.engine.api.Observer;
 import dev.yuzui.engine.Session;
 import dev.yuzui.model.Point;
 import java.util.ArrayList;

@@ -19,6 +19,15 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.engine.api.Speculation;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.LoadProgress;
+import dev.yuzui.engine.plan.Device;
+import dev.yuzui.engine.plan.DeviceMemory;
+import dev.yuzui.engine.plan.MemoryPlan;
+import dev.yuzui.engine.plan.Backends;
+import dev.yuzui.engine.step.ModelRunner;
 
 /** A checkpoint on its devices, with all that steps need there. */
 final class LoadedModel implements AutoCloseable {
@@ -28,7 +37,7 @@ final class LoadedModel implements AutoCloseable {
   private final DeviceGroup group;
   private final Optional<Exchanges> exchanges;
   private final LatentCaches cache;
-  private final StepRunner runner;
+  private final ModelRunner runner;
 
   /** Closes what it has, what was opened last first. */
   private final Unwind opened = new Unwind();
@@ -56,7 +65,7 @@ final class LoadedModel implements AutoCloseable {
       group = opened.add(new DeviceGroup(open(used)));
       requireCacheEncoding();
       DevicePlan plan = memoryPlan.layout();
-      int batch = StepRunner.maxTokens(group, options.batchTokens(used.getFirst().provider()));
+      int batch = ModelRunner.maxTokens(group, options.batchTokens(used.getFirst().provider()));
       exchanges =
           plan.exchanges()
               ? Optional.of(
@@ -70,7 +79,7 @@ final class LoadedModel implements AutoCloseable {
       }
       ModelLoader.Loaded loaded = opened.add(load(plan, progress));
       cache = new LatentCaches(caches(plan));
-      runner = opened.add(new StepRunner(group, exchanges, loaded.ranks(), cache, batch));
+      runner = opened.add(new ModelRunner(group, exchanges, loaded.ranks(), cache, batch));
     } catch (Throwable e) {
       opened.giveUp(e);
       throw e;
@@ -190,7 +199,7 @@ final class LoadedModel implements AutoCloseable {
     return cache;
   }
 
-  StepRunner runner() {
+  ModelRunner runner() {
     return runner;
   }
 

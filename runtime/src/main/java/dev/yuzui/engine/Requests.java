@@ -5,12 +5,24 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
+import dev.yuzui.engine.api.Speculation;
+import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.Generation;
+import dev.yuzui.engine.api.GenerationPromise;
+import dev.yuzui.engine.api.GenerationListener;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.EngineMetrics;
+import dev.yuzui.engine.api.StepTimes;
+import dev.yuzui.engine.draft.MtpProposer;
+import dev.yuzui.engine.schedule.Request;
+import dev.yuzui.engine.schedule.EngineLoop;
+import dev.yuzui.engine.schedule.SpeculativeDecoder;
 
 /**
  * The door to the loop, which starts with the first request. What cannot be met is turned away
  * here, on the caller's thread. Thread-safe.
  */
-final class Requests implements AutoCloseable {
+public final class Requests implements AutoCloseable {
   private final SharedModel model;
   private final LazyTokenizer tokenizer;
   private final AtomicLong order = new AtomicLong();
@@ -32,7 +44,7 @@ final class Requests implements AutoCloseable {
       model.closing().requireOpen();
       requireGood(same.getFirst());
       requireText(same.getFirst());
-      List<Job> jobs = new ArrayList<>();
+      List<Request> jobs = new ArrayList<>();
       for (int i = 0; i < same.size(); i++) {
         jobs.add(job(same.get(i), promises.get(i), listener));
       }
@@ -45,8 +57,8 @@ final class Requests implements AutoCloseable {
     return promises.stream().map(GenerationPromise::generation).toList();
   }
 
-  private Job job(GenerateRequest request, GenerationPromise promise, GenerationListener listener) {
-    return new Job(
+  private Request job(GenerateRequest request, GenerationPromise promise, GenerationListener listener) {
+    return new Request(
         order.getAndIncrement(),
         request,
         promise,
@@ -102,7 +114,7 @@ final class Requests implements AutoCloseable {
         how,
         how.drafts() == Speculation.Drafts.MTP
             ? Optional.of(
-                new MtpDrafter(model.runner(), how.mostDrafts(), how.vocabulary(vocabulary())))
+                new MtpProposer(model.runner(), how.mostDrafts(), how.vocabulary(vocabulary())))
             : Optional.empty());
   }
 

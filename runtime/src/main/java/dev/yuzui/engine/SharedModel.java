@@ -2,6 +2,8 @@ package dev.yuzui.engine;
 
 import dev.yuzui.cache.LatentCaches;
 import java.util.concurrent.locks.ReentrantLock;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.step.ModelRunner;
 
 /**
  * A model that several threads use in turn, until the engine is closed: requests through their
@@ -39,7 +41,7 @@ final class SharedModel {
   }
 
   /** To be used by whoever holds the device. */
-  StepRunner runner() {
+  ModelRunner runner() {
     return model.runner();
   }
 

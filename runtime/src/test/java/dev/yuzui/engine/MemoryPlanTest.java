@@ -16,6 +16,14 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.engine.api.Distribution;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.LoadProgress;
+import dev.yuzui.engine.plan.Device;
+import dev.yuzui.engine.plan.DeviceMemory;
+import dev.yuzui.engine.plan.MemoryPlan;
+import dev.yuzui.engine.plan.LimitedDevice;
 
 class MemoryPlanTest {
   private static final Path GOLDEN =

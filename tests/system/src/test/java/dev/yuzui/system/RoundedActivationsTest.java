@@ -3,9 +3,9 @@ package dev.yuzui.system;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.yuzui.engine.Engine;
-import dev.yuzui.engine.LoadProgress;
-import dev.yuzui.engine.LogitsSink;
-import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.engine.api.LoadProgress;
+import dev.yuzui.engine.api.LogitsSink;
+import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
 import dev.yuzui.weights.Checkpoint;

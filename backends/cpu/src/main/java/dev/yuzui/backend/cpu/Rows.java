@@ -7,7 +7,7 @@ import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 
 /** Ops that move, normalise or rotate rows. */
-final class Rows {
+public final class Rows {
   private Rows() {}
 
   /**

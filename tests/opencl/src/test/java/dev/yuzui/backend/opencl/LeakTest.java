@@ -4,10 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.yuzui.engine.Engine;
-import dev.yuzui.engine.GenerateRequest;
-import dev.yuzui.engine.GenerationResult;
-import dev.yuzui.engine.LoadProgress;
-import dev.yuzui.engine.RuntimeOptions;
+import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.GenerationResult;
+import dev.yuzui.engine.api.LoadProgress;
+import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.kit.BackendsUnderTest;
 import dev.yuzui.sampling.SamplingParams;
 import java.io.IOException;

@@ -1,9 +1,0 @@
-package dev.yuzui.engine;
-
-/**
- * A sampled token.
- *
- * @param text that became certain with it: whole characters, never part of a stop text; may be
- *     empty
- */
-public record Token(int id, String text) {}

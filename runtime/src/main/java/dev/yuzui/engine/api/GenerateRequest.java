@@ -1,0 +1,77 @@
+package dev.yuzui.engine.api;
+
+import dev.yuzui.sampling.SamplingParams;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+
+/**
+ * @param prompt token ids, BOS included where the model wants one; not empty
+ * @param maxTokens to generate at most; −1 means up to the context length
+ * @param stop texts that end the generation; not part of the result
+ * @param ignoreEos go on past the model's end tokens
+ * @param drafts whether tokens may be guessed, where the engine does; the text is the same
+ * @param timeout from the moment the request is made, waiting included
+ */
+public record GenerateRequest(
+    List<Integer> prompt,
+    SamplingParams sampling,
+    int maxTokens,
+    List<String> stop,
+    boolean ignoreEos,
+    boolean drafts,
+    Optional<Duration> timeout) {
+
+  public GenerateRequest {
+    prompt = List.copyOf(prompt);
+    stop = List.copyOf(stop);
+    Expected.that(!prompt.isEmpty(), "GenerateRequest.prompt", "one token or more", "none");
+    Expected.that(
+        maxTokens >= -1, "GenerateRequest.maxTokens", "a count, or -1 for all", maxTokens);
+    Expected.that(
+        !stop.contains(""), "GenerateRequest.stop", "texts that can occur", "an empty one");
+    Expected.that(
+        timeout.map(Duration::isPositive).orElse(true),
+        "GenerateRequest.timeout",
+        "more than none",
+        timeout.map(Duration::toString).orElse(""));
+    Objects.requireNonNull(sampling);
+  }
+
+  /** Sampled as {@link SamplingParams#DEFAULT} says, until the model ends it. */
+  public static GenerateRequest of(List<Integer> prompt) {
+    return new GenerateRequest(
+        prompt, SamplingParams.DEFAULT, -1, List.of(), false, true, Optional.empty());
+  }
+
+  public static GenerateRequest of(int... prompt) {
+    return of(Arrays.stream(prompt).boxed().toList());
+  }
+
+  public GenerateRequest withSampling(SamplingParams params) {
+    return new GenerateRequest(prompt, params, maxTokens, stop, ignoreEos, drafts, timeout);
+  }
+
+  public GenerateRequest withMaxTokens(int tokens) {
+    return new GenerateRequest(prompt, sampling, tokens, stop, ignoreEos, drafts, timeout);
+  }
+
+  public GenerateRequest withStop(List<String> texts) {
+    return new GenerateRequest(prompt, sampling, maxTokens, texts, ignoreEos, drafts, timeout);
+  }
+
+  public GenerateRequest withIgnoreEos(boolean goOn) {
+    return new GenerateRequest(prompt, sampling, maxTokens, stop, goOn, drafts, timeout);
+  }
+
+  public GenerateRequest withDrafts(boolean guess) {
+    return new GenerateRequest(prompt, sampling, maxTokens, stop, ignoreEos, guess, timeout);
+  }
+
+  public GenerateRequest withTimeout(Duration limit) {
+    return new GenerateRequest(
+        prompt, sampling, maxTokens, stop, ignoreEos, drafts, Optional.of(limit));
+  }
+}

@@ -1,0 +1,22 @@
+package dev.yuzui.engine.api;
+
+import dev.yuzui.model.Point;
+import dev.yuzui.engine.Session;
+
+/** Shown what a model computes, part by part, while it computes it; see {@link Session#observe}. */
+@FunctionalInterface
+public interface Observer {
+  /**
+   * @param layer MTP layers count on from the main model's
+   */
+  void at(int layer, Point point, Values values);
+
+  /** The numbers of a part, a row per token. Good while the observer is shown them. */
+  interface Values {
+    /** Expert ids, which are integers, as well. */
+    float[] read();
+
+    /** What the step is to go on with; as many as {@link #read} gives. */
+    void write(float[] values);
+  }
+}

@@ -1,0 +1,59 @@
+package dev.yuzui.engine.api;
+
+import dev.yuzui.model.Step;
+
+import java.util.OptionalInt;
+
+/**
+ * How the tokens to come are guessed, so that one step can check several. Guesses never change what
+ * is sampled.
+ *
+ * @param mostDrafts guessed at a time
+ * @param leastProbable MTP drafts of a smaller probability are dropped
+ * @param vocabulary MTP drafts are chosen among the first so many tokens; empty: half of them, of
+ *     {@value #LARGE} or more
+ */
+public record Speculation(
+    Drafts drafts, int mostDrafts, double leastProbable, OptionalInt vocabulary) {
+  private static final int LARGE = 4096;
+
+  /** Who guesses. */
+  public enum Drafts {
+    NONE,
+    /** The model's multi-token prediction layer. */
+    MTP,
+    /** What followed the last tokens when they came up before. */
+    NGRAM
+  }
+
+  public static final Speculation NONE = new Speculation(Drafts.NONE, 0, 0);
+
+  public Speculation {
+    int least = drafts == Drafts.NONE ? 0 : 1;
+    Expected.that(
+        mostDrafts >= least && mostDrafts < Step.MAX_OUTPUTS,
+        "Speculation.mostDrafts",
+        least + " to " + (Step.MAX_OUTPUTS - 1),
+        mostDrafts);
+    Expected.that(
+        leastProbable >= 0 && leastProbable <= 1,
+        "Speculation.leastProbable",
+        "0 to 1",
+        leastProbable);
+    Expected.atLeast(1, vocabulary.orElse(1), "Speculation.vocabulary");
+  }
+
+  public Speculation(Drafts drafts, int mostDrafts, double leastProbable) {
+    this(drafts, mostDrafts, leastProbable, OptionalInt.empty());
+  }
+
+  /**
+   * Of a model's tokens, how many drafts are chosen among. Tokenizers number tokens in the order in
+   * which pairs were merged, the most frequent first, so that the second half makes few tokens of a
+   * text and takes half of the head, which is half of what a draft reads. Zhao et al. 2025
+   * (FR-Spec) count frequencies instead, for heads of draft models.
+   */
+  public int vocabulary(int size) {
+    return Math.min(size, vocabulary.orElse(size < LARGE ? size : size / 2));
+  }
+}

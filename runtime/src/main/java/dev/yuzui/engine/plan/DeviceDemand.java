@@ -1,0 +1,174 @@
+package dev.yuzui.engine.plan;
+
+import dev.yuzui.model.Step;
+
+import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.parallel.DevicePlan;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.Ops;
+import dev.yuzui.weights.Checkpoint;
+import dev.yuzui.weights.DeepseekConfig;
+import java.util.ArrayList;
+import java.util.List;
+import dev.yuzui.engine.api.RuntimeOptions;
+
+/**
+ * Bytes that a plan asks of a device, by what they are for; contexts are whole pages.
+ *
+ * @param weights on the device
+ * @param repacked of {@code weights}, what --no-repack saves
+ * @param mapped that the device reads where the file is mapped
+ * @param step activations and logits of the largest step, and weights made at load
+ * @param exchange rows that come from other devices and go there
+ * @param cachePerToken of one sequence, over the layers that are here
+ * @param tablePerToken of the RoPE table
+ * @param sequences that hold cache here
+ * @param fixedPages of the cache, 0 if it grows with the context
+ */
+record DeviceDemand(
+    long weights,
+    long repacked,
+    long mapped,
+    long step,
+    long exchange,
+    long cachePerToken,
+    long smallestCachePerToken,
+    long tablePerToken,
+    int sequences,
+    int pageTokens,
+    int fixedPages) {
+
+  /** This part of the free memory is left alone: for drivers, fragments and what else runs. */
+  private static final int SPARE = 16;
+
+  /**
+   * @param rooms of the plan's devices, whose steps are as long as suits the first
+   */
+  static DeviceDemand of(
+      Checkpoint checkpoint,
+      DevicePlan plan,
+      int device,
+      List<DeviceRoom> rooms,
+      RuntimeOptions options) {
+    DeviceRoom room = rooms.get(device);
+    DeepseekConfig c = checkpoint.config();
+    int layers = plan.layers(device);
+    int allLayers = c.layers() + c.mtpLayers();
+    long weights = room.weights().on(device, plan);
+    long mapped = weights == 0 ? room.stored().on(device, plan) : 0;
+    long tokens = options.batchTokens(rooms.getFirst().device().provider());
+    return new DeviceDemand(
+        weights,
+        options.repack() ? weights - room.mappedWeights().on(device, plan) : 0,
+        mapped,
+        step(c, tokens, layers > 0)
+            + (mapped > 0 ? checkpoint.derivedBytes() * layers / allLayers : 0),
+        exchange(c, plan, tokens),
+        LatentCacheStore.bytesPerToken(layers, c.cacheEntry(), options.cacheEncoding()),
+        LatentCacheStore.bytesPerToken(layers, c.cacheEntry(), Encoding.E4M3),
+        layers > 0 ? 4L * c.ropeHeadDim() : 0,
+        Math.ceilDiv(options.maxSequences(), plan.ranks().size()),
+        options.pageTokens(),
+        options.cachePages());
+  }
+
+  /** The widest layer's activations, the logits and the best of them; without attention less. */
+  private static long step(DeepseekConfig c, long tokens, boolean attends) {
+    long attention =
+        (long) c.heads() * (2L * (c.nopeHeadDim() + c.ropeHeadDim()) + 2L * c.cacheEntry());
+    long dense = 2L * c.denseWidth();
+    long experts = (long) c.gate().used() * (2L * c.expertWidth() + c.hiddenSize());
+    if (!attends) {
+      return 4 * tokens * (c.hiddenSize() + experts);
+    }
+    long row = 8L * c.hiddenSize() + Math.max(attention, Math.max(dense, experts));
+    long output = c.vocabSize() + c.hiddenSize() + 2L * Ops.MAX_TOP_K;
+    return 4 * (tokens * row + Step.MAX_OUTPUTS * output);
+  }
+
+  /**
+   * A row goes to each device that holds experts of its choice, those that come are computed as
+   * many at a time as a step has; layers pass on the state of their rows.
+   */
+  private static long exchange(DeepseekConfig c, DevicePlan plan, long tokens) {
+    if (plan.devices() == 1) {
+      return 0;
+    }
+    long copies = Math.min(c.gate().used(), plan.devices());
+    return 4 * tokens * ((copies + 2) * c.hiddenSize() + 2L * (c.gate().used() + copies));
+  }
+
+  int pages(int context) {
+    return fixedPages > 0
+        ? fixedPages
+        : Math.multiplyExact(Math.ceilDiv(context, pageTokens), sequences);
+  }
+
+  private long cacheEntries(int context) {
+    return (long) pages(context) * pageTokens;
+  }
+
+  long cache(int context) {
+    return Math.multiplyExact(cacheEntries(context), cachePerToken);
+  }
+
+  long scratch(int context) {
+    return step + (long) Math.ceilDiv(context, pageTokens) * pageTokens * tablePerToken;
+  }
+
+  long total(int context) {
+    return weights + cache(context) + scratch(context) + exchange;
+  }
+
+  /** Of {@code available}, what a plan may use. */
+  static long usable(long available) {
+    return available - available / SPARE;
+  }
+
+  int largestContext(long available, int most) {
+    long room = usable(available) - weights - step - exchange;
+    // what is read from the file is quicker from memory: up to half of the room is for that
+    room -= Math.min(mapped, Math.max(0, room) / 2);
+    if (fixedPages > 0) {
+      room -= cache(0);
+      most = (int) Math.min(most, cacheEntries(0));
+    }
+    long cachedAtOnce = fixedPages > 0 ? 0 : sequences;
+    long page = pageTokens * (cachedAtOnce * cachePerToken + tablePerToken);
+    long pages = page == 0 ? (room < 0 ? 0 : most) : Math.max(0, room) / page;
+    return (int) Math.min(most, pages * pageTokens);
+  }
+
+  /** What to change so that it fits, one of it each. */
+  List<String> advice(int context, long available, int largest, Encoding cacheEncoding) {
+    List<String> out = new ArrayList<>();
+    if (largest > 0) {
+      out.add(
+          "RuntimeOptions.contextLength "
+              + largest
+              + " or less (RuntimeOptions.fit takes the most that fits)");
+    }
+    if (fixedPages > 0) {
+      out.add("a smaller RuntimeOptions.cachePages");
+    }
+    long saved = cacheEntries(context) * (cachePerToken - smallestCachePerToken);
+    if (!cacheEncoding.equals(Encoding.E4M3) && total(context) - saved <= available) {
+      out.add("RuntimeOptions.cacheEncoding fp8");
+    }
+    if (total(context) > available && total(context) - repacked <= available) {
+      out.add("RuntimeOptions.withRepack(false), which is slower");
+    }
+    if (largest == 0 && weights > 0) {
+      long most = usable(available) - (total(pageTokens) - weights);
+      out.add(
+          most > 0
+              ? "a smaller quantisation, of " + MemoryPlan.size(most) + " at most"
+              : "a smaller model");
+      out.add("another RuntimeOptions.devices or RuntimeOptions.backend");
+    }
+    if (out.isEmpty()) {
+      out.add("a smaller RuntimeOptions.batchTokens");
+    }
+    return List.copyOf(out);
+  }
+}

@@ -1,0 +1,97 @@
+package dev.yuzui.engine.schedule;
+
+import dev.yuzui.cache.Sequence;
+import dev.yuzui.sampling.Sampler;
+import dev.yuzui.engine.step.Steps;
+import dev.yuzui.engine.step.BestTokens;
+import dev.yuzui.engine.draft.DraftCosts;
+
+/** Samples the next tokens of jobs from a step that has run, and counts them. */
+final class RejectionSampler {
+  private final Steps steps;
+  private final DraftCosts costs;
+  private final float[] logits;
+  private long tokens;
+  private long drafts;
+  private long draftTokens;
+  private long acceptedTokens;
+
+  /**
+   * @param costs told how many guesses were right
+   */
+  RejectionSampler(Steps steps, int vocabulary, DraftCosts costs) {
+    this.steps = steps;
+    this.costs = costs;
+    this.logits = new float[vocabulary];
+  }
+
+  /** Tokens drawn. */
+  long tokens() {
+    return tokens;
+  }
+
+  /** Times that guesses were checked. */
+  long drafts() {
+    return drafts;
+  }
+
+  long draftTokens() {
+    return draftTokens;
+  }
+
+  long acceptedTokens() {
+    return acceptedTokens;
+  }
+
+  /**
+   * Samples from the row behind the last known token and, as long as the guesses are right, from
+   * those behind them; what was guessed wrong leaves the sequence.
+   *
+   * @param output of the step, that of the last known token
+   * @throws RuntimeException if a row cannot be sampled from: the job's fault alone, and its
+   *     sequence is as long as its tokens say
+   */
+  void draw(Request job, int output, int guesses) {
+    int right = 0;
+    try {
+      Sampler sampler = job.sampler(logits.length);
+      while (true) {
+        int token = sample(job, sampler, output + right);
+        sampler.accept(token);
+        job.append(token);
+        tokens++;
+        if (right == guesses || job.drafts()[right] != token) {
+          break;
+        }
+        right++;
+      }
+    } finally {
+      Sequence sequence = job.sequence().orElseThrow();
+      sequence.truncate(sequence.length() - (guesses - right));
+      job.setDrafts(new int[0]);
+      count(job, guesses, right);
+    }
+  }
+
+  private void count(Request job, int guesses, int right) {
+    if (guesses > 0) {
+      job.countDrafts(guesses, right);
+      drafts++;
+      draftTokens += guesses;
+      acceptedTokens += right;
+      costs.checked(right);
+    }
+  }
+
+  /** By the row's candidates, if it has any; a row without is one to complain about as a whole. */
+  private int sample(Request job, Sampler sampler, int row) {
+    if (job.candidates() > 0) {
+      BestTokens best = steps.best(row);
+      if (best.logits()[0] > Float.NEGATIVE_INFINITY) {
+        return sampler.sample(best.ids(), best.logits());
+      }
+    }
+    steps.logits(row, logits);
+    return sampler.sample(logits);
+  }
+}

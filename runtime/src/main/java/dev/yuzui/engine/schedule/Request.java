@@ -1,0 +1,302 @@
+package dev.yuzui.engine.schedule;
+
+import dev.yuzui.cache.Sequence;
+import dev.yuzui.sampling.Sampler;
+import dev.yuzui.spi.Ops;
+import dev.yuzui.text.StopStrings;
+import dev.yuzui.text.TextStream;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.IntPredicate;
+import java.util.function.Supplier;
+import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.Generation;
+import dev.yuzui.engine.api.GenerationPromise;
+import dev.yuzui.engine.api.GenerationListener;
+import dev.yuzui.engine.api.GenerationResult;
+import dev.yuzui.engine.api.Token;
+import dev.yuzui.engine.api.FinishReason;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.draft.NgramProposer;
+
+/**
+ * A request on its way through the engine: the tokens it has, of which its sequence holds the
+ * first, and the text made of them. What its sequence lacks is pending; once that is one token, or
+ * none but what was just sampled, it makes text. Losing the sequence loses nothing else. Used by
+ * the engine's thread.
+ */
+public final class Request implements Scheduler.Entry {
+  private final long order;
+  private final GenerateRequest request;
+  private final GenerationPromise promise;
+  private final GenerationListener listener;
+  private final int limit;
+  private final int promptLength;
+  private final IntPredicate ends;
+  private final Optional<TextStream> stream;
+  private final StopStrings stops;
+  private final StringBuilder text = new StringBuilder();
+  private final RequestTimes times;
+  private final List<Request> siblings = new ArrayList<>();
+  private int[] tokens;
+  private int count;
+  private int told;
+  private int[] drafts = {};
+  private Optional<NgramProposer> ngrams = Optional.empty();
+  private int ngramTokens;
+  private int drafted;
+  private int draftTokens;
+  private int acceptedTokens;
+  private int promptHeld;
+  private Optional<Sampler> sampler = Optional.empty();
+  private Optional<Sequence> sequence = Optional.empty();
+  private boolean over;
+
+  /**
+   * @param room tokens it may have at most
+   * @param ends whether a token ends a text
+   * @param stream empty where there is no vocabulary: text is empty then
+   */
+  public Request(
+      long order,
+      GenerateRequest request,
+      GenerationPromise promise,
+      GenerationListener listener,
+      int room,
+      IntPredicate ends,
+      Optional<TextStream> stream) {
+    this.order = order;
+    this.request = request;
+    this.promise = promise;
+    this.listener = listener;
+    this.ends = ends;
+    this.stream = stream;
+    stops = new StopStrings(request.stop());
+    tokens = request.prompt().stream().mapToInt(Integer::intValue).toArray();
+    count = tokens.length;
+    told = count;
+    promptLength = tokens.length;
+    int most = room - promptLength;
+    limit = request.maxTokens() < 0 ? most : Math.min(request.maxTokens(), most);
+    times = new RequestTimes(request.timeout());
+  }
+
+  @Override
+  public long order() {
+    return order;
+  }
+
+  @Override
+  public int pending() {
+    return known() + drafts.length;
+  }
+
+  /** Of the pending tokens, those that are no drafts. */
+  int known() {
+    return count - held();
+  }
+
+  @Override
+  public boolean decoding() {
+    return count > promptLength && known() == 1;
+  }
+
+  /** Tokens its sequence holds. */
+  private int held() {
+    return sequence.map(Sequence::length).orElse(0);
+  }
+
+  Generation generation() {
+    return promise.generation();
+  }
+
+  GenerationPromise promise() {
+    return promise;
+  }
+
+  RequestTimes times() {
+    return times;
+  }
+
+  int promptLength() {
+    return promptLength;
+  }
+
+  /** Tokens told. */
+  int made() {
+    return told - promptLength;
+  }
+
+  /** Tokens sampled. */
+  int sampled() {
+    return count - promptLength;
+  }
+
+  /** Answers to the same prompt that wait for it to be read. */
+  List<Request> siblings() {
+    return siblings;
+  }
+
+  boolean over() {
+    return over;
+  }
+
+  void setOver() {
+    over = true;
+    sampler = Optional.empty(); // it has arrays as long as the vocabulary
+  }
+
+  Optional<Sequence> sequence() {
+    return sequence;
+  }
+
+  void hold(Sequence mine) {
+    sequence = Optional.of(mine);
+  }
+
+  void letGo() {
+    sequence = Optional.empty();
+    drafts = new int[0];
+  }
+
+  int count() {
+    return count;
+  }
+
+  /** All tokens so far. */
+  int[] tokens() {
+    return tokens(0, count);
+  }
+
+  int[] tokens(int from, int to) {
+    return Arrays.copyOfRange(tokens, from, Math.min(to, count));
+  }
+
+  /** The first {@code n} pending tokens. */
+  int[] pending(int n) {
+    int[] out = Arrays.copyOfRange(tokens, held(), held() + n);
+    int sure = Math.min(n, known());
+    System.arraycopy(drafts, 0, out, sure, n - sure);
+    return out;
+  }
+
+  int[] drafts() {
+    return drafts;
+  }
+
+  /** Guesses of what it will sample next. */
+  void setDrafts(int[] guesses) {
+    drafts = guesses;
+  }
+
+  /** Whether guesses may be made for it. */
+  boolean mayDraft() {
+    return request.drafts();
+  }
+
+  void countDrafts(int tried, int accepted) {
+    drafted++;
+    draftTokens += tried;
+    acceptedTokens += accepted;
+  }
+
+  /** Of all its tokens. */
+  NgramProposer ngrams(Supplier<NgramProposer> make) {
+    NgramProposer drafter = ngrams.orElseGet(make);
+    ngrams = Optional.of(drafter);
+    drafter.append(tokens(ngramTokens, count));
+    ngramTokens = count;
+    return drafter;
+  }
+
+  /** So many of a row's best logits decide its draws; 0: all of them. */
+  int candidates() {
+    int wanted = request.sampling().candidates();
+    return wanted <= Ops.MAX_TOP_K ? wanted : 0;
+  }
+
+  /**
+   * A sampler is large, so only jobs that have begun have one.
+   *
+   * @throws IllegalArgumentException if the request's parameters do not suit the vocabulary
+   */
+  Sampler sampler(int vocabulary) {
+    if (sampler.isEmpty()) {
+      sampler =
+          Optional.of(
+              new Sampler(request.sampling(), vocabulary, Arrays.copyOf(tokens, promptLength)));
+    }
+    return sampler.get();
+  }
+
+  /** Tells how much of the prompt has been read, the first time. */
+  void tellPrompt() {
+    if (held() > promptHeld && promptHeld < promptLength) {
+      promptHeld = Math.min(held(), promptLength);
+      tell(() -> listener.prompt(promptHeld, promptLength));
+    }
+  }
+
+  /** Tokens it may still sample. */
+  int room() {
+    return limit - sampled();
+  }
+
+  /** Adds a sampled token. */
+  void append(int token) {
+    if (count == tokens.length) {
+      tokens = Arrays.copyOf(tokens, Math.max(64, 2 * count));
+    }
+    tokens[count++] = token;
+  }
+
+  /**
+   * Tells what tokens were sampled and what they make of the text; why that is the end, if it is.
+   * What was sampled behind the end is dropped.
+   */
+  Optional<FinishReason> tellTokens() {
+    Optional<FinishReason> finish = Optional.empty();
+    while (told < count && finish.isEmpty()) {
+      finish = tell(tokens[told++]);
+    }
+    return finish;
+  }
+
+  private Optional<FinishReason> tell(int token) {
+    boolean end = !request.ignoreEos() && ends.test(token);
+    String piece = end ? "" : stops.push(stream.map(s -> s.push(token)).orElse(""));
+    Optional<FinishReason> finish =
+        end || stops.stopped()
+            ? Optional.of(FinishReason.STOP)
+            : told - promptLength < limit ? Optional.empty() : Optional.of(FinishReason.LENGTH);
+    if (finish.isPresent() && !stops.stopped()) {
+      piece += stops.push(stream.map(TextStream::finish).orElse(""));
+      piece += stops.finish(); // what never became a stop text
+    }
+    text.append(piece);
+    Token next = new Token(token, piece);
+    promise.add(next);
+    tell(() -> listener.token(token, next.text()));
+    return finish;
+  }
+
+  private static void tell(Runnable listening) {
+    try {
+      listening.run();
+    } catch (Throwable e) {
+      throw new EngineException("the request's listener failed: " + e, e);
+    }
+  }
+
+  GenerationResult result(FinishReason finish) {
+    List<Integer> made = Arrays.stream(tokens, promptLength, told).boxed().toList();
+    return new GenerationResult(
+        text.toString(),
+        made,
+        finish,
+        times.timings(promptHeld, made.size()),
+        new GenerationResult.Speculative(drafted, draftTokens, acceptedTokens));
+  }
+}

@@ -1,0 +1,152 @@
+package dev.yuzui.engine.schedule;
+
+import dev.yuzui.cache.CacheFullException;
+import dev.yuzui.cache.Sequence;
+import dev.yuzui.engine.draft.MtpProposer.Kept;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Optional;
+import dev.yuzui.engine.api.Speculation;
+import dev.yuzui.engine.draft.MtpProposer;
+import dev.yuzui.engine.draft.NgramProposer;
+import dev.yuzui.engine.draft.DraftCosts;
+
+/**
+ * Gives jobs drafts of what they will sample. A draft is a single guess, so sampling each row as
+ * ever and going on while the guesses were right is rejection sampling: a guess d is accepted with
+ * probability p(d), and what is sampled instead follows p without d.
+ */
+public final class SpeculativeDecoder {
+  /** Shorter runs come up again by chance; longer ones decide nothing more. */
+  private static final int SHORTEST_MATCH = 2;
+
+  private static final int LONGEST_MATCH = 4;
+
+  /**
+   * A job's part of a step that has run.
+   *
+   * @param row of the step, its first
+   * @param start entry it wrote with it
+   * @param forked whether another job wrote the entries, with which it shares them
+   */
+  record Part(Request job, int row, int start, boolean forked) {}
+
+  private final Speculation how;
+  private final Optional<MtpProposer> mtp;
+  private final DraftCosts costs;
+
+  /**
+   * @param mtp present where drafts are to come from it
+   */
+  public SpeculativeDecoder(Speculation how, Optional<MtpProposer> mtp) {
+    this.how = how;
+    this.mtp = mtp;
+    this.costs = new DraftCosts(how.mostDrafts());
+  }
+
+  DraftCosts costs() {
+    return costs;
+  }
+
+  /**
+   * Once after each step, with all that goes on; the logits of the step are gone then. Where
+   * guessing does not pay, as {@link DraftCosts} says, the MTP layer's cache is written and no
+   * more.
+   *
+   * @param running all that make text or read, those of other steps too: what guesses cost grows
+   *     with those who make them, for they fill steps that are full enough without
+   */
+  void draft(List<Part> parts, Collection<Request> running) {
+    if (how.drafts() == Speculation.Drafts.NONE) {
+      return;
+    }
+    List<Part> able = parts.stream().filter(part -> part.job().mayDraft()).toList();
+    int writing = (int) running.stream().filter(Request::decoding).count();
+    int guessing = (int) running.stream().filter(job -> job.decoding() && job.mayDraft()).count();
+    boolean guess = costs.guess(writing, guessing);
+    switch (how.drafts()) {
+      case NONE -> {}
+      case NGRAM ->
+          able.stream()
+              .map(Part::job)
+              .filter(job -> guess && job.decoding())
+              .forEach(job -> job.setDrafts(lookUp(job)));
+      case MTP -> draft(mtp.orElseThrow(), able, guess);
+    }
+  }
+
+  private void draft(MtpProposer drafter, List<Part> parts, boolean guess) {
+    long start = System.nanoTime();
+    List<Part> drafted = new ArrayList<>();
+    List<Kept> kept = new ArrayList<>();
+    int room = drafter.maxTokens();
+    for (Part part : parts) {
+      Optional<Kept> one =
+          part.forked()
+              ? forked(drafter, part, guess, room)
+              : Optional.of(kept(drafter, part, part.start(), guess));
+      if (one.isPresent()) {
+        drafted.add(part);
+        kept.add(one.get());
+        room -= one.get().rows();
+      }
+    }
+    List<int[]> drafts = drafter.draft(kept, how.leastProbable());
+    for (int i = 0; i < drafts.size(); i++) {
+      drafted.get(i).job().setDrafts(drafts.get(i));
+    }
+    count(kept, guess, System.nanoTime() - start);
+  }
+
+  /** The costs are those of text; a prompt's are paid once. */
+  private void count(List<Kept> kept, boolean guess, long nanos) {
+    if (kept.stream().allMatch(k -> k.rows() <= 1 + how.mostDrafts())) {
+      if (!guess) {
+        costs.keepingTook(kept.stream().mapToInt(Kept::rows).sum(), nanos);
+      } else if (kept.stream().allMatch(k -> k.most() == how.mostDrafts())) {
+        costs.draftingTook(kept.size(), nanos);
+      }
+    }
+  }
+
+  /** As many as could be accepted: behind them one more token is sampled. */
+  private int most(Request job) {
+    return Math.clamp(job.room() - 1, 0, how.mostDrafts());
+  }
+
+  private int[] lookUp(Request job) {
+    return job.ngrams(() -> new NgramProposer(SHORTEST_MATCH, LONGEST_MATCH)).draft(most(job));
+  }
+
+  /** What the MTP layer makes of the entries from {@code first} on. */
+  private Kept kept(MtpProposer drafter, Part part, int first, boolean guess) {
+    Request job = part.job();
+    Sequence sequence = job.sequence().orElseThrow();
+    int[] next = job.tokens(first + 1, sequence.length() + drafter.layers());
+    int most = guess && job.decoding() ? most(job) : 0;
+    return new Kept(sequence, part.row() + first - part.start(), first, next, most);
+  }
+
+  /**
+   * The entry of the last token is the only one that differs, for it is made with the one sampled
+   * next; its page is copied, and what the step wrote there is written again.
+   *
+   * @param room for rows
+   * @return empty where there is no room, or no need: the first guess waits for the next step then
+   */
+  private Optional<Kept> forked(MtpProposer drafter, Part part, boolean guess, int room) {
+    Sequence sequence = part.job().sequence().orElseThrow();
+    int size = sequence.pageTokens();
+    int first = Math.max(part.start(), (sequence.length() - 1) / size * size);
+    if (!guess || sequence.length() - first > room) {
+      return Optional.empty();
+    }
+    try {
+      sequence.ownLastPage();
+    } catch (CacheFullException _) {
+      return Optional.empty();
+    }
+    return Optional.of(kept(drafter, part, first, true));
+  }
+}

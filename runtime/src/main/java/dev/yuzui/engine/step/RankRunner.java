@@ -1,0 +1,384 @@
+package dev.yuzui.engine.step;
+
+import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.model.Course;
+import dev.yuzui.model.DeepseekModel;
+import dev.yuzui.model.Step;
+import dev.yuzui.model.Step.AttentionForm;
+import dev.yuzui.model.Tap;
+import dev.yuzui.parallel.Arrival;
+import dev.yuzui.parallel.DeviceExchange;
+import dev.yuzui.parallel.DeviceGroup;
+import dev.yuzui.parallel.Sent;
+import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.DeviceBuffer;
+import dev.yuzui.spi.DeviceQueue;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.Ops;
+import dev.yuzui.spi.Scratch;
+import dev.yuzui.spi.StepBatch;
+import dev.yuzui.spi.Tensor;
+import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import dev.yuzui.engine.api.Observer;
+
+/**
+ * A rank's part of a step: its inputs, what is recorded of it, and what comes out. {@link
+ * ModelRunner} drives it.
+ */
+final class RankRunner implements AutoCloseable {
+  private static final int MAX_RECORDINGS = 64;
+
+  /**
+   * What a recording depends on.
+   *
+   * @param some whether a pass that goes on with the wanted rows alone leaves others behind
+   * @param best of each row of logits that are picked; 0 picks none
+   */
+  record Shape(Pass pass, int tokens, int outputs, boolean some, AttentionForm form, int best) {}
+
+  /** What a device has of the rank. */
+  private record Stage(Backend backend, DeviceQueue queue, StepInputs inputs) {}
+
+  private final DeviceGroup group;
+  private final DeepseekModel model;
+  private final LatentCacheStore cache;
+  private final int maxTokens;
+  private final int vocab;
+  private final Map<Integer, Stage> stages = new LinkedHashMap<>();
+  private final List<DeviceBuffer> buffers = new ArrayList<>();
+  private final Arena arena = Arena.ofShared();
+  private final Map<Shape, List<Leg>> recordings = new LinkedHashMap<>(16, 0.75f, true);
+
+  private final Tensor hidden;
+  private final Tensor mtpHidden;
+  private final StepOutputs outputs;
+  private long tokens;
+  private int[] positionsOfLast = {};
+
+  RankRunner(DeviceGroup group, DeepseekModel model, LatentCacheStore cache, int maxTokens) {
+    this.group = group;
+    this.model = model;
+    this.cache = cache;
+    this.maxTokens = maxTokens;
+    this.vocab = model.config().vocabSize();
+    Backend last = group.backend(model.lastDevice());
+    try {
+      for (int device : model.devices()) {
+        Backend there = group.backend(device);
+        stages.put(
+            device,
+            new Stage(
+                there,
+                there.openQueue(),
+                new StepInputs(
+                    there,
+                    cache,
+                    maxTokens,
+                    vocab,
+                    (name, encoding, rows, cols) -> allocate(there, name, encoding, rows, cols),
+                    arena)));
+      }
+      int width = model.config().hiddenSize();
+      hidden = allocate(last, "hidden", Encoding.F32, maxTokens, width);
+      mtpHidden =
+          model.predictors() > 0
+              ? allocate(last, "mtp_hidden", Encoding.F32, maxTokens, width)
+              : hidden;
+      outputs =
+          new StepOutputs(
+              last,
+              vocab,
+              (name, encoding, rows, cols) -> allocate(last, name, encoding, rows, cols),
+              arena);
+    } catch (RuntimeException | Error e) {
+      close();
+      throw e;
+    }
+  }
+
+  private Tensor allocate(Backend there, String name, Encoding encoding, long rows, long cols) {
+    DeviceBuffer buffer = there.allocate(encoding.byteSize(rows, cols), name);
+    buffers.add(buffer);
+    return new Tensor(name, buffer, 0, encoding, rows, cols);
+  }
+
+  /** That went through the main model since the start. */
+  long tokens() {
+    return tokens;
+  }
+
+  /** Whether it cannot go on without the device. */
+  boolean uses(int device) {
+    return stages.containsKey(device);
+  }
+
+  int mtpLayers() {
+    return model.predictors();
+  }
+
+  /** Writes what varies; what there is to run. */
+  List<Leg> prepare(Pass pass, List<Rows> all, int candidates) {
+    Shape shape = fill(pass, all, candidates);
+    List<Leg> legs = recordings.get(shape);
+    if (legs == null) {
+      legs = record(shape);
+      recordings.put(shape, legs);
+      if (recordings.size() > MAX_RECORDINGS) {
+        var eldest = recordings.entrySet().iterator();
+        eldest.next().getValue().forEach(Leg::close);
+        eldest.remove();
+      }
+    }
+    return legs;
+  }
+
+  /** Runs a step op by op. */
+  void observe(Pass pass, List<Rows> all, Observer observer) {
+    int tokens = all.stream().mapToInt(r -> r.tokens().length).sum();
+    Shape shape = fill(pass, all, 0);
+    OpByOp course = new OpByOp(shape);
+    Tap tap =
+        (layer, point, tensor) -> {
+          Stage stage = stages.get(course.device);
+          observer.at(
+              layer, point, DeviceValues.of(stage.backend(), stage.queue(), tensor, tokens));
+        };
+    course.tap = tap;
+    enqueue(shape, course, tap);
+    stages.get(model.lastDevice()).queue().synchronize();
+  }
+
+  /** A rank's rows at a meeting of the step that was prepared last. */
+  Arrival arrival(Sent sent, Runnable beside) {
+    return new Arrival(sent, positionsOfLast, beside);
+  }
+
+  private Shape fill(Pass pass, List<Rows> all, int candidates) {
+    int count = all.stream().mapToInt(r -> r.tokens().length).sum();
+    int outputs = all.stream().mapToInt(r -> r.outputs().count(r.tokens().length)).sum();
+    if (count > maxTokens || outputs > Step.MAX_OUTPUTS) {
+      throw new IllegalArgumentException(
+          count
+              + " tokens and "
+              + outputs
+              + " outputs exceed a step's "
+              + maxTokens
+              + " and "
+              + Step.MAX_OUTPUTS);
+    }
+    int rows = bucket(group, model, count);
+    AttentionForm form =
+        all.stream().anyMatch(r -> r.tokens().length >= Step.PREFILL_TOKENS)
+            ? AttentionForm.PREFILL
+            : AttentionForm.ABSORBED;
+    stages.forEach(
+        (device, stage) ->
+            group.run(device, () -> stage.inputs().fill(all, rows, pass.takesStates())));
+    int made = outputs == count ? outputs : outputBucket(outputs, rows);
+    int best = this.outputs.begin(outputs, made, candidates, logitTokens(pass));
+    boolean some = pass.takesStates() && !pass.whole() && outputs < rows;
+    if (model.devices().size() > 1 || group.size() > 1) {
+      positionsOfLast = StepInputs.positions(all, some);
+    }
+    tokens += pass == Pass.MAIN ? count : 0;
+    return new Shape(pass, rows, made, some, form, best);
+  }
+
+  /** Rows of a step of {@code tokens} tokens that suit all devices of a rank. */
+  static int bucket(DeviceGroup group, DeepseekModel model, int tokens) {
+    return model.devices().stream()
+        .mapToInt(d -> group.backend(d).capabilities().bucket(tokens))
+        .max()
+        .orElseThrow();
+  }
+
+  /**
+   * Of steps that want some of their rows: the next power of two, for each number of outputs is a
+   * recording.
+   */
+  private static int outputBucket(int outputs, int rows) {
+    int power = outputs <= 1 ? outputs : Integer.highestOneBit(outputs - 1) << 1;
+    return Math.min(power, Math.min(rows, Step.MAX_OUTPUTS));
+  }
+
+  /** That a row of a pass's logits is over. */
+  private int logitTokens(Pass pass) {
+    return pass.takesStates() ? model.guessed(pass.predictor(), pass.vocabulary()) : vocab;
+  }
+
+  private void enqueue(Shape shape, Course course, Tap tap) {
+    int rows = shape.tokens();
+    int first = shape.pass().takesStates() ? model.lastDevice() : model.firstDevice();
+    Step step = step(shape, first, course, tap);
+    Tensor out = outputs.logits(shape.outputs(), logitTokens(shape.pass()));
+    switch (shape.pass().start()) {
+      case TOKENS -> model.forward(step, hidden.slice("hidden", 0, rows), out);
+      case MAIN -> predict(step, shape, hidden, out);
+      case MTP -> predict(step, shape, mtpHidden, out);
+    }
+    if (shape.best() > 0) {
+      Ops ops = stages.get(model.lastDevice()).queue().ops();
+      ops.topK(
+          out,
+          outputs.bestIds(shape.outputs(), shape.best()),
+          outputs.bestLogits(shape.outputs(), shape.best()));
+    }
+  }
+
+  private Step step(Shape shape, int device, Course course, Tap tap) {
+    Stage stage = stages.get(device);
+    return new Step(
+        device,
+        stage.queue().ops(),
+        stage.inputs().batch(shape.tokens(), shape.outputs()),
+        cache,
+        model.ropeTable(device),
+        shape.form(),
+        course,
+        tap);
+  }
+
+  /**
+   * @param from states of which each row takes the one its source says
+   */
+  private void predict(Step step, Shape shape, Tensor from, Tensor out) {
+    int rows = shape.tokens();
+    int wanted = shape.outputs();
+    StepInputs inputs = stages.get(model.lastDevice()).inputs();
+    Optional<StepBatch> some =
+        shape.some() ? Optional.of(inputs.wanted(rows, wanted)) : Optional.empty();
+    try (Scratch.Frame _ = step.ops().scratch().frame()) {
+      Tensor states = step.ops().scratch().f32("mtp_states", rows, from.cols());
+      step.ops().embed(from, inputs.sources(rows), states);
+      int layer = shape.pass().predictor();
+      if (shape.pass().whole()) {
+        model.predictAll(step, layer, states, mtpHidden.slice("mtp_hidden", 0, rows), out);
+      } else {
+        model.predict(step, some, layer, states, mtpHidden.slice("mtp_hidden", 0, wanted), out);
+      }
+    }
+  }
+
+  private List<Leg> record(Shape shape) {
+    Recorder recorder =
+        new Recorder(shape, shape.pass().takesStates() ? model.lastDevice() : model.firstDevice());
+    boolean whole = false;
+    try {
+      enqueue(shape, recorder, Tap.none());
+      recorder.end(new Leg.Then.End());
+      whole = true;
+      return recorder.legs;
+    } finally {
+      if (!whole) {
+        recorder.abandon();
+      }
+    }
+  }
+
+  /** Cuts what is enqueued into legs. */
+  private final class Recorder implements Course {
+    private final Shape shape;
+    private final List<Leg> legs = new ArrayList<>();
+    private int device;
+    private boolean open;
+
+    Recorder(Shape shape, int device) {
+      this.shape = shape;
+      begin(device);
+    }
+
+    private void begin(int where) {
+      device = where;
+      stages.get(where).queue().begin();
+      open = true;
+    }
+
+    private DeviceQueue.Recording take() {
+      open = false;
+      return stages.get(device).queue().end();
+    }
+
+    void end(Leg.Then then) {
+      legs.add(new Leg(device, stages.get(device).queue(), take(), then));
+    }
+
+    void abandon() {
+      if (open) {
+        stages.get(device).queue().abandon();
+      }
+      legs.forEach(Leg::close);
+    }
+
+    @Override
+    public Step on(int there) {
+      return step(shape, there, this, Tap.none());
+    }
+
+    @Override
+    public void move(int fromDevice, Tensor from, int toDevice, Tensor to) {
+      end(new Leg.Then.Move(fromDevice, from, toDevice, to));
+      begin(toDevice);
+    }
+
+    @Override
+    public void meet(DeviceExchange exchange, Sent sent, Runnable beside) {
+      end(new Leg.Then.End()); // closed with the others if what follows fails
+      begin(device);
+      beside.run();
+      Leg before = legs.removeLast();
+      legs.add(before.with(new Leg.Then.Meet(exchange, sent, take())));
+      begin(device);
+    }
+  }
+
+  /** Waits wherever devices meet. */
+  private final class OpByOp implements Course {
+    private final Shape shape;
+    private Tap tap = Tap.none();
+    private int device;
+
+    OpByOp(Shape shape) {
+      this.shape = shape;
+      device = shape.pass().takesStates() ? model.lastDevice() : model.firstDevice();
+    }
+
+    @Override
+    public Step on(int there) {
+      return step(shape, there, this, tap);
+    }
+
+    @Override
+    public void move(int fromDevice, Tensor from, int toDevice, Tensor to) {
+      stages.get(fromDevice).queue().synchronize();
+      group.each(Map.of(toDevice, () -> group.copy(fromDevice, from, toDevice, to)));
+      device = toDevice;
+    }
+
+    @Override
+    public void meet(DeviceExchange exchange, Sent sent, Runnable beside) {
+      stages.get(device).queue().synchronize();
+      exchange.meet(List.of(arrival(sent, beside)));
+    }
+  }
+
+  /** Of the last step. */
+  StepOutputs outputs() {
+    return outputs;
+  }
+
+  @Override
+  public void close() {
+    recordings.values().forEach(legs -> legs.forEach(Leg::close));
+    recordings.clear();
+    stages.values().forEach(stage -> stage.queue().close());
+    stages.clear();
+    buffers.forEach(DeviceBuffer::close);
+    buffers.clear();
+    arena.close();
+  }
+}

@@ -1,0 +1,29 @@
+package dev.yuzui.engine.step;
+
+import dev.yuzui.parallel.DeviceFailure;
+import java.util.List;
+import dev.yuzui.engine.api.EngineException;
+
+/** What the loop asks of a model: see {@link ModelRunner}, which it is but for tests. */
+public interface Steps {
+  /** Tokens of a step at most. */
+  int maxTokens();
+
+  /** Appends the chunks to their sequences and picks candidates of the wanted rows. */
+  void run(List<Chunk> chunks, int candidates);
+
+  /** The candidates of row {@code index} of the last step. */
+  BestTokens best(int index);
+
+  /**
+   * Goes on without a device that failed; sequences of its rank are lost.
+   *
+   * @throws EngineException if that cannot be
+   */
+  default void lose(DeviceFailure failure) {
+    throw failure;
+  }
+
+  /** Copies row {@code index} of the last step's logits. */
+  void logits(int index, float[] out);
+}
