@@ -1,7 +1,7 @@
 package dev.yuzui.cli;
 
-import dev.yuzui.engine.plan.Backends;
 import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.engine.plan.Backends;
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.BackendProvider.Probe;
 import java.util.List;

@@ -1,9 +1,9 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.cli.Benchmark.Table;
+import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.engine.plan.Backends;
 import dev.yuzui.engine.plan.MemoryPlan;
-import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.spi.BackendProvider.Probe;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostResources;

@@ -1,12 +1,12 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.engine.Engine;
+import dev.yuzui.engine.PromptCache;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.FinishReason;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.Generation;
 import dev.yuzui.engine.api.GenerationResult;
-import dev.yuzui.engine.PromptCache;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.text.Message;
 import dev.yuzui.text.Prompt;

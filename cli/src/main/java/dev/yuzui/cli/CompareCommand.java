@@ -2,9 +2,9 @@ package dev.yuzui.cli;
 
 import dev.yuzui.compare.Comparison;
 import dev.yuzui.compare.Trace;
-import dev.yuzui.engine.plan.Backends;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.engine.plan.Backends;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendProvider;

@@ -1,9 +1,9 @@
 package dev.yuzui.cli;
 
-import dev.yuzui.engine.plan.Backends;
 import dev.yuzui.engine.api.Distribution;
 import dev.yuzui.engine.api.Distribution.Split;
 import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.engine.plan.Backends;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Optional;

@@ -1,13 +1,13 @@
 package dev.yuzui.cli;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
-import dev.yuzui.engine.api.DeviceLoad;
 import dev.yuzui.engine.Engine;
+import dev.yuzui.engine.PromptCache;
+import dev.yuzui.engine.api.DeviceLoad;
 import dev.yuzui.engine.api.FinishReason;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.Generation;
 import dev.yuzui.engine.api.GenerationResult;
-import dev.yuzui.engine.PromptCache;
 import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.Message;

@@ -1,10 +1,10 @@
 package dev.yuzui.cli;
 
-import dev.yuzui.engine.plan.Backends;
-import dev.yuzui.engine.plan.Device;
 import dev.yuzui.engine.api.Distribution;
 import dev.yuzui.engine.api.Distribution.Split;
 import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.engine.plan.Backends;
+import dev.yuzui.engine.plan.Device;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoints;
 import java.util.function.Predicate;

@@ -1,9 +1,9 @@
 package dev.yuzui.cli;
 
+import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.engine.plan.Backends;
 import dev.yuzui.engine.plan.DeviceMemory;
 import dev.yuzui.engine.plan.MemoryPlan;
-import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.text.TemplateChoice;
 import dev.yuzui.text.TextException;
 import dev.yuzui.weights.Checkpoint;

@@ -1,10 +1,10 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.engine.Engine;
+import dev.yuzui.engine.PromptCache;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.GenerationResult;
-import dev.yuzui.engine.PromptCache;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;

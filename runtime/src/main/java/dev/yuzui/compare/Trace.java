@@ -1,8 +1,8 @@
 package dev.yuzui.compare;
 
 import dev.yuzui.engine.Engine;
-import dev.yuzui.engine.api.Observer;
 import dev.yuzui.engine.Session;
+import dev.yuzui.engine.api.Observer;
 import dev.yuzui.model.Point;
 import java.util.ArrayList;
 import java.util.Arrays;

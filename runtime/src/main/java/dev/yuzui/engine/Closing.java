@@ -1,9 +1,9 @@
 package dev.yuzui.engine;
 
+import dev.yuzui.engine.api.EngineException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
-import dev.yuzui.engine.api.EngineException;
 
 /**
  * The end of an engine, which comes once, whoever asks for it and how often: nothing new begins

@@ -1,7 +1,21 @@
 package dev.yuzui.engine;
 
+import dev.yuzui.engine.api.DeviceLoad;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.EngineMetrics;
+import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.Generation;
+import dev.yuzui.engine.api.GenerationListener;
+import dev.yuzui.engine.api.LoadProgress;
+import dev.yuzui.engine.api.LogitsSink;
+import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.engine.api.StepTimes;
+import dev.yuzui.engine.plan.Backends;
+import dev.yuzui.engine.plan.Device;
+import dev.yuzui.engine.plan.MemoryPlan;
+import dev.yuzui.engine.step.Chunk;
+import dev.yuzui.engine.step.Outputs;
 import dev.yuzui.model.Step;
-
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.TemplateChoice;
 import dev.yuzui.text.Tokenizer;
@@ -12,21 +26,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
-import dev.yuzui.engine.api.RuntimeOptions;
-import dev.yuzui.engine.api.GenerateRequest;
-import dev.yuzui.engine.api.Generation;
-import dev.yuzui.engine.api.GenerationListener;
-import dev.yuzui.engine.api.EngineException;
-import dev.yuzui.engine.api.LoadProgress;
-import dev.yuzui.engine.api.LogitsSink;
-import dev.yuzui.engine.api.DeviceLoad;
-import dev.yuzui.engine.api.EngineMetrics;
-import dev.yuzui.engine.api.StepTimes;
-import dev.yuzui.engine.plan.Device;
-import dev.yuzui.engine.plan.MemoryPlan;
-import dev.yuzui.engine.plan.Backends;
-import dev.yuzui.engine.step.Chunk;
-import dev.yuzui.engine.step.Outputs;
 
 /**
  * A model on a device, ready to generate. Thread-safe: requests of all threads share the steps of

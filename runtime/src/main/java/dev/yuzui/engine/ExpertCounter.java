@@ -1,12 +1,11 @@
 package dev.yuzui.engine;
 
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.Observer;
 import dev.yuzui.model.Point;
 import dev.yuzui.parallel.ExpertLoads;
 import java.util.Arrays;
 import java.util.function.IntConsumer;
-import dev.yuzui.engine.api.EngineException;
-import dev.yuzui.engine.api.Observer;
-import dev.yuzui.engine.step.Steps;
 
 /**
  * Counts which experts a model's gates choose, for the tokens it reads and for those it makes. Its

@@ -1,10 +1,10 @@
 package dev.yuzui.engine;
 
+import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.text.Tokenizer;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoint.VocabularySource;
 import java.util.Optional;
-import dev.yuzui.engine.api.EngineException;
 
 /** Built on first use: a large vocabulary takes longer than loading a small model. */
 final class LazyTokenizer implements AutoCloseable {

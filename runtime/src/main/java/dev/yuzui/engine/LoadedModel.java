@@ -2,6 +2,15 @@ package dev.yuzui.engine;
 
 import dev.yuzui.cache.LatentCacheStore;
 import dev.yuzui.cache.LatentCaches;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.LoadProgress;
+import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.engine.api.Speculation;
+import dev.yuzui.engine.plan.Backends;
+import dev.yuzui.engine.plan.Device;
+import dev.yuzui.engine.plan.DeviceMemory;
+import dev.yuzui.engine.plan.MemoryPlan;
+import dev.yuzui.engine.step.ModelRunner;
 import dev.yuzui.model.ModelLoader;
 import dev.yuzui.parallel.DeviceGroup;
 import dev.yuzui.parallel.DevicePlan;
@@ -19,15 +28,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import dev.yuzui.engine.api.RuntimeOptions;
-import dev.yuzui.engine.api.Speculation;
-import dev.yuzui.engine.api.EngineException;
-import dev.yuzui.engine.api.LoadProgress;
-import dev.yuzui.engine.plan.Device;
-import dev.yuzui.engine.plan.DeviceMemory;
-import dev.yuzui.engine.plan.MemoryPlan;
-import dev.yuzui.engine.plan.Backends;
-import dev.yuzui.engine.step.ModelRunner;
 
 /** A checkpoint on its devices, with all that steps need there. */
 final class LoadedModel implements AutoCloseable {

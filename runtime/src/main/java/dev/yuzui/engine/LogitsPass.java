@@ -1,14 +1,13 @@
 package dev.yuzui.engine;
 
-import dev.yuzui.model.Step;
-
 import dev.yuzui.cache.Sequence;
-import java.util.Arrays;
-import java.util.List;
-import java.util.function.Supplier;
 import dev.yuzui.engine.api.LogitsSink;
 import dev.yuzui.engine.step.Chunk;
 import dev.yuzui.engine.step.Outputs;
+import dev.yuzui.model.Step;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Supplier;
 
 /** Reads a text and hands out the logits of all its positions. */
 record LogitsPass(SharedModel model, Supplier<Session> sessions, int[] tokens, LogitsSink sink) {

@@ -5,6 +5,10 @@ import dev.yuzui.cache.CacheFileException;
 import dev.yuzui.cache.CacheFullException;
 import dev.yuzui.cache.ModelKey;
 import dev.yuzui.cache.Sequence;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.GenerationResult;
+import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.engine.api.Speculation.Drafts;
 import dev.yuzui.weights.DeepseekConfig;
 import java.nio.file.Files;
@@ -12,10 +16,6 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.function.ToIntFunction;
 import java.util.stream.IntStream;
-import dev.yuzui.engine.api.RuntimeOptions;
-import dev.yuzui.engine.api.GenerateRequest;
-import dev.yuzui.engine.api.GenerationResult;
-import dev.yuzui.engine.api.EngineException;
 
 /**
  * A file that keeps the latent cache of one text from run to run. What it held is found by the

@@ -1,22 +1,22 @@
 package dev.yuzui.engine;
 
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.EngineMetrics;
+import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.Generation;
+import dev.yuzui.engine.api.GenerationListener;
+import dev.yuzui.engine.api.GenerationPromise;
+import dev.yuzui.engine.api.Speculation;
+import dev.yuzui.engine.api.StepTimes;
+import dev.yuzui.engine.draft.MtpProposer;
+import dev.yuzui.engine.schedule.EngineLoop;
+import dev.yuzui.engine.schedule.Request;
+import dev.yuzui.engine.schedule.SpeculativeDecoder;
 import dev.yuzui.text.TextStream;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
-import dev.yuzui.engine.api.Speculation;
-import dev.yuzui.engine.api.GenerateRequest;
-import dev.yuzui.engine.api.Generation;
-import dev.yuzui.engine.api.GenerationPromise;
-import dev.yuzui.engine.api.GenerationListener;
-import dev.yuzui.engine.api.EngineException;
-import dev.yuzui.engine.api.EngineMetrics;
-import dev.yuzui.engine.api.StepTimes;
-import dev.yuzui.engine.draft.MtpProposer;
-import dev.yuzui.engine.schedule.Request;
-import dev.yuzui.engine.schedule.EngineLoop;
-import dev.yuzui.engine.schedule.SpeculativeDecoder;
 
 /**
  * The door to the loop, which starts with the first request. What cannot be met is turned away
@@ -44,11 +44,11 @@ public final class Requests implements AutoCloseable {
       model.closing().requireOpen();
       requireGood(same.getFirst());
       requireText(same.getFirst());
-      List<Request> jobs = new ArrayList<>();
+      List<Request> made = new ArrayList<>();
       for (int i = 0; i < same.size(); i++) {
-        jobs.add(job(same.get(i), promises.get(i), listener));
+        made.add(request(same.get(i), promises.get(i), listener));
       }
-      loop().submit(jobs.getFirst(), jobs.subList(1, jobs.size()));
+      loop().submit(made.getFirst(), made.subList(1, made.size()));
     } catch (RuntimeException e) {
       EngineException why =
           e instanceof EngineException known ? known : new EngineException(e.getMessage(), e);
@@ -57,7 +57,8 @@ public final class Requests implements AutoCloseable {
     return promises.stream().map(GenerationPromise::generation).toList();
   }
 
-  private Request job(GenerateRequest request, GenerationPromise promise, GenerationListener listener) {
+  private Request request(
+      GenerateRequest request, GenerationPromise promise, GenerationListener listener) {
     return new Request(
         order.getAndIncrement(),
         request,

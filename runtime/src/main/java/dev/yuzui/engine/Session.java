@@ -1,11 +1,11 @@
 package dev.yuzui.engine;
 
 import dev.yuzui.cache.Sequence;
-import java.util.Arrays;
-import java.util.List;
 import dev.yuzui.engine.api.Observer;
 import dev.yuzui.engine.step.Chunk;
 import dev.yuzui.engine.step.Outputs;
+import java.util.Arrays;
+import java.util.List;
 
 /**
  * A sequence driven by hand, token by token, for measurements; {@link Engine#generate} is what

@@ -1,9 +1,9 @@
 package dev.yuzui.engine;
 
 import dev.yuzui.cache.LatentCaches;
-import java.util.concurrent.locks.ReentrantLock;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.step.ModelRunner;
+import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * A model that several threads use in turn, until the engine is closed: requests through their

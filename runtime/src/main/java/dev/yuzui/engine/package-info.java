@@ -1,5 +1,6 @@
 /**
- * Drives the loop: opens a checkpoint on a backend, turns prompts into steps, samples, streams
- * text. What a Java program embeds.
+ * What a program embeds: an {@link dev.yuzui.engine.Engine} opens a checkpoint on devices and
+ * answers requests. What is said to it and heard from it is in {@code api}; below it are the rooms
+ * of its work: {@code schedule} ► {@code draft} ► {@code step}, and {@code plan}.
  */
 package dev.yuzui.engine;

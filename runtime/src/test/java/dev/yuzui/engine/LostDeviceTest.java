@@ -5,6 +5,13 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.yuzui.engine.api.Distribution;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.Generation;
+import dev.yuzui.engine.api.LoadProgress;
+import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.engine.plan.Device;
 import dev.yuzui.kit.FailingProvider;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.spi.Encoding;
@@ -20,13 +27,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import dev.yuzui.engine.api.RuntimeOptions;
-import dev.yuzui.engine.api.Distribution;
-import dev.yuzui.engine.api.GenerateRequest;
-import dev.yuzui.engine.api.Generation;
-import dev.yuzui.engine.api.EngineException;
-import dev.yuzui.engine.api.LoadProgress;
-import dev.yuzui.engine.plan.Device;
 
 /** A device of several fails in the middle of a run. */
 @Timeout(600)

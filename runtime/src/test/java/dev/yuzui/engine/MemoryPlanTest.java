@@ -4,6 +4,14 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.yuzui.engine.api.Distribution;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.LoadProgress;
+import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.engine.plan.Device;
+import dev.yuzui.engine.plan.DeviceMemory;
+import dev.yuzui.engine.plan.LimitedDevice;
+import dev.yuzui.engine.plan.MemoryPlan;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.Encoding;
@@ -16,14 +24,6 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
-import dev.yuzui.engine.api.RuntimeOptions;
-import dev.yuzui.engine.api.Distribution;
-import dev.yuzui.engine.api.EngineException;
-import dev.yuzui.engine.api.LoadProgress;
-import dev.yuzui.engine.plan.Device;
-import dev.yuzui.engine.plan.DeviceMemory;
-import dev.yuzui.engine.plan.MemoryPlan;
-import dev.yuzui.engine.plan.LimitedDevice;
 
 class MemoryPlanTest {
   private static final Path GOLDEN =

@@ -5,6 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.yuzui.backend.reference.ReferenceProvider;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.LoadProgress;
+import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.engine.plan.Device;
 import dev.yuzui.sampling.SamplingException;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.spi.HostTensor;
@@ -20,11 +25,6 @@ import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
-import dev.yuzui.engine.api.RuntimeOptions;
-import dev.yuzui.engine.api.GenerateRequest;
-import dev.yuzui.engine.api.EngineException;
-import dev.yuzui.engine.api.LoadProgress;
-import dev.yuzui.engine.plan.Device;
 
 /** A model whose logits are not numbers says so, whoever looks for the best of them. */
 class OverflowTest {

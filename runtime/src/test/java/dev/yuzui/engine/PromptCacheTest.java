@@ -7,7 +7,15 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.yuzui.backend.reference.ReferenceProvider;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.Generation;
+import dev.yuzui.engine.api.GenerationResult;
+import dev.yuzui.engine.api.LoadProgress;
+import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.engine.api.Speculation;
 import dev.yuzui.engine.api.Speculation.Drafts;
+import dev.yuzui.engine.plan.Device;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.weights.Checkpoints;
 import java.io.IOException;
@@ -20,14 +28,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import dev.yuzui.engine.api.RuntimeOptions;
-import dev.yuzui.engine.api.Speculation;
-import dev.yuzui.engine.api.GenerateRequest;
-import dev.yuzui.engine.api.Generation;
-import dev.yuzui.engine.api.GenerationResult;
-import dev.yuzui.engine.api.EngineException;
-import dev.yuzui.engine.api.LoadProgress;
-import dev.yuzui.engine.plan.Device;
 
 class PromptCacheTest {
   /** With an MTP layer. */

@@ -3,10 +3,10 @@ package dev.yuzui.engine;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import dev.yuzui.engine.api.Speculation;
 import dev.yuzui.engine.api.Speculation.Drafts;
 import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
-import dev.yuzui.engine.api.Speculation;
 
 class SpeculationTest {
   @Test

@@ -1,7 +1,7 @@
 package dev.yuzui.engine.api;
 
-import dev.yuzui.model.Point;
 import dev.yuzui.engine.Session;
+import dev.yuzui.model.Point;
 
 /** Shown what a model computes, part by part, while it computes it; see {@link Session#observe}. */
 @FunctionalInterface

@@ -1,7 +1,6 @@
 package dev.yuzui.engine.api;
 
 import dev.yuzui.model.Step;
-
 import java.util.OptionalInt;
 
 /**

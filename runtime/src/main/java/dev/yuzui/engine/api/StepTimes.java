@@ -1,5 +1,4 @@
 package dev.yuzui.engine.api;
-import dev.yuzui.engine.step.Steps;
 
 /**
  * What a lone sequence's steps took since the engine was opened: the terms of what guessing is

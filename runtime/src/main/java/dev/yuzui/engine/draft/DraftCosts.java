@@ -1,10 +1,8 @@
 package dev.yuzui.engine.draft;
 
-import dev.yuzui.model.Step;
-
-import java.util.OptionalDouble;
 import dev.yuzui.engine.api.StepTimes;
-import dev.yuzui.engine.step.Steps;
+import dev.yuzui.model.Step;
+import java.util.OptionalDouble;
 
 /**
  * Whether guessing pays, by what the engine's own steps have cost. With n sequences that make text,

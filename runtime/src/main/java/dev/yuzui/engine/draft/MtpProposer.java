@@ -1,15 +1,14 @@
 package dev.yuzui.engine.draft;
 
-import dev.yuzui.model.Step;
-
 import dev.yuzui.cache.CacheFullException;
 import dev.yuzui.cache.Sequence;
+import dev.yuzui.engine.step.BestTokens;
+import dev.yuzui.engine.step.ModelRunner;
+import dev.yuzui.engine.step.Outputs;
+import dev.yuzui.engine.step.Rows;
+import dev.yuzui.model.Step;
 import java.util.ArrayList;
 import java.util.List;
-import dev.yuzui.engine.step.Outputs;
-import dev.yuzui.engine.step.BestTokens;
-import dev.yuzui.engine.step.Rows;
-import dev.yuzui.engine.step.ModelRunner;
 
 /**
  * Drafts with the MTP layers, all sequences in one step: behind what is known, the first layer's

@@ -1,7 +1,7 @@
 package dev.yuzui.engine.draft;
 
-import java.util.OptionalDouble;
 import dev.yuzui.engine.api.StepTimes;
+import java.util.OptionalDouble;
 
 /**
  * What steps of a kind have cost, by their size: running means, which follow a machine that slows

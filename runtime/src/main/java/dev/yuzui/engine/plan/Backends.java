@@ -1,5 +1,8 @@
 package dev.yuzui.engine.plan;
 
+import dev.yuzui.engine.api.Distribution;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
@@ -11,9 +14,6 @@ import java.util.Optional;
 import java.util.ServiceLoader;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
-import dev.yuzui.engine.api.RuntimeOptions;
-import dev.yuzui.engine.api.Distribution;
-import dev.yuzui.engine.api.EngineException;
 
 /** The backends on the class path. */
 public final class Backends {

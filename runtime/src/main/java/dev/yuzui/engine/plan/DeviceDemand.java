@@ -1,8 +1,8 @@
 package dev.yuzui.engine.plan;
 
-import dev.yuzui.model.Step;
-
 import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.model.Step;
 import dev.yuzui.parallel.DevicePlan;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.Ops;
@@ -10,7 +10,6 @@ import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.DeepseekConfig;
 import java.util.ArrayList;
 import java.util.List;
-import dev.yuzui.engine.api.RuntimeOptions;
 
 /**
  * Bytes that a plan asks of a device, by what they are for; contexts are whole pages.

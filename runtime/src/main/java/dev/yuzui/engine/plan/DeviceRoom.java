@@ -1,12 +1,12 @@
 package dev.yuzui.engine.plan;
 
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendProvider.Probe;
 import dev.yuzui.weights.Checkpoint;
 import java.util.List;
 import java.util.stream.IntStream;
-import dev.yuzui.engine.api.RuntimeOptions;
-import dev.yuzui.engine.api.EngineException;
 
 /**
  * A device, what is free on it, and what weights take there.

@@ -1,5 +1,6 @@
 package dev.yuzui.engine.plan;
 
+import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.parallel.DevicePlan;
 import dev.yuzui.parallel.ExpertLoads;
 import dev.yuzui.parallel.ExpertLoadsFile;
@@ -10,7 +11,6 @@ import java.util.Arrays;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.IntStream;
-import dev.yuzui.engine.api.EngineException;
 
 /**
  * How much each expert is used: as it was counted, equally where it was not.

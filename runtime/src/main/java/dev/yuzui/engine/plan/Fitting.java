@@ -1,11 +1,11 @@
 package dev.yuzui.engine.plan;
 
+import dev.yuzui.engine.api.Distribution;
+import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.weights.Checkpoint;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
-import dev.yuzui.engine.api.RuntimeOptions;
-import dev.yuzui.engine.api.Distribution;
 
 /**
  * Lays a model over devices by their free memory alone. The first of these that has room: all on

@@ -1,10 +1,10 @@
 package dev.yuzui.engine.plan;
 
+import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.parallel.DevicePlan;
 import dev.yuzui.weights.Checkpoint;
 import java.util.List;
 import java.util.stream.IntStream;
-import dev.yuzui.engine.api.RuntimeOptions;
 
 /**
  * A model laid over devices.

@@ -1,6 +1,8 @@
 package dev.yuzui.engine.plan;
 
 import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.parallel.DevicePlan;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.Encoding;
@@ -12,8 +14,6 @@ import java.util.Locale;
 import java.util.function.ToLongFunction;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import dev.yuzui.engine.api.RuntimeOptions;
-import dev.yuzui.engine.api.EngineException;
 
 /**
  * Where the parts of a model go and what that needs of the devices, before anything is opened or

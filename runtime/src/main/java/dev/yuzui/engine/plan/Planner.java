@@ -1,6 +1,9 @@
 package dev.yuzui.engine.plan;
 
+import dev.yuzui.engine.api.Distribution;
 import dev.yuzui.engine.api.Distribution.Split;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.parallel.DevicePlan;
 import dev.yuzui.parallel.ExpertPlacement;
 import dev.yuzui.parallel.HotExperts;
@@ -18,9 +21,6 @@ import java.util.OptionalInt;
 import java.util.function.ToLongFunction;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import dev.yuzui.engine.api.RuntimeOptions;
-import dev.yuzui.engine.api.Distribution;
-import dev.yuzui.engine.api.EngineException;
 
 /** Lays a model over the devices it is given, as a {@link Distribution} says. */
 final class Planner {

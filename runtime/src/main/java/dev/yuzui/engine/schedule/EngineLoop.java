@@ -1,10 +1,17 @@
 package dev.yuzui.engine.schedule;
 
-import dev.yuzui.model.Step;
-
 import dev.yuzui.cache.LatentCaches;
 import dev.yuzui.cache.Sequence;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.EngineMetrics;
+import dev.yuzui.engine.api.FinishReason;
+import dev.yuzui.engine.api.Generation;
+import dev.yuzui.engine.api.StepTimes;
 import dev.yuzui.engine.schedule.Scheduler.Grant;
+import dev.yuzui.engine.step.Chunk;
+import dev.yuzui.engine.step.Outputs;
+import dev.yuzui.engine.step.Steps;
+import dev.yuzui.model.Step;
 import dev.yuzui.parallel.DeviceFailure;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -14,15 +21,6 @@ import java.util.OptionalLong;
 import java.util.PriorityQueue;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.Collectors;
-import dev.yuzui.engine.api.Generation;
-import dev.yuzui.engine.api.FinishReason;
-import dev.yuzui.engine.api.EngineException;
-import dev.yuzui.engine.api.EngineMetrics;
-import dev.yuzui.engine.api.StepTimes;
-import dev.yuzui.engine.step.Steps;
-import dev.yuzui.engine.step.Chunk;
-import dev.yuzui.engine.step.Outputs;
-import dev.yuzui.engine.Requests;
 
 /**
  * Drives requests through a model on a thread of its own: in each turn it takes in what came, runs
@@ -41,7 +39,7 @@ public final class EngineLoop implements AutoCloseable {
   private final Thread thread;
 
   // of requests that are not over
-  private final Map<Generation, Request> jobs = new LinkedHashMap<>();
+  private final Map<Generation, Request> requests = new LinkedHashMap<>();
   private final PriorityQueue<Request> timed =
       new PriorityQueue<>((a, b) -> Long.signum(deadline(a) - deadline(b)));
 
@@ -75,9 +73,9 @@ public final class EngineLoop implements AutoCloseable {
    * @param more answers to the same prompt
    * @throws EngineException if the engine takes no more requests
    */
-  public void submit(Request job, List<Request> more) {
-    job.siblings().addAll(more);
-    inbox.submit(job);
+  public void submit(Request request, List<Request> more) {
+    request.siblings().addAll(more);
+    inbox.submit(request);
   }
 
   public void cancel(Generation generation) {
@@ -106,12 +104,12 @@ public final class EngineLoop implements AutoCloseable {
     inbox.shut(why).arrived().forEach(this::take);
     Outcome outcome = new Outcome.Failed(why);
     Map<Request, Outcome> all = new LinkedHashMap<>();
-    jobs.values().forEach(job -> all.put(job, outcome));
-    jobs.values().forEach(job -> job.siblings().clear());
+    requests.values().forEach(request -> all.put(request, outcome));
+    requests.values().forEach(request -> request.siblings().clear());
     try {
       end(all);
     } finally {
-      all.keySet().forEach(job -> job.promise().fail(why)); // nobody waits in vain
+      all.keySet().forEach(request -> request.promise().fail(why)); // nobody waits in vain
     }
   }
 
@@ -138,8 +136,8 @@ public final class EngineLoop implements AutoCloseable {
     mail.arrived().forEach(this::take);
     Map<Request, Outcome> over = new LinkedHashMap<>();
     for (Generation generation : mail.cancelled()) {
-      if (jobs.containsKey(generation)) {
-        over.put(jobs.get(generation), new Outcome.Done(FinishReason.CANCELLED));
+      if (requests.containsKey(generation)) {
+        over.put(requests.get(generation), new Outcome.Done(FinishReason.CANCELLED));
       }
     }
     long now = System.nanoTime();
@@ -150,27 +148,27 @@ public final class EngineLoop implements AutoCloseable {
     return !mail.closing();
   }
 
-  private void take(Request job) {
-    know(job);
-    job.siblings().forEach(this::know);
-    scheduler.add(job);
+  private void take(Request request) {
+    know(request);
+    request.siblings().forEach(this::know);
+    scheduler.add(request);
   }
 
-  private void know(Request job) {
-    jobs.put(job.generation(), job);
-    if (job.times().deadline().isPresent()) {
-      timed.add(job);
+  private void know(Request request) {
+    requests.put(request.generation(), request);
+    if (request.times().deadline().isPresent()) {
+      timed.add(request);
     }
   }
 
-  private static long deadline(Request job) {
-    return job.times().deadline().orElseThrow();
+  private static long deadline(Request request) {
+    return request.times().deadline().orElseThrow();
   }
 
   // ---- a step ----
 
   /**
-   * A job's part of a step.
+   * A request's part of a step.
    *
    * @param row of the step, its first
    * @param start entry it writes with it
@@ -178,12 +176,12 @@ public final class EngineLoop implements AutoCloseable {
    * @param drafts of its tokens, the last
    * @param ready whether its next token is to be drawn
    */
-  private record Turn(Request job, int row, int start, int output, int drafts, boolean ready) {
+  private record Turn(Request request, int row, int start, int output, int drafts, boolean ready) {
     /**
-     * @param who the job, or one that goes on from here with a sequence of its own
+     * @param who the request, or one that goes on from here with a sequence of its own
      */
     SpeculativeDecoder.Part part(Request who) {
-      return new SpeculativeDecoder.Part(who, row, start, who != job);
+      return new SpeculativeDecoder.Part(who, row, start, who != request);
     }
   }
 
@@ -227,11 +225,11 @@ public final class EngineLoop implements AutoCloseable {
    */
   private void lose(DeviceFailure failure, Map<Request, Outcome> over) {
     steps.lose(failure);
-    for (Request job : jobs.values()) {
-      job.setDrafts(new int[0]);
-      if (job.sequence().filter(s -> cache.isLost(cache.rankOf(s))).isPresent()) {
+    for (Request request : requests.values()) {
+      request.setDrafts(new int[0]);
+      if (request.sequence().filter(s -> cache.isLost(cache.rankOf(s))).isPresent()) {
         over.put(
-            job,
+            request,
             Outcome.failed(
                 new EngineException(
                     failure.getMessage() + "; what it had of the request is lost", failure)));
@@ -252,7 +250,8 @@ public final class EngineLoop implements AutoCloseable {
         .toList();
   }
 
-  private List<Turn> pass(List<Grant<Request>> grants, List<Request> drawn, Map<Request, Outcome> over) {
+  private List<Turn> pass(
+      List<Grant<Request>> grants, List<Request> drawn, Map<Request, Outcome> over) {
     boolean decoding = grants.stream().allMatch(grant -> grant.entry().decoding());
     long start = System.nanoTime();
     List<Turn> turns = run(grants);
@@ -262,15 +261,15 @@ public final class EngineLoop implements AutoCloseable {
     }
     List<SpeculativeDecoder.Part> parts = new ArrayList<>();
     for (Turn turn : turns) {
-      parts.add(turn.part(turn.job()));
+      parts.add(turn.part(turn.request()));
       if (turn.ready()) {
-        List<Request> siblings = promptRead(turn.job());
-        draw(turn.job(), turn.output(), turn.drafts(), drawn, over);
+        List<Request> siblings = promptRead(turn.request());
+        draw(turn.request(), turn.output(), turn.drafts(), drawn, over);
         siblings.forEach(sibling -> draw(sibling, turn.output(), 0, drawn, over));
         siblings.forEach(sibling -> parts.add(turn.part(sibling)));
       }
     }
-    parts.removeIf(part -> over.containsKey(part.job()));
+    parts.removeIf(part -> over.containsKey(part.request()));
     speculation.draft(parts, scheduler.running());
     return turns;
   }
@@ -282,37 +281,37 @@ public final class EngineLoop implements AutoCloseable {
     int output = 0;
     int spareOutputs = Step.MAX_OUTPUTS - grants.size();
     for (Grant<Request> grant : grants) {
-      Request job = grant.entry();
-      Sequence sequence = job.sequence().orElseThrow();
-      boolean ready = grant.tokens() >= job.known();
-      int guesses = ready ? Math.min(grant.tokens() - job.known(), spareOutputs) : 0;
-      int tokens = ready ? job.known() + guesses : grant.tokens();
+      Request request = grant.entry();
+      Sequence sequence = request.sequence().orElseThrow();
+      boolean ready = grant.tokens() >= request.known();
+      int guesses = ready ? Math.min(grant.tokens() - request.known(), spareOutputs) : 0;
+      int tokens = ready ? request.known() + guesses : grant.tokens();
       Outputs outputs = !ready ? Outputs.NONE : guesses > 0 ? Outputs.ALL : Outputs.LAST;
-      chunks.add(new Chunk(sequence, job.pending(tokens), outputs));
-      turns.add(new Turn(job, row, sequence.length(), output, guesses, ready));
-      promptTokens += Math.clamp(job.promptLength() - sequence.length(), 0, tokens);
+      chunks.add(new Chunk(sequence, request.pending(tokens), outputs));
+      turns.add(new Turn(request, row, sequence.length(), output, guesses, ready));
+      promptTokens += Math.clamp(request.promptLength() - sequence.length(), 0, tokens);
       row += tokens;
       output += ready ? 1 + guesses : 0;
       spareOutputs -= guesses;
     }
     steps.run(
         chunks,
-        turns.stream().filter(Turn::ready).mapToInt(t -> t.job().candidates()).max().orElse(0));
+        turns.stream().filter(Turn::ready).mapToInt(t -> t.request().candidates()).max().orElse(0));
     return turns;
   }
 
   /** The answers that go on from here with a sequence of their own. */
-  private List<Request> promptRead(Request job) {
-    if (job.sampled() == 0) {
-      job.times().promptRead();
-      room.publish(job);
+  private List<Request> promptRead(Request request) {
+    if (request.sampled() == 0) {
+      request.times().promptRead();
+      room.publish(request);
     }
     List<Request> joined = new ArrayList<>();
-    for (Request sibling : job.siblings()) {
+    for (Request sibling : request.siblings()) {
       if (sibling.over()) {
         continue;
       }
-      if (scheduler.mayJoin() && room.fork(job, sibling)) {
+      if (scheduler.mayJoin() && room.fork(request, sibling)) {
         scheduler.join(sibling);
         sibling.times().promptRead();
         joined.add(sibling);
@@ -320,62 +319,65 @@ public final class EngineLoop implements AutoCloseable {
         scheduler.add(sibling);
       }
     }
-    job.siblings().clear();
+    request.siblings().clear();
     return joined;
   }
 
-  private void draw(Request job, int output, int guesses, List<Request> drawn, Map<Request, Outcome> over) {
-    if (job.room() <= 0) {
-      over.put(job, new Outcome.Done(FinishReason.LENGTH));
+  private void draw(
+      Request request, int output, int guesses, List<Request> drawn, Map<Request, Outcome> over) {
+    if (request.room() <= 0) {
+      over.put(request, new Outcome.Done(FinishReason.LENGTH));
       return;
     }
     try {
-      drawing.draw(job, output, guesses);
-      drawn.add(job);
+      drawing.draw(request, output, guesses);
+      drawn.add(request);
     } catch (RuntimeException e) {
-      over.put(job, Outcome.failed(e));
+      over.put(request, Outcome.failed(e));
     }
   }
 
   private static void tell(List<Turn> turns, List<Request> drawn, Map<Request, Outcome> over) {
-    turns.forEach(turn -> guard(turn.job(), over, turn.job()::tellPrompt));
+    turns.forEach(turn -> guard(turn.request(), over, turn.request()::tellPrompt));
     drawn.forEach(
-        job ->
+        request ->
             guard(
-                job,
+                request,
                 over,
                 () ->
-                    job.tellTokens().ifPresent(reason -> over.put(job, new Outcome.Done(reason)))));
+                    request
+                        .tellTokens()
+                        .ifPresent(reason -> over.put(request, new Outcome.Done(reason)))));
   }
 
   /** What goes wrong with one request's text or listener fails that request. */
-  private static void guard(Request job, Map<Request, Outcome> over, Runnable telling) {
-    if (over.get(job) instanceof Outcome.Failed) {
+  private static void guard(Request request, Map<Request, Outcome> over, Runnable telling) {
+    if (over.get(request) instanceof Outcome.Failed) {
       return;
     }
     try {
       telling.run();
     } catch (RuntimeException e) {
-      over.put(job, Outcome.failed(e));
+      over.put(request, Outcome.failed(e));
     }
   }
 
   // ---- the end of a request ----
 
-  /** Gives back what the jobs have before anyone hears of it. */
+  /** Gives back what the requests have before anyone hears of it. */
   private void end(Map<Request, Outcome> over) {
     if (over.isEmpty()) {
       return;
     }
     device.lock();
     try {
-      for (Request job : over.keySet()) {
-        scheduler.remove(job);
-        jobs.remove(job.generation());
-        if (job.times().deadline().isPresent()) {
-          timed.remove(job);
+      for (Request request : over.keySet()) {
+        scheduler.remove(request);
+        requests.remove(request.generation());
+        if (request.times().deadline().isPresent()) {
+          timed.remove(request);
         }
-        job.setOver();
+        request.setOver();
       }
       // whoever waited for one of them to read the prompt reads it itself
       over.keySet().forEach(this::promote);
@@ -383,12 +385,12 @@ public final class EngineLoop implements AutoCloseable {
     } finally {
       device.unlock();
     }
-    over.forEach((job, outcome) -> outcome.report(job));
+    over.forEach((request, outcome) -> outcome.report(request));
   }
 
-  private void promote(Request job) {
-    List<Request> heirs = job.siblings().stream().filter(sibling -> !sibling.over()).toList();
-    job.siblings().clear();
+  private void promote(Request request) {
+    List<Request> heirs = request.siblings().stream().filter(sibling -> !sibling.over()).toList();
+    request.siblings().clear();
     if (!heirs.isEmpty()) {
       heirs.getFirst().siblings().addAll(heirs.subList(1, heirs.size()));
       scheduler.add(heirs.getFirst());

@@ -1,11 +1,11 @@
 package dev.yuzui.engine.schedule;
 
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.Generation;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
-import dev.yuzui.engine.api.Generation;
-import dev.yuzui.engine.api.EngineException;
 
 /** Where other threads leave word for the engine's thread. Thread-safe. */
 final class Inbox {
@@ -23,11 +23,11 @@ final class Inbox {
   /**
    * @throws EngineException the reason, if the engine takes no more
    */
-  synchronized void submit(Request job) {
+  synchronized void submit(Request request) {
     if (shut.isPresent()) {
       throw new EngineException(shut.get().getMessage(), shut.get().getCause());
     }
-    arrived.add(job);
+    arrived.add(request);
     disturb();
   }
 

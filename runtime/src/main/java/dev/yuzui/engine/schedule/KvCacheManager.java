@@ -11,7 +11,7 @@ import java.util.Optional;
  * that it is not the next to give way.
  */
 final class KvCacheManager implements Scheduler.Room<Request> {
-  private record Refusal(Request job, int freePages) {}
+  private record Refusal(Request request, int freePages) {}
 
   private final LatentCaches cache;
   private Optional<Refusal> refusal = Optional.empty();
@@ -21,32 +21,33 @@ final class KvCacheManager implements Scheduler.Room<Request> {
   }
 
   @Override
-  public boolean admit(Request job, int running) {
+  public boolean admit(Request request, int running) {
     int free = cache.freePages();
     // looking its tokens up in the cache takes a while: not in every step that changed nothing
-    if (running > 0 && refusal.filter(r -> r.job() == job && free <= r.freePages()).isPresent()) {
+    if (running > 0
+        && refusal.filter(r -> r.request() == request && free <= r.freePages()).isPresent()) {
       return false;
     }
-    Optional<Sequence> sequence = open(job, running);
-    sequence.ifPresent(job::hold);
-    refusal = sequence.isPresent() ? Optional.empty() : Optional.of(new Refusal(job, free));
+    Optional<Sequence> sequence = open(request, running);
+    sequence.ifPresent(request::hold);
+    refusal = sequence.isPresent() ? Optional.empty() : Optional.of(new Refusal(request, free));
     return sequence.isPresent();
   }
 
-  private Optional<Sequence> open(Request job, int running) {
+  private Optional<Sequence> open(Request request, int running) {
     Sequence sequence;
     try {
-      sequence = cache.openSequence(job.tokens());
+      sequence = cache.openSequence(request.tokens());
     } catch (CacheFullException _) {
       return Optional.empty();
     }
     boolean good = false;
     try {
-      int[] tokens = job.tokens();
+      int[] tokens = request.tokens();
       int found = sequence.adopt(tokens);
       good = reserve(sequence, tokens.length - found) && sequence.store().freePages() >= running;
       if (good) {
-        job.times().begin(found);
+        request.times().begin(found);
       }
       return good ? Optional.of(sequence) : Optional.empty();
     } finally {
@@ -62,8 +63,8 @@ final class KvCacheManager implements Scheduler.Room<Request> {
   }
 
   @Override
-  public boolean reserve(Request job, int tokens) {
-    return reserve(job.sequence().orElseThrow(), tokens);
+  public boolean reserve(Request request, int tokens) {
+    return reserve(request.sequence().orElseThrow(), tokens);
   }
 
   private static boolean reserve(Sequence sequence, int tokens) {
@@ -75,11 +76,13 @@ final class KvCacheManager implements Scheduler.Room<Request> {
     }
   }
 
-  /** Gives {@code sibling} the entries of {@code job}, which it shares until one of them writes. */
-  boolean fork(Request job, Request sibling) {
+  /**
+   * Gives {@code sibling} the entries of {@code request}, which it shares until one of them writes.
+   */
+  boolean fork(Request request, Request sibling) {
     try {
-      sibling.hold(job.sequence().orElseThrow().fork());
-      sibling.times().begin(job.promptLength());
+      sibling.hold(request.sequence().orElseThrow().fork());
+      sibling.times().begin(request.promptLength());
       return true;
     } catch (CacheFullException _) {
       return false;
@@ -87,17 +90,17 @@ final class KvCacheManager implements Scheduler.Room<Request> {
   }
 
   /** Lets later requests, and this one if it has to give way, find what it has read and made. */
-  void publish(Request job) {
-    job.sequence().orElseThrow().publish(job.tokens());
+  void publish(Request request) {
+    request.sequence().orElseThrow().publish(request.tokens());
   }
 
   @Override
-  public void release(Request job) {
+  public void release(Request request) {
     // a step that failed may have left guesses behind the tokens
-    if (job.sequence().orElseThrow().length() <= job.count()) {
-      publish(job);
+    if (request.sequence().orElseThrow().length() <= request.count()) {
+      publish(request);
     }
-    job.sequence().orElseThrow().close();
-    job.letGo();
+    request.sequence().orElseThrow().close();
+    request.letGo();
   }
 }

@@ -1,8 +1,8 @@
 package dev.yuzui.engine.schedule;
 
-import java.util.Locale;
-import dev.yuzui.engine.api.FinishReason;
 import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.FinishReason;
+import java.util.Locale;
 
 /** How a request ended. */
 sealed interface Outcome {
@@ -15,14 +15,14 @@ sealed interface Outcome {
         e instanceof EngineException known ? known : new EngineException(e.getMessage(), e));
   }
 
-  /** Tells whoever waits for {@code job}, and the flight recorder. */
-  default void report(Request job) {
+  /** Tells whoever waits for {@code request}, and the flight recorder. */
+  default void report(Request request) {
     RequestEvent event = new RequestEvent();
     if (event.shouldCommit()) {
-      event.queueTime = job.times().queueNanos();
-      event.timeToFirstToken = job.times().firstTokenNanos();
-      event.promptTokens = job.promptLength();
-      event.tokens = job.made();
+      event.queueTime = request.times().queueNanos();
+      event.timeToFirstToken = request.times().firstTokenNanos();
+      event.promptTokens = request.promptLength();
+      event.tokens = request.made();
       event.finishReason =
           switch (this) {
             case Done(FinishReason reason) -> reason.name().toLowerCase(Locale.ROOT);
@@ -31,8 +31,8 @@ sealed interface Outcome {
       event.commit();
     }
     switch (this) {
-      case Done(FinishReason reason) -> job.promise().complete(job.result(reason));
-      case Failed(EngineException why) -> job.promise().fail(why);
+      case Done(FinishReason reason) -> request.promise().complete(request.result(reason));
+      case Failed(EngineException why) -> request.promise().fail(why);
     }
   }
 }

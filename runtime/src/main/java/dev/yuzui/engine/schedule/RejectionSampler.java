@@ -1,12 +1,12 @@
 package dev.yuzui.engine.schedule;
 
 import dev.yuzui.cache.Sequence;
-import dev.yuzui.sampling.Sampler;
-import dev.yuzui.engine.step.Steps;
-import dev.yuzui.engine.step.BestTokens;
 import dev.yuzui.engine.draft.DraftCosts;
+import dev.yuzui.engine.step.BestTokens;
+import dev.yuzui.engine.step.Steps;
+import dev.yuzui.sampling.Sampler;
 
-/** Samples the next tokens of jobs from a step that has run, and counts them. */
+/** Samples the next tokens of requests from a step that has run, and counts them. */
 final class RejectionSampler {
   private final Steps steps;
   private final DraftCosts costs;
@@ -48,34 +48,34 @@ final class RejectionSampler {
    * those behind them; what was guessed wrong leaves the sequence.
    *
    * @param output of the step, that of the last known token
-   * @throws RuntimeException if a row cannot be sampled from: the job's fault alone, and its
+   * @throws RuntimeException if a row cannot be sampled from: the request's fault alone, and its
    *     sequence is as long as its tokens say
    */
-  void draw(Request job, int output, int guesses) {
+  void draw(Request request, int output, int guesses) {
     int right = 0;
     try {
-      Sampler sampler = job.sampler(logits.length);
+      Sampler sampler = request.sampler(logits.length);
       while (true) {
-        int token = sample(job, sampler, output + right);
+        int token = sample(request, sampler, output + right);
         sampler.accept(token);
-        job.append(token);
+        request.append(token);
         tokens++;
-        if (right == guesses || job.drafts()[right] != token) {
+        if (right == guesses || request.drafts()[right] != token) {
           break;
         }
         right++;
       }
     } finally {
-      Sequence sequence = job.sequence().orElseThrow();
+      Sequence sequence = request.sequence().orElseThrow();
       sequence.truncate(sequence.length() - (guesses - right));
-      job.setDrafts(new int[0]);
-      count(job, guesses, right);
+      request.setDrafts(new int[0]);
+      count(request, guesses, right);
     }
   }
 
-  private void count(Request job, int guesses, int right) {
+  private void count(Request request, int guesses, int right) {
     if (guesses > 0) {
-      job.countDrafts(guesses, right);
+      request.countDrafts(guesses, right);
       drafts++;
       draftTokens += guesses;
       acceptedTokens += right;
@@ -84,8 +84,8 @@ final class RejectionSampler {
   }
 
   /** By the row's candidates, if it has any; a row without is one to complain about as a whole. */
-  private int sample(Request job, Sampler sampler, int row) {
-    if (job.candidates() > 0) {
+  private int sample(Request request, Sampler sampler, int row) {
+    if (request.candidates() > 0) {
       BestTokens best = steps.best(row);
       if (best.logits()[0] > Float.NEGATIVE_INFINITY) {
         return sampler.sample(best.ids(), best.logits());

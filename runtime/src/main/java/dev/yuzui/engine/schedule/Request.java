@@ -1,6 +1,15 @@
 package dev.yuzui.engine.schedule;
 
 import dev.yuzui.cache.Sequence;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.FinishReason;
+import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.Generation;
+import dev.yuzui.engine.api.GenerationListener;
+import dev.yuzui.engine.api.GenerationPromise;
+import dev.yuzui.engine.api.GenerationResult;
+import dev.yuzui.engine.api.Token;
+import dev.yuzui.engine.draft.NgramProposer;
 import dev.yuzui.sampling.Sampler;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.text.StopStrings;
@@ -11,15 +20,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.IntPredicate;
 import java.util.function.Supplier;
-import dev.yuzui.engine.api.GenerateRequest;
-import dev.yuzui.engine.api.Generation;
-import dev.yuzui.engine.api.GenerationPromise;
-import dev.yuzui.engine.api.GenerationListener;
-import dev.yuzui.engine.api.GenerationResult;
-import dev.yuzui.engine.api.Token;
-import dev.yuzui.engine.api.FinishReason;
-import dev.yuzui.engine.api.EngineException;
-import dev.yuzui.engine.draft.NgramProposer;
 
 /**
  * A request on its way through the engine: the tokens it has, of which its sequence holds the
@@ -218,7 +218,7 @@ public final class Request implements Scheduler.Entry {
   }
 
   /**
-   * A sampler is large, so only jobs that have begun have one.
+   * A sampler is large, so only requests that have begun have one.
    *
    * @throws IllegalArgumentException if the request's parameters do not suit the vocabulary
    */

@@ -2,20 +2,20 @@ package dev.yuzui.engine.schedule;
 
 import dev.yuzui.cache.CacheFullException;
 import dev.yuzui.cache.Sequence;
+import dev.yuzui.engine.api.Speculation;
+import dev.yuzui.engine.draft.DraftCosts;
+import dev.yuzui.engine.draft.MtpProposer;
 import dev.yuzui.engine.draft.MtpProposer.Kept;
+import dev.yuzui.engine.draft.NgramProposer;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Optional;
-import dev.yuzui.engine.api.Speculation;
-import dev.yuzui.engine.draft.MtpProposer;
-import dev.yuzui.engine.draft.NgramProposer;
-import dev.yuzui.engine.draft.DraftCosts;
 
 /**
- * Gives jobs drafts of what they will sample. A draft is a single guess, so sampling each row as
- * ever and going on while the guesses were right is rejection sampling: a guess d is accepted with
- * probability p(d), and what is sampled instead follows p without d.
+ * Gives requests drafts of what they will sample. A draft is a single guess, so sampling each row
+ * as ever and going on while the guesses were right is rejection sampling: a guess d is accepted
+ * with probability p(d), and what is sampled instead follows p without d.
  */
 public final class SpeculativeDecoder {
   /** Shorter runs come up again by chance; longer ones decide nothing more. */
@@ -24,13 +24,13 @@ public final class SpeculativeDecoder {
   private static final int LONGEST_MATCH = 4;
 
   /**
-   * A job's part of a step that has run.
+   * A request's part of a step that has run.
    *
    * @param row of the step, its first
    * @param start entry it wrote with it
-   * @param forked whether another job wrote the entries, with which it shares them
+   * @param forked whether another request wrote the entries, with which it shares them
    */
-  record Part(Request job, int row, int start, boolean forked) {}
+  record Part(Request request, int row, int start, boolean forked) {}
 
   private final Speculation how;
   private final Optional<MtpProposer> mtp;
@@ -61,17 +61,18 @@ public final class SpeculativeDecoder {
     if (how.drafts() == Speculation.Drafts.NONE) {
       return;
     }
-    List<Part> able = parts.stream().filter(part -> part.job().mayDraft()).toList();
+    List<Part> able = parts.stream().filter(part -> part.request().mayDraft()).toList();
     int writing = (int) running.stream().filter(Request::decoding).count();
-    int guessing = (int) running.stream().filter(job -> job.decoding() && job.mayDraft()).count();
+    int guessing =
+        (int) running.stream().filter(request -> request.decoding() && request.mayDraft()).count();
     boolean guess = costs.guess(writing, guessing);
     switch (how.drafts()) {
       case NONE -> {}
       case NGRAM ->
           able.stream()
-              .map(Part::job)
-              .filter(job -> guess && job.decoding())
-              .forEach(job -> job.setDrafts(lookUp(job)));
+              .map(Part::request)
+              .filter(request -> guess && request.decoding())
+              .forEach(request -> request.setDrafts(lookUp(request)));
       case MTP -> draft(mtp.orElseThrow(), able, guess);
     }
   }
@@ -94,7 +95,7 @@ public final class SpeculativeDecoder {
     }
     List<int[]> drafts = drafter.draft(kept, how.leastProbable());
     for (int i = 0; i < drafts.size(); i++) {
-      drafted.get(i).job().setDrafts(drafts.get(i));
+      drafted.get(i).request().setDrafts(drafts.get(i));
     }
     count(kept, guess, System.nanoTime() - start);
   }
@@ -111,20 +112,22 @@ public final class SpeculativeDecoder {
   }
 
   /** As many as could be accepted: behind them one more token is sampled. */
-  private int most(Request job) {
-    return Math.clamp(job.room() - 1, 0, how.mostDrafts());
+  private int most(Request request) {
+    return Math.clamp(request.room() - 1, 0, how.mostDrafts());
   }
 
-  private int[] lookUp(Request job) {
-    return job.ngrams(() -> new NgramProposer(SHORTEST_MATCH, LONGEST_MATCH)).draft(most(job));
+  private int[] lookUp(Request request) {
+    return request
+        .ngrams(() -> new NgramProposer(SHORTEST_MATCH, LONGEST_MATCH))
+        .draft(most(request));
   }
 
   /** What the MTP layer makes of the entries from {@code first} on. */
   private Kept kept(MtpProposer drafter, Part part, int first, boolean guess) {
-    Request job = part.job();
-    Sequence sequence = job.sequence().orElseThrow();
-    int[] next = job.tokens(first + 1, sequence.length() + drafter.layers());
-    int most = guess && job.decoding() ? most(job) : 0;
+    Request request = part.request();
+    Sequence sequence = request.sequence().orElseThrow();
+    int[] next = request.tokens(first + 1, sequence.length() + drafter.layers());
+    int most = guess && request.decoding() ? most(request) : 0;
     return new Kept(sequence, part.row() + first - part.start(), first, next, most);
   }
 
@@ -136,7 +139,7 @@ public final class SpeculativeDecoder {
    * @return empty where there is no room, or no need: the first guess waits for the next step then
    */
   private Optional<Kept> forked(MtpProposer drafter, Part part, boolean guess, int room) {
-    Sequence sequence = part.job().sequence().orElseThrow();
+    Sequence sequence = part.request().sequence().orElseThrow();
     int size = sequence.pageTokens();
     int first = Math.max(part.start(), (sequence.length() - 1) / size * size);
     if (!guess || sequence.length() - first > room) {

@@ -1,5 +1,6 @@
 package dev.yuzui.engine.step;
 
+import dev.yuzui.engine.api.Observer;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Encoding;
@@ -7,7 +8,6 @@ import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import dev.yuzui.engine.api.Observer;
 
 /**
  * The numbers of a tensor of a step that runs op by op.

@@ -2,6 +2,9 @@ package dev.yuzui.engine.step;
 
 import dev.yuzui.cache.LatentCaches;
 import dev.yuzui.cache.Sequence;
+import dev.yuzui.engine.api.DeviceLoad;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.Observer;
 import dev.yuzui.model.DeepseekModel;
 import dev.yuzui.model.Point;
 import dev.yuzui.parallel.DeviceFailure;
@@ -15,9 +18,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import dev.yuzui.engine.api.EngineException;
-import dev.yuzui.engine.api.Observer;
-import dev.yuzui.engine.api.DeviceLoad;
 
 /**
  * Runs steps: several sequences with several tokens each. Each rank fills the {@link StepInputs} of

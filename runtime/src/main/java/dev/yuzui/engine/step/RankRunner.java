@@ -1,6 +1,7 @@
 package dev.yuzui.engine.step;
 
 import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.engine.api.Observer;
 import dev.yuzui.model.Course;
 import dev.yuzui.model.DeepseekModel;
 import dev.yuzui.model.Step;
@@ -24,7 +25,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import dev.yuzui.engine.api.Observer;
 
 /**
  * A rank's part of a step: its inputs, what is recorded of it, and what comes out. {@link

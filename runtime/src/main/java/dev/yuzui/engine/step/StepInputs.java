@@ -1,9 +1,9 @@
 package dev.yuzui.engine.step;
 
-import dev.yuzui.model.Step;
-
 import dev.yuzui.cache.LatentCacheStore;
 import dev.yuzui.cache.Sequence;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.model.Step;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.StepBatch;
@@ -13,7 +13,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.stream.IntStream;
-import dev.yuzui.engine.api.EngineException;
 
 /** What varies from step to step, in device memory, with host staging beside it. */
 final class StepInputs {

@@ -1,8 +1,7 @@
 package dev.yuzui.engine.step;
 
-import dev.yuzui.model.Step;
-
 import dev.yuzui.engine.step.StepInputs.Allocator;
+import dev.yuzui.model.Step;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.Ops;

@@ -1,8 +1,8 @@
 package dev.yuzui.engine.step;
 
+import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.parallel.DeviceFailure;
 import java.util.List;
-import dev.yuzui.engine.api.EngineException;
 
 /** What the loop asks of a model: see {@link ModelRunner}, which it is but for tests. */
 public interface Steps {

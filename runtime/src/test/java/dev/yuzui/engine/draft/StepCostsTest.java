@@ -3,8 +3,8 @@ package dev.yuzui.engine.draft;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import org.junit.jupiter.api.Test;
 import dev.yuzui.engine.api.StepTimes;
+import org.junit.jupiter.api.Test;
 
 class StepCostsTest {
   private final StepCosts costs = new StepCosts(64);

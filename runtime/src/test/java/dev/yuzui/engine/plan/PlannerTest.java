@@ -7,7 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.yuzui.engine.api.Distribution;
 import dev.yuzui.engine.api.Distribution.Split;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.parallel.ExpertLoads;
 import dev.yuzui.parallel.ExpertLoadsFile;
 import dev.yuzui.parallel.ExpertPlacement;
@@ -28,9 +31,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import dev.yuzui.engine.api.RuntimeOptions;
-import dev.yuzui.engine.api.Distribution;
-import dev.yuzui.engine.api.EngineException;
 
 /** V2-Lite, 9.6 GiB in Q4_K_M, nearly all of it in 26 layers of 64 routed experts, on paper. */
 class PlannerTest {

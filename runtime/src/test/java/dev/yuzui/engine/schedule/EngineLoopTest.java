@@ -1,13 +1,21 @@
 package dev.yuzui.engine.schedule;
 
-import dev.yuzui.model.Step;
-
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.EngineMetrics;
+import dev.yuzui.engine.api.FinishReason;
+import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.Generation;
+import dev.yuzui.engine.api.GenerationListener;
+import dev.yuzui.engine.api.GenerationResult;
+import dev.yuzui.engine.api.Speculation;
 import dev.yuzui.engine.api.Speculation.Drafts;
+import dev.yuzui.engine.api.Token;
+import dev.yuzui.model.Step;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.sampling.SamplingParams.Counted;
 import java.io.IOException;
@@ -32,15 +40,6 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
-import dev.yuzui.engine.api.Speculation;
-import dev.yuzui.engine.api.GenerateRequest;
-import dev.yuzui.engine.api.Generation;
-import dev.yuzui.engine.api.GenerationListener;
-import dev.yuzui.engine.api.GenerationResult;
-import dev.yuzui.engine.api.Token;
-import dev.yuzui.engine.api.FinishReason;
-import dev.yuzui.engine.api.EngineException;
-import dev.yuzui.engine.api.EngineMetrics;
 
 @Timeout(600)
 class EngineLoopTest {

@@ -4,6 +4,15 @@ import dev.yuzui.backend.reference.ReferenceProvider;
 import dev.yuzui.cache.LatentCacheStore;
 import dev.yuzui.cache.LatentCaches;
 import dev.yuzui.cache.Sequence;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.Generation;
+import dev.yuzui.engine.api.GenerationListener;
+import dev.yuzui.engine.api.GenerationPromise;
+import dev.yuzui.engine.api.Speculation;
+import dev.yuzui.engine.step.BestTokens;
+import dev.yuzui.engine.step.Chunk;
+import dev.yuzui.engine.step.Steps;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
@@ -17,15 +26,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.ReentrantLock;
-import dev.yuzui.engine.api.Speculation;
-import dev.yuzui.engine.api.GenerateRequest;
-import dev.yuzui.engine.api.Generation;
-import dev.yuzui.engine.api.GenerationListener;
-import dev.yuzui.engine.api.GenerationPromise;
-import dev.yuzui.engine.api.EngineException;
-import dev.yuzui.engine.step.Steps;
-import dev.yuzui.engine.step.Chunk;
-import dev.yuzui.engine.step.BestTokens;
 
 /**
  * A loop around a model that keeps a sequence's tokens in its pages, as numbers, and whose next
@@ -100,18 +100,18 @@ final class FakeModel implements Steps, AutoCloseable {
 
   synchronized List<Generation> generate(
       GenerateRequest request, int answers, GenerationListener listener) {
-    List<Request> jobs = new ArrayList<>();
+    List<Request> all = new ArrayList<>();
     for (int i = 0; i < answers; i++) {
       GenerationPromise promise = new GenerationPromise(loop::cancel);
-      jobs.add(
+      all.add(
           new Request(orders++, request, promise, listener, CONTEXT, _ -> false, Optional.empty()));
     }
     try {
-      loop.submit(jobs.getFirst(), jobs.subList(1, answers));
+      loop.submit(all.getFirst(), all.subList(1, answers));
     } catch (EngineException e) {
-      jobs.forEach(job -> job.promise().fail(e));
+      all.forEach(each -> each.promise().fail(e));
     }
-    return jobs.stream().map(Request::generation).toList();
+    return all.stream().map(Request::generation).toList();
   }
 
   Generation generate(GenerateRequest request) {

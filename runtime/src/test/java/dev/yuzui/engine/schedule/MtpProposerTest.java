@@ -9,9 +9,18 @@ import dev.yuzui.backend.reference.ReferenceProvider;
 import dev.yuzui.cache.LatentCacheStore;
 import dev.yuzui.cache.LatentCaches;
 import dev.yuzui.cache.Sequence;
-import dev.yuzui.engine.draft.MtpProposer.Kept;
+import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.GenerationPromise;
+import dev.yuzui.engine.api.Speculation;
 import dev.yuzui.engine.api.Speculation.Drafts;
+import dev.yuzui.engine.draft.MtpProposer;
+import dev.yuzui.engine.draft.MtpProposer.Kept;
 import dev.yuzui.engine.schedule.SpeculativeDecoder.Part;
+import dev.yuzui.engine.step.Chunk;
+import dev.yuzui.engine.step.ModelRunner;
+import dev.yuzui.engine.step.Outputs;
+import dev.yuzui.engine.step.Pass;
+import dev.yuzui.engine.step.Rows;
 import dev.yuzui.model.ModelLoader;
 import dev.yuzui.parallel.DeviceGroup;
 import dev.yuzui.parallel.DevicePlan;
@@ -37,15 +46,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.Parameter;
 import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.provider.ValueSource;
-import dev.yuzui.engine.api.Speculation;
-import dev.yuzui.engine.api.GenerateRequest;
-import dev.yuzui.engine.api.GenerationPromise;
-import dev.yuzui.engine.step.Chunk;
-import dev.yuzui.engine.step.Outputs;
-import dev.yuzui.engine.step.Rows;
-import dev.yuzui.engine.step.Pass;
-import dev.yuzui.engine.step.ModelRunner;
-import dev.yuzui.engine.draft.MtpProposer;
 
 /** Drafts of the MTP layer, held against the float64 reference and against themselves. */
 @ParameterizedClass(name = "{0}")
@@ -268,17 +268,18 @@ class MtpProposerTest {
   }
 
   private void answersDraft(Sequence s, int start, int length) {
-    List<Request> jobs = new ArrayList<>();
+    List<Request> requests = new ArrayList<>();
     for (int i = 0; i < 3; i++) {
-      Request job = job(text(0, length));
-      job.hold(i == 0 ? s : s.fork());
-      job.append(text[30 + i]);
-      jobs.add(job);
+      Request request = request(text(0, length));
+      request.hold(i == 0 ? s : s.fork());
+      request.append(text[30 + i]);
+      requests.add(request);
     }
     var decoder = new SpeculativeDecoder(new Speculation(Drafts.MTP, 2, 0), Optional.of(drafter));
     decoder.draft(
-        jobs.stream().map(j -> new Part(j, 0, start, j != jobs.getFirst())).toList(), jobs);
-    jobs.subList(1, 3).forEach(job -> job.sequence().orElseThrow().close());
+        requests.stream().map(j -> new Part(j, 0, start, j != requests.getFirst())).toList(),
+        requests);
+    requests.subList(1, 3).forEach(request -> request.sequence().orElseThrow().close());
     for (int i = 0; i < 3; i++) {
       int[] known = Arrays.copyOf(text, length + 1);
       known[length] = text[30 + i];
@@ -286,12 +287,12 @@ class MtpProposerTest {
       int exact = drafter.layers() == 1 ? 2 : 1;
       assertArrayEquals(
           Arrays.copyOf(alone(known, 2), exact),
-          Arrays.copyOf(jobs.get(i).drafts(), exact),
+          Arrays.copyOf(requests.get(i).drafts(), exact),
           length + " from " + start + ", answer " + i);
     }
   }
 
-  private static Request job(int[] prompt) {
+  private static Request request(int[] prompt) {
     return new Request(
         0,
         GenerateRequest.of(prompt).withMaxTokens(20),

@@ -9,6 +9,8 @@ import dev.yuzui.backend.reference.ReferenceProvider;
 import dev.yuzui.cache.LatentCacheStore;
 import dev.yuzui.cache.LatentCaches;
 import dev.yuzui.cache.Sequence;
+import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.engine.api.Observer;
 import dev.yuzui.model.ModelLoader;
 import dev.yuzui.parallel.DeviceGroup;
 import dev.yuzui.parallel.DevicePlan;
@@ -28,8 +30,6 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import dev.yuzui.engine.api.EngineException;
-import dev.yuzui.engine.api.Observer;
 
 /** Steps of several sequences with several tokens each give each row what it would get alone. */
 class ModelRunnerTest {

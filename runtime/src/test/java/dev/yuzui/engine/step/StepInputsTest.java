@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import dev.yuzui.backend.reference.ReferenceProvider;
 import dev.yuzui.cache.LatentCacheStore;
 import dev.yuzui.cache.Sequence;
+import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.DeviceBuffer;
@@ -21,7 +22,6 @@ import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import dev.yuzui.engine.api.EngineException;
 
 /** What a step's rows are on the device, those that only fill its bucket among them. */
 class StepInputsTest {

@@ -5,9 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.management.ThreadMXBean;
 import dev.yuzui.engine.Engine;
+import dev.yuzui.engine.Session;
 import dev.yuzui.engine.api.LoadProgress;
 import dev.yuzui.engine.api.RuntimeOptions;
-import dev.yuzui.engine.Session;
 import java.lang.management.ManagementFactory;
 import java.util.Arrays;
 import org.junit.jupiter.api.Assumptions;

@@ -40,12 +40,52 @@ class ArchitectureTest {
           Map.entry("sampling", Set.of("spi")),
           Map.entry("text", Set.of("weights")),
           Map.entry("model", Set.of("spi", "weights", "cache", "parallel")),
+          Map.entry("engine.api", Set.of("spi", "weights", "sampling", "model")),
           Map.entry(
-              "engine", Set.of("spi", "weights", "cache", "parallel", "sampling", "text", "model")),
-          Map.entry("compare", Set.of("spi", "weights", "model", "engine")),
+              "engine.plan", Set.of("spi", "weights", "cache", "parallel", "model", "engine.api")),
+          Map.entry(
+              "engine.step", Set.of("spi", "weights", "cache", "parallel", "model", "engine.api")),
+          Map.entry("engine.draft", Set.of("cache", "model", "engine.api", "engine.step")),
+          Map.entry(
+              "engine.schedule",
+              Set.of(
+                  "spi",
+                  "cache",
+                  "parallel",
+                  "sampling",
+                  "text",
+                  "model",
+                  "engine.api",
+                  "engine.step",
+                  "engine.draft")),
+          Map.entry(
+              "engine",
+              Set.of(
+                  "spi",
+                  "weights",
+                  "cache",
+                  "parallel",
+                  "sampling",
+                  "text",
+                  "model",
+                  "engine.api",
+                  "engine.plan",
+                  "engine.step",
+                  "engine.draft",
+                  "engine.schedule")),
+          Map.entry("compare", Set.of("spi", "weights", "model", "engine", "engine.api")),
           Map.entry(
               "cli",
-              Set.of("spi", "engine", "compare", "parallel", "weights", "text", "sampling")));
+              Set.of(
+                  "spi",
+                  "engine",
+                  "engine.api",
+                  "engine.plan",
+                  "compare",
+                  "parallel",
+                  "weights",
+                  "text",
+                  "sampling")));
 
   private static final List<String> MODULES =
       List.of(

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.yuzui.engine.Engine;
+import dev.yuzui.engine.Session;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.FinishReason;
 import dev.yuzui.engine.api.GenerateRequest;
@@ -14,7 +15,6 @@ import dev.yuzui.engine.api.GenerationListener;
 import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.engine.api.LoadProgress;
 import dev.yuzui.engine.api.RuntimeOptions;
-import dev.yuzui.engine.Session;
 import dev.yuzui.engine.api.Speculation;
 import dev.yuzui.engine.api.Speculation.Drafts;
 import dev.yuzui.sampling.SamplingParams;

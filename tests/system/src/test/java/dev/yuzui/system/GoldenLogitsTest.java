@@ -3,13 +3,13 @@ package dev.yuzui.system;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.yuzui.engine.plan.Backends;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.engine.api.LoadProgress;
 import dev.yuzui.engine.api.LogitsSink;
 import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.engine.plan.Backends;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;

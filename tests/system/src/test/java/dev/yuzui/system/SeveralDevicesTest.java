@@ -3,9 +3,9 @@ package dev.yuzui.system;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.api.Distribution;
 import dev.yuzui.engine.api.Distribution.Split;
-import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.Generation;
 import dev.yuzui.engine.api.LoadProgress;

@@ -1,7 +1,7 @@
 package dev.yuzui.system;
 
-import dev.yuzui.engine.plan.Backends;
 import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.engine.plan.Backends;
 import dev.yuzui.kit.BackendsUnderTest;
 import dev.yuzui.spi.BackendProvider;
 import java.util.List;
