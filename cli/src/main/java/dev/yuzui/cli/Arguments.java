@@ -1,7 +1,7 @@
 package dev.yuzui.cli;
 
-import dev.yuzui.weights.Utf8;
-import dev.yuzui.weights.Utf8.NotUtf8Exception;
+import dev.yuzui.io.Utf8;
+import dev.yuzui.io.Utf8.NotUtf8Exception;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;

@@ -1,9 +1,15 @@
 package dev.yuzui.cli;
 
+import dev.yuzui.batch.BatchDone;
+import dev.yuzui.batch.BatchLines;
+import dev.yuzui.batch.BatchModel;
+import dev.yuzui.batch.BatchOutput;
+import dev.yuzui.batch.BatchRun;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.api.Generation;
 import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.weights.Checkpoint;
+import java.nio.file.Path;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -101,10 +107,30 @@ final class BatchCommand implements Callable<Integer> {
     BatchInput requests = new BatchInput(context, input);
     requests.requireOther(output);
     try (BatchLines lines = requests.open();
-        BatchOutput out = BatchOutput.open(context, output, resume)) {
+        BatchOutput out = results()) {
       OptionalLong count = compared(requests, out.done());
       return run(options, lines, out, count);
     }
+  }
+
+  private BatchOutput results() {
+    if (!output.equals("-")) {
+      return BatchOutput.open(Path.of(output), resume);
+    }
+    if (resume) {
+      throw UsageException.ofFlag("--resume", "a file to go on with", "-o -");
+    }
+    return BatchOutput.to(line -> context.out().printNow(line + "\n"));
+  }
+
+  private BatchModel model(Engine engine) {
+    return BatchModel.of(engine, chatOptions.template(context, engine))
+        .with(chatOptions.rendering(), raw, chatOptions.system(), chatOptions.reasoning())
+        .with(
+            samplingOptions.params(engine.checkpoint().generationDefaults(), engine::tokenizer),
+            chatOptions.maxTokens(),
+            samplingOptions.stop(),
+            samplingOptions.ignoreEos());
   }
 
   private int run(RuntimeOptions options, BatchLines lines, BatchOutput out, OptionalLong count) {
@@ -115,10 +141,10 @@ final class BatchCommand implements Callable<Integer> {
           new BatchRun(
               lines,
               out,
-              BatchModel.of(context, engine, chatOptions, samplingOptions, raw),
+              model(engine),
               (request, answers) ->
                   engine.generate(request, answers).stream().map(Generation::result).toList(),
-              new BatchRun.Options(AHEAD * options.maxSequences(), !unordered));
+              new BatchRun.Options(AHEAD * options.maxSequences(), !unordered, Flags::in));
       BatchProgress progress =
           new BatchProgress(
               context, count, out.done().lines(), System::nanoTime, engine::deviceLoads);
@@ -169,7 +195,7 @@ final class BatchCommand implements Callable<Integer> {
   private Engine open(RuntimeOptions options, BatchOutput out) {
     Checkpoint checkpoint = Loading.checkpoint(context, options);
     try {
-      out.begin(BatchManifest.of(checkpoint, spec))
+      out.begin(BatchFlags.manifest(checkpoint, spec))
           .forEach(change -> context.err().println("--resume: from here on " + change));
     } catch (Throwable e) {
       checkpoint.close();

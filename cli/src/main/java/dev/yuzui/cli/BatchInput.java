@@ -1,9 +1,8 @@
 package dev.yuzui.cli;
 
+import dev.yuzui.batch.BatchLines;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 
 /**
@@ -13,24 +12,7 @@ import java.nio.file.Path;
  */
 record BatchInput(Context context, String name) {
   BatchLines open() {
-    return new BatchLines("-i " + name, stream());
-  }
-
-  private InputStream stream() {
-    if (name.equals("-")) {
-      return context.in();
-    }
-    try {
-      Path file = Path.of(name);
-      if (Files.isDirectory(file)) {
-        throw UsageException.ofFlag("-i", "a file", name + ", which is a folder");
-      }
-      return Files.newInputStream(file);
-    } catch (NoSuchFileException _) {
-      throw UsageException.ofFlag("-i", "a file", name + ", which does not exist");
-    } catch (IOException e) {
-      throw UsageException.ofFlag("-i", "a readable file", name + ": " + e.getMessage());
-    }
+    return name.equals("-") ? new BatchLines("-i -", context.in()) : BatchLines.open(Path.of(name));
   }
 
   /** Whether it can be read more than once. */

@@ -1,5 +1,6 @@
 package dev.yuzui.cli;
 
+import dev.yuzui.batch.BatchListener;
 import dev.yuzui.engine.api.DeviceLoad;
 import java.time.Duration;
 import java.util.List;
@@ -16,7 +17,7 @@ import me.tongfei.progressbar.ProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBarStyle;
 
 /** Lines done, tokens a second, time left: a bar on a terminal, elsewhere a line now and then. */
-final class BatchProgress implements AutoCloseable {
+final class BatchProgress implements BatchListener, AutoCloseable {
   static final long QUIET_NANOS = 10_000_000_000L;
 
   private final Context context;
@@ -66,13 +67,15 @@ final class BatchProgress implements AutoCloseable {
                         .build());
   }
 
-  void answered(long promptTokens, long generatedTokens) {
+  @Override
+  public void answered(long promptTokens, long generatedTokens) {
     answered++;
     this.promptTokens += promptTokens;
     this.generatedTokens += generatedTokens;
   }
 
-  void failed() {
+  @Override
+  public void failed() {
     failed++;
   }
 
@@ -86,7 +89,8 @@ final class BatchProgress implements AutoCloseable {
     return failed;
   }
 
-  void show() {
+  @Override
+  public void tick() {
     if (bar.isPresent()) {
       bar.get().setExtraMessage(rate());
       bar.get().stepTo(before + answered + failed);

@@ -2,6 +2,8 @@ package dev.yuzui.cli;
 
 import dev.yuzui.cli.Benchmark.Row;
 import dev.yuzui.cli.Benchmark.Table;
+import dev.yuzui.io.Json;
+import dev.yuzui.io.Texts;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;

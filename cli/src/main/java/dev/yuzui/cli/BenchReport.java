@@ -3,6 +3,7 @@ package dev.yuzui.cli;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.yuzui.cli.Benchmark.Row;
 import dev.yuzui.cli.Benchmark.Table;
+import dev.yuzui.io.Json;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;

@@ -2,6 +2,7 @@ package dev.yuzui.cli;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
 import dev.yuzui.engine.Engine;
+import dev.yuzui.io.Texts;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoint.StoredTensor;
 import dev.yuzui.weights.Parameters;

@@ -1,5 +1,6 @@
 package dev.yuzui.cli;
 
+import dev.yuzui.io.Texts;
 import java.util.Arrays;
 import java.util.Optional;
 import java.util.SplittableRandom;

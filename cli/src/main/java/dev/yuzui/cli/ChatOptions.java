@@ -3,6 +3,7 @@ package dev.yuzui.cli;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.yuzui.engine.Engine;
+import dev.yuzui.io.Json;
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.ReasoningFilter;
 import dev.yuzui.text.RenderOptions;

@@ -10,6 +10,7 @@ import dev.yuzui.compare.LayerSummary.Cell;
 import dev.yuzui.compare.Names;
 import dev.yuzui.compare.Phase;
 import dev.yuzui.compare.Reading;
+import dev.yuzui.io.Json;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;

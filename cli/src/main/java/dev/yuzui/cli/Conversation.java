@@ -2,6 +2,9 @@ package dev.yuzui.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.yuzui.io.Json;
+import dev.yuzui.io.Texts;
+import dev.yuzui.io.WholeFile;
 import dev.yuzui.text.Message;
 import java.io.IOException;
 import java.nio.file.Files;

@@ -1,6 +1,7 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.engine.api.DeviceLoad;
+import dev.yuzui.io.Texts;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;

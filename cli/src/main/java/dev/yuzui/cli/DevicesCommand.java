@@ -1,6 +1,8 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.engine.plan.Backends;
+import dev.yuzui.io.Json;
+import dev.yuzui.io.Texts;
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.BackendProvider.Probe;
 import java.util.LinkedHashMap;

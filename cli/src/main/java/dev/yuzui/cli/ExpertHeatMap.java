@@ -1,6 +1,7 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.cli.ExpertsReport.Layer;
+import dev.yuzui.io.Texts;
 import java.util.Locale;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;

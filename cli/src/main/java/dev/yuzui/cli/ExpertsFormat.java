@@ -2,6 +2,7 @@ package dev.yuzui.cli;
 
 import dev.yuzui.cli.ExpertsReport.Devices;
 import dev.yuzui.cli.ExpertsReport.Layer;
+import dev.yuzui.io.Json;
 import dev.yuzui.parallel.LayerLoad;
 import java.util.ArrayList;
 import java.util.List;

@@ -1,5 +1,6 @@
 package dev.yuzui.cli;
 
+import dev.yuzui.batch.BatchException;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.parallel.ParallelException;
 import dev.yuzui.sampling.SamplingException;
@@ -72,6 +73,10 @@ record Failures(Context context)
       case Out.ReaderGone _ -> ExitCode.DONE;
       case UsageException _ -> say(e.getMessage(), ExitCode.USAGE);
       case WeightException _ -> say(e.getMessage(), ExitCode.USAGE);
+      case BatchException b ->
+          say(
+              Flags.in(b.getMessage()),
+              b.fault() == BatchException.Fault.ASKED ? ExitCode.USAGE : ExitCode.FAILED);
       case TextException _ -> say(e.getMessage(), ExitCode.USAGE);
       case ParallelException _ -> say(e.getMessage(), ExitCode.USAGE);
       case EngineException failure when failure.getCause() != null ->

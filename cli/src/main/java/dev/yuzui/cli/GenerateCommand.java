@@ -9,6 +9,7 @@ import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.Generation;
 import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.io.Json;
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.Message;
 import dev.yuzui.text.Prompt;

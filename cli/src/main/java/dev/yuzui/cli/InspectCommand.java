@@ -4,6 +4,8 @@ import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.engine.plan.Backends;
 import dev.yuzui.engine.plan.DeviceMemory;
 import dev.yuzui.engine.plan.MemoryPlan;
+import dev.yuzui.io.Json;
+import dev.yuzui.io.Texts;
 import dev.yuzui.text.TemplateChoice;
 import dev.yuzui.text.TextException;
 import dev.yuzui.weights.Checkpoint;

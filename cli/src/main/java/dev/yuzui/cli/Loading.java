@@ -4,6 +4,7 @@ import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.api.LoadProgress;
 import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.engine.plan.MemoryPlan;
+import dev.yuzui.io.Texts;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoints;
 import java.io.PrintStream;

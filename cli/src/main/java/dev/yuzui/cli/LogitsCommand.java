@@ -3,6 +3,7 @@ package dev.yuzui.cli;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.api.LogitsSink;
 import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.io.Texts;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;

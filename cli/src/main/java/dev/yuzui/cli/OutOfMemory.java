@@ -1,5 +1,7 @@
 package dev.yuzui.cli;
 
+import dev.yuzui.io.Texts;
+
 /** Which memory ran out, how much of it there was, and what gives more. */
 final class OutOfMemory {
   private static final String USE_LESS =

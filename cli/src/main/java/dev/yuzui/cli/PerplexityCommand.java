@@ -2,6 +2,7 @@ package dev.yuzui.cli;
 
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.io.Json;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.Optional;

@@ -1,5 +1,6 @@
 package dev.yuzui.cli;
 
+import dev.yuzui.io.Texts;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.spi.Encoding;
 import java.util.LinkedHashMap;

@@ -1,5 +1,7 @@
 package dev.yuzui.cli;
 
+import dev.yuzui.io.Json;
+import dev.yuzui.io.Texts;
 import dev.yuzui.parallel.ExpertBalancer;
 import dev.yuzui.weights.DeepseekConfig;
 import dev.yuzui.weights.HfConfig;

@@ -6,6 +6,7 @@ import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.engine.api.Speculation;
 import dev.yuzui.engine.api.StepTimes;
+import dev.yuzui.io.Texts;
 import dev.yuzui.sampling.SamplingParams;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;

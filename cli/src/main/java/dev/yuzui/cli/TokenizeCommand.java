@@ -1,5 +1,7 @@
 package dev.yuzui.cli;
 
+import dev.yuzui.io.Json;
+import dev.yuzui.io.Texts;
 import dev.yuzui.text.Tokenizer;
 import dev.yuzui.weights.Checkpoint.VocabularySource;
 import dev.yuzui.weights.Checkpoints;

@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.yuzui.io.Json;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -49,7 +49,7 @@ class BatchProgressTest {
     for (int i = 0; i < 10; i++) {
       clock.addAndGet(SECOND);
       progress.answered(7, 50);
-      progress.show();
+      progress.tick();
     }
   }
 

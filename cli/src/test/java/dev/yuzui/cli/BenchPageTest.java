@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.yuzui.io.Json;
 import java.io.StringReader;
 import java.util.ArrayList;
 import java.util.List;

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.yuzui.io.Json;
 import dev.yuzui.text.Message;
 import dev.yuzui.text.Prompt;
 import java.io.ByteArrayInputStream;

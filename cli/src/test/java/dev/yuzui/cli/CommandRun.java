@@ -1,6 +1,7 @@
 package dev.yuzui.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.yuzui.io.Json;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;

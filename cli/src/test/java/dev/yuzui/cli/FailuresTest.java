@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.io.Texts;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.text.TextException;
 import dev.yuzui.weights.WeightException;

@@ -2,6 +2,7 @@ package dev.yuzui.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.yuzui.batch.Batch;
 import dev.yuzui.engine.api.Distribution;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.RuntimeOptions;
@@ -33,7 +34,8 @@ class FlagsTest {
           SamplingParams.class,
           SamplingParams.Dry.class,
           GenerateRequest.class,
-          ExpertBalancer.class);
+          ExpertBalancer.class,
+          Batch.class);
 
   /** What no flag sets. */
   private static final Set<String> WITHOUT =

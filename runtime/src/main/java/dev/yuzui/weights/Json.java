@@ -11,7 +11,7 @@ import java.nio.file.Path;
 import java.util.Map;
 
 /** JSON objects of a checkpoint, in plain Java types; duplicate keys and trailing text refused. */
-final class Json {
+public final class Json {
   /** V3's safetensors index, one of the largest, takes 9 MB. */
   private static final long MAX_BYTES = 32 << 20;
 

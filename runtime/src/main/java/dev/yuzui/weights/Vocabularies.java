@@ -1,7 +1,8 @@
 package dev.yuzui.weights;
 
+import dev.yuzui.io.Utf8;
+import dev.yuzui.io.Utf8.NotUtf8Exception;
 import dev.yuzui.weights.Checkpoint.VocabularySource;
-import dev.yuzui.weights.Utf8.NotUtf8Exception;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;

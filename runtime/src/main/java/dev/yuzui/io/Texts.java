@@ -1,4 +1,4 @@
-package dev.yuzui.cli;
+package dev.yuzui.io;
 
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
@@ -7,11 +7,11 @@ import java.nio.file.NoSuchFileException;
 import java.util.Locale;
 
 /** Numbers and texts for people. */
-final class Texts {
+public final class Texts {
   private Texts() {}
 
   /** {@code 1.5 GiB}, {@code 640 B}. */
-  static String bytes(long bytes) {
+  public static String bytes(long bytes) {
     if (bytes < 1 << 10) {
       return bytes + " B";
     }
@@ -24,7 +24,7 @@ final class Texts {
   }
 
   /** {@code 15.71 B}, {@code 12.3 M}: as parameters are counted. */
-  static String count(long n) {
+  public static String count(long n) {
     if (n < 1_000_000) {
       return Long.toString(n);
     }
@@ -33,12 +33,12 @@ final class Texts {
         : String.format(Locale.ROOT, "%.2f B", n / 1e9);
   }
 
-  static String shorten(String text) {
+  public static String shorten(String text) {
     return text.length() <= 60 ? text : text.substring(0, 57) + "...";
   }
 
   /** Why a file cannot be used, in the system's words; some exceptions have but the file's name. */
-  static String reason(IOException e) {
+  public static String reason(IOException e) {
     return switch (e) {
       case NoSuchFileException _ -> "its folder does not exist";
       case AccessDeniedException _ -> "permission denied";

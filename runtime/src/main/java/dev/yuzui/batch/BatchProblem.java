@@ -1,5 +1,6 @@
-package dev.yuzui.cli;
+package dev.yuzui.batch;
 
+import dev.yuzui.io.Texts;
 import java.util.Optional;
 
 /** What is wrong with one line of a batch; the others go on. */
@@ -36,7 +37,7 @@ final class BatchProblem extends RuntimeException {
   }
 
   static BatchProblem of(Code code, String message) {
-    return new BatchProblem(code, "", Flags.in(message));
+    return new BatchProblem(code, "", message);
   }
 
   /** A request that cannot be met. */

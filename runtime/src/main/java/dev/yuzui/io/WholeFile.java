@@ -1,4 +1,4 @@
-package dev.yuzui.cli;
+package dev.yuzui.io;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -11,14 +11,14 @@ import java.nio.file.StandardOpenOption;
 import java.util.UUID;
 
 /** Writes small files so that they are there whole, or as they were before. */
-final class WholeFile {
+public final class WholeFile {
   private WholeFile() {}
 
   /**
    * Replaces what a link leads to, not the link, and lets who might read it before read it still.
    * What is no regular file is written to.
    */
-  static void write(Path file, String text) throws IOException {
+  public static void write(Path file, String text) throws IOException {
     if (Files.exists(file) && !Files.isRegularFile(file)) {
       Files.writeString(file, text);
       return;

@@ -1,4 +1,4 @@
-package dev.yuzui.cli;
+package dev.yuzui.batch;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -11,6 +11,7 @@ import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.FinishReason;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.GenerationResult;
+import dev.yuzui.io.Json;
 import dev.yuzui.spi.BackendException;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -37,8 +38,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class BatchRunTest {
-  private static final BatchRun.Options ORDERED = new BatchRun.Options(8, true);
-  private static final BatchRun.Options UNORDERED = new BatchRun.Options(8, false);
+  private static final BatchRun.Options ORDERED = FakeBatch.options(8, true);
+  private static final BatchRun.Options UNORDERED = FakeBatch.options(8, false);
   private static final Single AT_ONCE =
       request -> CompletableFuture.completedFuture(FakeBatch.parrot(request));
 
@@ -141,7 +142,7 @@ class BatchRunTest {
         "{\"custom_id\":\"a\",\"url\":\"/v1/completions\",\"body\":{\"prompt\":\"x\",\"n\":3}}\n";
     assertTrue(
         FakeBatch.run(
-            (plain(3) + several).repeat(20), out(), counting, new BatchRun.Options(5, ordered)));
+            (plain(3) + several).repeat(20), out(), counting, FakeBatch.options(5, ordered)));
     assertTrue(most.get() <= 5 && most.get() >= 3, "at most " + most.get() + " at a time");
   }
 
@@ -193,12 +194,12 @@ class BatchRunTest {
                     GenerationResult.Speculative.NONE));
     FakeBatch.run(input, out(), thinking, ORDERED);
     JsonNode row = rows().getFirst();
-    assertEquals(List.of("id", "custom_id", "response", "error"), CommandRun.names(row));
+    assertEquals(List.of("id", "custom_id", "response", "error"), FakeBatch.names(row));
     assertEquals(
-        List.of("status_code", "request_id", "body"), CommandRun.names(row.get("response")));
+        List.of("status_code", "request_id", "body"), FakeBatch.names(row.get("response")));
     JsonNode body = row.at("/response/body");
     assertEquals(
-        List.of("id", "object", "created", "model", "choices", "usage"), CommandRun.names(body));
+        List.of("id", "object", "created", "model", "choices", "usage"), FakeBatch.names(body));
     assertEquals("chat.completion", body.get("object").asText());
     assertEquals(
         "{\"index\":1,\"message\":{\"role\":\"assistant\",\"reasoning_content\":\"hm\",\"content\":\"yes\"},"
@@ -242,7 +243,7 @@ class BatchRunTest {
   void anOutputWithHolesIsNotContinuedInOrder() throws IOException {
     FakeBatch.run(plain(5), out(), AT_ONCE, ORDERED);
     Files.write(out(), Files.readAllLines(out()).subList(1, 5));
-    assertRefused(plain(5), "--unordered");
+    assertRefused(plain(5), "Batch.ordered");
   }
 
   @Test
@@ -329,7 +330,7 @@ class BatchRunTest {
         List.<Executable>of(
             () -> FakeBatch.run(input, out(), later, ORDERED),
             () -> FakeBatch.run(stream(input), out(), later, ORDERED, () -> false))) {
-      UsageException refused = assertThrows(UsageException.class, run);
+      BatchException refused = assertThrows(BatchException.class, run);
       assertTrue(refused.getMessage().contains(message), refused.getMessage());
       assertArrayEquals(before, Files.readAllBytes(out()));
       assertEquals(0, requests.get());
@@ -381,10 +382,10 @@ class BatchRunTest {
 
   @Test
   void anOutputThatAnotherProcessWritesIsRefused() {
-    try (BatchOutput _ = BatchOutput.open(FakeBatch.CONTEXT, out().toString(), true)) {
-      UsageException refused =
+    try (BatchOutput _ = BatchOutput.open(out(), true)) {
+      BatchException refused =
           assertThrows(
-              UsageException.class, () -> FakeBatch.run(plain(1), out(), AT_ONCE, ORDERED));
+              BatchException.class, () -> FakeBatch.run(plain(1), out(), AT_ONCE, ORDERED));
       assertTrue(refused.getMessage().contains("another one is writing"), refused.getMessage());
     }
   }

@@ -1,4 +1,4 @@
-package dev.yuzui.cli;
+package dev.yuzui.batch;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /**
  * Where results are appended, a line in one write, with a {@link BatchManifest} beside it. A killed
@@ -19,37 +20,37 @@ import java.util.Optional;
  * the part off, once all that is there has been shown to be this batch's ({@link BatchDone}). Until
  * then nothing is changed. A power failure takes the last seconds at most.
  */
-final class BatchOutput implements AutoCloseable {
+public final class BatchOutput implements AutoCloseable {
   private static final long FORCE_NANOS = 5_000_000_000L;
 
   private final String name;
   private final Optional<FileChannel> file;
-  private final Out stdout;
+  private final Consumer<String> stream;
   private final BatchDone done;
   private long forced = System.nanoTime();
   private boolean begun;
 
-  private BatchOutput(String name, Optional<FileChannel> file, Out stdout, BatchDone done) {
+  private BatchOutput(
+      String name, Optional<FileChannel> file, Consumer<String> stream, BatchDone done) {
     this.name = name;
     this.file = file;
-    this.stdout = stdout;
+    this.stream = stream;
     this.done = done;
   }
 
+  /** A stream, which nothing goes on with. */
+  public static BatchOutput to(Consumer<String> lines) {
+    return new BatchOutput("a stream", Optional.empty(), lines, new BatchDone("a stream"));
+  }
+
   /**
-   * @param name of a file, or {@code -}
    * @param resume go on with a file that has results, instead of refusing it
+   * @throws BatchException if it cannot be written, or is not this batch's
    */
-  static BatchOutput open(Context context, String name, boolean resume) {
-    if (name.equals("-")) {
-      if (resume) {
-        throw UsageException.ofFlag("--resume", "a file to go on with", "-o -");
-      }
-      return new BatchOutput(name, Optional.empty(), context.out(), new BatchDone(name));
-    }
-    Path path = Path.of(name);
+  public static BatchOutput open(Path path, boolean resume) {
+    String name = path.toString();
     if (Files.exists(path) && !Files.isRegularFile(path)) {
-      throw UsageException.ofFlag("-o", "a file, or - for standard output", name);
+      throw BatchException.expected("Batch.output", "a file", name + ", which is none");
     }
     Unopened unopened = new Unopened(name, resume);
     try {
@@ -57,14 +58,13 @@ final class BatchOutput implements AutoCloseable {
           FileChannel.open(
               path, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
       try {
-        return new BatchOutput(
-            name, Optional.of(channel), context.out(), unopened.prepare(channel));
+        return new BatchOutput(name, Optional.of(channel), _ -> {}, unopened.prepare(channel));
       } catch (Throwable e) {
         channel.close();
         throw e;
       }
     } catch (IOException e) {
-      throw UsageException.ofFlag("-o", "a file that can be written", name + ": " + e);
+      throw BatchException.expected("Batch.output", "a file that can be written", name + ": " + e);
     }
   }
 
@@ -72,10 +72,10 @@ final class BatchOutput implements AutoCloseable {
     BatchDone prepare(FileChannel channel) throws IOException {
       lock(channel);
       if (channel.size() > 0 && !resume) {
-        throw UsageException.ofFlag(
-            "-o",
+        throw BatchException.expected(
+            "Batch.output",
             "a new file",
-            name + ", which exists; give another name, or --resume to go on with it");
+            name + ", which exists; give another name, or Batch.resume to go on with it");
       }
       return BatchDone.scan(name, Channels.newInputStream(channel));
     }
@@ -89,14 +89,14 @@ final class BatchOutput implements AutoCloseable {
         locked = false;
       }
       if (!locked) {
-        throw UsageException.ofFlag(
-            "-o", "a file of one process", name + ", which another one is writing");
+        throw BatchException.expected(
+            "Batch.output", "a file of one process", name + ", which another one is writing");
       }
     }
   }
 
   /** What is there from before. */
-  BatchDone done() {
+  public BatchDone done() {
     return done;
   }
 
@@ -105,9 +105,9 @@ final class BatchOutput implements AutoCloseable {
    * are there were made with.
    *
    * @return what is not as it was, and may be
-   * @throws UsageException if other answers would be mixed into those that are there
+   * @throws BatchException if other answers would be mixed into those that are there
    */
-  List<String> begin(BatchManifest manifest) {
+  public List<String> begin(BatchManifest manifest) {
     if (file.isEmpty()) {
       return List.of();
     }
@@ -116,10 +116,10 @@ final class BatchOutput implements AutoCloseable {
       Optional<BatchManifest> there = BatchManifest.read(path);
       if (done.isEmpty()) {
         if (there.isEmpty() && Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
-          throw UsageException.ofFlag(
-              "-o " + name,
+          throw BatchException.expected(
+              "Batch.output " + name,
               "room for " + path.getFileName() + " beside it",
-              "another file of that name; give -o another name");
+              "another file of that name; give Batch.output another name");
         }
         manifest.write(path);
         return List.of();
@@ -127,22 +127,23 @@ final class BatchOutput implements AutoCloseable {
       BatchManifest then =
           there.orElseThrow(
               () ->
-                  UsageException.ofFlag(
-                      "--resume",
+                  BatchException.expected(
+                      "Batch.resume",
                       path + ", which says what the answers in " + name + " were made with",
                       Files.exists(path)
-                          ? "something else there; give -o another name"
-                          : "no such file; move it back beside them, or give -o another name"));
+                          ? "something else there; give Batch.output another name"
+                          : "no such file; move it back beside them, or give Batch.output another name"));
       List<String> differences = manifest.differences(then);
       if (!differences.isEmpty()) {
-        throw UsageException.ofFlag(
-            "--resume",
+        throw BatchException.expected(
+            "Batch.resume",
             "the model and the flags that " + name + " was begun with",
-            String.join(", ", differences) + "; give the same, or -o another name");
+            String.join(", ", differences) + "; give the same, or Batch.output another name");
       }
       return manifest.changes(then);
     } catch (IOException e) {
-      throw UsageException.ofFlag("-o", "a folder that can be written to", name + ": " + e);
+      throw BatchException.expected(
+          "Batch.output", "a folder that can be written to", name + ": " + e);
     }
   }
 
@@ -151,7 +152,7 @@ final class BatchOutput implements AutoCloseable {
    */
   void append(String line) {
     if (file.isEmpty()) {
-      stdout.printNow(line + "\n");
+      stream.accept(line);
       return;
     }
     ByteBuffer bytes = ByteBuffer.wrap((line + "\n").getBytes(StandardCharsets.UTF_8));
@@ -190,8 +191,12 @@ final class BatchOutput implements AutoCloseable {
     }
   }
 
-  private FailedException failed(IOException e) {
-    return new FailedException(
-        "-o " + name + " cannot be written: " + e.getMessage() + "; --resume goes on with it");
+  private BatchException failed(IOException e) {
+    return BatchException.system(
+        "Batch.output "
+            + name
+            + " cannot be written: "
+            + e.getMessage()
+            + "; Batch.resume goes on with it");
   }
 }

@@ -1,6 +1,7 @@
-package dev.yuzui.cli;
+package dev.yuzui.batch;
 
 import dev.yuzui.engine.Engine;
+import dev.yuzui.io.Texts;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.Message;
@@ -27,7 +28,7 @@ import java.util.function.Function;
  * @param reasoning what becomes of {@code <think>} text; apart means {@code reasoning_content}
  * @param maxTokens where a line says nothing; −1 is up to the context
  */
-record BatchModel(
+public record BatchModel(
     String name,
     int vocabulary,
     Function<Prompt, int[]> encode,
@@ -41,22 +42,68 @@ record BatchModel(
     List<String> stop,
     boolean ignoreEos) {
 
-  static BatchModel of(
-      Context context, Engine engine, ChatOptions chat, SamplingOptions sampling, boolean raw) {
-    Optional<ChatTemplate> template = chat.template(context, engine);
+  /**
+   * Of an engine, whose answers are the best tokens unless a line says otherwise.
+   *
+   * @throws EngineException if the model's chat template cannot be read
+   */
+  public static BatchModel of(Engine engine) {
+    return of(engine, engine.chatTemplate());
+  }
+
+  public static BatchModel of(Engine engine, Optional<ChatTemplate> template) {
     return new BatchModel(
         engine.config().name(),
         engine.config().vocabSize(),
         prompt -> encode(engine, prompt),
         template.map(t -> t::render),
-        chat.rendering(),
+        RenderOptions.ANSWER,
+        false,
+        Optional.empty(),
+        ReasoningFilter.Mode.SHOW,
+        SamplingParams.GREEDY,
+        -1,
+        List.of(),
+        false);
+  }
+
+  /**
+   * @param raw plain prompts go to the model as they are
+   * @param system for conversations that begin without one
+   */
+  public BatchModel with(
+      RenderOptions how, boolean raw, Optional<String> system, ReasoningFilter.Mode reasoning) {
+    return new BatchModel(
+        name,
+        vocabulary,
+        encode,
+        template,
+        how,
         raw,
-        chat.system(),
-        chat.reasoning(),
-        sampling.params(engine.checkpoint().generationDefaults(), engine::tokenizer),
-        chat.maxTokens(),
-        sampling.stop(),
-        sampling.ignoreEos());
+        system,
+        reasoning,
+        sampling,
+        maxTokens,
+        stop,
+        ignoreEos);
+  }
+
+  /** What lines ask for that say nothing of it. */
+  public BatchModel with(
+      SamplingParams sampling, int maxTokens, List<String> stop, boolean ignoreEos) {
+    return new BatchModel(
+        name,
+        vocabulary,
+        encode,
+        template,
+        rendering,
+        raw,
+        system,
+        reasoning,
+        sampling,
+        maxTokens,
+        stop,
+        ignoreEos);
   }
 
   private static int[] encode(Engine engine, Prompt prompt) {

@@ -1,10 +1,11 @@
-package dev.yuzui.cli;
+package dev.yuzui.batch;
 
-import dev.yuzui.cli.BatchLines.Line;
+import dev.yuzui.batch.BatchLines.Line;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.FinishReason;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.GenerationResult;
+import dev.yuzui.io.Texts;
 import dev.yuzui.sampling.SamplingException;
 import dev.yuzui.text.TextException;
 import java.util.List;
@@ -18,14 +19,15 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.BooleanSupplier;
+import java.util.function.UnaryOperator;
 
 /**
  * Reads lines on a thread of its own, as far ahead as the window allows, and appends their results
  * on the caller's. What is held is bounded by the window, whatever the input's length.
  */
-final class BatchRun {
+public final class BatchRun {
   /** What answers requests. */
-  interface Generator {
+  public interface Generator {
     /** Several answers to one prompt; their seeds count up from the request's. */
     List<CompletableFuture<GenerationResult>> generate(GenerateRequest request, int answers);
   }
@@ -33,8 +35,9 @@ final class BatchRun {
   /**
    * @param window answers that are made or wait for their turn, at most
    * @param ordered append in the input's order, not as finished
+   * @param wording of the messages that lines get, which name options as Java has them
    */
-  record Options(int window, boolean ordered) {}
+  public record Options(int window, boolean ordered, UnaryOperator<String> wording) {}
 
   private static final long WAIT_MILLIS = 100;
 
@@ -51,7 +54,7 @@ final class BatchRun {
   /** Lines for {@link #append}; an empty entry only wakes it. */
   private final BlockingQueue<Optional<Pending>> queue = new LinkedBlockingQueue<>();
 
-  BatchRun(
+  public BatchRun(
       BatchLines input,
       BatchOutput output,
       BatchModel model,
@@ -60,7 +63,7 @@ final class BatchRun {
     this.input = input;
     this.output = output;
     this.parser = new BatchParser(model);
-    this.reply = new BatchReply(model.name(), model.reasoning());
+    this.reply = new BatchReply(model.name(), model.reasoning(), options.wording());
     this.generator = generator;
     this.options = options;
     this.room = new Semaphore(options.window());
@@ -90,7 +93,7 @@ final class BatchRun {
    *
    * @return whether all lines are done
    */
-  boolean run(BatchProgress progress, BooleanSupplier interrupted) {
+  public boolean run(BatchListener listener, BooleanSupplier interrupted) {
     CompletableFuture<Long> reading = new CompletableFuture<>();
     Thread reader =
         Thread.ofPlatform()
@@ -106,7 +109,7 @@ final class BatchRun {
                   queue.add(Optional.empty());
                 });
     try {
-      return append(reading, progress, interrupted);
+      return append(reading, listener, interrupted);
     } catch (InterruptedException | Cancelled _) {
       return false;
     } finally {
@@ -115,7 +118,7 @@ final class BatchRun {
   }
 
   private boolean append(
-      CompletableFuture<Long> reading, BatchProgress progress, BooleanSupplier interrupted)
+      CompletableFuture<Long> reading, BatchListener listener, BooleanSupplier interrupted)
       throws InterruptedException {
     long appended = 0;
     Optional<Pending> head = Optional.empty();
@@ -132,12 +135,12 @@ final class BatchRun {
                 queue.poll(WAIT_MILLIS, TimeUnit.MILLISECONDS), Optional.empty());
       }
       if (head.isPresent() && isComplete(head.get())) {
-        append(head.get(), progress);
+        append(head.get(), listener);
         room.release(head.get().permits());
         appended++;
         head = Optional.empty();
       }
-      progress.show();
+      listener.tick();
     }
     return false;
   }
@@ -153,15 +156,15 @@ final class BatchRun {
     }
   }
 
-  private void append(Pending pending, BatchProgress progress) {
+  private void append(Pending pending, BatchListener listener) {
     try {
       List<GenerationResult> results = pending.results().stream().map(BatchRun::result).toList();
       BatchTask task = pending.task().orElseThrow();
       output.append(reply.done(pending.line(), pending.envelope().orElseThrow(), task, results));
-      progress.answered(task.promptTokens(), BatchReply.generatedTokens(results));
+      listener.answered(task.promptTokens(), BatchReply.generatedTokens(results));
     } catch (BatchProblem e) {
       output.append(reply.failed(pending.line(), pending.envelope(), e));
-      progress.failed();
+      listener.failed();
     }
   }
 
@@ -208,10 +211,10 @@ final class BatchRun {
         continue;
       }
       if (options.ordered() && done.beyond(last)) {
-        throw UsageException.ofFlag(
-            "--resume",
+        throw BatchException.expected(
+            "Batch.resume",
             "an output in the input's order",
-            "none of line " + last + " and some of later lines; give --unordered again");
+            "none of line " + last + " and some of later lines; leave out Batch.ordered as before");
       }
       done.proveBefore(line);
       submit(line);

@@ -1,4 +1,4 @@
-package dev.yuzui.weights;
+package dev.yuzui.io;
 
 import java.nio.ByteBuffer;
 import java.nio.CharBuffer;

@@ -1,6 +1,7 @@
-package dev.yuzui.cli;
+package dev.yuzui.batch;
 
-import dev.yuzui.cli.BatchLines.Line;
+import dev.yuzui.batch.BatchLines.Line;
+import dev.yuzui.io.Texts;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -16,7 +17,7 @@ import java.util.regex.Pattern;
  * behind its last newline has to be how a missing result begins. Four bytes and a bit are held for
  * each input line up to the last one answered.
  */
-final class BatchDone {
+public final class BatchDone {
   private static final Pattern START =
       Pattern.compile(
           Pattern.quote(BatchReply.START) + "(\\d{1,9})_([0-9a-f]{8})\",.*", Pattern.DOTALL);
@@ -51,7 +52,7 @@ final class BatchDone {
   /**
    * Reads an output.
    *
-   * @throws UsageException if it is no output of a batch
+   * @throws BatchException if it is no output of a batch
    */
   static BatchDone scan(String name, InputStream in) throws IOException {
     BatchDone done = new BatchDone(name);
@@ -122,12 +123,12 @@ final class BatchDone {
   }
 
   /** How many lines are done. */
-  int lines() {
+  public int lines() {
     return lines;
   }
 
   /** How many of them have an error in place of an answer. */
-  int errors() {
+  public int errors() {
     return errors;
   }
 
@@ -137,7 +138,7 @@ final class BatchDone {
   }
 
   /** Whether there is nothing yet. */
-  boolean isEmpty() {
+  public boolean isEmpty() {
     return lines == 0 && tail.isEmpty();
   }
 
@@ -149,7 +150,7 @@ final class BatchDone {
   /**
    * Whether {@code line} has its result. To be asked once for each line of the input, in order.
    *
-   * @throws UsageException if the result is that of another line
+   * @throws BatchException if the result is that of another line
    */
   boolean has(Line line) {
     if (line.number() > last || !has.get((int) line.number())) {
@@ -171,9 +172,9 @@ final class BatchDone {
    * Compares everything with an input, which is read to its end.
    *
    * @return its lines
-   * @throws UsageException if anything is there that does not come from it
+   * @throws BatchException if anything is there that does not come from it
    */
-  long prove(BatchLines input) {
+  public long prove(BatchLines input) {
     long count = 0;
     long number = 0;
     boolean fits = tail.isEmpty();
@@ -232,13 +233,15 @@ final class BatchDone {
     }
   }
 
-  private UsageException foreign(String head, String where) {
+  private BatchException foreign(String head, String where) {
     return refused("a file that 'yuzui batch' wrote", Texts.shorten(printable(head)) + " " + where);
   }
 
-  private UsageException refused(String expected, String found) {
-    return UsageException.ofFlag(
-        "-o " + name, expected, found + "; it is left as it is: give -o another name");
+  private BatchException refused(String expected, String found) {
+    return BatchException.expected(
+        "Batch.output " + name,
+        expected,
+        found + "; it is left as it is: give Batch.output another name");
   }
 
   private static String printable(String text) {

@@ -1,10 +1,10 @@
-package dev.yuzui.cli;
+package dev.yuzui.batch;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.yuzui.cli.BatchTask.Kind;
+import dev.yuzui.batch.BatchTask.Kind;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.sampling.SamplingParams.Counted;
 import dev.yuzui.text.RenderOptions;

@@ -1,4 +1,4 @@
-package dev.yuzui.cli;
+package dev.yuzui.batch;
 
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;

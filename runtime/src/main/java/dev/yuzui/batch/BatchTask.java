@@ -1,4 +1,4 @@
-package dev.yuzui.cli;
+package dev.yuzui.batch;
 
 import dev.yuzui.engine.api.GenerateRequest;
 import java.util.List;

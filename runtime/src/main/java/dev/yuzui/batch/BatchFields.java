@@ -1,12 +1,14 @@
-package dev.yuzui.cli;
+package dev.yuzui.batch;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.exc.MismatchedInputException;
-import dev.yuzui.cli.BatchProblem.Code;
+import dev.yuzui.batch.BatchProblem.Code;
+import dev.yuzui.io.Json;
+import dev.yuzui.io.Texts;
+import dev.yuzui.io.Utf8;
+import dev.yuzui.io.Utf8.NotUtf8Exception;
 import dev.yuzui.sampling.SamplingParams;
-import dev.yuzui.weights.Utf8;
-import dev.yuzui.weights.Utf8.NotUtf8Exception;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;

@@ -1,4 +1,4 @@
-package dev.yuzui.cli;
+package dev.yuzui.io;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonProcessingException;
@@ -19,7 +19,7 @@ import java.util.Map;
 import java.util.Optional;
 
 /** Records as JSON, component names in snake case; what is absent is null. */
-final class Json {
+public final class Json {
   private static final ObjectMapper MAPPER =
       JsonMapper.builder()
           .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
@@ -27,7 +27,7 @@ final class Json {
           .build();
 
   /** For what people write: nothing behind a value, no name twice. */
-  static final ObjectReader STRICT =
+  public static final ObjectReader STRICT =
       MAPPER
           .reader()
           .with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
@@ -37,20 +37,20 @@ final class Json {
 
   private Json() {}
 
-  static ObjectMapper mapper() {
+  public static ObjectMapper mapper() {
     return MAPPER;
   }
 
   /** The fields of a JSON object, as Java's own types. */
-  static Map<String, Object> fields(JsonNode object) {
+  public static Map<String, Object> fields(JsonNode object) {
     return MAPPER.convertValue(object, OBJECT);
   }
 
-  static String compact(Object value) {
+  public static String compact(Object value) {
     return write(MAPPER.writer(), value);
   }
 
-  static String pretty(Object value) {
+  public static String pretty(Object value) {
     return write(MAPPER.writerWithDefaultPrettyPrinter(), value);
   }
 

@@ -1,15 +1,18 @@
-package dev.yuzui.cli;
+package dev.yuzui.batch;
 
-import dev.yuzui.weights.Utf8;
-import dev.yuzui.weights.Utf8.NotUtf8Exception;
+import dev.yuzui.io.Utf8;
+import dev.yuzui.io.Utf8.NotUtf8Exception;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
 import java.util.Optional;
 import java.util.zip.CRC32;
 
 /** Lines of bytes, one at a time; blank ones are counted but not given. */
-final class BatchLines implements AutoCloseable {
+public final class BatchLines implements AutoCloseable {
   /** Bytes of a line at most; longer ones are passed over without being kept. */
   static final int LIMIT = 16 << 20;
 
@@ -21,9 +24,26 @@ final class BatchLines implements AutoCloseable {
   private long number;
 
   /**
+   * @throws BatchException if it cannot be read
+   */
+  public static BatchLines open(Path file) {
+    String name = "Batch.input " + file;
+    try {
+      if (Files.isDirectory(file)) {
+        throw BatchException.expected("Batch.input", "a file", file + ", which is a folder");
+      }
+      return new BatchLines(name, Files.newInputStream(file));
+    } catch (NoSuchFileException _) {
+      throw BatchException.expected("Batch.input", "a file", file + ", which does not exist");
+    } catch (IOException e) {
+      throw BatchException.expected("Batch.input", "a readable file", file + ": " + e.getMessage());
+    }
+  }
+
+  /**
    * @param name for messages
    */
-  BatchLines(String name, InputStream in) {
+  public BatchLines(String name, InputStream in) {
     this.name = name;
     this.in = in;
   }
@@ -89,9 +109,9 @@ final class BatchLines implements AutoCloseable {
       }
       return end > 0;
     } catch (NotUtf8Exception e) {
-      throw new UsageException(name + ": " + e.getMessage());
+      throw BatchException.asked(name + ": " + e.getMessage());
     } catch (IOException e) {
-      throw new FailedException(name + " cannot be read: " + e.getMessage());
+      throw BatchException.system(name + " cannot be read: " + e.getMessage());
     }
   }
 
@@ -100,7 +120,7 @@ final class BatchLines implements AutoCloseable {
     try {
       in.close();
     } catch (IOException e) {
-      throw new FailedException(name + " cannot be closed: " + e.getMessage());
+      throw BatchException.system(name + " cannot be closed: " + e.getMessage());
     }
   }
 }

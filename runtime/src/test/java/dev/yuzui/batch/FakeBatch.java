@@ -1,5 +1,6 @@
-package dev.yuzui.cli;
+package dev.yuzui.batch;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.yuzui.engine.api.FinishReason;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.GenerationResult;
@@ -9,17 +10,14 @@ import dev.yuzui.text.ReasoningFilter;
 import dev.yuzui.text.RenderOptions;
 import java.io.ByteArrayInputStream;
 import java.io.InputStream;
-import java.io.OutputStream;
-import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalInt;
-import java.util.OptionalLong;
-import java.util.Set;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 
 /** Batches without a model: letters are tokens, and an answer repeats how its prompt begins. */
@@ -46,15 +44,17 @@ final class FakeBatch {
           List.of(),
           false);
 
-  static final Context CONTEXT =
-      new Context(
-          new Surroundings(
-              Optional.empty(), Path.of("target", "no-such-cache"), Set.of(), OptionalInt.empty()),
-          new ByteArrayInputStream(new byte[0]),
-          new Out(OutputStream.nullOutputStream()),
-          new PrintStream(OutputStream.nullOutputStream(), false, StandardCharsets.UTF_8));
-
   private FakeBatch() {}
+
+  static BatchRun.Options options(int window, boolean ordered) {
+    return new BatchRun.Options(window, ordered, UnaryOperator.identity());
+  }
+
+  static List<String> names(JsonNode object) {
+    List<String> names = new ArrayList<>();
+    object.fieldNames().forEachRemaining(names::add);
+    return names;
+  }
 
   static GenerationResult parrot(GenerateRequest request) {
     String text =
@@ -77,7 +77,7 @@ final class FakeBatch {
         generator,
         options,
         () -> false,
-        done -> done.prove(new BatchLines("-i test", new ByteArrayInputStream(bytes))));
+        done -> done.prove(new BatchLines("Batch.input test", new ByteArrayInputStream(bytes))));
   }
 
   /** Of a stream, which is read once. */
@@ -98,12 +98,11 @@ final class FakeBatch {
       BatchRun.Options options,
       BooleanSupplier interrupted,
       Consumer<BatchDone> before) {
-    try (BatchLines lines = new BatchLines("-i test", input);
-        BatchOutput out = BatchOutput.open(CONTEXT, output.toString(), true);
-        BatchProgress progress =
-            new BatchProgress(CONTEXT, OptionalLong.empty(), 0, System::nanoTime, List::of)) {
+    try (BatchLines lines = new BatchLines("Batch.input test", input);
+        BatchOutput out = BatchOutput.open(output, true)) {
       before.accept(out.done());
-      return new BatchRun(lines, out, MODEL, generator, options).run(progress, interrupted);
+      return new BatchRun(lines, out, MODEL, generator, options)
+          .run(BatchListener.NONE, interrupted);
     }
   }
 }

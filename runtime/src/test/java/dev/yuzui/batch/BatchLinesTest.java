@@ -1,10 +1,10 @@
-package dev.yuzui.cli;
+package dev.yuzui.batch;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
-import dev.yuzui.cli.BatchLines.Line;
+import dev.yuzui.batch.BatchLines.Line;
 import java.io.ByteArrayInputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -55,7 +55,7 @@ class BatchLinesTest {
     try (BatchLines in =
         new BatchLines(
             "-i test", new ByteArrayInputStream("{}\n".getBytes(StandardCharsets.UTF_16)))) {
-      String message = assertThrows(UsageException.class, in::next).getMessage();
+      String message = assertThrows(BatchException.class, in::next).getMessage();
       assertEquals(
           "-i test: expected UTF-8 text, found UTF-16, which begins with bytes FE FF; convert it"
               + " with iconv -f UTF-16 -t UTF-8",

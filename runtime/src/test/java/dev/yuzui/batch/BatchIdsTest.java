@@ -1,4 +1,4 @@
-package dev.yuzui.cli;
+package dev.yuzui.batch;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 

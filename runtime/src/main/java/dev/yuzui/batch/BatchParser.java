@@ -1,9 +1,11 @@
-package dev.yuzui.cli;
+package dev.yuzui.batch;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.yuzui.cli.BatchProblem.Code;
-import dev.yuzui.cli.BatchTask.Kind;
+import dev.yuzui.batch.BatchProblem.Code;
+import dev.yuzui.batch.BatchTask.Kind;
 import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.io.Json;
+import dev.yuzui.io.Texts;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.sampling.SamplingParams.Counted;
 import dev.yuzui.text.Message;

@@ -1,10 +1,10 @@
-package dev.yuzui.cli;
+package dev.yuzui.batch;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.yuzui.cli.BatchLines.Line;
-import dev.yuzui.cli.BatchTask.Kind;
+import dev.yuzui.batch.BatchLines.Line;
+import dev.yuzui.batch.BatchTask.Kind;
 import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.text.Prompt;
 import dev.yuzui.text.ReasoningFilter;
@@ -13,12 +13,13 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
 
 /**
  * Writes output lines. Each begins with an id made of its input line's number and checksum, by
  * which {@link BatchDone} knows it again; a custom_id is given back as it came.
  */
-record BatchReply(String model, ReasoningFilter.Mode reasoning) {
+record BatchReply(String model, ReasoningFilter.Mode reasoning, UnaryOperator<String> wording) {
   static final String START = "{\"id\":\"batch_req_";
 
   private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
@@ -28,9 +29,10 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning) {
    */
   String failed(Line line, Optional<BatchEnvelope> envelope, BatchProblem problem) {
     String code = problem.code().name().toLowerCase(Locale.ROOT);
+    String message = wording.apply(problem.getMessage());
     ObjectNode row = row(line);
     ObjectNode error = JSON.objectNode();
-    error.put("code", code).put("message", problem.getMessage()).put("line", line.number());
+    error.put("code", code).put("message", message).put("line", line.number());
     if (envelope.isPresent() && !envelope.get().openAi()) {
       return text(row, line, envelope.get()).set("error", error).toString();
     }
@@ -40,7 +42,7 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning) {
     } else {
       ObjectNode body = JSON.objectNode();
       body.putObject("error")
-          .put("message", problem.getMessage())
+          .put("message", message)
           .put("type", problem.code().status() < 500 ? "invalid_request_error" : "server_error")
           .put("param", problem.field().orElse(null))
           .put("code", code);

@@ -1,9 +1,9 @@
-package dev.yuzui.weights;
+package dev.yuzui.io;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
-import dev.yuzui.weights.Utf8.NotUtf8Exception;
+import dev.yuzui.io.Utf8.NotUtf8Exception;
 import java.nio.charset.StandardCharsets;
 import java.util.HexFormat;
 import net.jqwik.api.ForAll;

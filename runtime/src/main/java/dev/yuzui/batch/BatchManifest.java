@@ -1,11 +1,11 @@
-package dev.yuzui.cli;
+package dev.yuzui.batch;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.BooleanNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.yuzui.text.TemplateChoice;
+import dev.yuzui.io.Json;
+import dev.yuzui.io.WholeFile;
 import dev.yuzui.weights.Checkpoint;
 import java.io.IOException;
 import java.io.InputStream;
@@ -17,8 +17,6 @@ import java.security.DigestInputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -26,8 +24,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Model.OptionSpec;
 
 /**
  * What a batch's answers are made with, beside what the lines themselves say. It lies beside the
@@ -36,124 +32,45 @@ import picocli.CommandLine.Model.OptionSpec;
  *
  * <pre>
  * {"format": "yuzui-batch", "version": 1, "yuzui": "…",
- *  "made_with": {"-m": "name and fingerprint", "tokenizer.json": "sha256:…", "--temp": 0.5, …},
- *  "run_with": {"-c": 4096, …}}
+ *  "made_with": {"model": "name and fingerprint", "tokenizer.json": "sha256:…", "sampling": "…", …},
+ *  "run_with": {…}}
  * </pre>
  *
- * Flags that are not given are not there.
+ * The command line names both by its flags; those that are not given are not there.
  *
  * @param yuzui the version that began
  * @param madeWith what has to be the same for the answers to belong together
  * @param runWith what may change, but can show in them
  */
-record BatchManifest(String yuzui, Map<String, JsonNode> madeWith, Map<String, JsonNode> runWith) {
+public record BatchManifest(
+    String yuzui, Map<String, JsonNode> madeWith, Map<String, JsonNode> runWith) {
   private static final String FORMAT = "yuzui-batch";
   private static final int VERSION = 1;
   private static final long MAX_BYTES = 1 << 20;
-
-  /** They say where requests come from and go to. */
-  private static final Set<String> NOT_OF_ANSWERS =
-      Set.of("--input", "--output", "--resume", "--unordered");
-
-  /** How a model is run, which makes the same answers but for what {@link #SHOWING} names. */
-  private static final List<String> HOW_TO_RUN =
-      List.of("modelOptions", "distributionOptions", "speculationOptions");
-
-  /** They round otherwise, or end long texts elsewhere. */
-  private static final List<String> SHOWING =
-      List.of(
-          "-c",
-          "--max-model-len",
-          "--fit",
-          "--backend",
-          "--device",
-          "--kv-cache-dtype",
-          "-ctk",
-          "-ctv",
-          "--no-repack");
-
-  /** Flags among those of how it is run that change what the model is. */
-  private static final List<String> OF_MODEL = List.of("--override-kv");
 
   /** Files of a model's folder that say how a text is read and drawn. */
   private static final String BESIDE_WEIGHTS =
       "{tokenizer,tiktoken,vocab,merges,special_tokens,added_tokens,chat_template,"
           + "generation_config}*";
 
-  /** Of the model, and of the flags of a command line that has been parsed. */
-  static BatchManifest of(Checkpoint checkpoint, CommandSpec command) {
-    Map<String, JsonNode> madeWith = new TreeMap<>();
-    madeWith.put("-m", text(checkpoint.config().name() + " " + checkpoint.fingerprint()));
+  /** Of a program's own batch: the model, and what it is asked. */
+  static BatchManifest of(Checkpoint checkpoint, BatchModel model) {
+    Map<String, JsonNode> madeWith = ofModel(checkpoint);
+    madeWith.put("sampling", text(model.sampling().toString()));
+    madeWith.put("rendering", text(model.rendering() + " raw=" + model.raw()));
+    madeWith.put("system", text(model.system().orElse("")));
+    madeWith.put("max_tokens", text(Integer.toString(model.maxTokens())));
+    madeWith.put("stop", text(model.stop() + " ignore_eos=" + model.ignoreEos()));
+    return new BatchManifest("", madeWith, Map.of());
+  }
+
+  /** What tells a checkpoint from another: the weights, as {@code model}, and each file beside. */
+  public static Map<String, JsonNode> ofModel(Checkpoint checkpoint) {
+    Map<String, JsonNode> files = new TreeMap<>();
+    files.put("model", text(checkpoint.config().name() + " " + checkpoint.fingerprint()));
     besideWeights(checkpoint.path())
-        .forEach(file -> madeWith.put(file.getFileName().toString(), text(sha(file))));
-    Set<String> notOfAnswers = new HashSet<>(NOT_OF_ANSWERS);
-    HOW_TO_RUN.forEach(mixin -> notOfAnswers.addAll(names(command.mixins().get(mixin))));
-    Set<String> ofMixins = new HashSet<>();
-    command.mixins().values().forEach(mixin -> ofMixins.addAll(names(mixin)));
-    command.options().stream()
-        .filter(option -> !notOfAnswers.contains(name(option)))
-        // a hidden flag of the command itself is another program's, or for looking at failures
-        .filter(option -> !option.hidden() || ofMixins.contains(name(option)))
-        .forEach(option -> put(madeWith, option));
-    if (!madeWith.containsKey("--chat-template")) {
-      madeWith.put("chat template", text(template(checkpoint)));
-    }
-    Map<String, JsonNode> runWith = new TreeMap<>();
-    OF_MODEL.forEach(name -> find(command, name).ifPresent(option -> put(madeWith, option)));
-    SHOWING.forEach(name -> find(command, name).ifPresent(option -> put(runWith, option)));
-    return new BatchManifest(YuzuiCommand.Version.number(), madeWith, runWith);
-  }
-
-  /** The names of a model's files have a part in it, which its fingerprint knows nothing of. */
-  private static String template(Checkpoint checkpoint) {
-    return switch (TemplateChoice.of(checkpoint)) {
-      case TemplateChoice.Own _ -> "the model's own";
-      case TemplateChoice.BuiltIn builtIn -> builtIn.name();
-      case TemplateChoice.None _ -> "none";
-    };
-  }
-
-  private static Optional<OptionSpec> find(CommandSpec command, String name) {
-    return Optional.ofNullable(command.findOption(name));
-  }
-
-  private static List<String> names(CommandSpec mixin) {
-    return mixin.options().stream().map(BatchManifest::name).toList();
-  }
-
-  /** The first of its long names, as the help has them. */
-  private static String name(OptionSpec option) {
-    return Arrays.stream(option.names())
-        .filter(name -> name.startsWith("--"))
-        .findFirst()
-        .orElse(option.longestName());
-  }
-
-  /** Nothing where the flag is not given. */
-  private static void put(Map<String, JsonNode> flags, OptionSpec option) {
-    Object value =
-        option.getValue() instanceof Optional<?> given ? given.orElse(null) : option.getValue();
-    JsonNode json = json(value);
-    if (json.isNull()
-        || json.isContainerNode() && json.isEmpty()
-        || json.equals(BooleanNode.FALSE) && !(option.getValue() instanceof Optional<?>)) {
-      return;
-    }
-    if (value instanceof String name
-        && option.paramLabel().contains("FILE")
-        && Files.isRegularFile(Path.of(name))) {
-      json = text(Path.of(name).getFileName() + " " + sha(Path.of(name)));
-    }
-    flags.put(name(option), json);
-  }
-
-  /** As it would be read again, for numbers and text to be compared. */
-  private static JsonNode json(Object value) {
-    try {
-      return Json.mapper().readTree(Json.compact(value));
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException(e);
-    }
+        .forEach(file -> files.put(file.getFileName().toString(), text(fingerprint(file))));
+    return files;
   }
 
   private static JsonNode text(String text) {
@@ -166,20 +83,21 @@ record BatchManifest(String yuzui, Map<String, JsonNode> madeWith, Map<String, J
       try (DirectoryStream<Path> found = Files.newDirectoryStream(model, BESIDE_WEIGHTS)) {
         found.forEach(file -> Optional.of(file).filter(Files::isRegularFile).ifPresent(files::add));
       } catch (IOException e) {
-        throw new UsageException("-m " + model + " cannot be read: " + e);
+        throw BatchException.asked(model + " cannot be read: " + e);
       }
     }
     return files;
   }
 
-  private static String sha(Path file) {
+  /** Of what a file holds. */
+  public static String fingerprint(Path file) {
     try (InputStream in = Files.newInputStream(file);
         DigestInputStream digest =
             new DigestInputStream(in, MessageDigest.getInstance("SHA-256"))) {
       digest.transferTo(OutputStream.nullOutputStream());
       return "sha256:" + HexFormat.of().formatHex(digest.getMessageDigest().digest(), 0, 8);
     } catch (IOException e) {
-      throw new UsageException(file + " cannot be read: " + e);
+      throw BatchException.asked(file + " cannot be read: " + e);
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException(e); // every Java platform has it
     }
@@ -227,7 +145,7 @@ record BatchManifest(String yuzui, Map<String, JsonNode> madeWith, Map<String, J
     WholeFile.write(file, Json.pretty(json) + "\n");
   }
 
-  /** What would make other answers now than those that are there: {@code --temp 1.5 (0.0 then)}. */
+  /** What would make other answers now than those that are there: {@code max_tokens 5 (3 then)}. */
   List<String> differences(BatchManifest then) {
     return differences(madeWith, then.madeWith());
   }

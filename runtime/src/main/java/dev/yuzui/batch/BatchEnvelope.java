@@ -1,4 +1,4 @@
-package dev.yuzui.cli;
+package dev.yuzui.batch;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.Optional;

@@ -1,4 +1,4 @@
-package dev.yuzui.cli;
+package dev.yuzui.batch;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -56,7 +56,7 @@ class BatchMemoryTest {
               Path.of(args[0]),
               (request, answers) ->
                   List.of(CompletableFuture.supplyAsync(() -> FakeBatch.parrot(request))),
-              new BatchRun.Options(32, false),
+              FakeBatch.options(32, false),
               () -> false);
       System.exit(done ? 0 : 1);
     }
