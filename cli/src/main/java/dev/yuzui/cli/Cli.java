@@ -1,5 +1,9 @@
 package dev.yuzui.cli;
 
+import dev.yuzui.cli.options.PeerFlags;
+import dev.yuzui.cli.shell.Context;
+import dev.yuzui.cli.shell.Failures;
+import dev.yuzui.cli.shell.Out;
 import java.io.OutputStream;
 import java.io.PrintWriter;
 import java.lang.reflect.Constructor;

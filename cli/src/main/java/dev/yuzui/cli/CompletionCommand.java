@@ -1,5 +1,7 @@
 package dev.yuzui.cli;
 
+import dev.yuzui.cli.shell.Context;
+import dev.yuzui.cli.shell.ExitCode;
 import java.util.concurrent.Callable;
 import picocli.AutoComplete;
 import picocli.CommandLine.Command;

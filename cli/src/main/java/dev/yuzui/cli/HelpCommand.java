@@ -1,5 +1,7 @@
 package dev.yuzui.cli;
 
+import dev.yuzui.cli.shell.ExitCode;
+import dev.yuzui.cli.shell.UsageException;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;

@@ -1,5 +1,12 @@
 package dev.yuzui.cli;
 
+import dev.yuzui.cli.shell.Arguments;
+import dev.yuzui.cli.shell.Context;
+import dev.yuzui.cli.shell.Failures;
+import dev.yuzui.cli.shell.Out;
+import dev.yuzui.cli.shell.StandardStreams;
+import dev.yuzui.cli.shell.Surroundings;
+import dev.yuzui.cli.shell.UsageException;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.PrintStream;

@@ -1,12 +1,21 @@
 package dev.yuzui.cli;
 
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
+import dev.yuzui.cli.batch.BatchCommand;
+import dev.yuzui.cli.bench.BenchCommand;
+import dev.yuzui.cli.chat.ChatCommand;
+import dev.yuzui.cli.compare.CompareCommand;
+import dev.yuzui.cli.evaluate.LogitsCommand;
+import dev.yuzui.cli.evaluate.PerplexityCommand;
+import dev.yuzui.cli.experts.ExpertsCommand;
+import dev.yuzui.cli.generate.GenerateCommand;
+import dev.yuzui.cli.inspect.DevicesCommand;
+import dev.yuzui.cli.inspect.InspectCommand;
+import dev.yuzui.cli.inspect.TokenizeCommand;
+import dev.yuzui.cli.scale.ScaleCommand;
+import dev.yuzui.cli.shell.Failures;
+import dev.yuzui.cli.shell.Version;
 import java.util.List;
-import java.util.Properties;
 import java.util.concurrent.Callable;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -18,7 +27,7 @@ import picocli.CommandLine.Spec;
     name = "yuzui",
     description = "Runs DeepSeek-architecture language models.",
     synopsisSubcommandLabel = "COMMAND",
-    versionProvider = YuzuiCommand.Version.class,
+    versionProvider = Version.class,
     footer = {
       "",
       "Example: yuzui generate -p \"Once upon a time\"",
@@ -69,30 +78,5 @@ final class YuzuiCommand implements Callable<Integer> {
     throw new ParameterException(
         spec.commandLine(),
         "expected a command: " + String.join(", ", spec.subcommands().keySet()));
-  }
-
-  static final class Version implements CommandLine.IVersionProvider {
-    static String number() {
-      try (InputStream in = Version.class.getResourceAsStream("version.properties")) {
-        Properties properties = new Properties();
-        properties.load(in);
-        return properties.getProperty("version");
-      } catch (IOException e) {
-        throw new UncheckedIOException(e);
-      }
-    }
-
-    @Override
-    public String[] getVersion() {
-      return new String[] {
-        "yuzui " + number(),
-        "JDK "
-            + Runtime.version()
-            + ", "
-            + System.getProperty("os.name")
-            + " "
-            + System.getProperty("os.arch")
-      };
-    }
   }
 }

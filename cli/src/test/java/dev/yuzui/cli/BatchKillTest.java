@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.yuzui.cli.shell.ExitCode;
 import dev.yuzui.io.Json;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;

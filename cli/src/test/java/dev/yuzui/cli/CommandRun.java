@@ -1,6 +1,9 @@
 package dev.yuzui.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.yuzui.cli.shell.Context;
+import dev.yuzui.cli.shell.Out;
+import dev.yuzui.cli.shell.Surroundings;
 import dev.yuzui.io.Json;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -16,24 +19,24 @@ import java.util.OptionalInt;
 import java.util.Set;
 
 /** What a command line did. */
-record CommandRun(int exitCode, String out, String err) {
+public record CommandRun(int exitCode, String out, String err) {
   private static final Path GOLDEN =
       Path.of(System.getProperty("yuzui.root"), "tests/system/src/test/resources/golden");
 
   /** A tiny random V3 model whose vocabulary is bytes, BOS 256 and EOS 257. */
-  static final String FOLDER = GOLDEN.resolve("v3-f32").toString();
+  public static final String FOLDER = GOLDEN.resolve("v3-f32").toString();
 
-  static final String GGUF = GOLDEN.resolve("gguf-v3-f32").resolve("model.gguf").toString();
+  public static final String GGUF = GOLDEN.resolve("gguf-v3-f32").resolve("model.gguf").toString();
 
-  static CommandRun yuzui(String... args) {
+  public static CommandRun yuzui(String... args) {
     return withInput("", args);
   }
 
-  static CommandRun withInput(String input, String... args) {
+  public static CommandRun withInput(String input, String... args) {
     return withInput(input.getBytes(StandardCharsets.UTF_8), args);
   }
 
-  static CommandRun withInput(byte[] input, String... args) {
+  public static CommandRun withInput(byte[] input, String... args) {
     var out = new ByteArrayOutputStream();
     var err = new ByteArrayOutputStream();
     Context context =
@@ -51,7 +54,7 @@ record CommandRun(int exitCode, String out, String err) {
         code, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
   }
 
-  JsonNode json() {
+  public JsonNode json() {
     try {
       return Json.mapper().readTree(out);
     } catch (IOException e) {
@@ -59,11 +62,11 @@ record CommandRun(int exitCode, String out, String err) {
     }
   }
 
-  List<String> lines() {
+  public List<String> lines() {
     return out.lines().toList();
   }
 
-  static List<String> names(JsonNode object) {
+  public static List<String> names(JsonNode object) {
     List<String> names = new ArrayList<>();
     object.fieldNames().forEachRemaining(names::add);
     return names;

@@ -4,6 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.yuzui.cli.shell.Context;
+import dev.yuzui.cli.shell.FailedException;
+import dev.yuzui.cli.shell.Failures;
+import dev.yuzui.cli.shell.Out;
+import dev.yuzui.cli.shell.OutOfMemory;
+import dev.yuzui.cli.shell.Surroundings;
+import dev.yuzui.cli.shell.UsageException;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.io.Texts;
 import dev.yuzui.spi.BackendException;

@@ -3,6 +3,7 @@ package dev.yuzui.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.yuzui.batch.Batch;
+import dev.yuzui.cli.shell.Flags;
 import dev.yuzui.engine.api.Distribution;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.RuntimeOptions;

@@ -4,6 +4,7 @@ import static dev.yuzui.cli.CommandRun.GGUF;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.yuzui.cli.shell.ExitCode;
 import java.io.InputStream;
 import java.lang.management.ManagementFactory;
 import java.util.ArrayList;

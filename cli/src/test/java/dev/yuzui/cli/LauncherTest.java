@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.yuzui.cli.shell.ExitCode;
+import dev.yuzui.cli.shell.Version;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
@@ -65,7 +67,7 @@ class LauncherTest {
   void aGoodStartSaysNothingMoreAndLeavesNothingBehind() throws Exception {
     CommandRun run = sh("\"$Y\" --version");
     assertEquals(ExitCode.DONE, run.exitCode(), run.err());
-    assertEquals("yuzui " + YuzuiCommand.Version.number(), run.lines().getFirst());
+    assertEquals("yuzui " + Version.number(), run.lines().getFirst());
     assertEquals("", run.err());
     try (Stream<Path> files = Files.list(temporary)) {
       assertEquals(List.of(), files.toList());

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.yuzui.cli.shell.ExitCode;
 import dev.yuzui.io.Json;
 import java.io.IOException;
 import java.nio.ByteBuffer;

@@ -6,7 +6,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** A terminal that knows line ends, the cursor's way up, and erasing to the end of a line. */
-final class Screen {
+public final class Screen {
   private static final Pattern TOKEN = Pattern.compile("\033\\[(\\d*)([AK])|[\\s\\S]");
 
   private final List<StringBuilder> lines = new ArrayList<>(List.of(new StringBuilder()));
@@ -16,7 +16,7 @@ final class Screen {
   private Screen() {}
 
   /** The lines that are seen when all of {@code output} was written. */
-  static List<String> after(String output) {
+  public static List<String> after(String output) {
     Screen screen = new Screen();
     Matcher token = TOKEN.matcher(output);
     while (token.find()) {

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.yuzui.cli.shell.ExitCode;
 import dev.yuzui.io.Json;
 import java.io.IOException;
 import java.nio.file.Files;

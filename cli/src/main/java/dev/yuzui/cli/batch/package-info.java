@@ -1,0 +1,2 @@
+/** {@code yuzui batch}: a file of requests. */
+package dev.yuzui.cli.batch;

@@ -1,0 +1,458 @@
+package dev.yuzui.cli.bench;
+
+import dev.yuzui.cli.bench.Benchmark.Table;
+import dev.yuzui.cli.options.BackendChoice;
+import dev.yuzui.cli.options.CacheTypeOptions;
+import dev.yuzui.cli.options.DistributionOptions;
+import dev.yuzui.cli.options.ModelSources;
+import dev.yuzui.cli.options.Ranges;
+import dev.yuzui.cli.options.Switch;
+import dev.yuzui.cli.shell.Context;
+import dev.yuzui.cli.shell.ExitCode;
+import dev.yuzui.cli.shell.FailedException;
+import dev.yuzui.cli.shell.Flags;
+import dev.yuzui.cli.shell.Out;
+import dev.yuzui.cli.shell.UsageException;
+import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.engine.plan.Backends;
+import dev.yuzui.engine.plan.MemoryPlan;
+import dev.yuzui.spi.BackendProvider.Probe;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.HostResources;
+import dev.yuzui.weights.Checkpoint;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.function.Supplier;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+import picocli.CommandLine.TypeConversionException;
+
+@Command(
+    name = "bench",
+    description = {
+      "Measures tokens per second: reading prompts (pp), making text (tg), and both (pp+tg); with"
+          + " --rate how long requests wait that arrive at random; with --spec-type alone what"
+          + " guessing is worth, term by term.",
+      "Lists such as -p 128,512 and repeated flags measure every combination."
+    },
+    footer = {
+      "",
+      "Example: yuzui bench --synthetic v3-4l --quant Q4_K_M -p 128 -n 32 -r 3 -o md",
+      "Example: yuzui bench --backend cpu,cuda -p 128,512 -n 64 -npl 1,4 -o html > bench.html",
+      "Example: yuzui bench --rate 1,2,4 --num-prompts 50 -p 512 --shared-prefix 256 -n 64",
+      "Example: yuzui bench --spec-type draft-mtp --num-prompts 24 -n 200"
+    })
+public final class BenchCommand implements Callable<Integer> {
+  private static final int MAX_PARALLEL = 64;
+
+  /** What means nothing with {@code --rate}. */
+  private static final List<String> SPEED_FLAGS =
+      List.of("-pg", "-d", "--assume-depth", "--tokens", "-npl", "-r");
+
+  private final Context context;
+
+  @Mixin private ModelSources sources;
+
+  @Option(
+      names = {"-p", "--n-prompt"},
+      paramLabel = "N",
+      split = ",",
+      converter = Ranges.Count.class,
+      defaultValue = "512",
+      description = "Prompt tokens to read; 0 leaves the test out (default: ${DEFAULT-VALUE}).")
+  private List<Integer> prompts;
+
+  @Option(
+      names = {"-n", "--n-gen"},
+      paramLabel = "N",
+      split = ",",
+      converter = Ranges.Count.class,
+      defaultValue = "128",
+      description = "Tokens to make; 0 leaves the test out (default: ${DEFAULT-VALUE}).")
+  private List<Integer> gens;
+
+  @Option(
+      names = "-pg",
+      paramLabel = "PP,TG",
+      converter = Pair.Converter.class,
+      description = "Read PP tokens, then make TG; repeatable.")
+  private List<Pair> pairs = List.of();
+
+  @Option(
+      names = {"-d", "--n-depth"},
+      paramLabel = "N",
+      split = ",",
+      converter = Ranges.Count.class,
+      defaultValue = "0",
+      description = "Tokens in the cache before the clock starts (default: ${DEFAULT-VALUE}).")
+  private List<Integer> depths;
+
+  @Option(
+      names = "--assume-depth",
+      description =
+          "Do not read the tokens of -d: their cache entries are random numbers. Text means"
+              + " nothing then, times are the same.")
+  private boolean assumeDepth;
+
+  @Option(
+      names = "--tokens",
+      paramLabel = "FILE",
+      description =
+          "Token ids that the sequences read and make, one behind another (default: random ones).")
+  private Optional<String> tokenFile = Optional.empty();
+
+  @Option(
+      names = "-npl",
+      paramLabel = "N",
+      split = ",",
+      converter = Ranges.Positive.class,
+      defaultValue = "1",
+      description =
+          "Sequences that make text together, up to 64; rates count the tokens of all"
+              + " (default: ${DEFAULT-VALUE}).")
+  private List<Integer> parallels;
+
+  @Option(
+      names = {"-r", "--repetitions"},
+      paramLabel = "N",
+      converter = Ranges.Positive.class,
+      defaultValue = "5",
+      description = "Times each test is repeated (default: ${DEFAULT-VALUE}).")
+  private int repetitions;
+
+  @Option(
+      names = {"-t", "--threads"},
+      paramLabel = "N",
+      split = ",",
+      converter = Ranges.Positive.class,
+      description = "Threads (default: physical cores).")
+  private List<Integer> threads = List.of();
+
+  @Option(
+      names = {"-b", "--batch-size"},
+      paramLabel = "N",
+      split = ",",
+      converter = Ranges.Positive.class,
+      defaultValue = "512",
+      description = "Prompt tokens read in one step (default: ${DEFAULT-VALUE}).")
+  private List<Integer> batches;
+
+  @Option(
+      names = {"-fit", "--fit"},
+      arity = "0..1",
+      paramLabel = "on|off",
+      parameterConsumer = Switch.class,
+      description =
+          "Leave out the tests whose context does not fit into the device's free memory, and say"
+              + " so.")
+  private boolean fit;
+
+  @Mixin private CacheTypeOptions cacheType;
+
+  @Option(
+      names = "--backend",
+      paramLabel = "NAME",
+      split = ",",
+      description =
+          "Backends, with or without a device, such as cpu,cuda:1; several hold the model at the"
+              + " same time and take turns, and the table says how many times the first's speed"
+              + " they have (default: the best usable one).")
+  private List<String> backends = List.of();
+
+  @Option(
+      names = "--device",
+      paramLabel = "NAME",
+      split = ",",
+      description =
+          "Device of the backend (default: its first); cpu:java is without native kernels. Several"
+              + " share the model.")
+  private List<String> devices = List.of();
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "FORMAT",
+      converter = Format.class,
+      defaultValue = "md",
+      description = "md, csv, json, jsonl or html, a page with plots (default: ${DEFAULT-VALUE}).")
+  private BenchFormat format;
+
+  @Option(
+      names = "--bandwidth",
+      paramLabel = "GB/S",
+      split = ",",
+      converter = Ranges.Decimal.class,
+      description =
+          "Of each backend's memory, for the roofline of -o html (default: the host's is measured,"
+              + " other devices have no roofline).")
+  private List<Double> bandwidths = List.of();
+
+  @Option(
+      names = {"-nr", "--no-repack"},
+      description = "Use weights where they are mapped.")
+  private boolean noRepack;
+
+  @Option(names = "--no-warmup", description = "Leave out the untimed run before each test.")
+  private boolean noWarmup;
+
+  @Option(
+      names = {"-v", "--verbose"},
+      description = "Say on stderr what was chosen and why.")
+  private boolean verbose;
+
+  @Mixin private DistributionOptions distributionOptions;
+  @Mixin private RateOptions rateOptions;
+  @Spec private CommandSpec spec;
+
+  BenchCommand(Context context) {
+    this.context = context;
+  }
+
+  record Pair(int prompt, int gen) {
+    static final class Converter implements ITypeConverter<Pair> {
+      @Override
+      public Pair convert(String text) {
+        int[] both = Ranges.TokenIds.parse(text).orElse(new int[0]);
+        if (both.length != 2
+            || Math.max(both[0], both[1]) == 0
+            || Math.max(both[0], both[1]) > Ranges.MOST) {
+          throw new TypeConversionException(
+              "expected two counts such as 512,128, found '" + text + "'");
+        }
+        return new Pair(both[0], both[1]);
+      }
+    }
+  }
+
+  static final class Format implements ITypeConverter<BenchFormat> {
+    @Override
+    public BenchFormat convert(String text) {
+      try {
+        return BenchFormat.valueOf(text.toUpperCase(Locale.ROOT));
+      } catch (IllegalArgumentException _) {
+        throw new TypeConversionException(
+            "expected md, csv, json, jsonl or html, found '" + text + "'");
+      }
+    }
+  }
+
+  @Override
+  public Integer call() {
+    requireSense();
+    List<Benchmark> tests = rateOptions.given() ? rateTests() : tests();
+    int sequences = sequences();
+    List<Supplier<Checkpoint>> models = sources.all(context);
+    List<Optional<BackendChoice>> choices = choices();
+    Table table = rateOptions.given() ? rateOptions.table() : Table.SPEED;
+    BenchReport report = format.report(context.out(), table, choices.size() > 1, typed(), limits());
+    requirePlans(models, choices, sequences, tests);
+    BenchRun run = new BenchRun(context, tests, !noWarmup, assumeDepth, report);
+    try {
+      for (Supplier<Checkpoint> model : models) {
+        for (int count : threads.isEmpty() ? List.of(HostResources.local().cores()) : threads) {
+          for (int batch : batches) {
+            run.measure(
+                model,
+                choices,
+                (checkpoint, choice) ->
+                    options(context, checkpoint, choice, count, batch, sequences, tests));
+          }
+        }
+      }
+    } catch (Out.ReaderGone | Out.Unwritable e) {
+      throw e;
+    } catch (RuntimeException | Error e) {
+      report.endEarly();
+      throw e;
+    }
+    report.end();
+    return ExitCode.DONE;
+  }
+
+  /** What is wrong with any model or flag is said before the first is measured. */
+  private void requirePlans(
+      List<Supplier<Checkpoint>> models,
+      List<Optional<BackendChoice>> choices,
+      int sequences,
+      List<Benchmark> tests) {
+    int threadCount = HostResources.local().cores();
+    for (Supplier<Checkpoint> model : models) {
+      try (Checkpoint checkpoint = model.get()) {
+        requireContext(checkpoint, tests);
+        for (Optional<BackendChoice> choice : choices) {
+          for (int batch : batches) {
+            RuntimeOptions options =
+                options(context.silent(), checkpoint, choice, threadCount, batch, sequences, tests);
+            MemoryPlan.of(checkpoint, Backends.devices(options), options);
+          }
+        }
+      }
+    }
+  }
+
+  private void requireContext(Checkpoint checkpoint, List<Benchmark> tests) {
+    int longest = tests.stream().mapToInt(Benchmark::length).max().orElseThrow();
+    int context = checkpoint.config().contextLength();
+    if (longest > context) {
+      throw UsageException.ofFlag(
+          rateOptions.given() ? "-p, -n" : "-d, -p, -n, -pg",
+          "at most the " + context + " tokens of context that " + checkpoint.path() + " has",
+          longest + " together");
+    }
+  }
+
+  private BenchLimits limits() {
+    Map<String, Double> given = new LinkedHashMap<>();
+    if (!bandwidths.isEmpty() && format != BenchFormat.HTML) {
+      throw UsageException.ofFlag("--bandwidth", "-o html beside it", "none");
+    }
+    if (!bandwidths.isEmpty() && bandwidths.size() != backends.size()) {
+      throw UsageException.ofFlag(
+          "--bandwidth", "one for each --backend, " + backends.size(), "" + bandwidths.size());
+    }
+    for (int i = 0; i < bandwidths.size(); i++) {
+      if (bandwidths.get(i) <= 0) {
+        throw UsageException.ofFlag("--bandwidth", "GB/s, above 0", "" + bandwidths.get(i));
+      }
+      given.put(backends.get(i), bandwidths.get(i) * 1e9);
+    }
+    return new BenchLimits(given);
+  }
+
+  private String typed() {
+    return "yuzui "
+        + String.join(" ", spec.commandLine().getParent().getParseResult().originalArgs());
+  }
+
+  /** Those of several that are usable; the others are named. One is taken as it is. */
+  private List<Optional<BackendChoice>> choices() {
+    if (backends.isEmpty()) {
+      return List.of(Optional.empty());
+    }
+    boolean several = backends.size() > 1;
+    if (backends.getFirst().contains(":") && !devices.isEmpty()) {
+      throw new UsageException(
+          "--backend " + backends.getFirst() + " and --device: expected one device, found two");
+    }
+    if (several && !devices.isEmpty()) {
+      throw UsageException.ofFlag(
+          "--device", "one backend beside it", backends.size() + "; write --backend cuda:0,cpu");
+    }
+    List<Optional<BackendChoice>> usable = new ArrayList<>();
+    for (String name : backends) {
+      BackendChoice choice = BackendChoice.of("--backend", name);
+      Optional<Probe.Unusable> why = several ? choice.unusable() : Optional.empty();
+      if (why.isEmpty()) {
+        usable.add(Optional.of(choice));
+      } else {
+        context.err().println(BackendChoice.unusable(name, why.get()));
+      }
+    }
+    if (usable.isEmpty()) {
+      throw new FailedException("--backend: none of those named is usable here");
+    }
+    return usable;
+  }
+
+  /** A flag that would do nothing is a mistake. */
+  private void requireSense() {
+    List<String> idle = rateOptions.given() ? SPEED_FLAGS : RateOptions.FLAGS;
+    for (String flag : idle) {
+      if (spec.commandLine().getParseResult().hasMatchedOption(flag)) {
+        throw new UsageException(
+            rateOptions.given()
+                ? flag + " and --rate or --spec-type: expected one of them, found both"
+                : flag + ": expected --rate or --spec-type beside it, found none");
+      }
+    }
+  }
+
+  private List<Benchmark> rateTests() {
+    return requireAny("-p, -n", rateOptions.tests(positive(prompts), positive(gens)));
+  }
+
+  private static List<Integer> positive(List<Integer> counts) {
+    return counts.stream().filter(n -> n > 0).toList();
+  }
+
+  private static List<Benchmark> requireAny(String flags, List<Benchmark> tests) {
+    if (tests.isEmpty()) {
+      throw UsageException.ofFlag(flags, "at least one test", "none");
+    }
+    return tests;
+  }
+
+  private List<Benchmark> tests() {
+    BenchTokens tokens =
+        tokenFile
+            .<BenchTokens>map(file -> BenchTokens.Listed.read(context, file))
+            .orElse(BenchTokens.RANDOM);
+    List<Benchmark> tests = new ArrayList<>();
+    for (int depth : depths) {
+      positive(prompts).forEach(n -> tests.add(test(tokens, n, 0, depth, 1)));
+      for (int parallel : parallels) {
+        positive(gens).forEach(n -> tests.add(test(tokens, 0, n, depth, parallel)));
+        pairs.forEach(pair -> tests.add(test(tokens, pair.prompt(), pair.gen(), depth, parallel)));
+      }
+    }
+    return requireAny("-p, -n, -pg", tests);
+  }
+
+  private BenchMeasurement test(BenchTokens tokens, int prompt, int gen, int depth, int parallel) {
+    return new BenchMeasurement(tokens, prompt, gen, depth, assumeDepth, parallel, repetitions);
+  }
+
+  private int sequences() {
+    String flag = rateOptions.given() ? "--max-num-seqs" : "-npl";
+    int most =
+        rateOptions.given()
+            ? rateOptions.sequences()
+            : parallels.stream().max(Integer::compare).orElseThrow();
+    int limit = Math.min(MAX_PARALLEL, batches.stream().min(Integer::compare).orElseThrow());
+    if (most > limit) {
+      throw UsageException.ofFlag(flag, "at most -b, and " + MAX_PARALLEL, "" + most);
+    }
+    return most;
+  }
+
+  private RuntimeOptions options(
+      Context context,
+      Checkpoint checkpoint,
+      Optional<BackendChoice> backend,
+      int threadCount,
+      int batch,
+      int sequences,
+      List<Benchmark> tests) {
+    RuntimeOptions options =
+        RuntimeOptions.of(checkpoint.path())
+            .withDriverCache(context.surroundings().cache())
+            .withThreads(threadCount)
+            .withBatchTokens(batch)
+            .withCacheEncoding(cacheType.type().orElse(Encoding.F16))
+            .withRepack(!noRepack)
+            .withMaxSequences(sequences)
+            .withContextLength(tests.stream().mapToInt(Benchmark::length).max().orElseThrow());
+    if (backend.isPresent()) {
+      options = backend.get().applied(options);
+    }
+    if (!devices.isEmpty()) {
+      options = options.withDevices(devices);
+    }
+    if (fit) {
+      options = options.withFit();
+    }
+    if (rateOptions.given()) {
+      options = rateOptions.applied(options);
+    }
+    options = distributionOptions.applied(context, options);
+    return verbose ? options.withLog(line -> context.err().println(Flags.in(line))) : options;
+  }
+}

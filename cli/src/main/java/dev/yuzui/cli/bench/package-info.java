@@ -1,0 +1,2 @@
+/** {@code yuzui bench}: what is measured, its tables, and its page with plots. */
+package dev.yuzui.cli.bench;

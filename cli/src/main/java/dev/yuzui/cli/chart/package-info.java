@@ -1,0 +1,2 @@
+/** SVG: bars, lines, and the escapes of HTML. */
+package dev.yuzui.cli.chart;

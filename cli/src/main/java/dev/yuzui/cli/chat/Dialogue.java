@@ -1,0 +1,54 @@
+package dev.yuzui.cli.chat;
+
+import dev.yuzui.text.ChatTemplate;
+import dev.yuzui.text.Message;
+import dev.yuzui.text.Prompt;
+import dev.yuzui.text.RenderOptions;
+import java.util.ArrayList;
+import java.util.List;
+
+/** How a conversation becomes the prompt that the model continues. */
+sealed interface Dialogue {
+  Prompt render(List<Message> messages);
+
+  /** Texts that end an answer, besides the model's end token. */
+  List<String> stops();
+
+  /** The model was trained to answer. */
+  record Templated(ChatTemplate template, RenderOptions options) implements Dialogue {
+    @Override
+    public Prompt render(List<Message> messages) {
+      return template.render(messages, options);
+    }
+
+    @Override
+    public List<String> stops() {
+      return List.of();
+    }
+  }
+
+  /**
+   * For a model that only continues text: what you write and what it adds make one paragraph, and a
+   * blank line ends each.
+   */
+  record Plain() implements Dialogue {
+    private static final String PARAGRAPH = "\n\n";
+
+    @Override
+    public Prompt render(List<Message> messages) {
+      List<Prompt.Piece> pieces = new ArrayList<>();
+      for (Message m : messages) {
+        pieces.add(new Prompt.Literal(m.content().orElse("")));
+        if (!m.role().equals("user")) {
+          pieces.add(new Prompt.Template(PARAGRAPH));
+        }
+      }
+      return new Prompt(pieces);
+    }
+
+    @Override
+    public List<String> stops() {
+      return List.of(PARAGRAPH);
+    }
+  }
+}

@@ -1,0 +1,2 @@
+/** {@code yuzui compare}: where backends differ. */
+package dev.yuzui.cli.compare;

@@ -1,0 +1,2 @@
+/** {@code yuzui experts}: which experts a text goes to. */
+package dev.yuzui.cli.experts;

@@ -1,0 +1,2 @@
+/** {@code yuzui generate}: one prompt, one answer or several. */
+package dev.yuzui.cli.generate;
