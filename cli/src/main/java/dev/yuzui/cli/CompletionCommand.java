@@ -19,7 +19,7 @@ final class CompletionCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec;
 
-  CompletionCommand(Context context) {
+  public CompletionCommand(Context context) {
     this.context = context;
   }
 

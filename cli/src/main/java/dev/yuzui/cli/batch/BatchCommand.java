@@ -101,7 +101,7 @@ public final class BatchCommand implements Callable<Integer> {
   @Mixin private SamplingOptions samplingOptions;
   @Mixin private SpeculationOptions speculationOptions;
 
-  BatchCommand(Context context) {
+  public BatchCommand(Context context) {
     this.context = context;
   }
 

@@ -212,7 +212,7 @@ public final class BenchCommand implements Callable<Integer> {
   @Mixin private RateOptions rateOptions;
   @Spec private CommandSpec spec;
 
-  BenchCommand(Context context) {
+  public BenchCommand(Context context) {
     this.context = context;
   }
 

@@ -40,7 +40,7 @@ public final class ChatCommand implements Callable<Integer> {
   @Mixin private SpeculationOptions speculationOptions;
   @Mixin private PromptCacheOptions promptCacheOptions;
 
-  ChatCommand(Context context) {
+  public ChatCommand(Context context) {
     this.context = context;
   }
 

@@ -123,7 +123,7 @@ public final class CompareCommand implements Callable<Integer> {
       description = "Say on stderr what was chosen and why.")
   private boolean verbose;
 
-  CompareCommand(Context context) {
+  public CompareCommand(Context context) {
     this.context = context;
   }
 

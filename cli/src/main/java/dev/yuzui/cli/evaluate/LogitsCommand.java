@@ -61,7 +61,7 @@ public final class LogitsCommand implements Callable<Integer> {
               + " one row fewer.")
   private boolean mtp;
 
-  LogitsCommand(Context context) {
+  public LogitsCommand(Context context) {
     this.context = context;
   }
 

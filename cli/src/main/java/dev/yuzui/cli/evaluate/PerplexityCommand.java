@@ -60,7 +60,7 @@ public final class PerplexityCommand implements Callable<Integer> {
   @Option(names = "--json", description = "Print a JSON object.")
   private boolean json;
 
-  PerplexityCommand(Context context) {
+  public PerplexityCommand(Context context) {
     this.context = context;
   }
 

@@ -94,7 +94,7 @@ public final class ExpertsCommand implements Callable<Integer> {
       description = "table, json, or svg, a heat map (default: ${DEFAULT-VALUE}).")
   private String output;
 
-  ExpertsCommand(Context context) {
+  public ExpertsCommand(Context context) {
     this.context = context;
   }
 

@@ -93,7 +93,7 @@ public final class GenerateCommand implements Callable<Integer> {
   @Option(names = "--show-timings", description = "Print what was measured to stderr.")
   private boolean showTimings;
 
-  GenerateCommand(Context context) {
+  public GenerateCommand(Context context) {
     this.context = context;
   }
 

@@ -24,7 +24,7 @@ public final class DevicesCommand implements Callable<Integer> {
   @Option(names = "--json", description = "Print a JSON array.")
   private boolean json;
 
-  DevicesCommand(Context context) {
+  public DevicesCommand(Context context) {
     this.context = context;
   }
 

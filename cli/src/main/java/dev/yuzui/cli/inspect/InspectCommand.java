@@ -55,7 +55,7 @@ public final class InspectCommand implements Callable<Integer> {
   @Option(names = "--json", description = "Print a JSON object.")
   private boolean json;
 
-  InspectCommand(Context context) {
+  public InspectCommand(Context context) {
     this.context = context;
   }
 

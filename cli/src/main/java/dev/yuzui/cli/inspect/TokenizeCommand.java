@@ -53,7 +53,7 @@ public final class TokenizeCommand implements Callable<Integer> {
       description = "Print a JSON array of ids (with --decode: a JSON string).")
   private boolean json;
 
-  TokenizeCommand(Context context) {
+  public TokenizeCommand(Context context) {
     this.context = context;
   }
 

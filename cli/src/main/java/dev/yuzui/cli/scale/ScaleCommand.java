@@ -55,7 +55,7 @@ public final class ScaleCommand implements Callable<Integer> {
   @Option(names = "--json", description = "Print a JSON object.")
   private boolean json;
 
-  ScaleCommand(Context context) {
+  public ScaleCommand(Context context) {
     this.context = context;
   }
 
