@@ -51,6 +51,8 @@ public interface BackendProvider {
   }
 
   /**
+   * A device's backend is an {@link AbstractBackend}, whose calls check their arguments.
+   *
    * @throws BackendException when the device cannot be opened
    */
   Backend open(BackendOptions options);

@@ -10,8 +10,8 @@ public interface DeviceQueue extends AutoCloseable {
   Ops ops();
 
   /**
-   * From now on until {@link #end} or {@link #abandon} ops are noted and not run. Recordings do not
-   * nest.
+   * From now on until {@link #end} or {@link #abandon} ops are noted and not run. Meanwhile nothing
+   * is replayed, nobody waits, and the queue is not closed; recordings do not nest.
    */
   void begin();
 

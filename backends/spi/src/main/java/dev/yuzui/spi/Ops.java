@@ -29,7 +29,6 @@ public interface Ops {
 
   /** x = x + y, then out = rmsNorm(x). x, y, out [T, H], all apart; weight F32 [1, H]. */
   default void addRmsNorm(Tensor x, Tensor y, Tensor weight, float eps, Tensor out) {
-    OpChecks.addRmsNorm(x, y, weight, out);
     add(x, y, x);
     rmsNorm(x, weight, eps, out);
   }
@@ -86,7 +85,6 @@ public interface Ops {
       Tensor table,
       LatentCache cache,
       StepBatch batch) {
-    OpChecks.ropeAppend(q, qOffset, heads, kv, norm, table, cache, batch);
     rope(q, qOffset, heads, table, batch, q, qOffset);
     appendLatent(kv, norm, eps, table, cache, batch);
   }
@@ -128,7 +126,6 @@ public interface Ops {
       MlaShape shape,
       StepBatch batch,
       Tensor out) {
-    OpChecks.mlaPrefill(q, cache, keyUp, valueUp, shape, batch, out);
     try (var frame = scratch().frame()) {
       Tensor absorbed = scratch().f32("q_absorbed", q.rows(), (long) shape.heads() * shape.entry());
       Tensor latent = scratch().f32("o_latent", q.rows(), (long) shape.heads() * shape.kvLora());
@@ -169,7 +166,6 @@ public interface Ops {
       StepBatch batch,
       Tensor ids,
       Tensor weights) {
-    OpChecks.gate(x, w, bias, rule, batch, ids, weights);
     try (var frame = scratch().frame()) {
       Tensor logits = scratch().f32("router_logits", x.rows(), w.rows());
       matmul(x, w, logits);
@@ -247,7 +243,6 @@ public interface Ops {
 
   /** out = rmsNorm(x)·wᵀ. */
   default void rmsNormMatmul(Tensor x, Tensor norm, float eps, Tensor w, Tensor out) {
-    OpChecks.rmsNormMatmul(x, norm, w, out);
     try (var frame = scratch().frame()) {
       Tensor normed = scratch().f32("normed", x.rows(), x.cols());
       rmsNorm(x, norm, eps, normed);

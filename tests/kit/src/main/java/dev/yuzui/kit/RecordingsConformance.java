@@ -284,6 +284,40 @@ public abstract class RecordingsConformance extends Conformance {
     assertThrows(BackendException.class, queue::begin);
   }
 
+  @Test
+  void insideARecordingNothingIsReplayedWaitedForOrClosed() {
+    One.with(
+        rig,
+        one -> {
+          Tensor x = one.tensor();
+          DeviceQueue queue = rig.queue();
+          try (Recording first = queue.record(() -> queue.ops().add(x, x, x))) {
+            queue.begin();
+            refused(first::replay);
+            refused(queue::synchronize);
+            refused(queue::close);
+            queue.abandon();
+            queue.synchronize();
+          }
+          assertEquals(1f, one.value());
+        });
+  }
+
+  @Test
+  void aClosedRecordingIsNotReplayed() {
+    One.with(
+        rig,
+        one -> {
+          Tensor x = one.tensor();
+          Recording recording = rig.queue().record(() -> rig.queue().ops().add(x, x, x));
+          recording.close();
+          recording.close();
+          refused(recording::replay);
+          rig.queue().synchronize();
+          assertEquals(1f, one.value());
+        });
+  }
+
   private static void refused(Runnable call) {
     BackendException e = assertThrows(BackendException.class, call::run);
     assertTrue(e.getMessage().contains("recording"), e::getMessage);

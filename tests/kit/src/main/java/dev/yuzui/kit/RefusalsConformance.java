@@ -1,6 +1,7 @@
 package dev.yuzui.kit;
 
 import static dev.yuzui.kit.Steps.span;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -14,9 +15,13 @@ import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
+import java.lang.reflect.Method;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -173,6 +178,17 @@ public abstract class RefusalsConformance extends Conformance {
                     s.batch,
                     s.f32("out", 3, 6))),
         call(
+            "mlaAbsorbed | N·V is 6 here | out F32 [3, 7]",
+            (o, s) ->
+                o.mlaAbsorbed(
+                    s.f32("q", 3, 12),
+                    s.cache(8),
+                    s.f32("keyUp", 12, 4),
+                    s.f32("valueUp", 6, 6),
+                    SHAPE,
+                    s.batch,
+                    s.f32("out", 3, 7))),
+        call(
             "route | 8 | logits F32 [3, 7]",
             (o, s) ->
                 o.route(
@@ -296,6 +312,18 @@ public abstract class RefusalsConformance extends Conformance {
                     0,
                     s.f32("w", 6, 4),
                     s.f32("out", 3, 6))));
+  }
+
+  @Test
+  void everyOpHasAWrongCall() {
+    Set<String> refused =
+        wrongCalls().map(c -> c.get()[0].toString().split(" ")[0]).collect(Collectors.toSet());
+    Set<String> ops =
+        Stream.of(Ops.class.getMethods())
+            .filter(m -> List.of(m.getParameterTypes()).contains(Tensor.class))
+            .map(Method::getName)
+            .collect(Collectors.toSet());
+    assertEquals(ops, refused);
   }
 
   @ParameterizedTest(name = "{0}")

@@ -12,6 +12,7 @@ import dev.yuzui.spi.Capabilities;
 import dev.yuzui.spi.DeviceBuffer;
 import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
@@ -239,6 +240,8 @@ public abstract class RulesConformance extends Conformance {
           MemorySegment tooLarge = rig.arena().allocate(8);
           assertThrows(IllegalArgumentException.class, () -> rig.backend().write(x, tooLarge));
           assertThrows(IllegalArgumentException.class, () -> rig.backend().read(x, tooLarge));
+          MemorySegment half = rig.arena().allocate(2);
+          assertThrows(IllegalArgumentException.class, () -> rig.backend().fill(x, half));
         });
   }
 
@@ -252,11 +255,22 @@ public abstract class RulesConformance extends Conformance {
 
   @Test
   void aQueueIsClosedOnceAndThenRefusesWork() {
-    DeviceQueue queue = rig.backend().openQueue();
-    queue.close();
-    assertThrows(BackendException.class, queue::close);
-    assertThrows(BackendException.class, queue::synchronize);
-    assertThrows(BackendException.class, () -> queue.hostTask(() -> {}));
+    One.with(
+        rig,
+        one -> {
+          Tensor x = one.tensor();
+          DeviceQueue queue = rig.backend().openQueue();
+          Ops ops = queue.ops();
+          DeviceQueue.Recording recording = queue.record(() -> ops.add(x, x, x));
+          queue.close();
+          assertThrows(BackendException.class, queue::close);
+          assertThrows(BackendException.class, queue::synchronize);
+          assertThrows(BackendException.class, () -> queue.hostTask(() -> {}));
+          assertThrows(BackendException.class, () -> ops.add(x, x, x));
+          assertThrows(BackendException.class, recording::replay);
+          recording.close();
+          assertEquals(1f, one.value());
+        });
   }
 
   @Test

@@ -1,29 +1,27 @@
 package dev.yuzui.backend.cpu;
 
+import dev.yuzui.spi.AbstractBackend;
+import dev.yuzui.spi.AbstractQueue;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.Capabilities;
 import dev.yuzui.spi.DeviceBuffer;
-import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.HostTensor;
-import dev.yuzui.spi.OpChecks;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.LinkedHashSet;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
-import java.util.stream.Collectors;
 
 /**
  * Weights are put into strips if the kernels like that, or stay where they are mapped; every queue
  * has a team of threads.
  */
-final class CpuBackend implements Backend {
+final class CpuBackend extends AbstractBackend {
   private static final int MAX_TOKENS = 2048;
   static final int EXACT_TOKENS = 16;
   private static final int TOKEN_BUCKET = 16;
@@ -47,10 +45,7 @@ final class CpuBackend implements Backend {
   private final int group;
   private final int threads;
   private final String description;
-  private final Set<HostBuffer> buffers = new LinkedHashSet<>();
-  private final Set<CpuQueue> queues = new LinkedHashSet<>();
   private int opened;
-  private boolean closed;
 
   CpuBackend(
       KernelChoice kernels, Processors processors, int group, int threads, Consumer<String> log) {
@@ -79,8 +74,7 @@ final class CpuBackend implements Backend {
   }
 
   @Override
-  public synchronized DeviceBuffer allocate(long bytes, String purpose) {
-    requireOpen();
+  protected DeviceBuffer newBuffer(long bytes, String purpose) {
     Arena arena = Arena.ofShared();
     MemorySegment data;
     try {
@@ -94,12 +88,11 @@ final class CpuBackend implements Backend {
     self[0] =
         new HostBuffer(
             purpose, data, Optional.empty(), Optional.empty(), () -> free(self[0], arena));
-    buffers.add(self[0]);
     return self[0];
   }
 
-  private synchronized void free(HostBuffer buffer, Arena arena) {
-    if (!buffers.remove(buffer)) {
+  private void free(HostBuffer buffer, Arena arena) {
+    if (!forget(buffer)) {
       throw new BackendException(
           "the buffer for " + buffer.purpose() + " was closed twice", "close it once");
     }
@@ -121,8 +114,7 @@ final class CpuBackend implements Backend {
 
   /** Where the old expert lies in memory of our own, the new one is put there. */
   @Override
-  public ExpertWeights replace(ExpertWeights experts, int index, HostTensor expert) {
-    OpChecks.replace(experts, index, expert, expert.encoding());
+  protected ExpertWeights exchange(ExpertWeights experts, int index, HostTensor expert) {
     requireNative(expert);
     Tensor old = experts.experts().get(index);
     Optional<Packed> packed = HostBuffer.packed(old);
@@ -158,21 +150,18 @@ final class CpuBackend implements Backend {
   }
 
   @Override
-  public void write(Tensor to, MemorySegment from) {
-    OpChecks.copy(to, from);
+  protected void copyIn(Tensor to, MemorySegment from) {
     MemorySegment.copy(from, 0, Memory.ALL, HostBuffer.address(to), from.byteSize());
   }
 
   @Override
-  public void read(Tensor from, MemorySegment to) {
-    OpChecks.copy(from, to);
+  protected void copyOut(Tensor from, MemorySegment to) {
     MemorySegment.copy(Memory.ALL, HostBuffer.address(from), to, 0, to.byteSize());
   }
 
   /** From another group of the processor's threads, whose memory is ours as well. */
   @Override
-  public boolean receive(Tensor to, Backend source, Tensor from) {
-    OpChecks.receive(to, from);
+  protected boolean copyFrom(Backend source, Tensor from, Tensor to) {
     if (!(source instanceof CpuBackend)) {
       return false;
     }
@@ -181,11 +170,9 @@ final class CpuBackend implements Backend {
   }
 
   @Override
-  public synchronized DeviceQueue openQueue() {
-    requireOpen();
-    CpuQueue queue = new CpuQueue("yuzui-cpu-" + opened, threads, pinning(), kernels, this::forget);
+  protected AbstractQueue newQueue() {
+    CpuQueue queue = new CpuQueue(this, "yuzui-cpu-" + opened, threads, pinning(), kernels);
     opened++;
-    queues.add(queue);
     return queue;
   }
 
@@ -205,26 +192,8 @@ final class CpuBackend implements Backend {
     };
   }
 
-  private synchronized void forget(CpuQueue queue) {
-    queues.remove(queue);
-  }
-
-  private void requireOpen() {
-    if (closed) {
-      throw new BackendException("the cpu backend is closed", "open another; close it once");
-    }
-  }
-
   @Override
-  public synchronized void close() {
-    requireOpen();
-    if (!buffers.isEmpty() || !queues.isEmpty()) {
-      String names = buffers.stream().map(HostBuffer::purpose).collect(Collectors.joining(", "));
-      throw new BackendException(
-          "cpu backend closed with " + queues.size() + " queues and buffers [" + names + "] open",
-          "close them first");
-    }
-    closed = true;
+  protected void release() {
     packer.ifPresent(Packer::close);
   }
 }

@@ -6,7 +6,6 @@ import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.LatentCache;
 import dev.yuzui.spi.MlaShape;
-import dev.yuzui.spi.OpChecks;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.StepBatch;
@@ -65,55 +64,46 @@ final class CpuOps implements Ops {
 
   @Override
   public void embed(Tensor table, Tensor row, Tensor out) {
-    OpChecks.embed(table, row, out);
     submit(Rows.embed(table, row, out));
   }
 
   @Override
   public void rmsNorm(Tensor x, Tensor weight, float eps, Tensor out) {
-    OpChecks.rmsNorm(x, weight, out);
     submit(Rows.rmsNorm(rowKernels, x, weight, eps, out));
   }
 
   @Override
   public void add(Tensor a, Tensor b, Tensor out) {
-    OpChecks.add(a, b, out);
     submit(Rows.add(rowKernels, a, b, out));
   }
 
   @Override
   public void addRmsNorm(Tensor x, Tensor y, Tensor weight, float eps, Tensor out) {
-    OpChecks.addRmsNorm(x, y, weight, out);
     submit(Rows.addRmsNorm(rowKernels, x, y, weight, eps, out));
   }
 
   @Override
   public void topK(Tensor logits, Tensor ids, Tensor values) {
-    OpChecks.topK(logits, ids, values);
     submit(TopK.of(natives, logits, ids, values));
   }
 
   @Override
   public void concat(Tensor a, Tensor b, Tensor out) {
-    OpChecks.concat(a, b, out);
     submit(Rows.concat(a, b, out));
   }
 
   @Override
   public void siluMul(Tensor gate, Tensor up, Tensor out) {
-    OpChecks.siluMul(gate, up, out);
     submit(Rows.siluMul(rowKernels, gate, up, out));
   }
 
   @Override
   public void matmul(Tensor x, Tensor w, Tensor out) {
-    OpChecks.matmul(x, w, out);
     product(x, 0, w, 1, out, 0);
   }
 
   @Override
   public void matmulPerHead(Tensor x, int xOffset, Tensor w, int heads, Tensor out, int outOffset) {
-    OpChecks.matmulPerHead(x, xOffset, w, heads, out, outOffset);
     product(x, xOffset, w, heads, out, outOffset);
   }
 
@@ -174,7 +164,6 @@ final class CpuOps implements Ops {
 
   @Override
   public void gatedMlp(Tensor x, Tensor gate, Tensor up, Tensor out) {
-    OpChecks.gatedMlp(x, gate, up, out);
     Optional<Packed> w = HostBuffer.packed(gate);
     Optional<Packed> other = HostBuffer.packed(up);
     Optional<Product> panels = w.flatMap(p -> panels(p, x.rows()));
@@ -196,27 +185,23 @@ final class CpuOps implements Ops {
   @Override
   public void rope(
       Tensor x, int xOffset, int heads, Tensor table, StepBatch batch, Tensor out, int outOffset) {
-    OpChecks.rope(x, xOffset, heads, table, batch, out, outOffset);
     submit(Rows.rope(x, xOffset, heads, table, batch, out, outOffset));
   }
 
   @Override
   public void appendLatent(
       Tensor kv, Tensor norm, float eps, Tensor table, LatentCache cache, StepBatch batch) {
-    OpChecks.appendLatent(kv, norm, table, cache, batch);
     queue.reserve(4 * kv.cols() + 64, 0);
     submit(Rows.appendLatent(kernels, rowKernels, kv, norm, eps, table, cache, batch));
   }
 
   @Override
   public void copyPerHead(Tensor x, int xOffset, int count, int heads, Tensor out, int outOffset) {
-    OpChecks.copyPerHead(x, xOffset, count, heads, out, outOffset);
     submit(Rows.copyPerHead(x, xOffset, count, heads, out, outOffset));
   }
 
   @Override
   public void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
-    OpChecks.mlaDecode(q, cache, shape, batch, out);
     AbsorbedAttention attention =
         natives
             .flatMap(n -> NativeAbsorbed.of(n, q, cache, shape, batch, out))
@@ -243,7 +228,6 @@ final class CpuOps implements Ops {
       MlaShape shape,
       StepBatch batch,
       Tensor out) {
-    OpChecks.mlaPrefill(q, cache, keyUp, valueUp, shape, batch, out);
     if (q.rows() < EXPAND_TOKENS) {
       mlaAbsorbed(q, cache, keyUp, valueUp, shape, batch, out);
       return;
@@ -315,28 +299,24 @@ final class CpuOps implements Ops {
       StepBatch batch,
       Tensor ids,
       Tensor weights) {
-    OpChecks.route(logits, bias, rule, batch, ids, weights);
     queue.reserve(12L * rule.experts(), 0);
     submit(Experts.route(logits, bias, rule, batch, ids, weights));
   }
 
   @Override
   public void permute(Tensor ids, Dispatch out) {
-    OpChecks.permute(ids, out);
     submit(Experts.permute(ids, out));
   }
 
   @Override
   public void groupedMatmul(
       Tensor x, Gather gather, ExpertWeights w, Dispatch dispatch, Tensor out) {
-    OpChecks.groupedMatmul(x, gather, w, dispatch, out);
     grouped(x, gather, w, Optional.empty(), dispatch, out);
   }
 
   @Override
   public void combine(
       Tensor y, Dispatch dispatch, Tensor weights, Optional<Tensor> base, Tensor out) {
-    OpChecks.combine(y, dispatch, weights, base, out);
     submit(Experts.combine(rowKernels, y, dispatch, weights, base, out));
   }
 
@@ -348,7 +328,6 @@ final class CpuOps implements Ops {
       ExpertWeights down,
       Dispatch dispatch,
       Tensor out) {
-    OpChecks.expertFfn(x, gate, up, down, dispatch, out);
     try (var frame = scratch.frame()) {
       Tensor g = scratch.f32("expert_gate", dispatch.slots(), gate.rows());
       grouped(x, Gather.BY_TOKEN, gate, Optional.of(up), dispatch, g);

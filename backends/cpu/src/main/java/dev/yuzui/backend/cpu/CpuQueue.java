@@ -1,52 +1,42 @@
 package dev.yuzui.backend.cpu;
 
-import dev.yuzui.spi.BackendException;
-import dev.yuzui.spi.DeviceQueue;
+import dev.yuzui.spi.AbstractQueue;
 import dev.yuzui.spi.Ops;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.Consumer;
 import java.util.function.IntConsumer;
 
 /**
  * Runs what is enqueued at once, on the calling thread and its team; a failure waits for {@link
  * #synchronize}, and nothing runs between the two.
  */
-final class CpuQueue implements DeviceQueue {
+final class CpuQueue extends AbstractQueue {
   private final Team team;
   private final Arena arena = Arena.ofShared();
   private final CpuOps ops;
-  private final Consumer<CpuQueue> onClose;
   private final Op[] single = new Op[1];
-  private Optional<List<Op>> recording = Optional.empty();
-  private boolean closed;
+  private List<Op> noted = List.of();
 
   /**
    * @param begin what each thread but the caller's, numbered from 1, does first
    */
-  CpuQueue(
-      String name,
-      int threads,
-      IntConsumer begin,
-      KernelChoice kernels,
-      Consumer<CpuQueue> onClose) {
+  CpuQueue(CpuBackend backend, String name, int threads, IntConsumer begin, KernelChoice kernels) {
+    super(backend);
     this.team = new Team(name, threads, begin);
     this.ops = new CpuOps(this, kernels, new CpuScratch(arena), team.size());
-    this.onClose = onClose;
   }
 
   @Override
-  public Ops ops() {
+  protected Ops unchecked() {
     return ops;
   }
 
   /** Notes or runs {@code op}. */
   void submit(Op op) {
-    requireOpen();
-    if (recording.isPresent()) {
-      recording.get().add(op);
+    if (recording()) {
+      noted.add(op);
     } else {
       single[0] = op;
       team.run(single, 1);
@@ -64,35 +54,22 @@ final class CpuQueue implements DeviceQueue {
   }
 
   @Override
-  public void begin() {
-    requireOpen();
-    if (recording.isPresent()) {
-      throw new BackendException(
-          "a recording is under way", "end it before another begins; recordings do not nest");
-    }
-    recording = Optional.of(new ArrayList<>());
+  protected void startRecording() {
+    noted = new ArrayList<>();
   }
 
   @Override
-  public Recording end() {
-    Op[] noted = recording().toArray(Op[]::new);
-    recording = Optional.empty();
-    return new OpList(noted);
+  protected Recording endRecording() {
+    return new OpList(noted.toArray(Op[]::new));
   }
 
   @Override
-  public void abandon() {
-    recording();
-    recording = Optional.empty();
-  }
-
-  private List<Op> recording() {
-    return recording.orElseThrow(
-        () -> new BackendException("no recording is under way", "begin one before it ends"));
+  protected void dropRecording() {
+    noted = List.of();
   }
 
   @Override
-  public void hostTask(Runnable task) {
+  protected void enqueue(Runnable task) {
     submit(
         new Op() {
           @Override
@@ -108,29 +85,14 @@ final class CpuQueue implements DeviceQueue {
   }
 
   @Override
-  public void synchronize() {
-    requireOpen();
-    switch (team.takeFailure().orElse(null)) {
-      case null -> {}
-      case RuntimeException e -> throw e;
-      case Error e -> throw e;
-      case Throwable t -> throw new BackendException("an op failed", "see the cause", t);
-    }
+  protected Optional<Throwable> await() {
+    return team.takeFailure();
   }
 
   @Override
-  public void close() {
-    requireOpen();
-    closed = true;
+  protected void release() {
     team.close();
     arena.close();
-    onClose.accept(this);
-  }
-
-  private void requireOpen() {
-    if (closed) {
-      throw new BackendException("the queue is closed", "open another; close it once");
-    }
   }
 
   private final class OpList implements Recording {
@@ -142,12 +104,7 @@ final class CpuQueue implements DeviceQueue {
 
     @Override
     public void replay() {
-      requireOpen();
-      if (recording.isPresent()) {
-        recording.get().addAll(List.of(list));
-      } else {
-        team.run(list, list.length);
-      }
+      team.run(list, list.length);
     }
 
     @Override

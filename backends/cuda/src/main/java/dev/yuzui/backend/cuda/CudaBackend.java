@@ -1,30 +1,28 @@
 package dev.yuzui.backend.cuda;
 
+import dev.yuzui.spi.AbstractBackend;
+import dev.yuzui.spi.AbstractQueue;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.Capabilities;
 import dev.yuzui.spi.DeviceBuffer;
-import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.HostTensor;
-import dev.yuzui.spi.OpChecks;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.WeakHashMap;
-import java.util.stream.Collectors;
 
 /** One NVIDIA GPU. */
-final class CudaBackend implements Backend {
+final class CudaBackend extends AbstractBackend {
   private static final int MAX_TOKENS = 4096;
   private static final int EXACT_TOKENS = 16;
   private static final int TOKEN_BUCKET = 16;
@@ -34,12 +32,9 @@ final class CudaBackend implements Backend {
   private final Transfers transfers;
   private final WeightLoader loader;
   private final boolean peerCopy;
-  private final Set<CudaBuffer> buffers = new LinkedHashSet<>();
-  private final Set<CudaQueue> queues = new LinkedHashSet<>();
   private final List<CudaBuffer> weights = new ArrayList<>();
   private final Map<ExpertWeights, CudaBuffer> tables = new IdentityHashMap<>();
   private final Map<CudaBackend, Boolean> peers = new WeakHashMap<>();
-  private boolean closed;
 
   /**
    * @param peerCopy whether another device's memory is within reach, or there is no other
@@ -90,18 +85,17 @@ final class CudaBackend implements Backend {
 
   // ---- memory -----------------------------------------------------------------------------------
 
-  @Override
-  public synchronized DeviceBuffer allocate(long bytes, String purpose) {
-    requireOpen();
-    CudaBuffer buffer = new CudaBuffer(cu, bytes, purpose, this::forget);
-    buffers.add(buffer);
-    return buffer;
-  }
-
   /** What was written into the buffer must arrive before its memory goes. */
-  private synchronized void forget(CudaBuffer buffer) {
-    transfers.drain();
-    buffers.remove(buffer);
+  @Override
+  protected DeviceBuffer newBuffer(long bytes, String purpose) {
+    return new CudaBuffer(
+        cu,
+        bytes,
+        purpose,
+        buffer -> {
+          transfers.drain();
+          forget(buffer);
+        });
   }
 
   private static void refuse(CudaBuffer buffer) {
@@ -127,14 +121,17 @@ final class CudaBackend implements Backend {
     return weights;
   }
 
-  /** The old expert's memory is the new one's, so that the table stays. */
   @Override
-  public synchronized ExpertWeights replace(ExpertWeights experts, int index, HostTensor expert) {
-    requireOpen();
-    Encoding kept = experts.encoding();
+  protected Encoding kept(ExpertWeights experts, HostTensor expert) {
     Encoding first = Tiles.kept(expert.encoding());
     boolean converted = !first.equals(expert.encoding());
-    OpChecks.replace(experts, index, expert, converted && kept.equals(Encoding.F32) ? kept : first);
+    return converted && experts.encoding().equals(Encoding.F32) ? Encoding.F32 : first;
+  }
+
+  /** The old expert's memory is the new one's, so that the table stays. */
+  @Override
+  protected ExpertWeights exchange(ExpertWeights experts, int index, HostTensor expert) {
+    Encoding kept = experts.encoding();
     Tensor old = experts.experts().get(index);
     try (Arena arena = Arena.ofShared()) {
       loader.load(
@@ -217,15 +214,13 @@ final class CudaBackend implements Backend {
   }
 
   @Override
-  public void write(Tensor to, MemorySegment from) {
-    OpChecks.copy(to, from);
+  protected void copyIn(Tensor to, MemorySegment from) {
     transfers.write(CudaBuffer.address(to, cu), from);
   }
 
   /** The device copies what it has, twice as much each time. */
   @Override
-  public void fill(Tensor to, MemorySegment pattern) {
-    OpChecks.fill(to, pattern);
+  protected void repeat(Tensor to, MemorySegment pattern) {
     long address = CudaBuffer.address(to, cu);
     long first = Math.min(pattern.byteSize(), to.byteSize());
     transfers.write(address, pattern.asSlice(0, first));
@@ -239,15 +234,13 @@ final class CudaBackend implements Backend {
   }
 
   @Override
-  public void read(Tensor from, MemorySegment to) {
-    OpChecks.copy(from, to);
+  protected void copyOut(Tensor from, MemorySegment to) {
     transfers.read(to, CudaBuffer.address(from, cu));
   }
 
   /** From another device that this one reaches, or from another backend of the same. */
   @Override
-  public boolean receive(Tensor to, Backend source, Tensor from) {
-    OpChecks.receive(to, from);
+  protected boolean copyFrom(Backend source, Tensor from, Tensor to) {
     if (!(source instanceof CudaBackend other) || !reaches(other)) {
       return false;
     }
@@ -274,33 +267,12 @@ final class CudaBackend implements Backend {
   // ---- queues -----------------------------------------------------------------------------------
 
   @Override
-  public synchronized DeviceQueue openQueue() {
-    requireOpen();
-    CudaQueue queue = new CudaQueue(this, this::forget);
-    queues.add(queue);
-    return queue;
-  }
-
-  private synchronized void forget(CudaQueue queue) {
-    queues.remove(queue);
-  }
-
-  private void requireOpen() {
-    if (closed) {
-      throw new BackendException("the cuda backend is closed", "open another; close it once");
-    }
+  protected AbstractQueue newQueue() {
+    return new CudaQueue(this);
   }
 
   @Override
-  public synchronized void close() {
-    requireOpen();
-    if (!buffers.isEmpty() || !queues.isEmpty()) {
-      String names = buffers.stream().map(CudaBuffer::purpose).collect(Collectors.joining(", "));
-      throw new BackendException(
-          "cuda backend closed with " + queues.size() + " queues and buffers [" + names + "] open",
-          "close them first");
-    }
-    closed = true;
+  protected void release() {
     transfers.close();
     loader.close();
     weights.forEach(CudaBuffer::release);

@@ -7,7 +7,6 @@ import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.LatentCache;
 import dev.yuzui.spi.MlaShape;
-import dev.yuzui.spi.OpChecks;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.StepBatch;
@@ -69,7 +68,6 @@ final class CudaOps implements Ops {
 
   @Override
   public void embed(Tensor table, Tensor row, Tensor out) {
-    OpChecks.embed(table, row, out);
     begin("embed_" + Tiles.suffix(table.encoding()))
         .grid(out.rows())
         .p(table)
@@ -82,7 +80,6 @@ final class CudaOps implements Ops {
 
   @Override
   public void rmsNorm(Tensor x, Tensor weight, float eps, Tensor out) {
-    OpChecks.rmsNorm(x, weight, out);
     begin("rms_norm")
         .grid(x.rows())
         .block(normThreads(x))
@@ -96,7 +93,6 @@ final class CudaOps implements Ops {
 
   @Override
   public void addRmsNorm(Tensor x, Tensor y, Tensor weight, float eps, Tensor out) {
-    OpChecks.addRmsNorm(x, y, weight, out);
     begin("add_rms_norm")
         .grid(x.rows())
         .block(normThreads(x))
@@ -115,14 +111,12 @@ final class CudaOps implements Ops {
 
   @Override
   public void add(Tensor a, Tensor b, Tensor out) {
-    OpChecks.add(a, b, out);
     long n = out.rows() * out.cols();
     begin("add").grid(blocks(n)).p(a).p(b).p(out).l(n).run();
   }
 
   @Override
   public void concat(Tensor a, Tensor b, Tensor out) {
-    OpChecks.concat(a, b, out);
     begin("concat")
         .grid(out.rows(), blocks(out.cols()))
         .p(a)
@@ -135,13 +129,11 @@ final class CudaOps implements Ops {
 
   @Override
   public void siluMul(Tensor gate, Tensor up, Tensor out) {
-    OpChecks.siluMul(gate, up, out);
     products.siluMul(gate, up, out);
   }
 
   @Override
   public void copyPerHead(Tensor x, int xOffset, int count, int heads, Tensor out, int outOffset) {
-    OpChecks.copyPerHead(x, xOffset, count, heads, out, outOffset);
     attention.copyPerHead(x, xOffset, count, heads, out, outOffset);
   }
 
@@ -149,19 +141,16 @@ final class CudaOps implements Ops {
 
   @Override
   public void matmul(Tensor x, Tensor w, Tensor out) {
-    OpChecks.matmul(x, w, out);
     products.dense(x, 0, w, 1, out, 0);
   }
 
   @Override
   public void matmulPerHead(Tensor x, int xOffset, Tensor w, int heads, Tensor out, int outOffset) {
-    OpChecks.matmulPerHead(x, xOffset, w, heads, out, outOffset);
     products.dense(x, xOffset, w, heads, out, outOffset);
   }
 
   @Override
   public void gatedMlp(Tensor x, Tensor gate, Tensor up, Tensor out) {
-    OpChecks.gatedMlp(x, gate, up, out);
     products.gated(x, gate, up, out);
   }
 
@@ -170,7 +159,6 @@ final class CudaOps implements Ops {
   @Override
   public void rope(
       Tensor x, int xOffset, int heads, Tensor table, StepBatch batch, Tensor out, int outOffset) {
-    OpChecks.rope(x, xOffset, heads, table, batch, out, outOffset);
     begin("rope")
         .grid(x.rows(), blocks(heads * table.cols()))
         .p(x)
@@ -191,7 +179,6 @@ final class CudaOps implements Ops {
   @Override
   public void appendLatent(
       Tensor kv, Tensor norm, float eps, Tensor table, LatentCache cache, StepBatch batch) {
-    OpChecks.appendLatent(kv, norm, table, cache, batch);
     attention.append(Optional.empty(), 0, 1, kv, norm, eps, table, cache, batch);
   }
 
@@ -206,13 +193,11 @@ final class CudaOps implements Ops {
       Tensor table,
       LatentCache cache,
       StepBatch batch) {
-    OpChecks.ropeAppend(q, qOffset, heads, kv, norm, table, cache, batch);
     attention.append(Optional.of(q), qOffset, heads, kv, norm, eps, table, cache, batch);
   }
 
   @Override
   public void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
-    OpChecks.mlaDecode(q, cache, shape, batch, out);
     attention.decode(q, cache, shape, batch, out);
   }
 
@@ -225,7 +210,6 @@ final class CudaOps implements Ops {
       MlaShape shape,
       StepBatch batch,
       Tensor out) {
-    OpChecks.mlaPrefill(q, cache, keyUp, valueUp, shape, batch, out);
     if (q.rows() >= EXPANDED && attention.expands(keyUp, valueUp, shape)) {
       attention.prefill(q, cache, keyUp, valueUp, shape, batch, out);
     } else {
@@ -243,7 +227,6 @@ final class CudaOps implements Ops {
       StepBatch batch,
       Tensor ids,
       Tensor weights) {
-    OpChecks.route(logits, bias, rule, batch, ids, weights);
     begin("route")
         .grid(logits.rows())
         .block(32)
@@ -262,7 +245,6 @@ final class CudaOps implements Ops {
       StepBatch batch,
       Tensor ids,
       Tensor weights) {
-    OpChecks.gate(x, w, bias, rule, batch, ids, weights);
     try (var frame = scratch.frame()) {
       Tensor logits = scratch.f32("router_logits", x.rows(), w.rows());
       if (!w.encoding().equals(Encoding.F32) || x.rows() > GATED_AT_ONCE) {
@@ -306,7 +288,6 @@ final class CudaOps implements Ops {
 
   @Override
   public void permute(Tensor ids, Dispatch out) {
-    OpChecks.permute(ids, out);
     int slots = out.slots();
     int experts = out.experts();
     if (slots <= SORTED_AT_ONCE) {
@@ -332,14 +313,12 @@ final class CudaOps implements Ops {
   @Override
   public void groupedMatmul(
       Tensor x, Gather gather, ExpertWeights w, Dispatch dispatch, Tensor out) {
-    OpChecks.groupedMatmul(x, gather, w, dispatch, out);
     products.grouped(x, gather, w, dispatch, out);
   }
 
   @Override
   public void combine(
       Tensor y, Dispatch dispatch, Tensor weights, Optional<Tensor> base, Tensor out) {
-    OpChecks.combine(y, dispatch, weights, base, out);
     begin("combine")
         .grid(out.rows(), blocks(out.cols()))
         .p(y)
@@ -360,7 +339,6 @@ final class CudaOps implements Ops {
       ExpertWeights down,
       Dispatch dispatch,
       Tensor out) {
-    OpChecks.expertFfn(x, gate, up, down, dispatch, out);
     try (var frame = scratch.frame()) {
       Tensor hidden = scratch.f32("expert_hidden", dispatch.slots(), gate.rows());
       products.groupedGated(x, gate, up, dispatch, hidden);
@@ -372,7 +350,6 @@ final class CudaOps implements Ops {
 
   @Override
   public void topK(Tensor logits, Tensor ids, Tensor values) {
-    OpChecks.topK(logits, ids, values);
     long k = ids.cols();
     long parts = Math.ceilDiv(logits.cols(), SEARCHED_AT_ONCE);
     if (k > 1 && k * parts > MOST_CANDIDATES) {

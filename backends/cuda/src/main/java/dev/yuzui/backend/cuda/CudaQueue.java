@@ -1,7 +1,6 @@
 package dev.yuzui.backend.cuda;
 
-import dev.yuzui.spi.BackendException;
-import dev.yuzui.spi.DeviceQueue;
+import dev.yuzui.spi.AbstractQueue;
 import dev.yuzui.spi.Ops;
 import java.lang.foreign.Arena;
 import java.util.ArrayDeque;
@@ -9,12 +8,11 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import jcuda.driver.CUgraphExec;
 
 /** A stream; a recording is a graph captured from it. */
-final class CudaQueue implements DeviceQueue {
+final class CudaQueue extends AbstractQueue {
   /** Kernels that a failure's message names. */
   private static final int NAMED = 12;
 
@@ -28,17 +26,15 @@ final class CudaQueue implements DeviceQueue {
   private final CudaScratch scratch;
   private final CudaBuffer counters;
   private final CudaOps ops;
-  private final Consumer<CudaQueue> onClose;
   private final Deque<String> launched = new ArrayDeque<>();
   private Optional<HostTasks> tasks = Optional.empty();
-  private Optional<List<Long>> recorded = Optional.empty();
+  private List<Long> recorded = List.of();
   private long seen;
-  private boolean closed;
 
-  CudaQueue(CudaBackend backend, Consumer<CudaQueue> onClose) {
+  CudaQueue(CudaBackend backend) {
+    super(backend);
     this.cu = backend.cu();
     this.transfers = backend.transfers();
-    this.onClose = onClose;
     this.stream = cu.stream();
     this.scratch = new CudaScratch(cu);
     this.counters = new CudaBuffer(cu, 4L * COUNTERS, "counters", _ -> {});
@@ -47,7 +43,7 @@ final class CudaQueue implements DeviceQueue {
   }
 
   @Override
-  public Ops ops() {
+  protected Ops unchecked() {
     return ops;
   }
 
@@ -58,8 +54,7 @@ final class CudaQueue implements DeviceQueue {
 
   /** Before work is put on the stream: what was written before must arrive first. */
   void precede() {
-    requireOpen();
-    if (recorded.isEmpty()) {
+    if (!recording()) {
       seen = transfers.precede(stream, seen);
     }
   }
@@ -77,35 +72,20 @@ final class CudaQueue implements DeviceQueue {
   }
 
   @Override
-  public void begin() {
-    requireOpen();
-    if (recorded.isPresent()) {
-      throw new BackendException(
-          "a recording is under way", "end it before another begins; recordings do not nest");
-    }
+  protected void startRecording() {
     cu.beginCapture(stream);
-    recorded = Optional.of(new ArrayList<>());
+    recorded = new ArrayList<>();
   }
 
   @Override
-  public Recording end() {
-    List<Long> numbers = takeRecorded();
-    return new Graph(cu.endCapture(stream), numbers);
+  protected Recording endRecording() {
+    return new Graph(cu.endCapture(stream), recorded);
   }
 
   @Override
-  public void abandon() {
-    List<Long> numbers = takeRecorded();
+  protected void dropRecording() {
     cu.abandonCapture(stream);
-    numbers.forEach(tasks()::forget);
-  }
-
-  private List<Long> takeRecorded() {
-    List<Long> numbers =
-        recorded.orElseThrow(
-            () -> new BackendException("no recording is under way", "begin one before it ends"));
-    recorded = Optional.empty();
-    return numbers;
+    recorded.forEach(tasks()::forget);
   }
 
   private HostTasks tasks() {
@@ -116,35 +96,27 @@ final class CudaQueue implements DeviceQueue {
   }
 
   @Override
-  public void hostTask(Runnable task) {
+  protected void enqueue(Runnable task) {
     precede();
-    long number = tasks().enqueue(stream, task, recorded.isEmpty());
-    recorded.ifPresent(list -> list.add(number));
+    long number = tasks().enqueue(stream, task, !recording());
+    if (recording()) {
+      recorded.add(number);
+    }
   }
 
   @Override
-  public void synchronize() {
-    requireOpen();
-    requireNoRecording("waited for");
+  protected Optional<Throwable> await() {
     try {
       cu.synchronize(
           stream, "what ran last (" + launched.stream().collect(Collectors.joining(", ")) + ")");
     } finally {
       launched.clear();
     }
-    switch (tasks.flatMap(HostTasks::takeFailure).orElse(null)) {
-      case null -> {}
-      case RuntimeException e -> throw e;
-      case Error e -> throw e;
-      case Throwable t -> throw new BackendException("a task failed", "see the cause", t);
-    }
+    return tasks.flatMap(HostTasks::takeFailure);
   }
 
   @Override
-  public void close() {
-    requireOpen();
-    requireNoRecording("closed");
-    closed = true;
+  protected void release() {
     try {
       cu.drain(stream);
     } finally {
@@ -153,27 +125,12 @@ final class CudaQueue implements DeviceQueue {
       counters.release();
       cu.close(stream);
       arena.close();
-      onClose.accept(this);
-    }
-  }
-
-  private void requireOpen() {
-    if (closed) {
-      throw new BackendException("the queue is closed", "open another; close it once");
-    }
-  }
-
-  private void requireNoRecording(String what) {
-    if (recorded.isPresent()) {
-      throw new BackendException(
-          "the queue was " + what + " inside a recording", "do so once the recording has ended");
     }
   }
 
   private final class Graph implements Recording {
     private final CUgraphExec graph;
     private final List<Long> numbers;
-    private boolean over;
 
     Graph(CUgraphExec graph, List<Long> numbers) {
       this.graph = graph;
@@ -182,11 +139,6 @@ final class CudaQueue implements DeviceQueue {
 
     @Override
     public void replay() {
-      requireOpen();
-      requireNoRecording("asked for a replay");
-      if (over) {
-        throw new BackendException("a closed recording was replayed", "close it after its use");
-      }
       precede();
       cu.launch(graph, stream);
     }
@@ -194,11 +146,7 @@ final class CudaQueue implements DeviceQueue {
     /** Waits for replays under way: the graph's memory goes. */
     @Override
     public void close() {
-      if (over) {
-        return;
-      }
-      over = true;
-      if (!closed) {
+      if (!closed()) {
         cu.drain(stream);
         numbers.forEach(tasks()::forget);
       }

@@ -1,29 +1,26 @@
 package dev.yuzui.backend.opencl;
 
-import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.AbstractBackend;
+import dev.yuzui.spi.AbstractQueue;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.Capabilities;
 import dev.yuzui.spi.DeviceBuffer;
-import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.HostTensor;
-import dev.yuzui.spi.OpChecks;
 import dev.yuzui.spi.SignalHandlers;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.stream.Collectors;
 
 /** One OpenCL device. */
-final class OpenClBackend implements Backend {
+final class OpenClBackend extends AbstractBackend {
   private static final int MAX_TOKENS = 4096;
   private static final int EXACT_TOKENS = 8;
   private static final int TOKEN_BUCKET = 16;
@@ -36,11 +33,8 @@ final class OpenClBackend implements Backend {
   private final Programs programs;
   private final Optional<CommandBuffers> commandBuffers;
   private final long transfers;
-  private final Set<OpenClBuffer> buffers = new LinkedHashSet<>();
-  private final Set<OpenClQueue> queues = new LinkedHashSet<>();
   private final List<OpenClBuffer> weights = new ArrayList<>();
   private final Map<ExpertWeights, ExpertPlaces> places = new IdentityHashMap<>();
-  private boolean closed;
 
   OpenClBackend(Cl cl, Extras extras, BackendOptions options) {
     this.cl = cl;
@@ -102,15 +96,8 @@ final class OpenClBackend implements Backend {
   // ---- memory -----------------------------------------------------------------------------------
 
   @Override
-  public synchronized DeviceBuffer allocate(long bytes, String purpose) {
-    requireOpen();
-    OpenClBuffer buffer = new OpenClBuffer(cl, bytes, purpose, this::forget);
-    buffers.add(buffer);
-    return buffer;
-  }
-
-  private synchronized void forget(OpenClBuffer buffer) {
-    buffers.remove(buffer);
+  protected DeviceBuffer newBuffer(long bytes, String purpose) {
+    return new OpenClBuffer(cl, bytes, purpose, this::forget);
   }
 
   private static void refuse(OpenClBuffer buffer) {
@@ -155,9 +142,7 @@ final class OpenClBackend implements Backend {
 
   /** The old expert's memory is the new one's, and so is its part of those copied together. */
   @Override
-  public synchronized ExpertWeights replace(ExpertWeights experts, int index, HostTensor expert) {
-    requireOpen();
-    OpChecks.replace(experts, index, expert, expert.encoding());
+  protected ExpertWeights exchange(ExpertWeights experts, int index, HostTensor expert) {
     Tensor old = experts.experts().get(index);
     OpenClBuffer buffer = OpenClBuffer.of(old, cl);
     load(expert, buffer, old.byteOffset());
@@ -227,15 +212,13 @@ final class OpenClBackend implements Backend {
   }
 
   @Override
-  public void write(Tensor to, MemorySegment from) {
-    OpChecks.copy(to, from);
+  protected void copyIn(Tensor to, MemorySegment from) {
     cl.write(transfers, OpenClBuffer.handle(to, cl), to.byteOffset(), from);
   }
 
   /** The device copies what it has, twice as much each time. */
   @Override
-  public void fill(Tensor to, MemorySegment pattern) {
-    OpChecks.fill(to, pattern);
+  protected void repeat(Tensor to, MemorySegment pattern) {
     long buffer = OpenClBuffer.handle(to, cl);
     long first = Math.min(pattern.byteSize(), to.byteSize());
     cl.write(transfers, buffer, to.byteOffset(), pattern.asSlice(0, first));
@@ -247,45 +230,19 @@ final class OpenClBackend implements Backend {
   }
 
   @Override
-  public void read(Tensor from, MemorySegment to) {
-    OpChecks.copy(from, to);
+  protected void copyOut(Tensor from, MemorySegment to) {
     cl.read(transfers, OpenClBuffer.handle(from, cl), from.byteOffset(), to);
   }
 
   // ---- queues -----------------------------------------------------------------------------------
 
   @Override
-  public synchronized DeviceQueue openQueue() {
-    requireOpen();
-    OpenClQueue queue = new OpenClQueue(this, this::forget);
-    queues.add(queue);
-    return queue;
-  }
-
-  private synchronized void forget(OpenClQueue queue) {
-    queues.remove(queue);
-  }
-
-  private void requireOpen() {
-    if (closed) {
-      throw new BackendException("the opencl backend is closed", "open another; close it once");
-    }
+  protected AbstractQueue newQueue() {
+    return new OpenClQueue(this);
   }
 
   @Override
-  public synchronized void close() {
-    requireOpen();
-    if (!buffers.isEmpty() || !queues.isEmpty()) {
-      String names = buffers.stream().map(OpenClBuffer::purpose).collect(Collectors.joining(", "));
-      throw new BackendException(
-          "opencl backend closed with "
-              + queues.size()
-              + " queues and buffers ["
-              + names
-              + "] open",
-          "close them first");
-    }
-    closed = true;
+  protected void release() {
     try (var _ = SignalHandlers.keep()) {
       cl.releaseQueue(transfers);
       weights.forEach(OpenClBuffer::release);

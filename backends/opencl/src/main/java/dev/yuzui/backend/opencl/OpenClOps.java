@@ -6,7 +6,6 @@ import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.LatentCache;
 import dev.yuzui.spi.MlaShape;
-import dev.yuzui.spi.OpChecks;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.StepBatch;
@@ -64,7 +63,6 @@ final class OpenClOps implements Ops {
 
   @Override
   public void embed(Tensor table, Tensor row, Tensor out) {
-    OpChecks.embed(table, row, out);
     launch
         .of(
             backend
@@ -83,13 +81,11 @@ final class OpenClOps implements Ops {
 
   @Override
   public void rmsNorm(Tensor x, Tensor weight, float eps, Tensor out) {
-    OpChecks.rmsNorm(x, weight, out);
     rows("rows", "rms_norm", x).p(x).p(weight).f(eps).p(out).i(x.cols()).shared(4L * group).run();
   }
 
   @Override
   public void addRmsNorm(Tensor x, Tensor y, Tensor weight, float eps, Tensor out) {
-    OpChecks.addRmsNorm(x, y, weight, out);
     rows("rows", "add_rms_norm", x)
         .p(x)
         .p(y)
@@ -103,27 +99,23 @@ final class OpenClOps implements Ops {
 
   @Override
   public void add(Tensor a, Tensor b, Tensor out) {
-    OpChecks.add(a, b, out);
     long n = out.rows() * out.cols();
     elements("add", n, 1).p(a).p(b).p(out).l(n).run();
   }
 
   @Override
   public void concat(Tensor a, Tensor b, Tensor out) {
-    OpChecks.concat(a, b, out);
     elements("concat", out.cols(), out.rows()).p(a).p(b).p(out).i(a.cols()).i(b.cols()).run();
   }
 
   @Override
   public void siluMul(Tensor gate, Tensor up, Tensor out) {
-    OpChecks.siluMul(gate, up, out);
     long n = out.rows() * out.cols();
     elements("silu_mul", n, 1).p(gate).p(up).p(out).l(n).run();
   }
 
   @Override
   public void copyPerHead(Tensor x, int xOffset, int count, int heads, Tensor out, int outOffset) {
-    OpChecks.copyPerHead(x, xOffset, count, heads, out, outOffset);
     if (count == 0) {
       return;
     }
@@ -134,19 +126,16 @@ final class OpenClOps implements Ops {
 
   @Override
   public void matmul(Tensor x, Tensor w, Tensor out) {
-    OpChecks.matmul(x, w, out);
     products.dense(x, 0, w, 1, out, 0);
   }
 
   @Override
   public void matmulPerHead(Tensor x, int xOffset, Tensor w, int heads, Tensor out, int outOffset) {
-    OpChecks.matmulPerHead(x, xOffset, w, heads, out, outOffset);
     products.dense(x, xOffset, w, heads, out, outOffset);
   }
 
   @Override
   public void gatedMlp(Tensor x, Tensor gate, Tensor up, Tensor out) {
-    OpChecks.gatedMlp(x, gate, up, out);
     products.gated(x, gate, up, out);
   }
 
@@ -155,7 +144,6 @@ final class OpenClOps implements Ops {
   @Override
   public void rope(
       Tensor x, int xOffset, int heads, Tensor table, StepBatch batch, Tensor out, int outOffset) {
-    OpChecks.rope(x, xOffset, heads, table, batch, out, outOffset);
     elements("rope", heads * table.cols() / 2, x.rows())
         .p(x)
         .i(x.cols())
@@ -175,7 +163,6 @@ final class OpenClOps implements Ops {
   @Override
   public void appendLatent(
       Tensor kv, Tensor norm, float eps, Tensor table, LatentCache cache, StepBatch batch) {
-    OpChecks.appendLatent(kv, norm, table, cache, batch);
     Tensor entries = cache.entries();
     rows("rows", "append_" + Layout.suffix(entries.encoding()), kv)
         .p(kv)
@@ -197,7 +184,6 @@ final class OpenClOps implements Ops {
 
   @Override
   public void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
-    OpChecks.mlaDecode(q, cache, shape, batch, out);
     attention.decode(q, cache, shape, batch, out);
   }
 
@@ -210,7 +196,6 @@ final class OpenClOps implements Ops {
       MlaShape shape,
       StepBatch batch,
       Tensor out) {
-    OpChecks.mlaPrefill(q, cache, keyUp, valueUp, shape, batch, out);
     if (prefill.pays(q, shape)) {
       prefill.run(q, cache, keyUp, valueUp, shape, batch, out);
     } else {
@@ -228,7 +213,6 @@ final class OpenClOps implements Ops {
       StepBatch batch,
       Tensor ids,
       Tensor weights) {
-    OpChecks.route(logits, bias, rule, batch, ids, weights);
     rows("gate", "route", logits)
         .p(logits)
         .p(bias)
@@ -252,7 +236,6 @@ final class OpenClOps implements Ops {
 
   @Override
   public void permute(Tensor ids, Dispatch out) {
-    OpChecks.permute(ids, out);
     begin("gate", "permute")
         .p(ids)
         .i(out.slots())
@@ -267,14 +250,12 @@ final class OpenClOps implements Ops {
   @Override
   public void groupedMatmul(
       Tensor x, Gather gather, ExpertWeights w, Dispatch dispatch, Tensor out) {
-    OpChecks.groupedMatmul(x, gather, w, dispatch, out);
     products.grouped(x, gather, w, dispatch, out);
   }
 
   @Override
   public void combine(
       Tensor y, Dispatch dispatch, Tensor weights, Optional<Tensor> base, Tensor out) {
-    OpChecks.combine(y, dispatch, weights, base, out);
     elements("combine", out.cols(), out.rows())
         .p(y)
         .p(dispatch.place())
@@ -294,7 +275,6 @@ final class OpenClOps implements Ops {
       ExpertWeights down,
       Dispatch dispatch,
       Tensor out) {
-    OpChecks.expertFfn(x, gate, up, down, dispatch, out);
     try (var frame = scratch.frame()) {
       Tensor hidden = scratch.f32("expert_hidden", dispatch.slots(), gate.rows());
       products.groupedGated(x, gate, up, dispatch, hidden);
@@ -306,7 +286,6 @@ final class OpenClOps implements Ops {
 
   @Override
   public void topK(Tensor logits, Tensor ids, Tensor values) {
-    OpChecks.topK(logits, ids, values);
     long k = ids.cols();
     long parts = Math.ceilDiv(logits.cols(), SEARCHED_AT_ONCE);
     try (var frame = scratch.frame()) {

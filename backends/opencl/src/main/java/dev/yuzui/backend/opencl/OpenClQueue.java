@@ -1,8 +1,7 @@
 package dev.yuzui.backend.opencl;
 
 import dev.yuzui.backend.opencl.CommandBuffers.Run;
-import dev.yuzui.spi.BackendException;
-import dev.yuzui.spi.DeviceQueue;
+import dev.yuzui.spi.AbstractQueue;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.SignalHandlers;
 import java.lang.foreign.Arena;
@@ -16,10 +15,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.function.Consumer;
 
 /** An in-order queue; a recording is a list of kernels with their arguments set. */
-final class OpenClQueue implements DeviceQueue {
+final class OpenClQueue extends AbstractQueue {
   /** Kernels that a failure's message names. */
   private static final int NAMED = 12;
 
@@ -47,12 +45,10 @@ final class OpenClQueue implements DeviceQueue {
   private final Optional<CommandBuffers> commandBuffers;
   private final OpenClScratch scratch;
   private final OpenClOps ops;
-  private final Consumer<OpenClQueue> onClose;
   private final Map<Kernel, Alone> kernels = new HashMap<>();
   private final Deque<String> launched = new ArrayDeque<>();
   private Optional<HostTasks> tasks = Optional.empty();
   private Optional<Recorded> recorded = Optional.empty();
-  private boolean closed;
 
   /**
    * While something new is on the queue: drivers compile a kernel when it is first launched, or
@@ -60,10 +56,10 @@ final class OpenClQueue implements DeviceQueue {
    */
   private Optional<SignalHandlers.Kept> compiling = Optional.empty();
 
-  OpenClQueue(OpenClBackend backend, Consumer<OpenClQueue> onClose) {
+  OpenClQueue(OpenClBackend backend) {
+    super(backend);
     this.backend = backend;
     this.cl = backend.cl();
-    this.onClose = onClose;
     this.queue = cl.queue();
     this.commandBuffers = backend.commandBuffers();
     this.nothing = new OpenClBuffer(cl, 16, "nothing", _ -> {});
@@ -72,7 +68,7 @@ final class OpenClQueue implements DeviceQueue {
   }
 
   @Override
-  public Ops ops() {
+  protected Ops unchecked() {
     return ops;
   }
 
@@ -82,10 +78,9 @@ final class OpenClQueue implements DeviceQueue {
   }
 
   private void take(Launch launch) {
-    requireOpen();
     Kernel kernel = launch.kernel();
-    if (recorded.isPresent()) {
-      recorded.get().add(launch);
+    if (recording()) {
+      recorded.orElseThrow().add(launch);
       return;
     }
     Alone alone =
@@ -120,55 +115,41 @@ final class OpenClQueue implements DeviceQueue {
   }
 
   @Override
-  public void begin() {
-    requireOpen();
-    if (recorded.isPresent()) {
-      throw new BackendException(
-          "a recording is under way", "end it before another begins; recordings do not nest");
-    }
+  protected void startRecording() {
     mayCompile(); // as kernels are made
     recorded = Optional.of(new Recorded());
   }
 
   @Override
-  public Recording end() {
-    Recorded recording = takeRecorded();
+  protected Recording endRecording() {
+    Recorded ended = recorded.orElseThrow();
     boolean whole = false;
     try {
-      recording.end();
+      ended.end();
       whole = true;
+      return ended;
     } finally {
       if (!whole) {
-        recording.release();
+        ended.close();
       }
     }
-    return recording;
   }
 
   @Override
-  public void abandon() {
-    takeRecorded().release();
-  }
-
-  private Recorded takeRecorded() {
-    Recorded recording =
-        recorded.orElseThrow(
-            () -> new BackendException("no recording is under way", "begin one before it ends"));
-    recorded = Optional.empty();
-    return recording;
+  protected void dropRecording() {
+    recorded.orElseThrow().close();
   }
 
   @Override
-  public void hostTask(Runnable task) {
-    requireOpen();
-    if (recorded.isPresent()) {
-      recorded.get().steps.add(new Step.Task(task));
+  protected void enqueue(Runnable task) {
+    if (recording()) {
+      recorded.orElseThrow().steps.add(new Step.Task(task));
     } else {
-      enqueue(task);
+      run(task);
     }
   }
 
-  private void enqueue(Runnable task) {
+  private void run(Runnable task) {
     if (tasks.isEmpty()) {
       tasks = Optional.of(new HostTasks(cl, queue));
     }
@@ -176,28 +157,18 @@ final class OpenClQueue implements DeviceQueue {
   }
 
   @Override
-  public void synchronize() {
-    requireOpen();
-    requireNoRecording("waited for");
+  protected Optional<Throwable> await() {
     try {
       cl.finish(queue, "what ran last (" + String.join(", ", launched) + ")");
     } finally {
       compiled();
       launched.clear();
     }
-    switch (tasks.flatMap(HostTasks::takeFailure).orElse(null)) {
-      case null -> {}
-      case RuntimeException e -> throw e;
-      case Error e -> throw e;
-      case Throwable t -> throw new BackendException("a task failed", "see the cause", t);
-    }
+    return tasks.flatMap(HostTasks::takeFailure);
   }
 
   @Override
-  public void close() {
-    requireOpen();
-    requireNoRecording("closed");
-    closed = true;
+  protected void release() {
     try {
       cl.finish(queue, "a queue that closes");
     } finally {
@@ -208,20 +179,6 @@ final class OpenClQueue implements DeviceQueue {
       nothing.release();
       cl.releaseQueue(queue);
       arena.close();
-      onClose.accept(this);
-    }
-  }
-
-  private void requireOpen() {
-    if (closed) {
-      throw new BackendException("the queue is closed", "open another; close it once");
-    }
-  }
-
-  private void requireNoRecording(String what) {
-    if (recorded.isPresent()) {
-      throw new BackendException(
-          "the queue was " + what + " inside a recording", "do so once the recording has ended");
     }
   }
 
@@ -230,7 +187,6 @@ final class OpenClQueue implements DeviceQueue {
     private List<Step> steps = new ArrayList<>();
     private final Arena memory = Arena.ofShared();
     private boolean replayed;
-    private boolean over;
 
     void add(Launch launch) {
       Kernel kernel = launch.kernel();
@@ -271,11 +227,6 @@ final class OpenClQueue implements DeviceQueue {
 
     @Override
     public void replay() {
-      requireOpen();
-      requireNoRecording("asked for a replay");
-      if (over) {
-        throw new BackendException("a closed recording was replayed", "close it after its use");
-      }
       if (!replayed) {
         replayed = true;
         mayCompile();
@@ -290,7 +241,7 @@ final class OpenClQueue implements DeviceQueue {
             commandBuffers.orElseThrow().enqueue(commands);
             note("… " + last);
           }
-          case Step.Task(Runnable body) -> enqueue(body);
+          case Step.Task(Runnable body) -> run(body);
         }
       }
       cl.flush(queue);
@@ -299,13 +250,6 @@ final class OpenClQueue implements DeviceQueue {
     /** Replays under way keep the driver's kernels; ours may go. */
     @Override
     public void close() {
-      if (!over) {
-        over = true;
-        release();
-      }
-    }
-
-    void release() {
       for (Step step : steps) {
         if (step instanceof Step.Many(long commands, _)) {
           commandBuffers.orElseThrow().release(commands);

@@ -1,27 +1,18 @@
 package dev.yuzui.backend.reference;
 
+import dev.yuzui.spi.AbstractBackend;
+import dev.yuzui.spi.AbstractQueue;
 import dev.yuzui.spi.Backend;
-import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.Capabilities;
 import dev.yuzui.spi.DeviceBuffer;
-import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
-import dev.yuzui.spi.OpChecks;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.MemorySegment;
-import java.util.Collections;
-import java.util.LinkedHashSet;
 import java.util.Set;
-import java.util.stream.Collectors;
 
-final class ReferenceBackend implements Backend {
+final class ReferenceBackend extends AbstractBackend {
   private static final int MAX_TOKENS = 4096;
-
-  /** Buffers and queues that must be closed before this. */
-  private final Set<Object> open = Collections.synchronizedSet(new LinkedHashSet<>());
-
-  private boolean closed;
 
   @Override
   public String name() {
@@ -46,11 +37,8 @@ final class ReferenceBackend implements Backend {
   }
 
   @Override
-  public DeviceBuffer allocate(long bytes, String purpose) {
-    requireOpen();
-    ReferenceBuffer buffer = ReferenceBuffer.allocate(purpose, bytes, open::remove);
-    open.add(buffer);
-    return buffer;
+  protected DeviceBuffer newBuffer(long bytes, String purpose) {
+    return ReferenceBuffer.allocate(purpose, bytes, this::forget);
   }
 
   /** Borrows: rows are decoded while they are multiplied. */
@@ -70,23 +58,17 @@ final class ReferenceBackend implements Backend {
   }
 
   @Override
-  public void write(Tensor to, MemorySegment from) {
-    requireOpen();
-    OpChecks.copy(to, from);
+  protected void copyIn(Tensor to, MemorySegment from) {
     ReferenceBuffer.view(to).data().copyFrom(from);
   }
 
   @Override
-  public void read(Tensor from, MemorySegment to) {
-    requireOpen();
-    OpChecks.copy(from, to);
+  protected void copyOut(Tensor from, MemorySegment to) {
     to.copyFrom(ReferenceBuffer.view(from).data());
   }
 
   @Override
-  public boolean receive(Tensor to, Backend source, Tensor from) {
-    requireOpen();
-    OpChecks.receive(to, from);
+  protected boolean copyFrom(Backend source, Tensor from, Tensor to) {
     if (!(source instanceof ReferenceBackend other)) {
       return false;
     }
@@ -96,30 +78,12 @@ final class ReferenceBackend implements Backend {
   }
 
   @Override
-  public DeviceQueue openQueue() {
-    requireOpen();
-    ReferenceQueue queue = new ReferenceQueue(open::remove);
-    open.add(queue);
-    return queue;
-  }
-
-  private void requireOpen() {
-    if (closed) {
-      throw new BackendException("the reference backend is closed", "open another");
-    }
+  protected AbstractQueue newQueue() {
+    return new ReferenceQueue(this);
   }
 
   @Override
-  public void close() {
-    if (closed) {
-      throw new BackendException("the reference backend was closed twice", "close it once");
-    }
-    if (!open.isEmpty()) {
-      throw new BackendException(
-          "the reference backend was closed before "
-              + open.stream().map(Object::toString).collect(Collectors.joining(", ")),
-          "close them first");
-    }
-    closed = true;
+  protected void release() {
+    // weights are borrowed
   }
 }

@@ -5,7 +5,6 @@ import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.LatentCache;
 import dev.yuzui.spi.MlaShape;
-import dev.yuzui.spi.OpChecks;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.StepBatch;
@@ -14,7 +13,7 @@ import java.util.Arrays;
 import java.util.Optional;
 import java.util.function.Consumer;
 
-/** Each op: its check, then its formula. */
+/** Each op: its formula. */
 final class ReferenceOps implements Ops {
   private final Consumer<Runnable> queue;
   private final Scratch scratch;
@@ -32,7 +31,6 @@ final class ReferenceOps implements Ops {
   /** out[t] = table[row[t]] */
   @Override
   public void embed(Tensor table, Tensor row, Tensor out) {
-    OpChecks.embed(table, row, out);
     queue.accept(
         () -> {
           Matrix from = Matrix.of(table);
@@ -47,7 +45,6 @@ final class ReferenceOps implements Ops {
   /** out[t] = x[t] / √(mean(x[t]²) + eps) · weight */
   @Override
   public void rmsNorm(Tensor x, Tensor weight, float eps, Tensor out) {
-    OpChecks.rmsNorm(x, weight, out);
     queue.accept(
         () -> {
           Matrix from = Matrix.of(x);
@@ -73,7 +70,6 @@ final class ReferenceOps implements Ops {
   /** out = a + b */
   @Override
   public void add(Tensor a, Tensor b, Tensor out) {
-    OpChecks.add(a, b, out);
     queue.accept(
         () -> {
           Matrix left = Matrix.of(a);
@@ -93,7 +89,6 @@ final class ReferenceOps implements Ops {
   /** out[t] = [a[t]; b[t]] */
   @Override
   public void concat(Tensor a, Tensor b, Tensor out) {
-    OpChecks.concat(a, b, out);
     queue.accept(
         () -> {
           Matrix left = Matrix.of(a);
@@ -109,7 +104,6 @@ final class ReferenceOps implements Ops {
   /** out = gate / (1 + e^−gate) · up */
   @Override
   public void siluMul(Tensor gate, Tensor up, Tensor out) {
-    OpChecks.siluMul(gate, up, out);
     queue.accept(
         () -> {
           Matrix gates = Matrix.of(gate);
@@ -129,14 +123,12 @@ final class ReferenceOps implements Ops {
   /** out[t, n] = Σk x[t, k]·w[n, k] */
   @Override
   public void matmul(Tensor x, Tensor w, Tensor out) {
-    OpChecks.matmul(x, w, out);
     queue.accept(() -> perHead(x, 0, w, 1, out, 0));
   }
 
   /** out[t, h, outOffset + n] = Σk x[t, h, xOffset + k]·w[h·n' + n, k] */
   @Override
   public void matmulPerHead(Tensor x, int xOffset, Tensor w, int heads, Tensor out, int outOffset) {
-    OpChecks.matmulPerHead(x, xOffset, w, heads, out, outOffset);
     queue.accept(() -> perHead(x, xOffset, w, heads, out, outOffset));
   }
 
@@ -163,7 +155,6 @@ final class ReferenceOps implements Ops {
   /** out[t, h, outOffset + i] = x[t, h, xOffset + i] */
   @Override
   public void copyPerHead(Tensor x, int xOffset, int count, int heads, Tensor out, int outOffset) {
-    OpChecks.copyPerHead(x, xOffset, count, heads, out, outOffset);
     queue.accept(
         () -> {
           Matrix from = Matrix.of(x);
@@ -184,20 +175,17 @@ final class ReferenceOps implements Ops {
   @Override
   public void rope(
       Tensor x, int xOffset, int heads, Tensor table, StepBatch batch, Tensor out, int outOffset) {
-    OpChecks.rope(x, xOffset, heads, table, batch, out, outOffset);
     queue.accept(() -> Attention.rope(x, xOffset, heads, table, batch, out, outOffset));
   }
 
   @Override
   public void appendLatent(
       Tensor kv, Tensor norm, float eps, Tensor table, LatentCache cache, StepBatch batch) {
-    OpChecks.appendLatent(kv, norm, table, cache, batch);
     queue.accept(() -> Attention.append(kv, norm, eps, table, cache, batch));
   }
 
   @Override
   public void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
-    OpChecks.mlaDecode(q, cache, shape, batch, out);
     queue.accept(() -> Attention.absorbed(q, cache, shape, batch, out));
   }
 
@@ -211,21 +199,7 @@ final class ReferenceOps implements Ops {
       MlaShape shape,
       StepBatch batch,
       Tensor out) {
-    OpChecks.mlaPrefill(q, cache, keyUp, valueUp, shape, batch, out);
     queue.accept(() -> Attention.expanded(q, cache, keyUp, valueUp, shape, batch, out));
-  }
-
-  @Override
-  public void mlaAbsorbed(
-      Tensor q,
-      LatentCache cache,
-      Tensor keyUp,
-      Tensor valueUp,
-      MlaShape shape,
-      StepBatch batch,
-      Tensor out) {
-    OpChecks.mlaPrefill(q, cache, keyUp, valueUp, shape, batch, out);
-    Ops.super.mlaAbsorbed(q, cache, keyUp, valueUp, shape, batch, out);
   }
 
   @Override
@@ -236,33 +210,28 @@ final class ReferenceOps implements Ops {
       StepBatch batch,
       Tensor ids,
       Tensor weights) {
-    OpChecks.route(logits, bias, rule, batch, ids, weights);
     queue.accept(() -> Experts.route(logits, bias, rule, batch, ids, weights));
   }
 
   @Override
   public void permute(Tensor ids, Dispatch out) {
-    OpChecks.permute(ids, out);
     queue.accept(() -> Experts.permute(ids, out));
   }
 
   @Override
   public void groupedMatmul(
       Tensor x, Gather gather, ExpertWeights w, Dispatch dispatch, Tensor out) {
-    OpChecks.groupedMatmul(x, gather, w, dispatch, out);
     queue.accept(() -> Experts.groupedMatmul(x, gather, w, dispatch, out));
   }
 
   @Override
   public void combine(
       Tensor y, Dispatch dispatch, Tensor weights, Optional<Tensor> base, Tensor out) {
-    OpChecks.combine(y, dispatch, weights, base, out);
     queue.accept(() -> Experts.combine(y, dispatch, weights, base, out));
   }
 
   @Override
   public void topK(Tensor logits, Tensor ids, Tensor values) {
-    OpChecks.topK(logits, ids, values);
     queue.accept(
         () -> {
           Matrix from = Matrix.of(logits);
@@ -278,24 +247,6 @@ final class ReferenceOps implements Ops {
             to.set(t, Arrays.stream(best).mapToDouble(i -> row[i]).toArray());
           }
         });
-  }
-
-  @Override
-  public void expertFfn(
-      Tensor x,
-      ExpertWeights gate,
-      ExpertWeights up,
-      ExpertWeights down,
-      Dispatch dispatch,
-      Tensor out) {
-    OpChecks.expertFfn(x, gate, up, down, dispatch, out);
-    Ops.super.expertFfn(x, gate, up, down, dispatch, out);
-  }
-
-  @Override
-  public void gatedMlp(Tensor x, Tensor gate, Tensor up, Tensor out) {
-    OpChecks.gatedMlp(x, gate, up, out);
-    Ops.super.gatedMlp(x, gate, up, out);
   }
 
   static float[][] rows(Matrix matrix) {
