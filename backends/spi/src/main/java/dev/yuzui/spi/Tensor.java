@@ -26,6 +26,20 @@ public record Tensor(
         name, buffer, byteOffset + encoding.byteSize(from, cols), encoding, count, cols);
   }
 
+  /**
+   * For backends, before they work out an address.
+   *
+   * @throws BackendException if this reaches beyond its buffer
+   */
+  public void requireWithinBuffer() {
+    long end = byteOffset + byteSize();
+    if (byteOffset < 0 || end > buffer.byteSize()) {
+      throw new BackendException(
+          this + " ends at byte " + end + " of a buffer of " + buffer.byteSize() + " bytes",
+          "make the buffer larger or the tensor smaller");
+    }
+  }
+
   @Override
   public String toString() {
     return name + " " + encoding.label() + " [" + rows + ", " + cols + "]";

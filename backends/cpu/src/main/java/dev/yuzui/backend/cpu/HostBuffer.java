@@ -34,6 +34,11 @@ record HostBuffer(
   }
 
   @Override
+  public String toString() {
+    return "the buffer for " + purpose;
+  }
+
+  @Override
   public long byteSize() {
     return data.byteSize();
   }
@@ -80,12 +85,7 @@ record HostBuffer(
       throw new BackendException(
           t + " lies on another device", "upload or copy it to the cpu backend first");
     }
-    long end = t.byteOffset() + t.byteSize();
-    if (t.byteOffset() < 0 || end > b.byteSize()) {
-      throw new BackendException(
-          t + " ends at byte " + end + " of a buffer of " + b.byteSize() + " bytes",
-          "make the buffer larger or the tensor smaller");
-    }
+    t.requireWithinBuffer();
     return b;
   }
 }

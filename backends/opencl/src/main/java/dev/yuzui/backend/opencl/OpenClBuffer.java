@@ -1,53 +1,34 @@
 package dev.yuzui.backend.opencl;
 
 import dev.yuzui.spi.BackendException;
-import dev.yuzui.spi.DeviceBuffer;
+import dev.yuzui.spi.DriverBuffer;
 import dev.yuzui.spi.Tensor;
 import java.util.function.Consumer;
 
 /** Memory of one device. */
-final class OpenClBuffer implements DeviceBuffer {
+final class OpenClBuffer extends DriverBuffer {
   private final Cl cl;
-  private final String purpose;
-  private final long bytes;
   private final long handle;
   private final Consumer<OpenClBuffer> onClose;
-  private volatile boolean closed;
 
   /**
    * @param onClose may refuse
    */
   OpenClBuffer(Cl cl, long bytes, String purpose, Consumer<OpenClBuffer> onClose) {
+    super(bytes, purpose);
     this.cl = cl;
-    this.purpose = purpose;
-    this.bytes = bytes;
     this.onClose = onClose;
     this.handle = cl.allocate(bytes, purpose);
   }
 
-  String purpose() {
-    return purpose;
-  }
-
   @Override
-  public long byteSize() {
-    return bytes;
-  }
-
-  @Override
-  public void close() {
-    if (closed) {
-      throw new BackendException(
-          "the buffer for " + purpose + " was closed twice", "close it once");
-    }
+  protected void closing() {
     onClose.accept(this);
-    release();
   }
 
-  /** Gives the memory back, whoever asks. */
-  void release() {
-    closed = true;
-    cl.free(handle, bytes, purpose);
+  @Override
+  protected void free() {
+    cl.free(handle, byteSize(), purpose());
   }
 
   /** The driver's cl_mem. */
@@ -66,22 +47,7 @@ final class OpenClBuffer implements DeviceBuffer {
       throw new BackendException(
           t + " does not lie on " + cl.device().label(), "upload or copy it to this device first");
     }
-    if (b.closed) {
-      throw new BackendException(
-          t + " lies in the closed buffer for " + b.purpose,
-          "close a buffer after the last op that uses it");
-    }
-    long end = t.byteOffset() + t.byteSize();
-    if (t.byteOffset() < 0 || end > b.bytes) {
-      throw new BackendException(
-          t + " ends at byte " + end + " of a buffer of " + b.bytes + " bytes",
-          "make the buffer larger or the tensor smaller");
-    }
+    b.requireHolds(t);
     return b;
-  }
-
-  @Override
-  public String toString() {
-    return "the buffer for " + purpose;
   }
 }
