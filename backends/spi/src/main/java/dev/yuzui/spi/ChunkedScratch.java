@@ -45,6 +45,9 @@ public abstract class ChunkedScratch<B extends DeviceBuffer> implements Scratch 
 
   @Override
   public final Tensor tensor(String name, Encoding encoding, long rows, long cols) {
+    if (!encoding.equals(Encoding.F32) && !encoding.equals(Encoding.I32)) {
+      throw new IllegalArgumentException("scratch holds F32 and I32, not " + encoding.label());
+    }
     long bytes = Math.ceilDiv(encoding.byteSize(rows, cols), align) * align;
     while (chunk < chunks.size() && used + bytes > chunks.get(chunk).byteSize()) {
       chunk++;
