@@ -115,7 +115,7 @@ public abstract class AttentionConformance extends Conformance {
   }
 
   Stream<Arguments> manyHeads() {
-    return ofItsCaches("F32", "F16", "BF16", "E4M3", "Q8_0");
+    return caches().stream().map(Encoding::label).map(Arguments::of);
   }
 
   @ParameterizedTest
@@ -166,7 +166,12 @@ public abstract class AttentionConformance extends Conformance {
               List.of(span(0, 21), span(33, 1), span(20, 13)),
               List.of(span(5, 30), span(0, 1), span(64, 3))),
           weights,
-          weights.equals("Q8_0") ? 0.05 : 3e-5);
+          switch (weights) {
+            case "F16", "BF16" -> 3e-5;
+            case "Q8_0" -> 0.05;
+            default ->
+                throw new IllegalArgumentException("no bound of up projections in " + weights);
+          });
     }
   }
 
@@ -327,7 +332,7 @@ public abstract class AttentionConformance extends Conformance {
   }
 
   private static boolean fits(MlaShape shape, String encoding) {
-    return shape.entry() % Encoding.byLabel(encoding).orElseThrow().blockElements() == 0;
+    return shape.entry() % encoding(encoding).blockElements() == 0;
   }
 
   private LatentCase paged(
@@ -370,7 +375,7 @@ public abstract class AttentionConformance extends Conformance {
 
   private void bothForms(LatentCase c, String weights, double epsilon) {
     int tokens = c.steps().tokens();
-    Encoding encoding = Encoding.byLabel(weights).orElseThrow();
+    Encoding encoding = encoding(weights);
     Values query = Values.normal(tokens, c.shape().heads() * c.shape().query(), 103);
     HostTensor keyUp = c.keyUp(encoding);
     HostTensor valueUp = c.valueUp(encoding);

@@ -62,7 +62,8 @@ public final class Choices {
               case "first" -> {}
               case "last" -> Collections.reverse(order);
               case "half" -> Collections.shuffle(order.subList(0, experts / 2), random);
-              default -> Collections.shuffle(order, random);
+              case "spread" -> Collections.shuffle(order, random);
+              default -> throw new IllegalArgumentException("no choices are " + shape);
             }
             for (int k = 0; k < used; k++) {
               ids[t * used + k] = t < tokens - padding ? order.get(k) : -1;

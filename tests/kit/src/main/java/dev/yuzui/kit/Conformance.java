@@ -29,7 +29,8 @@ public abstract class Conformance {
   }
 
   static Encoding encoding(String label) {
-    return Encoding.byLabel(label).orElseThrow();
+    return Encoding.byLabel(label)
+        .orElseThrow(() -> new IllegalArgumentException("no encoding is called " + label));
   }
 
   /** The encodings in which the backend says it keeps caches. */
@@ -47,7 +48,7 @@ public abstract class Conformance {
     List<String> labels = caches().stream().map(Encoding::label).toList();
     return Stream.of(cases)
         .map(line -> line.split(",\\s*"))
-        .filter(values -> labels.contains(values[0]))
+        .filter(values -> labels.contains(encoding(values[0]).label()))
         .map(values -> Arguments.of((Object[]) values));
   }
 

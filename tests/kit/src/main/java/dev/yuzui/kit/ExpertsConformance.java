@@ -85,7 +85,7 @@ public abstract class ExpertsConformance extends Conformance {
   // ---- products ---------------------------------------------------------------------------------
 
   private List<HostTensor> experts(String encoding, int count, int rows, int cols, long seed) {
-    Encoding e = Encoding.byLabel(encoding).orElseThrow();
+    Encoding e = encoding(encoding);
     return IntStream.range(0, count).mapToObj(i -> rig.weight(e, rows, cols, seed + i)).toList();
   }
 
@@ -162,7 +162,7 @@ public abstract class ExpertsConformance extends Conformance {
   @ParameterizedTest
   @FieldSource("ENCODINGS")
   void groupedMatmulOfEveryEncoding(String encoding) {
-    int block = Encoding.byLabel(encoding).orElseThrow().blockElements();
+    int block = encoding(encoding).blockElements();
     int k = block == 1 ? 77 : 2 * block;
     grouped(encoding, 1, 5, 3, 0, "spread", 33, k);
     grouped(encoding, 9, 3, 2, 1, "spread", 6, k);

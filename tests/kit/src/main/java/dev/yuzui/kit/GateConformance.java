@@ -154,7 +154,7 @@ public abstract class GateConformance extends Conformance {
     for (int e = 0; e < experts; e++) {
       bias[e] = 2 * (e * 3 % experts);
     }
-    var router = rig.weight(Encoding.byLabel(encoding).orElseThrow(), experts, h, 5);
+    var router = rig.weight(encoding(encoding), experts, h, 5);
     rig.compare(
         b -> {
           Tensor x = b.input("x", Values.normal(tokens, h, 3, 0, 0.05));

@@ -32,7 +32,7 @@ public abstract class RecordingsConformance extends Conformance {
     Values input = Values.normal(tokens, WIDTH, 3);
     try (Bench bench = new Bench(rig.backend())) {
       Tensor x = bench.input("x", input);
-      Tensor first = bench.weight(rig.weight(Encoding.byLabel("Q8_0").orElseThrow(), 96, WIDTH, 1));
+      Tensor first = bench.weight(rig.weight(encoding("Q8_0"), 96, WIDTH, 1));
       Tensor second = bench.weight(rig.weight(Encoding.F16, WIDTH, 96, 2));
       Tensor ones = bench.weight(Weights.of(rig.arena(), "ones", Encoding.F32, 1, 96, ones(96)));
       Tensor out = bench.output("out", tokens, WIDTH, Tolerance.exact());

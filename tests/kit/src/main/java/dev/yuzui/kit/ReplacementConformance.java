@@ -32,7 +32,7 @@ public abstract class ReplacementConformance extends Conformance {
 
   /** Those that are there first have the numbers 0 to 3. */
   private HostTensor expert(String encoding, int number) {
-    Encoding e = Encoding.byLabel(encoding).orElseThrow();
+    Encoding e = encoding(encoding);
     int block = e.blockElements();
     return rig.weight(e, ROWS, block == 1 ? 72 : 2 * block, 500 + number);
   }

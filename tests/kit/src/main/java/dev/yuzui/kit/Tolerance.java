@@ -82,6 +82,9 @@ public interface Tolerance {
    */
   static double product(
       Encoding weights, int rows, int k, double xNorm, double xMax, double wNorm) {
+    if (!Encoding.all().contains(weights)) {
+      throw new IllegalArgumentException("no weight is " + weights.label());
+    }
     double f32 = (8 + Math.sqrt(k)) * 0x1p-23 * xNorm * wNorm;
     double smallest = weights.equals(Encoding.F32) ? 0 : 0x1p-24 * xNorm;
     double f16 = 6 * xMax * 0x1p-11 * Math.sqrt(2.0 / 3) * wNorm;
@@ -104,9 +107,7 @@ public interface Tolerance {
 
   /** What such a product may cost an op made of several, of its largest result. */
   static double withHalves(double epsilon, String weights, int rows) {
-    return halves(Encoding.byLabel(weights).orElseThrow(), rows)
-        ? Math.max(epsilon, 4e-3)
-        : epsilon;
+    return halves(Conformance.encoding(weights), rows) ? Math.max(epsilon, 4e-3) : epsilon;
   }
 
   /** Of {@code matmul}. */
@@ -160,10 +161,13 @@ public interface Tolerance {
     }
     double step =
         switch (encoding) {
+          case Encoding.Q8_0 _ -> 0.0085;
           case Encoding.Plain(Scalar scalar) when scalar == Scalar.F16 -> 0x1p-10;
           case Encoding.Plain(Scalar scalar) when scalar == Scalar.BF16 -> 0x1p-7;
           case Encoding.Plain(Scalar scalar) when scalar == Scalar.E4M3 -> 0x1p-3;
-          default -> 0.0085;
+          default ->
+              throw new IllegalArgumentException(
+                  "the kit knows no step of a cache in " + encoding.label());
         };
     return (name, variant, cols, want, got) -> {
       ofRow(step).check(name, variant, cols, want, got);

@@ -76,11 +76,11 @@ public final class Weights {
         }
         return new HostTensor(name, encoding, rows, cols, data, Optional.of(scales));
       }
-      case Encoding.Block _ -> {
+      case Encoding.Block blocks -> {
         long perRow = encoding.rowBytes(cols) / encoding.blockBytes();
         for (long b = 0; b < rows * perRow; b++) {
           Kind kind = special ? kind((int) (b / perRow)) : Kind.RANDOM;
-          block(encoding, data, b * encoding.blockBytes(), kind, random);
+          block(blocks, data, b * encoding.blockBytes(), kind, random);
         }
         return HostTensor.of(name, encoding, rows, cols, data);
       }
@@ -108,7 +108,7 @@ public final class Weights {
   }
 
   private static void block(
-      Encoding encoding, MemorySegment data, long at, Kind kind, Random random) {
+      Encoding.Block encoding, MemorySegment data, long at, Kind kind, Random random) {
     for (int i = 0; i < encoding.blockBytes(); i++) {
       int b = kind == Kind.MAX_CODES ? 0xff : random.nextInt(256);
       data.set(ValueLayout.JAVA_BYTE, at + i, (byte) b);
@@ -127,13 +127,14 @@ public final class Weights {
   }
 
   /** Where a block's F16 scales lie. */
-  private static int[] halves(Encoding encoding) {
+  private static int[] halves(Encoding.Block encoding) {
     return switch (encoding) {
+      case Encoding.Q4_0 _, Encoding.Q5_0 _, Encoding.Q8_0 _ -> new int[] {0};
+      case Encoding.IQ4_NL _, Encoding.IQ4_XS _ -> new int[] {0};
       case Encoding.Q4_1 _, Encoding.Q5_1 _, Encoding.Q4_K _, Encoding.Q5_K _ -> new int[] {0, 2};
       case Encoding.Q2_K _ -> new int[] {80, 82};
       case Encoding.Q3_K _ -> new int[] {108};
       case Encoding.Q6_K _ -> new int[] {208};
-      default -> new int[] {0};
     };
   }
 
