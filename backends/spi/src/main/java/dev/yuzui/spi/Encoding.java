@@ -80,6 +80,17 @@ public sealed interface Encoding {
     default String label() {
       return getClass().getSimpleName();
     }
+
+    /** Where the F16 numbers of a block, its scales and minima, are: bytes from its start. */
+    default List<Integer> halves() {
+      return switch (this) {
+        case Q4_0 _, Q5_0 _, Q8_0 _, IQ4_NL _, IQ4_XS _ -> List.of(0);
+        case Q4_1 _, Q5_1 _, Q4_K _, Q5_K _ -> List.of(0, 2);
+        case Q2_K _ -> List.of(80, 82);
+        case Q3_K _ -> List.of(108);
+        case Q6_K _ -> List.of(208);
+      };
+    }
   }
 
   record Q4_0() implements Block {

@@ -151,6 +151,20 @@ public interface Tolerance {
         });
   }
 
+  /** Between two numbers that a cache in {@code encoding} tells apart, of a row's largest. */
+  static double step(Encoding encoding) {
+    return switch (encoding) {
+      case Encoding.Plain(Scalar scalar) when scalar == Scalar.F32 -> 0x1p-23;
+      case Encoding.Plain(Scalar scalar) when scalar == Scalar.F16 -> 0x1p-10;
+      case Encoding.Plain(Scalar scalar) when scalar == Scalar.BF16 -> 0x1p-7;
+      case Encoding.Plain(Scalar scalar) when scalar == Scalar.E4M3 -> 0x1p-3;
+      case Encoding.Q8_0 _ -> 0.0085;
+      default ->
+          throw new IllegalArgumentException(
+              "the kit knows no step of a cache in " + encoding.label());
+    };
+  }
+
   /**
    * Of numbers stored in {@code encoding} after F32 arithmetic: a number near the middle between
    * two codes may fall either way, by one step; of those {@code written} few do.
@@ -159,16 +173,7 @@ public interface Tolerance {
     if (encoding.equals(Encoding.F32)) {
       return ofRow(1e-6);
     }
-    double step =
-        switch (encoding) {
-          case Encoding.Q8_0 _ -> 0.0085;
-          case Encoding.Plain(Scalar scalar) when scalar == Scalar.F16 -> 0x1p-10;
-          case Encoding.Plain(Scalar scalar) when scalar == Scalar.BF16 -> 0x1p-7;
-          case Encoding.Plain(Scalar scalar) when scalar == Scalar.E4M3 -> 0x1p-3;
-          default ->
-              throw new IllegalArgumentException(
-                  "the kit knows no step of a cache in " + encoding.label());
-        };
+    double step = step(encoding);
     return (name, variant, cols, want, got) -> {
       ofRow(step).check(name, variant, cols, want, got);
       int other = 0;

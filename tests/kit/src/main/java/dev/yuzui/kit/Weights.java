@@ -113,7 +113,7 @@ public final class Weights {
       int b = kind == Kind.MAX_CODES ? 0xff : random.nextInt(256);
       data.set(ValueLayout.JAVA_BYTE, at + i, (byte) b);
     }
-    for (int offset : halves(encoding)) {
+    for (int offset : encoding.halves()) {
       float sane = 0.001f + 0.05f * random.nextFloat();
       short bits =
           switch (kind) {
@@ -124,18 +124,6 @@ public final class Weights {
           };
       data.set(ValueLayout.JAVA_SHORT_UNALIGNED, at + offset, bits);
     }
-  }
-
-  /** Where a block's F16 scales lie. */
-  private static int[] halves(Encoding.Block encoding) {
-    return switch (encoding) {
-      case Encoding.Q4_0 _, Encoding.Q5_0 _, Encoding.Q8_0 _ -> new int[] {0};
-      case Encoding.IQ4_NL _, Encoding.IQ4_XS _ -> new int[] {0};
-      case Encoding.Q4_1 _, Encoding.Q5_1 _, Encoding.Q4_K _, Encoding.Q5_K _ -> new int[] {0, 2};
-      case Encoding.Q2_K _ -> new int[] {80, 82};
-      case Encoding.Q3_K _ -> new int[] {108};
-      case Encoding.Q6_K _ -> new int[] {208};
-    };
   }
 
   /** ‖w[n]‖ of every row. */

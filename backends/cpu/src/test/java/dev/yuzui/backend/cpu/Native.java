@@ -55,17 +55,11 @@ final class Native {
           }
         }
         case Encoding.Fp8Tiled _ -> bytes[b] &= (byte) ((bytes[b] & 0x78) == 0x78 ? 0xbf : 0xff);
-        case Encoding.Q4_1 _, Encoding.Q5_1 _, Encoding.Q4_K _, Encoding.Q5_K _ -> {
-          half(random, bytes, b);
-          half(random, bytes, b + 2);
+        case Encoding.Block format -> {
+          for (int at : format.halves()) {
+            half(random, bytes, b + at);
+          }
         }
-        case Encoding.Q2_K _ -> {
-          half(random, bytes, b + 80);
-          half(random, bytes, b + 82);
-        }
-        case Encoding.Q3_K _ -> half(random, bytes, b + 108);
-        case Encoding.Q6_K _ -> half(random, bytes, b + 208);
-        default -> half(random, bytes, b);
       }
     }
     MemorySegment.copy(bytes, 0, data, ValueLayout.JAVA_BYTE, 0, bytes.length);
