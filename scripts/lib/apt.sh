@@ -1,4 +1,4 @@
-# Sourced by scripts/test and .ci/run: apt_install installs Debian packages where this user may; fails where not.
+# Sourced by scripts/test, scripts/release and .ci/run: apt_install installs Debian packages where this user may; fails where not.
 
 apt_install() {
   command -v apt-get > /dev/null && [ "$(id -u)" = 0 ] || return 1

@@ -1,4 +1,4 @@
-# Sourced by ./yuzui and scripts/test: find_jdk sets and exports JAVA_HOME to a JDK 25 or newer.
+# Sourced by ./yuzui and scripts/*: find_jdk sets and exports JAVA_HOME to a JDK 25 or newer.
 # JAVA_HOME wins if it is one, then the newest in the system's JVM folders, then the java on PATH.
 
 JDK_NEEDED=25
