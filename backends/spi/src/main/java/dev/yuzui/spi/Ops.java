@@ -46,8 +46,8 @@ public interface Ops {
 
   /**
    * A product per head: out[t, h, outOffset + n] = Σk x[t, h, xOffset + k] · w[h·n' + n, k] with n'
-   * = w.rows/heads and k < w.cols. The head strides are x.cols/heads and out.cols/heads; elements
-   * outside the written range stay.
+   * = w.rows/heads and k &lt; w.cols. The head strides are x.cols/heads and out.cols/heads;
+   * elements outside the written range stay.
    */
   void matmulPerHead(Tensor x, int xOffset, Tensor w, int heads, Tensor out, int outOffset);
 
@@ -136,7 +136,7 @@ public interface Ops {
     }
   }
 
-  /** out[t, h, outOffset + i] = x[t, h, xOffset + i] for i < count. */
+  /** out[t, h, outOffset + i] = x[t, h, xOffset + i] for i &lt; count. */
   void copyPerHead(Tensor x, int xOffset, int count, int heads, Tensor out, int outOffset);
 
   // ---- experts ----------------------------------------------------------------------------------
