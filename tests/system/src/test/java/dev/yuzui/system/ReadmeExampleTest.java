@@ -16,15 +16,15 @@ import javax.tools.ToolProvider;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The program in README.md compiles and does what is said. */
+/** The program in runtime/README.md compiles and does what is said. */
 class ReadmeExampleTest {
   private static final Path ROOT = Path.of(System.getProperty("yuzui.root"));
 
   @Test
   void theProgramInTheReadmeTellsTales(@TempDir Path folder) throws Exception {
-    String readme = Files.readString(ROOT.resolve("README.md"));
+    String readme = Files.readString(ROOT.resolve("runtime/README.md"));
     Matcher block = Pattern.compile("```java\\n(.*?)```", Pattern.DOTALL).matcher(readme);
-    assertTrue(block.find(), "README.md has no Java program");
+    assertTrue(block.find(), "runtime/README.md has no Java program");
     String program = block.group(1);
     assertTrue(program.lines().count() <= 20, "it is short");
     Path source = Files.writeString(folder.resolve("Tales.java"), program);

@@ -56,12 +56,16 @@ record KernelChoice(
 
   private static CpuKernels rows(Consumer<String> log) {
     if (!hasVectorModule()) {
-      log.accept(
+      String missing =
           "cpu: no vector kernels: module "
               + MODULE
               + " is missing; add --add-modules="
               + MODULE
-              + " to the java command. Scalar kernels are many times slower");
+              + " to the java command. Scalar kernels are many times slower";
+      log.accept(missing);
+      // a program that embeds the library may have no ear for the log, and would only be slow
+      System.getLogger(KernelChoice.class.getPackageName())
+          .log(System.Logger.Level.WARNING, missing);
       return new ScalarKernels();
     }
     if (VectorKernels.lanes() < 8) {

@@ -1,0 +1,49 @@
+package dev.yuzui.backend.cpu;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.yuzui.spi.BackendOptions;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A program that forgets the flag of the Vector API hears of it, whatever it logs. */
+class VectorModuleTest {
+  @Test
+  void itIsToldOnce(@TempDir Path folder) throws Exception {
+    Path said = folder.resolve("said");
+    Process program =
+        new ProcessBuilder(
+                ProcessHandle.current().info().command().orElseThrow(),
+                "--enable-native-access=ALL-UNNAMED",
+                "-Xmx128m",
+                "-cp",
+                System.getProperty("java.class.path"),
+                Program.class.getName())
+            .redirectErrorStream(true)
+            .redirectOutput(said.toFile())
+            .start();
+    try {
+      assertTrue(program.waitFor(2, TimeUnit.MINUTES), "it ended");
+    } finally {
+      program.destroyForcibly();
+    }
+    String text = Files.readString(said);
+    assertEquals(0, program.exitValue(), text);
+    assertEquals(
+        1,
+        text.lines().filter(l -> l.contains("add --add-modules=jdk.incubator.vector")).count(),
+        text);
+  }
+
+  static final class Program {
+    private Program() {}
+
+    public static void main(String[] args) {
+      new CpuProvider().open(BackendOptions.defaults()).close();
+    }
+  }
+}
