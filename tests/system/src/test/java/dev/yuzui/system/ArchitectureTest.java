@@ -63,18 +63,23 @@ class ArchitectureTest {
               "cli.options",
               "cli.shell engine engine.api engine.plan io sampling spi text weights"),
           arrows("cli.chart", ""),
-          arrows("cli.generate", "cli.options cli.shell engine engine.api io sampling text"),
           arrows(
-              "cli.chat", "cli.generate cli.options cli.shell engine engine.api io sampling text"),
-          arrows("cli.batch", "batch cli.options cli.shell engine engine.api io text weights"),
+              "cli.generate", "cli.options cli.shell engine engine.api io sampling text weights"),
+          arrows(
+              "cli.chat",
+              "cli.generate cli.options cli.shell engine engine.api io sampling text weights"),
+          arrows(
+              "cli.batch",
+              "batch cli.options cli.shell engine engine.api io sampling text weights"),
           arrows(
               "cli.bench",
-              "cli.chart cli.options cli.shell engine engine.api engine.plan io sampling spi weights"),
+              "cli.chart cli.options cli.shell engine engine.api engine.plan io sampling spi text weights"),
           arrows(
               "cli.compare",
-              "cli.options cli.shell compare engine engine.api engine.plan io sampling spi weights"),
+              "cli.options cli.shell compare engine engine.api engine.plan io sampling spi text weights"),
           arrows(
-              "cli.experts", "cli.chart cli.options cli.shell engine io parallel spi text weights"),
+              "cli.experts",
+              "cli.chart cli.options cli.shell engine engine.api io parallel spi text weights"),
           arrows("cli.scale", "cli.options cli.shell io parallel spi weights"),
           arrows(
               "cli.inspect",
