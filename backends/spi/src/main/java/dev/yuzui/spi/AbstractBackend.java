@@ -38,7 +38,7 @@ public abstract class AbstractBackend implements Backend {
     return false;
   }
 
-  /** {@link #replace}, of an expert that {@link #kept} like the others. */
+  /** {@link #replace}, by an expert that fits. */
   protected ExpertWeights exchange(ExpertWeights experts, int index, HostTensor expert) {
     return Backend.super.replace(experts, index, expert);
   }

@@ -14,7 +14,6 @@ public abstract class ChunkedScratch<B extends DeviceBuffer> implements Scratch 
   private final List<B> chunks = new ArrayList<>();
   private int chunk;
   private long used;
-  private long peak;
 
   /**
    * @param chunkBytes of a chunk at least
@@ -58,16 +57,6 @@ public abstract class ChunkedScratch<B extends DeviceBuffer> implements Scratch 
     }
     Tensor t = new Tensor(name, chunks.get(chunk), used, encoding, rows, cols);
     used += bytes;
-    long below = 0;
-    for (int i = 0; i < chunk; i++) {
-      below += chunks.get(i).byteSize();
-    }
-    peak = Math.max(peak, below + used);
     return t;
-  }
-
-  @Override
-  public final long peakBytes() {
-    return peak;
   }
 }

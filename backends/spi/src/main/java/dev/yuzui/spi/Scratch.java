@@ -20,9 +20,6 @@ public interface Scratch {
     return tensor(name, Encoding.I32, rows, cols);
   }
 
-  /** Bytes of the deepest stack so far. */
-  long peakBytes();
-
   interface Frame extends AutoCloseable {
     @Override
     void close();

@@ -181,7 +181,6 @@ public abstract class RulesConformance extends Conformance {
       scratch.f32("large", 1000, 3000);
     }
     assertEquals(first, step(scratch));
-    assertTrue(scratch.peakBytes() >= 4L * 1000 * 3000);
   }
 
   private static List<Tensor> step(Scratch scratch) {
