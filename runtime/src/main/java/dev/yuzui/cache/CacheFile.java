@@ -2,6 +2,7 @@ package dev.yuzui.cache;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import dev.yuzui.io.WholeFile;
 import dev.yuzui.spi.Tensor;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -9,10 +10,8 @@ import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Locale;
 import java.util.zip.CRC32C;
@@ -94,16 +93,7 @@ public final class CacheFile {
           tokens.length + " tokens for " + sequence.length() + " entries");
     }
     try {
-      Path folder = file.toAbsolutePath().getParent();
-      Path partial = Files.createTempFile(folder, file.getFileName() + "-", ".partial");
-      try {
-        try (FileChannel channel = FileChannel.open(partial, StandardOpenOption.WRITE)) {
-          write(channel, model, tokens, sequence, layers);
-        }
-        Files.move(partial, file, StandardCopyOption.ATOMIC_MOVE);
-      } finally {
-        Files.deleteIfExists(partial);
-      }
+      WholeFile.write(file, channel -> write(channel, model, tokens, sequence, layers));
     } catch (IOException e) {
       throw new CacheFileException(
           file, "file", "to write it", reason(e), "check the folder, its permissions and space", e);

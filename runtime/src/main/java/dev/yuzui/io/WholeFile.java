@@ -14,13 +14,31 @@ import java.util.UUID;
 public final class WholeFile {
   private WholeFile() {}
 
+  /** Writes what a file is to hold. */
+  public interface Content {
+    void writeTo(FileChannel channel) throws IOException;
+  }
+
+  public static void write(Path file, String text) throws IOException {
+    write(
+        file,
+        channel -> {
+          ByteBuffer bytes = StandardCharsets.UTF_8.encode(text);
+          while (bytes.hasRemaining()) {
+            channel.write(bytes);
+          }
+        });
+  }
+
   /**
    * Replaces what a link leads to, not the link, and lets who might read it before read it still.
    * What is no regular file is written to.
    */
-  public static void write(Path file, String text) throws IOException {
+  public static void write(Path file, Content content) throws IOException {
     if (Files.exists(file) && !Files.isRegularFile(file)) {
-      Files.writeString(file, text);
+      try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+        content.writeTo(channel);
+      }
       return;
     }
     Path target = Files.exists(file) ? file.toRealPath() : file.toAbsolutePath();
@@ -28,10 +46,7 @@ public final class WholeFile {
     try {
       try (FileChannel channel =
           FileChannel.open(partial, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-        ByteBuffer bytes = StandardCharsets.UTF_8.encode(text);
-        while (bytes.hasRemaining()) {
-          channel.write(bytes);
-        }
+        content.writeTo(channel);
         channel.force(false);
       }
       if (Files.exists(target)

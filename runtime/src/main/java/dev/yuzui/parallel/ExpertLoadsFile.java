@@ -1,20 +1,16 @@
 package dev.yuzui.parallel;
 
-import static java.nio.charset.StandardCharsets.UTF_8;
-
 import com.fasterxml.jackson.core.JacksonException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.yuzui.io.WholeFile;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.UUID;
 
 /**
  * Expert loads in a JSON file: {@code {"format": "yuzui-expert-loads", "version": 1, "model": …,
@@ -54,14 +50,8 @@ public final class ExpertLoadsFile {
             + ",\"layers\":[\n"
             + String.join(",\n", layers)
             + "\n]}\n";
-    Path whole = file.resolveSibling(file.getFileName() + "." + UUID.randomUUID() + ".part");
     try {
-      try {
-        Files.write(whole, text.getBytes(UTF_8), StandardOpenOption.CREATE_NEW);
-        Files.move(whole, file, StandardCopyOption.ATOMIC_MOVE);
-      } finally {
-        Files.deleteIfExists(whole);
-      }
+      WholeFile.write(file, text);
     } catch (IOException e) {
       throw new ParallelException(file + ": cannot be written: " + e);
     }
