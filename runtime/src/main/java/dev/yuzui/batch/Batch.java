@@ -1,7 +1,6 @@
 package dev.yuzui.batch;
 
 import dev.yuzui.engine.Engine;
-import dev.yuzui.engine.api.Generation;
 import java.nio.file.Path;
 import java.util.function.BooleanSupplier;
 import java.util.function.UnaryOperator;
@@ -53,8 +52,7 @@ public record Batch(Path input, Path output, boolean resume, boolean ordered) {
               lines,
               out,
               model,
-              (request, answers) ->
-                  engine.generate(request, answers).stream().map(Generation::result).toList(),
+              BatchRun.Generator.of(engine),
               new BatchRun.Options(window, ordered, UnaryOperator.identity()))
           .run(listener, interrupted);
     }

@@ -1,9 +1,11 @@
 package dev.yuzui.batch;
 
 import dev.yuzui.batch.BatchLines.Line;
+import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.FinishReason;
 import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.Generation;
 import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.io.Texts;
 import dev.yuzui.sampling.SamplingException;
@@ -30,6 +32,11 @@ public final class BatchRun {
   public interface Generator {
     /** Several answers to one prompt; their seeds count up from the request's. */
     List<CompletableFuture<GenerationResult>> generate(GenerateRequest request, int answers);
+
+    static Generator of(Engine engine) {
+      return (request, answers) ->
+          engine.generate(request, answers).stream().map(Generation::result).toList();
+    }
   }
 
   /**

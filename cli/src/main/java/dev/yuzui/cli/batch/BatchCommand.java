@@ -1,5 +1,6 @@
 package dev.yuzui.cli.batch;
 
+import dev.yuzui.batch.Batch;
 import dev.yuzui.batch.BatchDone;
 import dev.yuzui.batch.BatchLines;
 import dev.yuzui.batch.BatchModel;
@@ -18,7 +19,6 @@ import dev.yuzui.cli.shell.Interrupt;
 import dev.yuzui.cli.shell.Loading;
 import dev.yuzui.cli.shell.UsageException;
 import dev.yuzui.engine.Engine;
-import dev.yuzui.engine.api.Generation;
 import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.weights.Checkpoint;
 import java.nio.file.Path;
@@ -53,9 +53,6 @@ import picocli.CommandLine.Spec;
 public final class BatchCommand implements Callable<Integer> {
   /** Sequences that run together where the user does not say. */
   public static final int SEQUENCES = 8;
-
-  /** Answers in work or waiting for their turn, for each sequence that runs. */
-  private static final int AHEAD = 4;
 
   private final Context context;
 
@@ -154,9 +151,8 @@ public final class BatchCommand implements Callable<Integer> {
               lines,
               out,
               model(engine),
-              (request, answers) ->
-                  engine.generate(request, answers).stream().map(Generation::result).toList(),
-              new BatchRun.Options(AHEAD * options.maxSequences(), !unordered, Flags::in));
+              BatchRun.Generator.of(engine),
+              new BatchRun.Options(Batch.AHEAD * options.maxSequences(), !unordered, Flags::in));
       BatchProgress progress =
           new BatchProgress(
               context, count, out.done().lines(), System::nanoTime, engine::deviceLoads);
