@@ -58,12 +58,14 @@ final class YuzuiCommand implements Callable<Integer> {
       usageHelp = true,
       scope = ScopeType.INHERIT,
       description = "Show this help.")
+  @SuppressWarnings("UnusedVariable") // picocli asks the option, not the field
   private boolean help;
 
   @Option(
       names = {"-V", "--version"},
       versionHelp = true,
       description = "Show the version.")
+  @SuppressWarnings("UnusedVariable") // picocli asks the option, not the field
   private boolean version;
 
   @Option(
@@ -71,6 +73,7 @@ final class YuzuiCommand implements Callable<Integer> {
       hidden = true,
       scope = ScopeType.INHERIT,
       description = "Print where a failure happened.")
+  @SuppressWarnings("UnusedVariable") // picocli asks the option, not the field
   private boolean stackTrace;
 
   @Override

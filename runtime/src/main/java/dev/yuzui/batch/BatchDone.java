@@ -114,6 +114,7 @@ public final class BatchDone {
     last = Math.max(last, number);
   }
 
+  @SuppressWarnings("JdkObsolete") // hitEnd() tells the beginning of a result from what is none
   private void setTail(String head) {
     Matcher start = START.matcher(head);
     if (!start.matches() && !start.hitEnd()) {

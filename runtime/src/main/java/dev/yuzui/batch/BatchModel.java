@@ -45,7 +45,7 @@ public record BatchModel(
   /**
    * Of an engine, whose answers are the best tokens unless a line says otherwise.
    *
-   * @throws EngineException if the model's chat template cannot be read
+   * @throws dev.yuzui.engine.api.EngineException if the model's chat template cannot be read
    */
   public static BatchModel of(Engine engine) {
     return of(engine, engine.chatTemplate());

@@ -286,7 +286,7 @@ public final class BatchRun {
     if (options.ordered()) {
       queue.add(Optional.of(pending));
     } else {
-      all.whenComplete((_, _) -> queue.add(Optional.of(pending)));
+      CompletableFuture<Void> _ = all.whenComplete((_, _) -> queue.add(Optional.of(pending)));
     }
   }
 

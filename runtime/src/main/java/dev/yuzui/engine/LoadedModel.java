@@ -147,7 +147,10 @@ final class LoadedModel implements AutoCloseable {
             plan,
             exchanges,
             contextLength(),
-            bytes -> progress.loaded(done[0] = Math.min(total, done[0] + bytes), total));
+            bytes -> {
+              done[0] = Math.min(total, done[0] + bytes);
+              progress.loaded(done[0], total);
+            });
     progress.loaded(total, total);
     return loaded;
   }

@@ -128,7 +128,8 @@ public final class ModelLoader {
     Backend first = group.backend(devices.getFirst());
     Backend end = group.backend(devices.get(last));
     boolean tied =
-        first == end && checkpoint.tensor(Part.HEAD, 0).equals(checkpoint.tensor(Part.EMBED, 0));
+        first.equals(end)
+            && checkpoint.tensor(Part.HEAD, 0).equals(checkpoint.tensor(Part.EMBED, 0));
     Tensor embedding =
         tied ? weight(first, Part.EMBED, 0) : table(first, checkpoint.tensor(Part.EMBED, 0));
     Norm finalNorm = norm(end, Part.FINAL_NORM, 0, config.normEps());
@@ -150,7 +151,9 @@ public final class ModelLoader {
                   .map(t -> table(end, t))
                   .orElseGet(
                       () ->
-                          first == end ? embedding : table(end, checkpoint.tensor(Part.EMBED, 0))),
+                          first.equals(end)
+                              ? embedding
+                              : table(end, checkpoint.tensor(Part.EMBED, 0))),
               norm(end, Part.MTP_ENORM, i, config.normEps()),
               norm(end, Part.MTP_HNORM, i, config.normEps()),
               weight(end, Part.MTP_PROJ, i),

@@ -3,6 +3,7 @@ package dev.yuzui.text;
 import com.hubspot.jinjava.Jinjava;
 import com.hubspot.jinjava.JinjavaConfig;
 import com.hubspot.jinjava.LegacyOverrides;
+import com.hubspot.jinjava.el.JinjavaProcessors;
 import com.hubspot.jinjava.interpret.Context;
 import com.hubspot.jinjava.interpret.InterpretException;
 import com.hubspot.jinjava.interpret.JinjavaInterpreter;
@@ -19,8 +20,8 @@ import com.hubspot.jinjava.tree.Node;
 import com.hubspot.jinjava.tree.TagNode;
 import com.hubspot.jinjava.util.ObjectTruthValue;
 import java.time.Duration;
-import java.time.LocalDateTime;
 import java.time.ZoneId;
+import java.time.ZonedDateTime;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -71,12 +72,15 @@ final class Jinja {
                     Map.of(
                         Context.Library.TAG,
                         Set.of("include", "import", "from", "extends", "cycle", "unless")))
-                .withNodePreProcessor(
-                    (_, _) -> {
-                      if (System.nanoTime() - deadline > 0) {
-                        throw new OutOfTime();
-                      }
-                    })
+                .withProcessors(
+                    JinjavaProcessors.newBuilder()
+                        .withNodePreProcessor(
+                            (_, _) -> {
+                              if (System.nanoTime() - deadline > 0) {
+                                throw new OutOfTime();
+                              }
+                            })
+                        .build())
                 .withLegacyOverrides(
                     LegacyOverrides.newBuilder()
                         .withEvaluateMapKeys(true)
@@ -99,8 +103,8 @@ final class Jinja {
     test("boolean", v -> v instanceof Boolean);
     test("number", v -> v instanceof Number);
     test("integer", v -> v instanceof Long || v instanceof Integer);
-    test("true", v -> v == Boolean.TRUE);
-    test("false", v -> v == Boolean.FALSE);
+    test("true", v -> Boolean.TRUE.equals(v));
+    test("false", v -> Boolean.FALSE.equals(v));
     filter("tojson", (v, _, named) -> Json.write(v, named));
     filter("from_json", (v, _, _) -> PythonValue.of(guard.apply(Json.read(String.valueOf(v)))));
     filter("string", (v, _, _) -> Json.print(v));
@@ -181,11 +185,13 @@ final class Jinja {
 
   /** Called by templates: now, in C's date format. */
   public static String strftime_now(String format) {
-    return StrftimeFormatter.format(LocalDateTime.now().atZone(ZoneId.systemDefault()), format);
+    return StrftimeFormatter.format(ZonedDateTime.now(ZoneId.systemDefault()), format);
   }
 
   /** transformers marks what the assistant said with it; the text is unchanged. */
   private static final class GenerationTag implements Tag {
+    private static final long serialVersionUID = 1;
+
     @Override
     public String getName() {
       return "generation";

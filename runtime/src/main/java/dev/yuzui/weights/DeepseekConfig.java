@@ -143,7 +143,7 @@ public record DeepseekConfig(
         heads, nopeHeadDim, ropeHeadDim, valueHeadDim, kvLoraRank, (float) softmaxScale());
   }
 
-  /** Whether layer {@code layer} (MTP layers count on from {@code layers}) has experts. */
+  /** Whether layer {@code layer} (MTP layers count on from the last) has experts. */
   public boolean isMoe(int layer) {
     return layer >= firstDense && gate.experts() > 0;
   }

@@ -102,12 +102,13 @@ final class TensorBinder {
 
   /** Newer files have the two halves, older ones and Hugging Face kv_b, some all three. */
   private void keyValueUp(int layer) {
-    boolean halves = find(Part.KEY_UP, layer).isPresent() & find(Part.VALUE_UP, layer).isPresent();
+    boolean key = find(Part.KEY_UP, layer).isPresent();
+    boolean value = find(Part.VALUE_UP, layer).isPresent();
     String whole = names.keyValueUp(layer);
     PartShape shape = PartShape.keyValueUp(config);
     Optional<HostTensor> both =
         take(whole).map(t -> matrix(t, shape.rows(), shape.cols(), Optional.empty()));
-    if (!halves) {
+    if (!key || !value) {
       bound.keyValueUps.put(layer, both.orElseThrow(() -> missing(whole)));
     }
   }

@@ -3,6 +3,7 @@ package dev.yuzui.weights;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -151,7 +152,7 @@ class LayoutsTest {
       }
       long bytes = 3 * (key.byteSize() + value.byteSize());
       assertEquals(bytes, c.derivedBytes());
-      assertTrue(c.tensor(Part.KEY_UP, 1) == key, "made once");
+      assertSame(key, c.tensor(Part.KEY_UP, 1), "made once");
     }
   }
 

@@ -109,7 +109,7 @@ final class Checks {
   static void apart(String op, Tensor out, Tensor... inputs) {
     for (Tensor in : inputs) {
       check(
-          out.buffer() != in.buffer()
+          !out.buffer().equals(in.buffer())
               || out.byteOffset() + out.byteSize() <= in.byteOffset()
               || in.byteOffset() + in.byteSize() <= out.byteOffset(),
           op,

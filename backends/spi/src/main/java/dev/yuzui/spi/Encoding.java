@@ -29,6 +29,15 @@ public sealed interface Encoding {
   /** The name users type and read: {@code Q4_K}, {@code BF16}. */
   String label();
 
+  /** Bytes of one row of {@code cols} elements; {@code cols} must be a whole number of blocks. */
+  long rowBytes(long cols);
+
+  /** Bytes of a rows × cols matrix (for {@link Fp8Tiled}: of its codes). */
+  long byteSize(long rows, long cols);
+
+  // No default methods here: with one, the first use of a record would initialize this interface,
+  // whose constants are such records; two threads could wait for each other for ever.
+
   /** One element a block. */
   record Plain(Scalar scalar) implements Encoding {
     @Override
@@ -44,6 +53,16 @@ public sealed interface Encoding {
     @Override
     public String label() {
       return scalar.name();
+    }
+
+    @Override
+    public long rowBytes(long cols) {
+      return Math.multiplyExact(cols, (long) blockBytes());
+    }
+
+    @Override
+    public long byteSize(long rows, long cols) {
+      return Math.multiplyExact(rows, rowBytes(cols));
     }
   }
 
@@ -68,6 +87,16 @@ public sealed interface Encoding {
       return "FP8_E4M3";
     }
 
+    @Override
+    public long rowBytes(long cols) {
+      return cols;
+    }
+
+    @Override
+    public long byteSize(long rows, long cols) {
+      return Math.multiplyExact(rows, rowBytes(cols));
+    }
+
     /** Scales of a matrix, row-major: ⌈rows/tile⌉ × ⌈cols/tile⌉. */
     public long scaleCount(long rows, long cols) {
       return Math.ceilDiv(rows, tile) * Math.ceilDiv(cols, tile);
@@ -79,6 +108,21 @@ public sealed interface Encoding {
     @Override
     default String label() {
       return getClass().getSimpleName();
+    }
+
+    @Override
+    default long rowBytes(long cols) {
+      if (cols % blockElements() != 0) {
+        throw new IllegalArgumentException(
+            "%s rows are whole blocks of %d, not %d elements"
+                .formatted(label(), blockElements(), cols));
+      }
+      return Math.multiplyExact(cols / blockElements(), (long) blockBytes());
+    }
+
+    @Override
+    default long byteSize(long rows, long cols) {
+      return Math.multiplyExact(rows, rowBytes(cols));
     }
 
     /** Where the F16 numbers of a block, its scales and minima, are: bytes from its start. */
@@ -235,20 +279,6 @@ public sealed interface Encoding {
     public int blockBytes() {
       return 136;
     }
-  }
-
-  /** Bytes of a rows × cols matrix (for {@link Fp8Tiled}: of its codes). */
-  default long byteSize(long rows, long cols) {
-    return Math.multiplyExact(rows, rowBytes(cols));
-  }
-
-  /** Bytes of one row of {@code cols} elements; {@code cols} must be a whole number of blocks. */
-  default long rowBytes(long cols) {
-    if (cols % blockElements() != 0) {
-      throw new IllegalArgumentException(
-          label() + " rows are whole blocks of " + blockElements() + ", not " + cols + " elements");
-    }
-    return Math.multiplyExact(cols / blockElements(), (long) blockBytes());
   }
 
   /** Every encoding a checkpoint's tensor may have. */

@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
@@ -39,7 +40,7 @@ class BlocksHeaderTest {
       assertEquals(struct.group(2), struct.group(3));
       int asserted = Integer.parseInt(struct.group(4));
       assertEquals(asserted, bytes(struct.group(1)), struct.group(2));
-      declared.put(struct.group(2).toUpperCase(), asserted);
+      declared.put(struct.group(2).toUpperCase(Locale.ROOT), asserted);
     }
     Map<String, Integer> wanted = new TreeMap<>();
     for (Encoding e : Encoding.all()) {

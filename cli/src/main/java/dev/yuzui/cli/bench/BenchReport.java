@@ -21,13 +21,13 @@ interface BenchReport {
   /** Instead of {@link #end}, where a test failed: what was measured before can be read. */
   default void endEarly() {}
 
-  /**
-   * @param several whether backends are compared
-   */
   final class Markdown implements BenchReport {
     private final Out out;
     private final Table table;
+
+    /** Whether backends are compared. */
     private final boolean several;
+
     private boolean begun;
 
     Markdown(Out out, Table table, boolean several) {

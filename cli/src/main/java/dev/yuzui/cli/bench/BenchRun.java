@@ -61,7 +61,7 @@ record BenchRun(
       for (int i = 0; i < able.size(); i++) {
         Contender contender = able.get(i);
         Row row = running.get(i).row(contender.rows());
-        first = contender == contenders.getFirst() ? row.merit() : first;
+        first = contender.equals(contenders.getFirst()) ? row.merit() : first;
         Row compared =
             contenders.size() > 1 && first > 0 ? row.withRatio(row.merit() / first) : row;
         contender.rows().add(compared);

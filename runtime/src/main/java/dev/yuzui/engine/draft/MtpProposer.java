@@ -54,7 +54,7 @@ public final class MtpProposer {
     }
 
     /** What {@code layer} makes of the entries kept, from the states at {@code source}. */
-    public Rows rows(int layer, int source, Outputs outputs) {
+    Rows rows(int layer, int source, Outputs outputs) {
       int[] tokens = new int[kept.rows()];
       for (int i = 0; i < tokens.length; i++) {
         tokens[i] = follower(i + layer);

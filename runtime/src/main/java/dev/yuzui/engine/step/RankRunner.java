@@ -185,7 +185,7 @@ final class RankRunner implements AutoCloseable {
     if (model.devices().size() > 1 || group.size() > 1) {
       positionsOfLast = StepInputs.positions(all, some);
     }
-    tokens += pass == Pass.MAIN ? count : 0;
+    tokens += pass.equals(Pass.MAIN) ? count : 0;
     return new Shape(pass, rows, made, some, form, best);
   }
 

@@ -224,7 +224,7 @@ public final class Bench implements AutoCloseable {
   /** Nothing was written outside a tensor, nor into an input. */
   void checkUntouched(int variant) {
     for (Placed placed : all) {
-      if (outputs.stream().noneMatch(o -> o.placed() == placed)) {
+      if (outputs.stream().noneMatch(o -> o.placed().equals(placed))) {
         Assertions.assertArrayEquals(
             placed.of(variant),
             read(placed.tensor()),

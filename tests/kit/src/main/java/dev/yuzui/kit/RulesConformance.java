@@ -166,7 +166,7 @@ public abstract class RulesConformance extends Conformance {
         Scratch.Frame _ = other.ops().scratch().frame()) {
       Tensor a = rig.queue().ops().scratch().f32("a", 3, 5);
       Tensor b = other.ops().scratch().f32("b", 3, 5);
-      assertTrue(a.buffer() != b.buffer() || apart(a, b), "two queues share scratch");
+      assertTrue(!a.buffer().equals(b.buffer()) || apart(a, b), "two queues share scratch");
     }
   }
 
@@ -194,7 +194,8 @@ public abstract class RulesConformance extends Conformance {
         for (int i = 0; i < given.size(); i++) {
           for (int j = 0; j < i; j++) {
             assertTrue(
-                given.get(i).buffer() != given.get(j).buffer() || apart(given.get(i), given.get(j)),
+                !given.get(i).buffer().equals(given.get(j).buffer())
+                    || apart(given.get(i), given.get(j)),
                 "scratch tensors overlap");
           }
         }

@@ -11,14 +11,13 @@ interface Product {
   int chunkRows(int rows, int n, int threads);
 
   /**
-   * Rows of a chunk, in whole {@code units} of rows, when a few vectors meet rows of F32 or of a
-   * file: 16 to 64 KiB of weights, some microseconds of work, and four chunks a thread if that is
-   * enough.
+   * Rows of a chunk, a multiple of {@code unit}, when a few vectors meet rows of F32 or of a file:
+   * 16 to 64 KiB of weights, some microseconds of work, and four chunks a thread if that is enough.
    */
   static int smallChunk(int rows, long rowBytes, int unit, int threads) {
     long bytes = Math.clamp(rows * rowBytes / (4L * threads), 16 << 10, 64 << 10);
     int units = Math.ceilDiv(rows, unit);
-    return unit * (int) Math.clamp(bytes / Math.max(1, unit * rowBytes), 1, Math.max(1, units));
+    return unit * Math.clamp(bytes / Math.max(1, unit * rowBytes), 1, Math.max(1, units));
   }
 
   /**

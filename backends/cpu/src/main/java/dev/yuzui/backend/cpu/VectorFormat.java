@@ -9,7 +9,7 @@ package dev.yuzui.backend.cpu;
  *
  * @param blockColumns that share a header
  * @param fileBytes of a block of a row in a file
- * @param units of 32 or 64 columns, see {@link VectorCodes}
+ * @param unitColumns 32 or 64, see {@link VectorCodes}
  */
 record VectorFormat(
     int blockColumns, int headerBytes, int fileBytes, int unitColumns, int unitBytes) {

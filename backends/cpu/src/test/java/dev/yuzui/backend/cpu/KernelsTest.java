@@ -144,7 +144,7 @@ class KernelsTest {
             }
             kernels.products(
                 a.address(), stride, rows, xs, 8, n, k, outs, 16, add, temporary.address());
-            got[kernels == scalar ? 0 : 1] = Native.floats(out);
+            got[kernels.equals(scalar) ? 0 : 1] = Native.floats(out);
           }
           assertClose(got[0], got[1], 1e-5);
         }
@@ -173,7 +173,7 @@ class KernelsTest {
               cols,
               out.address(),
               4L * cols);
-          got[kernels == scalar ? 0 : 1] = Native.floats(out);
+          got[kernels.equals(scalar) ? 0 : 1] = Native.floats(out);
         }
         assertClose(got[0], got[1], 1e-5);
       }

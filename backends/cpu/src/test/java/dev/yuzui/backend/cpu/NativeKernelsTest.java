@@ -69,7 +69,7 @@ class NativeKernelsTest {
       for (int rows : List.of(1, 16, 150)) {
         HostTensor w = Native.weight(arena, random, encoding, rows, cols);
         float[] x = Native.normal(random, VECTORS * cols);
-        float[] got = multiply(w, x, cols);
+        float[] got = multiply(w, x);
         for (int r = 0; r < rows; r++) {
           for (int t = 0; t < VECTORS; t++) {
             double[] want = Native.dot(w, r, x, t * cols);
@@ -142,7 +142,7 @@ class NativeKernelsTest {
     }
   }
 
-  private float[] multiply(HostTensor w, float[] x, int cols) {
+  private float[] multiply(HostTensor w, float[] x) {
     return StripProducts.multiply(kernels, arena, w, x, VECTORS);
   }
 
@@ -153,10 +153,10 @@ class NativeKernelsTest {
     HostTensor w = Native.weight(arena, random, encoding, 33, cols);
     float[] x = Native.normal(random, VECTORS * cols);
     assertTrue(kernels.use("scalar"));
-    float[] want = multiply(w, x, cols);
+    float[] want = multiply(w, x);
     for (String instructions : INSTRUCTIONS) {
       if (kernels.use(instructions)) {
-        float[] got = multiply(w, x, cols);
+        float[] got = multiply(w, x);
         for (int t = 0; t < VECTORS; t++) {
           for (int r = 0; r < 33; r++) {
             double size = Native.dot(w, r, x, t * cols)[1];
@@ -187,11 +187,11 @@ class NativeKernelsTest {
   void aResultDoesNotDependOnHowManyVectorsThereAre() {
     HostTensor w = Native.weight(arena, random, new Encoding.Q4_K(), 32, 512);
     float[] x = Native.normal(random, VECTORS * 512);
-    float[] all = multiply(w, x, 512);
+    float[] all = multiply(w, x);
     for (int t : List.of(0, 8, 20)) {
       float[] moved = x.clone();
       System.arraycopy(x, t * 512, moved, 20 * 512, 512);
-      float[] got = multiply(w, moved, 512);
+      float[] got = multiply(w, moved);
       for (int r = 0; r < 32; r++) {
         assertEquals(all[t * 32 + r], got[20 * 32 + r]);
       }

@@ -33,7 +33,7 @@ final class CudaBackend extends AbstractBackend {
   private final WeightLoader loader;
   private final boolean peerCopy;
   private final List<CudaBuffer> weights = new ArrayList<>();
-  private final Map<ExpertWeights, CudaBuffer> tables = new IdentityHashMap<>();
+  private final IdentityHashMap<ExpertWeights, CudaBuffer> tables = new IdentityHashMap<>();
   private final Map<CudaBackend, Boolean> peers = new WeakHashMap<>();
 
   /**

@@ -23,7 +23,6 @@ public final class CudaProvider implements BackendProvider {
     return 100;
   }
 
-  /** The device that {@link #open} takes when the user names none. */
   /**
    * Long steps: what a chunk's rows see of earlier ones costs more than what they see of its own.
    */

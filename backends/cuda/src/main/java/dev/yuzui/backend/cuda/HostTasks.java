@@ -82,6 +82,7 @@ final class HostTasks implements AutoCloseable {
   }
 
   /** Called by the driver, on a thread of its own; an exception must not leave it. */
+  @SuppressWarnings("UnusedMethod") // it is found by name
   private void run(MemorySegment data) {
     Optional<Task> task = take(data.address());
     try {

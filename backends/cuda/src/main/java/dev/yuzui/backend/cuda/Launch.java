@@ -87,7 +87,7 @@ final class Launch {
   }
 
   Launch i(long value) {
-    return put('i', Math.toIntExact(value));
+    return put('i', (long) Math.toIntExact(value)); // checked: kernels take 32 bits
   }
 
   Launch i(boolean value) {

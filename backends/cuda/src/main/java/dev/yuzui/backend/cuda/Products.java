@@ -393,7 +393,7 @@ final class Products {
       return 1;
     }
     long wanted = 2L * device.multiprocessors() / (gridX * gridY);
-    return (int) Math.clamp(wanted, 1, Math.clamp(k / 256, 1, MOST_SPLITS));
+    return Math.clamp(wanted, 1, Math.clamp(k / 256, 1, MOST_SPLITS));
   }
 
   /** Encodings whose large tiles are of 64 rows: those that need more registers to decode. */

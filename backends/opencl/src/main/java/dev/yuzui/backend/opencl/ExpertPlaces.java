@@ -19,7 +19,7 @@ record ExpertPlaces(Tensor first, long stride) {
     long stride = all.size() == 1 ? 0 : all.get(1).byteOffset() - first.byteOffset();
     for (int e = 0; e < all.size(); e++) {
       Tensor t = all.get(e);
-      if (t.buffer() != first.buffer() || t.byteOffset() != first.byteOffset() + e * stride) {
+      if (!t.buffer().equals(first.buffer()) || t.byteOffset() != first.byteOffset() + e * stride) {
         return Optional.empty();
       }
     }

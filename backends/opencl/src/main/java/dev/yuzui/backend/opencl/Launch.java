@@ -90,7 +90,7 @@ final class Launch {
   }
 
   Launch i(long value) {
-    return put(4, Math.toIntExact(value));
+    return put(4, (long) Math.toIntExact(value)); // checked: kernels take 32 bits
   }
 
   Launch i(boolean value) {

@@ -15,7 +15,6 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
@@ -34,7 +33,7 @@ final class OpenClBackend extends AbstractBackend {
   private final Optional<CommandBuffers> commandBuffers;
   private final long transfers;
   private final List<OpenClBuffer> weights = new ArrayList<>();
-  private final Map<ExpertWeights, ExpertPlaces> places = new IdentityHashMap<>();
+  private final IdentityHashMap<ExpertWeights, ExpertPlaces> places = new IdentityHashMap<>();
 
   OpenClBackend(Cl cl, Extras extras, BackendOptions options) {
     this.cl = cl;

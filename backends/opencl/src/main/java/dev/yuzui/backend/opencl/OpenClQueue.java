@@ -37,7 +37,6 @@ final class OpenClQueue extends AbstractQueue {
 
   private record Group(long x, long y, long z) {}
 
-  private final OpenClBackend backend;
   private final Cl cl;
   private final long queue;
   private final Arena arena = Arena.ofShared();
@@ -58,7 +57,6 @@ final class OpenClQueue extends AbstractQueue {
 
   OpenClQueue(OpenClBackend backend) {
     super(backend);
-    this.backend = backend;
     this.cl = backend.cl();
     this.queue = cl.queue();
     this.commandBuffers = backend.commandBuffers();

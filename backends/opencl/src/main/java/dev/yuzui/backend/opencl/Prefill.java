@@ -49,8 +49,8 @@ final class Prefill {
   /**
    * What prefill_rows finds.
    *
-   * @param anyOwn whether keys and values are rebuilt
-   * @param anyHistory whether some row sees entries that are not the step's
+   * @param any two flags: whether keys and values are rebuilt, whether some row sees entries that
+   *     are not the step's
    */
   private record Seen(Tensor first, Tensor own, Tensor history, Tensor any) {
     Optional<Tensor> anyOwn() {

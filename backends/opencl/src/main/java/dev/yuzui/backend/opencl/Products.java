@@ -142,7 +142,7 @@ final class Products {
     long teams = gated ? results : Math.ceilDiv(results, (long) PAIR);
     if (shapes.wide()) {
       long wanted = 4L * computeUnits;
-      int strips = (int) Math.clamp(teams * others / wanted, 1, STRIPS);
+      int strips = Math.clamp(teams * others / wanted, 1, STRIPS);
       return new Cut(tokens, false, 1, 1, strips, Math.ceilDiv(teams, (long) strips));
     }
     long units = Math.ceilDiv(k, (long) UNIT);

@@ -158,6 +158,8 @@ class SignalsTest {
 
   static final class Listings {
     private static volatile boolean over;
+
+    @SuppressWarnings("UnusedVariable") // keeps the loops from being left out
     private static volatile long sum;
 
     private Listings() {}
