@@ -6,6 +6,7 @@ import dev.yuzui.batch.Batch;
 import dev.yuzui.cli.shell.Flags;
 import dev.yuzui.engine.api.Distribution;
 import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.KvCacheOptions;
 import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.engine.api.Speculation;
 import dev.yuzui.parallel.ExpertBalancer;
@@ -30,9 +31,11 @@ class FlagsTest {
   private static final List<Class<? extends Record>> RECORDS =
       List.of(
           RuntimeOptions.class,
+          KvCacheOptions.class,
           Distribution.class,
           Speculation.class,
           SamplingParams.class,
+          SamplingParams.Penalties.class,
           SamplingParams.Dry.class,
           GenerateRequest.class,
           ExpertBalancer.class,
@@ -43,12 +46,14 @@ class FlagsTest {
       Set.of(
           "RuntimeOptions.distribution",
           "RuntimeOptions.speculation",
-          "RuntimeOptions.pageTokens",
+          "RuntimeOptions.cache",
+          "KvCacheOptions.pageTokens",
           "RuntimeOptions.repack",
           "RuntimeOptions.driverCache",
           "RuntimeOptions.log",
           "SamplingParams.dry",
-          "SamplingParams.counted",
+          "SamplingParams.penalties",
+          "Penalties.counted",
           "GenerateRequest.sampling",
           "GenerateRequest.drafts",
           "GenerateRequest.timeout",

@@ -1,6 +1,7 @@
 package dev.yuzui.batch;
 
 import dev.yuzui.engine.Engine;
+import dev.yuzui.spi.RecordCopy;
 import java.nio.file.Path;
 import java.util.function.BooleanSupplier;
 import java.util.function.UnaryOperator;
@@ -25,11 +26,11 @@ public record Batch(Path input, Path output, boolean resume, boolean ordered) {
   }
 
   public Batch withResume(boolean goOn) {
-    return new Batch(input, output, goOn, ordered);
+    return RecordCopy.with(this, "resume", goOn);
   }
 
   public Batch withOrdered(boolean inOrder) {
-    return new Batch(input, output, resume, inOrder);
+    return RecordCopy.with(this, "ordered", inOrder);
   }
 
   /**

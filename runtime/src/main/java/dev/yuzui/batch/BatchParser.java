@@ -200,7 +200,10 @@ record BatchParser(BatchModel model) {
       base =
           base.withCounted(Counted.GENERATED)
               .withPenalties(
-                  base.repeatPenalty(), -1, base.presencePenalty(), base.frequencyPenalty());
+                  base.penalties().repeat(),
+                  -1,
+                  base.penalties().presence(),
+                  base.penalties().frequency());
     }
     try {
       SamplingParams params =
@@ -211,10 +214,10 @@ record BatchParser(BatchModel model) {
                   Math.max(0, body.integer("top_k", -1, Integer.MAX_VALUE).orElse(base.topK())))
               .withPenalties(
                   body.number("repetition_penalty", Double.MIN_VALUE, 1e6)
-                      .orElse(base.repeatPenalty()),
-                  base.repeatLastN(),
-                  body.number("presence_penalty", -1e6, 1e6).orElse(base.presencePenalty()),
-                  body.number("frequency_penalty", -1e6, 1e6).orElse(base.frequencyPenalty()))
+                      .orElse(base.penalties().repeat()),
+                  base.penalties().lastN(),
+                  body.number("presence_penalty", -1e6, 1e6).orElse(base.penalties().presence()),
+                  body.number("frequency_penalty", -1e6, 1e6).orElse(base.penalties().frequency()))
               .withLogitBias(
                   body.logitBias("logit_bias", model.vocabulary()).orElse(base.logitBias()));
       return body.seed("seed").map(params::withSeed).orElse(params);

@@ -239,7 +239,7 @@ public final class CacheFile {
           "cache encoding",
           wanted.encoding(),
           found.encoding(),
-          "use RuntimeOptions.cacheEncoding " + found.encoding().toLowerCase(Locale.ROOT));
+          "use KvCacheOptions.encoding " + found.encoding().toLowerCase(Locale.ROOT));
     }
     if (found.layers() != wanted.layers() || found.entry() != wanted.entry()) {
       throw new CacheFileException(

@@ -36,7 +36,7 @@ public record Comparison(
     Pass isolated = new Pass(trace, true);
     trace.follow(engine, isolated::observer);
 
-    Encoding cache = engine.options().cacheEncoding();
+    Encoding cache = engine.options().cache().encoding();
     Map<Place, List<Weighed>> weights = new LinkedHashMap<>();
     List<Reading> readings = new ArrayList<>();
     isolated.sums.forEach(

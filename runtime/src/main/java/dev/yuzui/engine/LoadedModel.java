@@ -118,14 +118,14 @@ final class LoadedModel implements AutoCloseable {
     for (int d = 0; d < group.size(); d++) {
       Backend backend = group.backend(d);
       Set<Encoding> caches = backend.capabilities().caches();
-      if (!caches.contains(options.cacheEncoding())) {
+      if (!caches.contains(options.cache().encoding())) {
         throw new EngineException(
-            "RuntimeOptions.cacheEncoding: backend "
+            "KvCacheOptions.encoding: backend "
                 + backend.name()
                 + " has "
                 + caches.stream().map(Encoding::label).sorted().toList()
                 + ", found "
-                + options.cacheEncoding().label());
+                + options.cache().encoding().label());
       }
     }
   }
@@ -166,8 +166,8 @@ final class LoadedModel implements AutoCloseable {
                         layer -> group.backend(layers.get(layer)),
                         config.layers() + config.mtpLayers(),
                         config.cacheEntry(),
-                        options.cacheEncoding(),
-                        options.pageTokens(),
+                        options.cache().encoding(),
+                        options.cache().pageTokens(),
                         contextLength(),
                         memoryPlan.rankSequences(),
                         memoryPlan.cachePages())))

@@ -110,7 +110,7 @@ public final class PromptCache {
           file
               + ": "
               + e.getMessage()
-              + "; wait for requests to end, or raise RuntimeOptions.cachePages");
+              + "; wait for requests to end, or raise KvCacheOptions.pages");
     } finally {
       engine.wake();
     }

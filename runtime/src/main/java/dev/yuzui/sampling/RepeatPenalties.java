@@ -2,6 +2,7 @@ package dev.yuzui.sampling;
 
 import dev.yuzui.sampling.SamplingParams.Counted;
 import dev.yuzui.sampling.SamplingParams.Dry;
+import dev.yuzui.sampling.SamplingParams.Penalties;
 
 /**
  * Lowers the logits of tokens that have been there, and of those that would repeat a phrase. Keeps
@@ -10,6 +11,7 @@ import dev.yuzui.sampling.SamplingParams.Dry;
  */
 final class RepeatPenalties {
   private final SamplingParams params;
+  private final Penalties penalties;
   private final TokenCounts window;
   private final TokenCounts counted;
   private final int[] longest;
@@ -22,12 +24,13 @@ final class RepeatPenalties {
   RepeatPenalties(
       SamplingParams params, int vocabulary, int[] history, int promptLength, int length) {
     this.params = params;
-    boolean generatedOnly = params.counted() == Counted.GENERATED;
-    boolean recent = params.repeats() || (params.counts() && !generatedOnly);
+    this.penalties = params.penalties();
+    boolean generatedOnly = penalties.counted() == Counted.GENERATED;
+    boolean recent = penalties.repeats() || (penalties.counts() && !generatedOnly);
     window = new TokenCounts(recent ? vocabulary : 0);
-    counted = generatedOnly ? new TokenCounts(params.counts() ? vocabulary : 0) : window;
+    counted = generatedOnly ? new TokenCounts(penalties.counts() ? vocabulary : 0) : window;
     longest = new int[params.dry().multiplier() > 0 ? vocabulary : 0];
-    for (int i = start(params.repeatLastN(), length); i < length; i++) {
+    for (int i = start(penalties.lastN(), length); i < length; i++) {
       window.add(history[i]);
     }
     if (generatedOnly) {
@@ -41,29 +44,28 @@ final class RepeatPenalties {
   void accept(int[] history, int length) {
     int token = history[length - 1];
     window.add(token);
-    int leaving = length - 1 - params.repeatLastN();
-    if (params.repeatLastN() >= 0 && leaving >= 0) {
+    int leaving = length - 1 - penalties.lastN();
+    if (penalties.lastN() >= 0 && leaving >= 0) {
       window.remove(history[leaving]);
     }
-    if (params.counted() == Counted.GENERATED) {
+    if (penalties.counted() == Counted.GENERATED) {
       counted.add(token);
     }
   }
 
   /** Changes {@code logits} by what the first {@code length} tokens of {@code history} say. */
   void apply(float[] logits, int[] history, int length) {
-    if (params.repeats()) {
+    if (penalties.repeats()) {
       for (int i = 0; i < window.size(); i++) {
         int id = window.token(i);
         double logit = logits[id];
-        logits[id] =
-            (float) (logit > 0 ? logit / params.repeatPenalty() : logit * params.repeatPenalty());
+        logits[id] = (float) (logit > 0 ? logit / penalties.repeat() : logit * penalties.repeat());
       }
     }
-    if (params.counts()) {
+    if (penalties.counts()) {
       for (int i = 0; i < counted.size(); i++) {
         int id = counted.token(i);
-        double penalty = params.presencePenalty() + counted.count(id) * params.frequencyPenalty();
+        double penalty = penalties.presence() + counted.count(id) * penalties.frequency();
         logits[id] = (float) (logits[id] - penalty);
       }
     }

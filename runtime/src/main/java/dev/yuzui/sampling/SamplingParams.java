@@ -1,6 +1,8 @@
 package dev.yuzui.sampling;
 
+import dev.yuzui.spi.RecordCopy;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalLong;
 import java.util.Set;
 
@@ -14,13 +16,6 @@ import java.util.Set;
  * @param minP keep those at least p times as probable as the best; 0 keeps all
  * @param typicalP keep those whose surprise −log p is closest to the entropy and that together
  *     reach p (arXiv:2202.00666); 1 keeps all
- * @param repeatPenalty positive logits of tokens in the window are divided by it, negative ones
- *     multiplied (arXiv:1909.05858); 1 is off
- * @param repeatLastN window of the penalties in tokens, those of the prompt included; −1 is
- *     everything, 0 is off
- * @param presencePenalty subtracted from the logit of every token that {@code counted} counts
- * @param frequencyPenalty subtracted as often as {@code counted} counts the token
- * @param counted which tokens the presence and the frequency penalty look at
  * @param logitBias added to the logit of a token id; −∞ forbids it
  * @param seed of the draws, 0 or more; empty takes a random one, and so does {@link #RANDOM_SEED},
  *     which becomes empty
@@ -31,11 +26,7 @@ public record SamplingParams(
     double topP,
     double minP,
     double typicalP,
-    double repeatPenalty,
-    int repeatLastN,
-    double presencePenalty,
-    double frequencyPenalty,
-    Counted counted,
+    Penalties penalties,
     Dry dry,
     Map<Integer, Float> logitBias,
     OptionalLong seed) {
@@ -45,33 +36,55 @@ public record SamplingParams(
 
   /**
    * For models that publish no defaults of their own: temperature 0.7, top-k 40, top-p 0.95, min-p
-   * 0.05, everything else off (window 64 tokens once a penalty is given).
+   * 0.05, everything else off.
    */
   public static final SamplingParams DEFAULT =
       new SamplingParams(
-          0.7,
-          40,
-          0.95,
-          0.05,
-          1,
-          1,
-          64,
-          0,
-          0,
-          Counted.WINDOW,
-          Dry.OFF,
-          Map.of(),
-          OptionalLong.empty());
+          0.7, 40, 0.95, 0.05, 1, Penalties.OFF, Dry.OFF, Map.of(), OptionalLong.empty());
 
   /** The most probable token, always. */
   public static final SamplingParams GREEDY = DEFAULT.withTemperature(0);
 
   /** Tokens that the presence and the frequency penalty look at. */
   public enum Counted {
-    /** Those of {@link #repeatLastN}'s window, as llama.cpp has it. */
+    /** Those of {@link Penalties#lastN}'s window, as llama.cpp has it. */
     WINDOW,
     /** All that were generated and none of the prompt, as the OpenAI interface has it. */
     GENERATED
+  }
+
+  /**
+   * What tokens lose for having been there.
+   *
+   * @param repeat positive logits of tokens in the window are divided by it, negative ones
+   *     multiplied (arXiv:1909.05858); 1 is off
+   * @param lastN window in tokens, those of the prompt included; −1 is everything, 0 is off
+   * @param presence subtracted from the logit of every token that {@code counted} counts
+   * @param frequency subtracted as often as {@code counted} counts the token
+   * @param counted which tokens the presence and the frequency penalty look at
+   */
+  public record Penalties(
+      double repeat, int lastN, double presence, double frequency, Counted counted) {
+    /** A window of 64 tokens once a penalty is given. */
+    public static final Penalties OFF = new Penalties(1, 64, 0, 0, Counted.WINDOW);
+
+    public Penalties {
+      check(repeat > 0 && repeat <= 1e6, "Penalties.repeat", "above 0; 1 is off", repeat);
+      check(lastN >= -1, "Penalties.lastN", "a count, 0 (off) or -1 (all)", lastN);
+      check(Math.abs(presence) <= 1e6, "Penalties.presence", "a number; 0 is off", presence);
+      check(Math.abs(frequency) <= 1e6, "Penalties.frequency", "a number; 0 is off", frequency);
+      Objects.requireNonNull(counted);
+    }
+
+    /** Whether tokens of the window lose by being there. */
+    boolean repeats() {
+      return lastN != 0 && repeat != 1;
+    }
+
+    /** Whether tokens lose by being counted. */
+    boolean counts() {
+      return (counted == Counted.GENERATED || lastN != 0) && (presence != 0 || frequency != 0);
+    }
   }
 
   /**
@@ -109,26 +122,6 @@ public record SamplingParams(
         "SamplingParams.typicalP",
         "above 0, up to 1 (off)",
         typicalP);
-    check(
-        repeatPenalty > 0 && repeatPenalty <= 1e6,
-        "SamplingParams.repeatPenalty",
-        "above 0; 1 is off",
-        repeatPenalty);
-    check(
-        repeatLastN >= -1,
-        "SamplingParams.repeatLastN",
-        "a count, 0 (off) or -1 (all)",
-        repeatLastN);
-    check(
-        Math.abs(presencePenalty) <= 1e6,
-        "SamplingParams.presencePenalty",
-        "a number; 0 is off",
-        presencePenalty);
-    check(
-        Math.abs(frequencyPenalty) <= 1e6,
-        "SamplingParams.frequencyPenalty",
-        "a number; 0 is off",
-        frequencyPenalty);
     // a smaller one would reach -1 where the seeds of several answers count up
     check(
         seed.orElse(0) >= RANDOM_SEED,
@@ -154,199 +147,63 @@ public record SamplingParams(
     }
   }
 
-  /** Whether tokens of the window lose by being there. */
-  boolean repeats() {
-    return repeatLastN != 0 && repeatPenalty != 1;
-  }
-
-  /** Whether tokens lose by being counted. */
-  boolean counts() {
-    return (counted == Counted.GENERATED || repeatLastN != 0)
-        && (presencePenalty != 0 || frequencyPenalty != 0);
-  }
-
   /**
    * How many of a row's best logits decide the draw, ties to the lower id; 0 where all of them may.
    * Top-k comes before every filter that looks at probabilities.
    */
   public int candidates() {
-    if (repeats() || counts() || dry.multiplier() > 0 || !logitBias.isEmpty()) {
+    if (penalties.repeats() || penalties.counts() || dry.multiplier() > 0 || !logitBias.isEmpty()) {
       return 0;
     }
     return temperature == 0 ? 1 : topK;
   }
 
   public SamplingParams withTemperature(double value) {
-    return new SamplingParams(
-        value,
-        topK,
-        topP,
-        minP,
-        typicalP,
-        repeatPenalty,
-        repeatLastN,
-        presencePenalty,
-        frequencyPenalty,
-        counted,
-        dry,
-        logitBias,
-        seed);
+    return RecordCopy.with(this, "temperature", value);
   }
 
   public SamplingParams withTopK(int value) {
-    return new SamplingParams(
-        temperature,
-        value,
-        topP,
-        minP,
-        typicalP,
-        repeatPenalty,
-        repeatLastN,
-        presencePenalty,
-        frequencyPenalty,
-        counted,
-        dry,
-        logitBias,
-        seed);
+    return RecordCopy.with(this, "topK", value);
   }
 
   public SamplingParams withTopP(double value) {
-    return new SamplingParams(
-        temperature,
-        topK,
-        value,
-        minP,
-        typicalP,
-        repeatPenalty,
-        repeatLastN,
-        presencePenalty,
-        frequencyPenalty,
-        counted,
-        dry,
-        logitBias,
-        seed);
+    return RecordCopy.with(this, "topP", value);
   }
 
   public SamplingParams withMinP(double value) {
-    return new SamplingParams(
-        temperature,
-        topK,
-        topP,
-        value,
-        typicalP,
-        repeatPenalty,
-        repeatLastN,
-        presencePenalty,
-        frequencyPenalty,
-        counted,
-        dry,
-        logitBias,
-        seed);
+    return RecordCopy.with(this, "minP", value);
   }
 
   public SamplingParams withTypicalP(double value) {
-    return new SamplingParams(
-        temperature,
-        topK,
-        topP,
-        minP,
-        value,
-        repeatPenalty,
-        repeatLastN,
-        presencePenalty,
-        frequencyPenalty,
-        counted,
-        dry,
-        logitBias,
-        seed);
+    return RecordCopy.with(this, "typicalP", value);
   }
 
+  public SamplingParams withPenalties(Penalties value) {
+    return RecordCopy.with(this, "penalties", value);
+  }
+
+  /** What the presence and the frequency penalty count stays as it is. */
   public SamplingParams withPenalties(double repeat, int lastN, double presence, double frequency) {
-    return new SamplingParams(
-        temperature,
-        topK,
-        topP,
-        minP,
-        typicalP,
-        repeat,
-        lastN,
-        presence,
-        frequency,
-        counted,
-        dry,
-        logitBias,
-        seed);
+    return withPenalties(new Penalties(repeat, lastN, presence, frequency, penalties.counted()));
   }
 
   public SamplingParams withCounted(Counted value) {
-    return new SamplingParams(
-        temperature,
-        topK,
-        topP,
-        minP,
-        typicalP,
-        repeatPenalty,
-        repeatLastN,
-        presencePenalty,
-        frequencyPenalty,
-        value,
-        dry,
-        logitBias,
-        seed);
+    return withPenalties(RecordCopy.with(penalties, "counted", value));
   }
 
   public SamplingParams withDry(Dry value) {
-    return new SamplingParams(
-        temperature,
-        topK,
-        topP,
-        minP,
-        typicalP,
-        repeatPenalty,
-        repeatLastN,
-        presencePenalty,
-        frequencyPenalty,
-        counted,
-        value,
-        logitBias,
-        seed);
+    return RecordCopy.with(this, "dry", value);
   }
 
   public SamplingParams withLogitBias(Map<Integer, Float> value) {
-    return new SamplingParams(
-        temperature,
-        topK,
-        topP,
-        minP,
-        typicalP,
-        repeatPenalty,
-        repeatLastN,
-        presencePenalty,
-        frequencyPenalty,
-        counted,
-        dry,
-        value,
-        seed);
+    return RecordCopy.with(this, "logitBias", value);
   }
 
   /**
    * @param value 0 or more, or {@link #RANDOM_SEED}
    */
   public SamplingParams withSeed(long value) {
-    return new SamplingParams(
-        temperature,
-        topK,
-        topP,
-        minP,
-        typicalP,
-        repeatPenalty,
-        repeatLastN,
-        presencePenalty,
-        frequencyPenalty,
-        counted,
-        dry,
-        logitBias,
-        OptionalLong.of(value));
+    return RecordCopy.with(this, "seed", OptionalLong.of(value));
   }
 
   /**

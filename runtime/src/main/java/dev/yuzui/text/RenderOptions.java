@@ -1,5 +1,6 @@
 package dev.yuzui.text;
 
+import dev.yuzui.spi.RecordCopy;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.Map;
@@ -29,7 +30,7 @@ public record RenderOptions(
   }
 
   public RenderOptions withThinking(boolean thinks) {
-    return new RenderOptions(addGenerationPrompt, Optional.of(thinks), variables);
+    return RecordCopy.with(this, "thinking", Optional.of(thinks));
   }
 
   /**

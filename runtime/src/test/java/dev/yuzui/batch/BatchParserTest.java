@@ -202,9 +202,9 @@ class BatchParserTest {
     assertEquals(0, sampling.topK());
     assertEquals(0.125, sampling.minP());
     assertEquals(OptionalLong.of(4), sampling.seed());
-    assertEquals(1, sampling.presencePenalty());
-    assertEquals(2, sampling.frequencyPenalty());
-    assertEquals(1.5, sampling.repeatPenalty());
+    assertEquals(1, sampling.penalties().presence());
+    assertEquals(2, sampling.penalties().frequency());
+    assertEquals(1.5, sampling.penalties().repeat());
     assertEquals(Map.of(5, 1.5f, 6, Float.NEGATIVE_INFINITY), sampling.logitBias());
   }
 
@@ -228,8 +228,8 @@ class BatchParserTest {
     var sampling = task.prompts().getFirst().request().sampling();
     boolean plain = kind == Kind.PLAIN;
     assertEquals(kind, task.kind());
-    assertEquals(plain ? Counted.WINDOW : Counted.GENERATED, sampling.counted());
-    assertEquals(plain ? 64 : -1, sampling.repeatLastN());
+    assertEquals(plain ? Counted.WINDOW : Counted.GENERATED, sampling.penalties().counted());
+    assertEquals(plain ? 64 : -1, sampling.penalties().lastN());
   }
 
   @Test

@@ -176,7 +176,7 @@ class CacheFileTest {
         LatentCacheStore wider = store(3, 16, Encoding.F32, 4, 32);
         LatentCacheStore shorter = store(3, 8, Encoding.F32, 4, 16)) {
       assertEquals(
-          file + ": cache encoding: expected F16, found F32; use RuntimeOptions.cacheEncoding f32",
+          file + ": cache encoding: expected F16, found F32; use KvCacheOptions.encoding f32",
           refusal(f16, MODEL));
       assertTrue(refusal(fewer, MODEL).contains("expected 2 layers of 8 numbers, found 3 of 8"));
       assertTrue(refusal(wider, MODEL).contains("expected 3 layers of 16 numbers, found 3 of 8"));

@@ -147,7 +147,7 @@ class MemoryPlanTest {
             "RuntimeOptions.contextLength "
                 + little.largestContext()
                 + " or less (RuntimeOptions.fit takes the most that fits)",
-            "RuntimeOptions.cacheEncoding fp8"),
+            "KvCacheOptions.encoding fp8"),
         little.advice());
     MemoryPlan less = plan(needs.totalBytes() - needs.cacheBytes() * 4 / 5, whole);
     assertTrue(less.largestContext() > 0);
@@ -258,7 +258,7 @@ class MemoryPlanTest {
     assertEquals(640, plan(MUCH, ten).contextLength());
     assertEquals(640, plan(MUCH, ten.withFit()).contextLength());
     assertEquals(
-        "RuntimeOptions.contextLength: expected at most the 640 tokens that RuntimeOptions.cachePages 10 holds, found 641; lower the one or"
+        "RuntimeOptions.contextLength: expected at most the 640 tokens that KvCacheOptions.pages 10 holds, found 641; lower the one or"
             + " raise the other",
         assertThrows(EngineException.class, () -> plan(MUCH, ten.withContextLength(641)))
             .getMessage());
@@ -269,6 +269,6 @@ class MemoryPlanTest {
     RuntimeOptions ten = options.withContextLength(64).withCachePages(10);
     MemoryPlan needs = plan(MUCH, ten);
     MemoryPlan less = plan(needs.totalBytes() - 1, ten);
-    assertTrue(less.complaint().contains("a smaller RuntimeOptions.cachePages"), less.complaint());
+    assertTrue(less.complaint().contains("a smaller KvCacheOptions.pages"), less.complaint());
   }
 }

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.yuzui.sampling.SamplingParams.Counted;
 import dev.yuzui.sampling.SamplingParams.Dry;
+import dev.yuzui.sampling.SamplingParams.Penalties;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -360,8 +361,7 @@ class SamplerTest {
   @Test
   void aRandomSeedCanBeDrawnAgain() {
     SamplingParams random =
-        new SamplingParams(
-            1, 0, 1, 0, 1, 1, 0, 0, 0, Counted.WINDOW, Dry.OFF, Map.of(), OptionalLong.empty());
+        new SamplingParams(1, 0, 1, 0, 1, Penalties.OFF, Dry.OFF, Map.of(), OptionalLong.empty());
     Sampler sampler = new Sampler(random, 8, new int[0]);
     assertEquals(0, sampler.seed() >>> 53, "short enough to be typed, and no minus");
     Sampler again = new Sampler(random.withSeed(sampler.seed()), 8, new int[0]);
@@ -548,10 +548,10 @@ class SamplerTest {
     "SamplingParams.topP, 1.5",
     "SamplingParams.minP, 2",
     "SamplingParams.typicalP, 0",
-    "SamplingParams.repeatPenalty, 0",
-    "SamplingParams.repeatLastN, -2",
-    "SamplingParams.presencePenalty, NaN",
-    "SamplingParams.frequencyPenalty, Infinity",
+    "Penalties.repeat, 0",
+    "Penalties.lastN, -2",
+    "Penalties.presence, NaN",
+    "Penalties.frequency, Infinity",
     "Dry.multiplier, -1",
     "Dry.base, 0.5",
     "Dry.allowedLength, 0"
@@ -565,10 +565,10 @@ class SamplerTest {
               case "SamplingParams.topP" -> PLAIN.withTopP(value);
               case "SamplingParams.minP" -> PLAIN.withMinP(value);
               case "SamplingParams.typicalP" -> PLAIN.withTypicalP(value);
-              case "SamplingParams.repeatPenalty" -> PLAIN.withPenalties(value, 64, 0, 0);
-              case "SamplingParams.repeatLastN" -> PLAIN.withPenalties(1, (int) value, 0, 0);
-              case "SamplingParams.presencePenalty" -> PLAIN.withPenalties(1, 64, value, 0);
-              case "SamplingParams.frequencyPenalty" -> PLAIN.withPenalties(1, 64, 0, value);
+              case "Penalties.repeat" -> PLAIN.withPenalties(value, 64, 0, 0);
+              case "Penalties.lastN" -> PLAIN.withPenalties(1, (int) value, 0, 0);
+              case "Penalties.presence" -> PLAIN.withPenalties(1, 64, value, 0);
+              case "Penalties.frequency" -> PLAIN.withPenalties(1, 64, 0, value);
               case "Dry.multiplier" -> PLAIN.withDry(new Dry(value, 1.75, 2, -1, Set.of()));
               case "Dry.base" -> PLAIN.withDry(new Dry(1, value, 2, -1, Set.of()));
               default -> PLAIN.withDry(new Dry(1, 1.75, (int) value, -1, Set.of()));

@@ -48,22 +48,18 @@ class SamplingParamsTest {
         bounds("SamplingParams.minP", P::withMinP, of(0, 1), of(-tiny, 1.001, NOT_A_NUMBER)),
         bounds("SamplingParams.typicalP", P::withTypicalP, of(tiny, 1), of(0, 1.001, NOT_A_NUMBER)),
         bounds(
-            "SamplingParams.repeatPenalty",
+            "Penalties.repeat",
             p -> P.withPenalties(p, 64, 0, 0),
             of(tiny, 1e6),
             of(0, MORE_THAN_A_MILLION, NOT_A_NUMBER)),
+        bounds("Penalties.lastN", n -> P.withPenalties(1, (int) n, 0, 0), of(-1, 0, 1), of(-2)),
         bounds(
-            "SamplingParams.repeatLastN",
-            n -> P.withPenalties(1, (int) n, 0, 0),
-            of(-1, 0, 1),
-            of(-2)),
-        bounds(
-            "SamplingParams.presencePenalty",
+            "Penalties.presence",
             p -> P.withPenalties(1, 64, p, 0),
             of(-1e6, 1e6),
             of(-MORE_THAN_A_MILLION, MORE_THAN_A_MILLION, NOT_A_NUMBER)),
         bounds(
-            "SamplingParams.frequencyPenalty",
+            "Penalties.frequency",
             p -> P.withPenalties(1, 64, 0, p),
             of(-1e6, 1e6),
             of(-MORE_THAN_A_MILLION, MORE_THAN_A_MILLION, NOT_A_NUMBER)),
@@ -110,10 +106,10 @@ class SamplingParamsTest {
     assertEquals(0.25, all.topP());
     assertEquals(0.125, all.minP());
     assertEquals(0.75, all.typicalP());
-    assertEquals(1.5, all.repeatPenalty());
-    assertEquals(32, all.repeatLastN());
-    assertEquals(2, all.presencePenalty());
-    assertEquals(3, all.frequencyPenalty());
+    assertEquals(1.5, all.penalties().repeat());
+    assertEquals(32, all.penalties().lastN());
+    assertEquals(2, all.penalties().presence());
+    assertEquals(3, all.penalties().frequency());
     assertEquals(OptionalLong.of(9), all.seed());
     assertEquals(Map.of(3, -1f), all.logitBias());
   }

@@ -27,11 +27,11 @@ public record BackendOptions(
     return new BackendOptions(0, Optional.empty(), true, line -> {});
   }
 
-  public BackendOptions withThreads(int threads) {
-    return new BackendOptions(threads, device, repack, cache, log);
+  public BackendOptions withThreads(int count) {
+    return RecordCopy.with(this, "threads", count);
   }
 
-  public BackendOptions withRepack(boolean repack) {
-    return new BackendOptions(threads, device, repack, cache, log);
+  public BackendOptions withRepack(boolean allowed) {
+    return RecordCopy.with(this, "repack", allowed);
   }
 }

@@ -170,7 +170,7 @@ record BenchMeasurement(
         c.gate().experts() == 0
             ? 0
             : Math.round(weights.routed() * expertsTouched / c.gate().experts());
-    long entry = engine.options().cacheEncoding().byteSize(1, c.cacheEntry());
+    long entry = engine.options().cache().encoding().byteSize(1, c.cacheEntry());
     long cache = parallel * (depth + prompt + (gen + 1L) / 2) * entry * c.layers();
     long dense = weights.dense() + parallel * weights.embeddingRow();
     return new BenchRow.BytesPerStep(

@@ -48,7 +48,7 @@ record BenchSetup(
         Parameters.of(checkpoint.config()).total(),
         engine.batchTokens(),
         engine.options().threads(),
-        engine.options().cacheEncoding().label());
+        engine.options().cache().encoding().label());
   }
 
   /** The type that most of the bytes are in. */

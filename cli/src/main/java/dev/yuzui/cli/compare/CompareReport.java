@@ -121,7 +121,7 @@ final class CompareReport {
             "baseline",
             engine.backendDescription(),
             engine.checkpoint().path().toString(),
-            engine.options().cacheEncoding().label(),
+            engine.options().cache().encoding().label(),
             trace.tokens(Phase.PROMPT),
             trace.tokens(Phase.DECODE)));
   }

@@ -232,7 +232,7 @@ public final class InspectCommand implements Callable<Integer> {
     return new Memory(
         plan.backend(),
         plan.contextLength(),
-        options.cacheEncoding().label(),
+        options.cache().encoding().label(),
         plan.weightBytes(),
         plan.deviceWeightBytes(),
         plan.cacheBytesPerToken(),

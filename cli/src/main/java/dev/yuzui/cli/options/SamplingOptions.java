@@ -187,10 +187,10 @@ public final class SamplingOptions {
     base = base.withMinP(publisher.minP().orElse(base.minP()));
     base =
         base.withPenalties(
-            publisher.repetitionPenalty().orElse(base.repeatPenalty()),
-            base.repeatLastN(),
-            base.presencePenalty(),
-            base.frequencyPenalty());
+            publisher.repetitionPenalty().orElse(base.penalties().repeat()),
+            base.penalties().lastN(),
+            base.penalties().presence(),
+            base.penalties().frequency());
     boolean dry = dryMultiplier.orElse(0.0) > 0;
     return merged(base, dry ? breakerIds(tokenizer.get()) : Set.of());
   }
@@ -204,10 +204,10 @@ public final class SamplingOptions {
               .withMinP(minP.orElse(base.minP()))
               .withTypicalP(typicalP.orElse(base.typicalP()))
               .withPenalties(
-                  repeatPenalty.orElse(base.repeatPenalty()),
-                  repeatLastN.orElse(base.repeatLastN()),
-                  presencePenalty.orElse(base.presencePenalty()),
-                  frequencyPenalty.orElse(base.frequencyPenalty()))
+                  repeatPenalty.orElse(base.penalties().repeat()),
+                  repeatLastN.orElse(base.penalties().lastN()),
+                  presencePenalty.orElse(base.penalties().presence()),
+                  frequencyPenalty.orElse(base.penalties().frequency()))
               .withDry(
                   new SamplingParams.Dry(
                       dryMultiplier.orElse(base.dry().multiplier()),

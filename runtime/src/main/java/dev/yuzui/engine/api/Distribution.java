@@ -1,5 +1,6 @@
 package dev.yuzui.engine.api;
 
+import dev.yuzui.spi.RecordCopy;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -73,55 +74,30 @@ public record Distribution(
   }
 
   public Distribution withExpertParallel() {
-    return new Distribution(
-        true, split, redundantExperts, cpuExpertLayers, expertBudget, rebalanceSteps, loads);
+    return RecordCopy.with(this, "expertParallel", true);
   }
 
   public Distribution withSplit(Split mode) {
-    return new Distribution(
-        expertParallel,
-        mode,
-        redundantExperts,
-        cpuExpertLayers,
-        expertBudget,
-        rebalanceSteps,
-        loads);
+    return RecordCopy.with(this, "split", mode);
   }
 
   public Distribution withRedundantExperts(int count) {
-    return new Distribution(
-        expertParallel, split, count, cpuExpertLayers, expertBudget, rebalanceSteps, loads);
+    return RecordCopy.with(this, "redundantExperts", count);
   }
 
   public Distribution withCpuExpertLayers(int count) {
-    return new Distribution(
-        expertParallel, split, redundantExperts, count, expertBudget, rebalanceSteps, loads);
+    return RecordCopy.with(this, "cpuExpertLayers", count);
   }
 
   public Distribution withExpertBudget(long bytes) {
-    return new Distribution(
-        expertParallel,
-        split,
-        redundantExperts,
-        cpuExpertLayers,
-        OptionalLong.of(bytes),
-        rebalanceSteps,
-        loads);
+    return RecordCopy.with(this, "expertBudget", OptionalLong.of(bytes));
   }
 
   public Distribution withLoads(Path file) {
-    return new Distribution(
-        expertParallel,
-        split,
-        redundantExperts,
-        cpuExpertLayers,
-        expertBudget,
-        rebalanceSteps,
-        Optional.of(file));
+    return RecordCopy.with(this, "loads", Optional.of(file));
   }
 
   public Distribution withRebalanceSteps(int steps) {
-    return new Distribution(
-        expertParallel, split, redundantExperts, cpuExpertLayers, expertBudget, steps, loads);
+    return RecordCopy.with(this, "rebalanceSteps", steps);
   }
 }

@@ -1,6 +1,7 @@
 package dev.yuzui.engine.api;
 
 import dev.yuzui.sampling.SamplingParams;
+import dev.yuzui.spi.RecordCopy;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
@@ -51,27 +52,26 @@ public record GenerateRequest(
   }
 
   public GenerateRequest withSampling(SamplingParams params) {
-    return new GenerateRequest(prompt, params, maxTokens, stop, ignoreEos, drafts, timeout);
+    return RecordCopy.with(this, "sampling", params);
   }
 
   public GenerateRequest withMaxTokens(int tokens) {
-    return new GenerateRequest(prompt, sampling, tokens, stop, ignoreEos, drafts, timeout);
+    return RecordCopy.with(this, "maxTokens", tokens);
   }
 
   public GenerateRequest withStop(List<String> texts) {
-    return new GenerateRequest(prompt, sampling, maxTokens, texts, ignoreEos, drafts, timeout);
+    return RecordCopy.with(this, "stop", texts);
   }
 
   public GenerateRequest withIgnoreEos(boolean goOn) {
-    return new GenerateRequest(prompt, sampling, maxTokens, stop, goOn, drafts, timeout);
+    return RecordCopy.with(this, "ignoreEos", goOn);
   }
 
   public GenerateRequest withDrafts(boolean guess) {
-    return new GenerateRequest(prompt, sampling, maxTokens, stop, ignoreEos, guess, timeout);
+    return RecordCopy.with(this, "drafts", guess);
   }
 
   public GenerateRequest withTimeout(Duration limit) {
-    return new GenerateRequest(
-        prompt, sampling, maxTokens, stop, ignoreEos, drafts, Optional.of(limit));
+    return RecordCopy.with(this, "timeout", Optional.of(limit));
   }
 }

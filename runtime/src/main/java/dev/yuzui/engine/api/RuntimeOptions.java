@@ -2,6 +2,7 @@ package dev.yuzui.engine.api;
 
 import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.RecordCopy;
 import dev.yuzui.weights.MetadataOverrides;
 import java.nio.file.Path;
 import java.util.List;
@@ -27,12 +28,8 @@ import java.util.stream.Stream;
  *     nothing, let free memory choose that too
  * @param batchTokens tokens of one step at most, prompts are read in chunks of it; 0 means what
  *     suits the backend
- * @param cacheEncoding one of {@link Encoding#caches}
  * @param maxSequences sequences that hold cache at the same time
- * @param pageTokens cache entries of a page
- * @param cachePages pages that all sequences share, or all of a device that has sequences of its
- *     own; 0 means as many as all of them need at full context. With fewer, sequences wait for each
- *     other and more of them may be admitted
+ * @param cache what the sequences share
  * @param repack whether a backend may copy weights into an order that suits the processor
  * @param driverCache a folder for programs that drivers have compiled and can compile again; empty
  *     keeps none
@@ -49,10 +46,8 @@ public record RuntimeOptions(
     int contextLength,
     boolean fit,
     int batchTokens,
-    Encoding cacheEncoding,
     int maxSequences,
-    int pageTokens,
-    int cachePages,
+    KvCacheOptions cache,
     boolean repack,
     Optional<Path> driverCache,
     Speculation speculation,
@@ -61,8 +56,7 @@ public record RuntimeOptions(
   public static final int DEFAULT_CONTEXT = 4096;
 
   /**
-   * @throws IllegalArgumentException for a number that means nothing, or an encoding that caches
-   *     cannot have
+   * @throws IllegalArgumentException for a number that means nothing
    */
   public RuntimeOptions {
     devices = List.copyOf(devices);
@@ -70,14 +64,7 @@ public record RuntimeOptions(
     Expected.atLeast(0, contextLength, "RuntimeOptions.contextLength");
     Expected.atLeast(0, batchTokens, "RuntimeOptions.batchTokens");
     Expected.atLeast(1, maxSequences, "RuntimeOptions.maxSequences");
-    Expected.atLeast(1, pageTokens, "RuntimeOptions.pageTokens");
-    Expected.atLeast(0, cachePages, "RuntimeOptions.cachePages");
-    Expected.that(
-        Encoding.caches().contains(cacheEncoding),
-        "RuntimeOptions.cacheEncoding",
-        "one of " + Encoding.caches().stream().map(Encoding::label).toList(),
-        cacheEncoding.label());
-    Stream.of(model, metadata, backend, distribution, driverCache, speculation, log)
+    Stream.of(model, metadata, backend, distribution, cache, driverCache, speculation, log)
         .forEach(Objects::requireNonNull);
   }
 
@@ -92,10 +79,8 @@ public record RuntimeOptions(
         0,
         false,
         0,
-        Encoding.F16,
         1,
-        64,
-        0,
+        KvCacheOptions.DEFAULT,
         true,
         Optional.empty(),
         Speculation.NONE,
@@ -108,11 +93,11 @@ public record RuntimeOptions(
   }
 
   public RuntimeOptions withMetadata(MetadataOverrides overrides) {
-    return with(o -> o.metadata = overrides);
+    return RecordCopy.with(this, "metadata", overrides);
   }
 
   public RuntimeOptions withBackend(String name) {
-    return with(o -> o.backend = Optional.of(name));
+    return RecordCopy.with(this, "backend", Optional.of(name));
   }
 
   public RuntimeOptions withDevice(String name) {
@@ -120,126 +105,62 @@ public record RuntimeOptions(
   }
 
   public RuntimeOptions withDevices(List<String> names) {
-    return with(o -> o.devices = List.copyOf(names));
+    return RecordCopy.with(this, "devices", List.copyOf(names));
   }
 
   public RuntimeOptions withDistribution(Distribution how) {
-    return with(o -> o.distribution = how);
+    return RecordCopy.with(this, "distribution", how);
   }
 
   public RuntimeOptions withThreads(int count) {
-    return with(o -> o.threads = count);
+    return RecordCopy.with(this, "threads", count);
   }
 
   public RuntimeOptions withContextLength(int tokens) {
-    return with(o -> o.contextLength = tokens);
+    return RecordCopy.with(this, "contextLength", tokens);
   }
 
   public RuntimeOptions withFit() {
-    return with(o -> o.fit = true);
+    return RecordCopy.with(this, "fit", true);
   }
 
   public RuntimeOptions withBatchTokens(int tokens) {
-    return with(o -> o.batchTokens = tokens);
+    return RecordCopy.with(this, "batchTokens", tokens);
+  }
+
+  public RuntimeOptions withCache(KvCacheOptions options) {
+    return RecordCopy.with(this, "cache", options);
   }
 
   public RuntimeOptions withCacheEncoding(Encoding encoding) {
-    return with(o -> o.cacheEncoding = encoding);
+    return withCache(RecordCopy.with(cache, "encoding", encoding));
   }
 
   public RuntimeOptions withMaxSequences(int count) {
-    return with(o -> o.maxSequences = count);
+    return RecordCopy.with(this, "maxSequences", count);
   }
 
   public RuntimeOptions withPageTokens(int tokens) {
-    return with(o -> o.pageTokens = tokens);
+    return withCache(RecordCopy.with(cache, "pageTokens", tokens));
   }
 
   public RuntimeOptions withCachePages(int count) {
-    return with(o -> o.cachePages = count);
+    return withCache(RecordCopy.with(cache, "pages", count));
   }
 
   public RuntimeOptions withRepack(boolean allowed) {
-    return with(o -> o.repack = allowed);
+    return RecordCopy.with(this, "repack", allowed);
   }
 
   public RuntimeOptions withDriverCache(Path folder) {
-    return with(o -> o.driverCache = Optional.of(folder));
+    return RecordCopy.with(this, "driverCache", Optional.of(folder));
   }
 
   public RuntimeOptions withSpeculation(Speculation how) {
-    return with(o -> o.speculation = how);
+    return RecordCopy.with(this, "speculation", how);
   }
 
   public RuntimeOptions withLog(Consumer<String> sink) {
-    return with(o -> o.log = sink);
-  }
-
-  /** The fields, to change some of them. */
-  private static final class Copy {
-    private Path model;
-    private MetadataOverrides metadata;
-    private Optional<String> backend;
-    private List<String> devices;
-    private Distribution distribution;
-    private int threads;
-    private int contextLength;
-    private boolean fit;
-    private int batchTokens;
-    private Encoding cacheEncoding;
-    private int maxSequences;
-    private int pageTokens;
-    private int cachePages;
-    private boolean repack;
-    private Optional<Path> driverCache;
-    private Speculation speculation;
-    private Consumer<String> log;
-
-    Copy(RuntimeOptions from) {
-      model = from.model;
-      metadata = from.metadata;
-      backend = from.backend;
-      devices = from.devices;
-      distribution = from.distribution;
-      threads = from.threads;
-      contextLength = from.contextLength;
-      fit = from.fit;
-      batchTokens = from.batchTokens;
-      cacheEncoding = from.cacheEncoding;
-      maxSequences = from.maxSequences;
-      pageTokens = from.pageTokens;
-      cachePages = from.cachePages;
-      repack = from.repack;
-      driverCache = from.driverCache;
-      speculation = from.speculation;
-      log = from.log;
-    }
-
-    RuntimeOptions done() {
-      return new RuntimeOptions(
-          model,
-          metadata,
-          backend,
-          devices,
-          distribution,
-          threads,
-          contextLength,
-          fit,
-          batchTokens,
-          cacheEncoding,
-          maxSequences,
-          pageTokens,
-          cachePages,
-          repack,
-          driverCache,
-          speculation,
-          log);
-    }
-  }
-
-  private RuntimeOptions with(Consumer<Copy> change) {
-    Copy copy = new Copy(this);
-    change.accept(copy);
-    return copy.done();
+    return RecordCopy.with(this, "log", sink);
   }
 }

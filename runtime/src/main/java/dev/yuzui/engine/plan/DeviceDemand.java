@@ -63,12 +63,12 @@ record DeviceDemand(
         step(c, tokens, layers > 0)
             + (mapped > 0 ? checkpoint.derivedBytes() * layers / allLayers : 0),
         exchange(c, plan, tokens),
-        LatentCacheStore.bytesPerToken(layers, c.cacheEntry(), options.cacheEncoding()),
+        LatentCacheStore.bytesPerToken(layers, c.cacheEntry(), options.cache().encoding()),
         LatentCacheStore.bytesPerToken(layers, c.cacheEntry(), Encoding.E4M3),
         layers > 0 ? 4L * c.ropeHeadDim() : 0,
         Math.ceilDiv(options.maxSequences(), plan.ranks().size()),
-        options.pageTokens(),
-        options.cachePages());
+        options.cache().pageTokens(),
+        options.cache().pages());
   }
 
   /** The widest layer's activations, the logits and the best of them; without attention less. */
@@ -148,11 +148,11 @@ record DeviceDemand(
               + " or less (RuntimeOptions.fit takes the most that fits)");
     }
     if (fixedPages > 0) {
-      out.add("a smaller RuntimeOptions.cachePages");
+      out.add("a smaller KvCacheOptions.pages");
     }
     long saved = cacheEntries(context) * (cachePerToken - smallestCachePerToken);
     if (!cacheEncoding.equals(Encoding.E4M3) && total(context) - saved <= available) {
-      out.add("RuntimeOptions.cacheEncoding fp8");
+      out.add("KvCacheOptions.encoding fp8");
     }
     if (total(context) > available && total(context) - repacked <= available) {
       out.add("RuntimeOptions.withRepack(false), which is slower");

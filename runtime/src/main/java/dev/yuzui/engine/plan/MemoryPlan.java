@@ -53,7 +53,7 @@ public record MemoryPlan(
    */
   public static MemoryPlan of(Checkpoint checkpoint, List<Device> devices, RuntimeOptions options) {
     DeepseekConfig c = checkpoint.config();
-    requireWholeBlocks(c, options.cacheEncoding());
+    requireWholeBlocks(c, options.cache().encoding());
     int most = mostContext(c, options);
     ExpertUse use = ExpertUse.of(checkpoint, options.distribution().loads());
     List<DeviceRoom> rooms = DeviceRoom.of(checkpoint, devices, options);
@@ -84,7 +84,7 @@ public record MemoryPlan(
         context,
         checkpoint.byteSize(),
         LatentCacheStore.bytesPerToken(
-            c.layers() + c.mtpLayers(), c.cacheEntry(), options.cacheEncoding()),
+            c.layers() + c.mtpLayers(), c.cacheEntry(), options.cache().encoding()),
         any.pages(context),
         any.sequences(),
         largest,
@@ -94,7 +94,7 @@ public record MemoryPlan(
   private static void requireWholeBlocks(DeepseekConfig c, Encoding cache) {
     if (c.cacheEntry() % cache.blockElements() != 0) {
       throw new EngineException(
-          "RuntimeOptions.cacheEncoding "
+          "KvCacheOptions.encoding "
               + cache.label()
               + ": expected a cache entry of whole blocks of "
               + cache.blockElements()
@@ -114,13 +114,13 @@ public record MemoryPlan(
               + " tokens, found "
               + asked);
     }
-    long held = (long) options.cachePages() * options.pageTokens();
+    long held = (long) options.cache().pages() * options.cache().pageTokens();
     if (held > 0 && asked > held) {
       throw new EngineException(
           "RuntimeOptions.contextLength: expected at most the "
               + held
-              + " tokens that RuntimeOptions.cachePages "
-              + options.cachePages()
+              + " tokens that KvCacheOptions.pages "
+              + options.cache().pages()
               + " holds, found "
               + asked
               + "; lower the one or raise the other");
@@ -145,7 +145,7 @@ public record MemoryPlan(
                       context,
                       layout.rooms().get(d).available(),
                       largest,
-                      options.cacheEncoding()));
+                      options.cache().encoding()));
               boolean apart =
                   layout.plan().experts(d) > 0 && !layout.rooms().get(d).device().provider().host();
               if (largest == 0 && apart && !options.fit()) {

@@ -279,11 +279,13 @@ final class Planner {
 
   private long layerBytes(DeviceRoom room, int layer, boolean withoutExperts) {
     long pages =
-        options.cachePages() > 0
-            ? options.cachePages()
-            : (long) Math.ceilDiv(context, options.pageTokens()) * options.maxSequences();
+        options.cache().pages() > 0
+            ? options.cache().pages()
+            : (long) Math.ceilDiv(context, options.cache().pageTokens()) * options.maxSequences();
     long cache =
-        pages * options.pageTokens() * options.cacheEncoding().byteSize(1, config.cacheEntry());
+        pages
+            * options.cache().pageTokens()
+            * options.cache().encoding().byteSize(1, config.cacheEntry());
     int count = withoutExperts || !config.isMoe(layer) ? 0 : experts();
     return larger(room, w -> w.dense(layer) + w.experts(layer, count)) + cache;
   }

@@ -40,13 +40,12 @@ class OptionsTest {
             "RuntimeOptions.maxSequences: expected 1 or more, found 0",
             () -> OPTIONS.withMaxSequences(0)),
         wrong(
-            "RuntimeOptions.pageTokens: expected 1 or more, found 0",
+            "KvCacheOptions.pageTokens: expected 1 or more, found 0",
             () -> OPTIONS.withPageTokens(0)),
         wrong(
-            "RuntimeOptions.cachePages: expected 0 or more, found -1",
-            () -> OPTIONS.withCachePages(-1)),
+            "KvCacheOptions.pages: expected 0 or more, found -1", () -> OPTIONS.withCachePages(-1)),
         wrong(
-            "RuntimeOptions.cacheEncoding: expected one of [F32, F16, BF16, E4M3, Q8_0], found Q4_0",
+            "KvCacheOptions.encoding: expected one of [F32, F16, BF16, E4M3, Q8_0], found Q4_0",
             () -> OPTIONS.withCacheEncoding(Encoding.byLabel("Q4_0").orElseThrow())),
         wrong(
             "Distribution.redundantExperts: expected 0 or more, found -1",
@@ -111,10 +110,8 @@ class OptionsTest {
             0,
             false,
             0,
-            Encoding.F16,
             1,
-            64,
-            0,
+            OPTIONS.cache(),
             true,
             OPTIONS.driverCache(),
             OPTIONS.speculation(),

@@ -39,7 +39,7 @@ class ArchitectureTest {
           arrows("cache", "spi io"),
           arrows("parallel", "spi io"),
           arrows("sampling", "spi"),
-          arrows("text", "weights io"),
+          arrows("text", "weights io spi"),
           arrows("model", "spi weights cache parallel"),
           arrows("engine.api", "spi weights sampling model"),
           arrows("engine.plan", "spi weights cache parallel model engine.api"),
@@ -51,7 +51,7 @@ class ArchitectureTest {
           arrows(
               "engine",
               "spi weights cache parallel sampling text model engine.api engine.plan engine.step engine.draft engine.schedule"),
-          arrows("batch", "io weights sampling text engine engine.api"),
+          arrows("batch", "spi io weights sampling text engine engine.api"),
           arrows("compare", "spi weights model engine engine.api"),
           arrows(
               "cli",
