@@ -9,22 +9,18 @@ import dev.yuzui.cli.options.Ranges;
 import dev.yuzui.cli.options.Switch;
 import dev.yuzui.cli.shell.Context;
 import dev.yuzui.cli.shell.ExitCode;
-import dev.yuzui.cli.shell.FailedException;
 import dev.yuzui.cli.shell.Flags;
 import dev.yuzui.cli.shell.Out;
 import dev.yuzui.cli.shell.UsageException;
 import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.engine.plan.Backends;
 import dev.yuzui.engine.plan.MemoryPlan;
-import dev.yuzui.spi.BackendProvider.Probe;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostResources;
 import dev.yuzui.weights.Checkpoint;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
@@ -159,41 +155,12 @@ public final class BenchCommand implements Callable<Integer> {
   @Mixin private CacheTypeOptions cacheType;
 
   @Option(
-      names = "--backend",
-      paramLabel = "NAME",
-      split = ",",
-      description =
-          "Backends, with or without a device, such as cpu,cuda:1; several hold the model at the"
-              + " same time and take turns, and the table says how many times the first's speed"
-              + " they have (default: the best usable one).")
-  private List<String> backends = List.of();
-
-  @Option(
-      names = "--device",
-      paramLabel = "NAME",
-      split = ",",
-      description =
-          "Device of the backend (default: its first); cpu:java is without native kernels. Several"
-              + " share the model.")
-  private List<String> devices = List.of();
-
-  @Option(
       names = {"-o", "--output"},
       paramLabel = "FORMAT",
       converter = Format.class,
       defaultValue = "md",
       description = "md, csv, json, jsonl or html, a page with plots (default: ${DEFAULT-VALUE}).")
   private BenchFormat format;
-
-  @Option(
-      names = "--bandwidth",
-      paramLabel = "GB/S",
-      split = ",",
-      converter = Ranges.Decimal.class,
-      description =
-          "Of each backend's memory, for the roofline of -o html (default: the host's is measured,"
-              + " other devices have no roofline).")
-  private List<Double> bandwidths = List.of();
 
   @Option(
       names = {"-nr", "--no-repack"},
@@ -209,6 +176,7 @@ public final class BenchCommand implements Callable<Integer> {
   private boolean verbose;
 
   @Mixin private DistributionOptions distributionOptions;
+  @Mixin private ContenderOptions contenders;
   @Mixin private RateOptions rateOptions;
   @Spec private CommandSpec spec;
 
@@ -250,9 +218,10 @@ public final class BenchCommand implements Callable<Integer> {
     List<Benchmark> tests = rateOptions.given() ? rateTests() : tests();
     int sequences = sequences();
     List<Supplier<Checkpoint>> models = sources.all(context);
-    List<Optional<BackendChoice>> choices = choices();
+    List<Optional<BackendChoice>> choices = contenders.choices(context);
     Table table = rateOptions.given() ? rateOptions.table() : Table.SPEED;
-    BenchReport report = format.report(context.out(), table, choices.size() > 1, typed(), limits());
+    BenchReport report =
+        format.report(context.out(), table, choices.size() > 1, typed(), contenders.limits(format));
     requirePlans(models, choices, sequences, tests);
     BenchRun run = new BenchRun(context, tests, !noWarmup, assumeDepth, report);
     try {
@@ -309,57 +278,9 @@ public final class BenchCommand implements Callable<Integer> {
     }
   }
 
-  private BenchLimits limits() {
-    Map<String, Double> given = new LinkedHashMap<>();
-    if (!bandwidths.isEmpty() && format != BenchFormat.HTML) {
-      throw UsageException.ofFlag("--bandwidth", "-o html beside it", "none");
-    }
-    if (!bandwidths.isEmpty() && bandwidths.size() != backends.size()) {
-      throw UsageException.ofFlag(
-          "--bandwidth", "one for each --backend, " + backends.size(), "" + bandwidths.size());
-    }
-    for (int i = 0; i < bandwidths.size(); i++) {
-      if (bandwidths.get(i) <= 0) {
-        throw UsageException.ofFlag("--bandwidth", "GB/s, above 0", "" + bandwidths.get(i));
-      }
-      given.put(backends.get(i), bandwidths.get(i) * 1e9);
-    }
-    return new BenchLimits(given);
-  }
-
   private String typed() {
     return "yuzui "
         + String.join(" ", spec.commandLine().getParent().getParseResult().originalArgs());
-  }
-
-  /** Those of several that are usable; the others are named. One is taken as it is. */
-  private List<Optional<BackendChoice>> choices() {
-    if (backends.isEmpty()) {
-      return List.of(Optional.empty());
-    }
-    boolean several = backends.size() > 1;
-    if (backends.getFirst().contains(":") && !devices.isEmpty()) {
-      throw new UsageException(
-          "--backend " + backends.getFirst() + " and --device: expected one device, found two");
-    }
-    if (several && !devices.isEmpty()) {
-      throw UsageException.ofFlag(
-          "--device", "one backend beside it", backends.size() + "; write --backend cuda:0,cpu");
-    }
-    List<Optional<BackendChoice>> usable = new ArrayList<>();
-    for (String name : backends) {
-      BackendChoice choice = BackendChoice.of("--backend", name);
-      Optional<Probe.Unusable> why = several ? choice.unusable() : Optional.empty();
-      if (why.isEmpty()) {
-        usable.add(Optional.of(choice));
-      } else {
-        context.err().println(BackendChoice.unusable(name, why.get()));
-      }
-    }
-    if (usable.isEmpty()) {
-      throw new FailedException("--backend: none of those named is usable here");
-    }
-    return usable;
   }
 
   /** A flag that would do nothing is a mistake. */
@@ -440,12 +361,7 @@ public final class BenchCommand implements Callable<Integer> {
             .withRepack(!noRepack)
             .withMaxSequences(sequences)
             .withContextLength(tests.stream().mapToInt(Benchmark::length).max().orElseThrow());
-    if (backend.isPresent()) {
-      options = backend.get().applied(options);
-    }
-    if (!devices.isEmpty()) {
-      options = options.withDevices(devices);
-    }
+    options = contenders.applied(backend, options);
     if (fit) {
       options = options.withFit();
     }
