@@ -158,22 +158,23 @@ void yz_turn(const float* q, int queries, int width, float scale, float* turned)
 }
 
 /* A block of entries. */
-int64_t yz_attend_bytes(int lkv, int rope) { return 32 * 4 * (int64_t)(lkv + rope + 16) + 64; }
+int64_t yz_attend_bytes(int width) { return 32 * 4 * (int64_t)(width + 16) + 64; }
 
-void yz_attend(int cache, const float* turned, const YzPages* pages, int64_t first, const int64_t* last, int lkv, int rope,
-               float* part, uint8_t* work) {
-  float* state = part + 16 * (int64_t)lkv;
-  memset(part, 0, (size_t)lkv * 64);
+void yz_attend(int cache, const float* turned, const YzPages* pages, int64_t first, const int64_t* last, int width, int keys,
+               int values_at, int values, float* part, uint8_t* work) {
+  const YzSpan span = {width, keys, values_at, values};
+  float* state = part + 16 * (int64_t)values;
+  memset(part, 0, (size_t)values * 64);
   for (int j = 0; j < 16; j++) {
     state[j] = -__builtin_inff();
     state[16 + j] = 0;
   }
   float* tile = (float*)(((uintptr_t)work + 63) & ~(uintptr_t)63);
-  kernels->attend(cache, turned, pages, first, last, lkv, rope, part, state, tile);
+  kernels->attend(cache, turned, pages, first, last, &span, part, state, tile);
 }
 
-void yz_merge(const float* parts, int64_t stride, int count, int queries, int lkv, float* out) {
-  kernels->merge(parts, stride, count, queries, lkv, out);
+void yz_merge(const float* parts, int64_t stride, int count, int queries, int values, float* out) {
+  kernels->merge(parts, stride, count, queries, values, out);
 }
 
 static int64_t expansion(const YzHeads* s, int64_t rows, uint8_t* work, Expansion* x) {

@@ -59,9 +59,9 @@ typedef struct {
   /* 32 or 256 columns: codes, the sums of each 16, and their scale. */
   float (*quantize)(const float* x, int count, int8_t* q, int32_t* sum16);
   /* See attention.inc and yz_attend, yz_merge. state: a part's maxima and sums of weights. */
-  void (*attend)(int cache, const float* q, const YzPages* pages, int64_t from, const int64_t* last, int lkv, int rope,
+  void (*attend)(int cache, const float* q, const YzPages* pages, int64_t from, const int64_t* last, const YzSpan* span,
                  float* sum, float* state, float* tile);
-  void (*merge)(const float* parts, int64_t stride, int count, int queries, int lkv, float* out);
+  void (*merge)(const float* parts, int64_t stride, int count, int queries, int values, float* out);
   /* See expanded.inc. */
   void (*expanded)(int cache, const YzHeads* heads, const YzRows* rows, const YzPages* pages, const Expansion* memory);
   /* See rows.inc and yz_silu_mul and its neighbours. */

@@ -70,6 +70,14 @@ record CheckedOps(AbstractQueue queue, Ops device) implements Ops {
   }
 
   @Override
+  public void addRow(Tensor x, Tensor row) {
+    encoding("addRow", Encoding.F32, x, row);
+    check(row.rows() == 1 && row.cols() == x.cols(), "addRow", "not [1, C]", row, x);
+    apart("addRow", x, row);
+    to().addRow(x, row);
+  }
+
+  @Override
   public void addRmsNorm(Tensor x, Tensor y, Tensor weight, float eps, Tensor out) {
     String op = "addRmsNorm";
     encoding(op, Encoding.F32, x, y, weight, out);
@@ -193,6 +201,34 @@ record CheckedOps(AbstractQueue queue, Ops device) implements Ops {
     check(table.cols() % 2 == 0, op, "pairs need an even number of columns", table);
     check(kv.cols() == norm.cols() + table.cols(), op, "kv is not Lkv+R wide", kv, norm, table);
     check(kv.cols() == cache.entries().cols(), op, "columns differ", kv, cache.entries());
+  }
+
+  @Override
+  public void append(
+      Tensor k, Tensor v, Tensor table, LatentCache cache, GroupedShape shape, StepBatch batch) {
+    String op = "append";
+    encoding(op, Encoding.F32, k, v, table);
+    cache(op, cache);
+    batch(op, batch, k, v);
+    width(op, "G·D", (long) shape.kvHeads() * shape.head(), k);
+    width(op, "G·D", (long) shape.kvHeads() * shape.head(), v);
+    width(op, "D", shape.head(), table);
+    width(op, "2·G·D", shape.entry(), cache.entries());
+    apart(op, cache.entries(), k, v, table);
+    to().append(k, v, table, cache, shape, batch);
+  }
+
+  @Override
+  public void attend(Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
+    String op = "attend";
+    encoding(op, Encoding.F32, q, out);
+    cache(op, cache);
+    batch(op, batch, q, out);
+    width(op, "N·D", (long) shape.heads() * shape.head(), q);
+    width(op, "N·D", (long) shape.heads() * shape.head(), out);
+    width(op, "2·G·D", shape.entry(), cache.entries());
+    apart(op, out, q, cache.entries());
+    to().attend(q, cache, shape, batch, out);
   }
 
   @Override

@@ -27,6 +27,9 @@ public interface Ops {
   /** out = a + b, element by element; {@code out} may be {@code a} or {@code b}. */
   void add(Tensor a, Tensor b, Tensor out);
 
+  /** x[t] = x[t] + row. x [T, C]; row F32 [1, C]. */
+  void addRow(Tensor x, Tensor row);
+
   /** x = x + y, then out = rmsNorm(x). x, y, out [T, H], all apart; weight F32 [1, H]. */
   default void addRmsNorm(Tensor x, Tensor y, Tensor weight, float eps, Tensor out) {
     add(x, y, x);
@@ -135,6 +138,22 @@ public interface Ops {
       matmulPerHead(latent, 0, valueUp, shape.heads(), out, 0);
     }
   }
+
+  /**
+   * Stores [k[t,g]; v[t,g]] for each key and value head g of each row that is no padding at its
+   * entry of the cache, the keys rotated. k, v [T, G·D].
+   *
+   * @param table F32 [positions, D], as for {@link #rope}
+   */
+  void append(
+      Tensor k, Tensor v, Tensor table, LatentCache cache, GroupedShape shape, StepBatch batch);
+
+  /**
+   * Grouped-query attention: out[t,n] = Σs softmax(q[t,n]·k[s,g]·scale)·v[s,g] with g = n/(N/G),
+   * over the first kvLength[t] entries s of t's sequence. q [T, N·D], already rotated; out [T,
+   * N·D]. A row with kvLength 0 gives zeros.
+   */
+  void attend(Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out);
 
   /** out[t, h, outOffset + i] = x[t, h, xOffset + i] for i &lt; count. */
   void copyPerHead(Tensor x, int xOffset, int count, int heads, Tensor out, int outOffset);

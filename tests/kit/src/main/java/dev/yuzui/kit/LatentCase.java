@@ -5,16 +5,9 @@ import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
 import dev.yuzui.spi.LatentCache;
 import dev.yuzui.spi.MlaShape;
-import dev.yuzui.spi.Quantizer;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.util.Arrays;
-import java.util.Random;
 
-/**
- * A cache that holds the entries its step may see and NaN everywhere else, so that a look beyond a
- * row's length shows; with attention over it written out naively.
- */
+/** {@link CachedEntries} of latent attention, which is written out naively. */
 record LatentCase(
     Arena arena,
     MlaShape shape,
@@ -24,48 +17,16 @@ record LatentCase(
     Steps.Step second,
     int pool) {
 
+  private CachedEntries cached() {
+    return new CachedEntries(shape.entry(), encoding, steps, first, second, pool);
+  }
+
   private Steps.Step step(int variant) {
-    return variant == 0 ? first : second;
+    return cached().step(variant);
   }
 
   LatentCache cache(Bench bench) {
-    return bench.cache(encoding, entries(), steps.pageTokens(), Tolerance.exact());
-  }
-
-  private Values entries() {
-    int rows = pool * steps.pageTokens();
-    int cols = shape.entry();
-    return new Values(
-        rows,
-        cols,
-        variant -> {
-          float[] x = new float[rows * cols];
-          Arrays.fill(x, Float.NaN);
-          Steps.Step step = step(variant);
-          for (int t = 0; t < step.tokens(); t++) {
-            for (int i = 0; i < step.kvLength()[t]; i++) {
-              int row = step.cacheRow(step.sequence()[t], i, steps.pageTokens());
-              if (Float.isNaN(x[row * cols])) {
-                Random random = new Random(1000L * variant + row);
-                for (int c = 0; c < cols; c++) {
-                  x[row * cols + c] = (float) random.nextGaussian();
-                }
-              }
-            }
-          }
-          return x;
-        });
-  }
-
-  /** The entries as the cache's encoding keeps them. */
-  private float[] stored(int variant) {
-    float[] x = entries().of(variant);
-    try (Arena confined = Arena.ofConfined()) {
-      MemorySegment data = confined.allocate(encoding.byteSize(1, x.length), 8);
-      Quantizer.encode(encoding, x, 0, x.length, data, 0);
-      Dequantizer.decode(encoding, data, 0, x.length, x, 0);
-    }
-    return x;
+    return cached().cache(bench);
   }
 
   HostTensor keyUp(Encoding weights) {
@@ -90,7 +51,7 @@ record LatentCase(
         n * shape.kvLora(),
         variant -> {
           Steps.Step step = step(variant);
-          float[] cache = stored(variant);
+          float[] cache = cached().stored(variant);
           float[] q = query.of(variant);
           float[] out = new float[query.rows() * n * shape.kvLora()];
           for (int t = 0; t < step.tokens(); t++) {
@@ -127,7 +88,7 @@ record LatentCase(
         n * shape.value(),
         variant -> {
           Steps.Step step = step(variant);
-          float[] cache = stored(variant);
+          float[] cache = cached().stored(variant);
           float[] q = query.of(variant);
           float[] out = new float[query.rows() * n * shape.value()];
           for (int t = 0; t < step.tokens(); t++) {
@@ -172,12 +133,10 @@ record LatentCase(
   }
 
   private int row(Steps.Step step, int t, int i) {
-    return step.cacheRow(step.sequence()[t], i, steps.pageTokens()) * shape.entry();
+    return cached().row(step, t, i);
   }
 
   private void softmax(double[] x) {
-    double max = Arrays.stream(x).max().orElse(0);
-    double sum = Arrays.stream(x).map(v -> Math.exp((v - max) * shape.scale())).sum();
-    Arrays.setAll(x, i -> Math.exp((x[i] - max) * shape.scale()) / sum);
+    CachedEntries.softmax(x, shape.scale());
   }
 }

@@ -10,6 +10,7 @@ import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
+import dev.yuzui.spi.GroupedShape;
 import dev.yuzui.spi.LatentCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
@@ -31,6 +32,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  */
 public abstract class RefusalsConformance extends Conformance {
   private static final MlaShape SHAPE = new MlaShape(2, 4, 2, 3, 6, 1);
+  private static final GroupedShape GROUPED = new GroupedShape(2, 1, 4, 1);
   private static final GateRule RULE =
       new GateRule(GateRule.Scoring.SOFTMAX, 8, 2, 1, 1, GateRule.GroupScore.MAX, false, 1);
 
@@ -162,6 +164,23 @@ public abstract class RefusalsConformance extends Conformance {
                     s.f32("table", 9, 2),
                     new LatentCache(s.f32("cache", 8, 8), 3),
                     s.batch)),
+        call(
+            "addRow | not [1, C] | row F32 [1, 3] | x F32 [3, 4]",
+            (o, s) -> o.addRow(s.f32("x", 3, 4), s.f32("row", 1, 3))),
+        call(
+            "append | 2·G·D is 8 | cache F32 [8, 9]",
+            (o, s) ->
+                o.append(
+                    s.f32("k", 3, 4),
+                    s.f32("v", 3, 4),
+                    s.f32("table", 9, 4),
+                    s.cache(9),
+                    GROUPED,
+                    s.batch)),
+        call(
+            "attend | N·D is 8 | q F32 [3, 12]",
+            (o, s) ->
+                o.attend(s.f32("q", 3, 12), s.cache(8), GROUPED, s.batch, s.f32("out", 3, 8))),
         call(
             "mlaDecode | 16 | q F32 [3, 12]",
             (o, s) ->

@@ -6,6 +6,7 @@ import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
+import dev.yuzui.spi.GroupedShape;
 import dev.yuzui.spi.LatentCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
@@ -148,6 +149,22 @@ record RoundingOps(Backend backend, DeviceQueue queue) implements Ops {
   public void appendLatent(
       Tensor kv, Tensor norm, float eps, Tensor table, LatentCache cache, StepBatch batch) {
     exact().appendLatent(kv, norm, eps, table, cache, batch);
+  }
+
+  @Override
+  public void addRow(Tensor x, Tensor row) {
+    exact().addRow(x, row);
+  }
+
+  @Override
+  public void append(
+      Tensor k, Tensor v, Tensor table, LatentCache cache, GroupedShape shape, StepBatch batch) {
+    exact().append(k, v, table, cache, shape, batch);
+  }
+
+  @Override
+  public void attend(Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
+    exact().attend(q, cache, shape, batch, out);
   }
 
   @Override

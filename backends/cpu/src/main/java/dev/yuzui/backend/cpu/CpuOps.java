@@ -4,6 +4,7 @@ import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
+import dev.yuzui.spi.GroupedShape;
 import dev.yuzui.spi.LatentCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
@@ -75,6 +76,11 @@ final class CpuOps implements Ops {
   @Override
   public void add(Tensor a, Tensor b, Tensor out) {
     submit(Rows.add(rowKernels, a, b, out));
+  }
+
+  @Override
+  public void addRow(Tensor x, Tensor row) {
+    submit(Rows.addRow(rowKernels, x, row));
   }
 
   @Override
@@ -201,11 +207,28 @@ final class CpuOps implements Ops {
   }
 
   @Override
+  public void append(
+      Tensor k, Tensor v, Tensor table, LatentCache cache, GroupedShape shape, StepBatch batch) {
+    queue.reserve(4L * shape.entry() + 64, 0);
+    submit(Rows.append(kernels, k, v, table, cache, shape, batch));
+  }
+
+  @Override
+  public void attend(Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
+    attend(q, cache, AttentionShape.of(shape), batch, out);
+  }
+
+  @Override
   public void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
-    AbsorbedAttention attention =
+    attend(q, cache, AttentionShape.of(shape), batch, out);
+  }
+
+  private void attend(
+      Tensor q, LatentCache cache, AttentionShape shape, StepBatch batch, Tensor out) {
+    PagedAttention attention =
         natives
-            .flatMap(n -> NativeAbsorbed.of(n, q, cache, shape, batch, out))
-            .orElseGet(() -> new RowAbsorbed(kernels, q, cache, shape, batch, out));
+            .flatMap(n -> NativePagedAttention.of(n, q, cache, shape, batch, out))
+            .orElseGet(() -> new RowPagedAttention(kernels, q, cache, shape, batch, out));
     if (q.rows() > SPLIT_TOKENS) {
       queue.reserve(attention.wholeLaneBytes(), 0);
       submit(attention.whole());

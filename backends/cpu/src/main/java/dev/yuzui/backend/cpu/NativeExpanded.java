@@ -127,7 +127,7 @@ final class NativeExpanded {
       longest = Math.max(longest, length);
       Memory.i32(lengths + 4L * i, length);
     }
-    pages.describe(cache, sequence, longest, entries);
+    pages.describe(cache, sequence, longest, 0, entries);
     natives.expanded(cacheNumber, heads, rows, entries, lengths + 4L * count);
   }
 

@@ -95,14 +95,13 @@ final class NativeKernels implements StripKernels, RowKernels {
             "yz_first_above",
             result(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_FLOAT),
             Linker.Option.critical(false));
-    static final MethodHandle ATTEND_BYTES =
-        bind("yz_attend_bytes", result(JAVA_LONG, JAVA_INT, JAVA_INT));
+    static final MethodHandle ATTEND_BYTES = bind("yz_attend_bytes", result(JAVA_LONG, JAVA_INT));
     static final MethodHandle ATTEND =
         bind(
             "yz_attend",
             FunctionDescriptor.ofVoid(
-                JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG,
-                JAVA_LONG));
+                JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT,
+                JAVA_INT, JAVA_LONG, JAVA_LONG));
     static final MethodHandle MERGE =
         bind(
             "yz_merge",
@@ -315,27 +314,27 @@ final class NativeKernels implements StripKernels, RowKernels {
   /**
    * Up to 16 queries as {@link #attend} wants them; see yz_turn.
    *
-   * @param turned address of 16·{@link MlaShape#entry} floats
+   * @param turned address of 16·{@link AttentionShape#keys} floats
    */
-  void turn(long q, int queries, MlaShape shape, long turned) {
+  void turn(long q, int queries, AttentionShape shape, long turned) {
     try {
-      Calls.TURN.invokeExact(q, queries, shape.entry(), shape.scale(), turned);
+      Calls.TURN.invokeExact(q, queries, shape.keys(), shape.scale(), turned);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
   }
 
   /** Bytes of {@code work} of {@link #attend}. */
-  long attendBytes(MlaShape shape) {
+  long attendBytes(AttentionShape shape) {
     try {
-      return (long) Calls.ATTEND_BYTES.invokeExact(shape.kvLora(), shape.rope());
+      return (long) Calls.ATTEND_BYTES.invokeExact(shape.width());
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
   }
 
   /**
-   * Absorbed attention over entries from ≤ i < last[j]; see yz_attend.
+   * Attention over entries from ≤ i < last[j]; see yz_attend.
    *
    * @param cache number of the encoding in yz_cache
    * @param pages address of a YzPages
@@ -347,21 +346,31 @@ final class NativeKernels implements StripKernels, RowKernels {
       long pages,
       int from,
       long last,
-      MlaShape shape,
+      AttentionShape shape,
       long part,
       long work) {
     try {
       Calls.ATTEND.invokeExact(
-          cache, turned, pages, (long) from, last, shape.kvLora(), shape.rope(), part, work);
+          cache,
+          turned,
+          pages,
+          (long) from,
+          last,
+          shape.width(),
+          shape.keys(),
+          shape.valuesAt(),
+          shape.values(),
+          part,
+          work);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
   }
 
   /** Puts parts together that lie {@code stride} floats apart; see yz_merge. */
-  void merge(long parts, long stride, int count, int queries, MlaShape shape, long out) {
+  void merge(long parts, long stride, int count, int queries, AttentionShape shape, long out) {
     try {
-      Calls.MERGE.invokeExact(parts, stride, count, queries, shape.kvLora(), out);
+      Calls.MERGE.invokeExact(parts, stride, count, queries, shape.values(), out);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }

@@ -2,6 +2,7 @@ package dev.yuzui.backend.cpu;
 
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.GroupedShape;
 import dev.yuzui.spi.LatentCache;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
@@ -65,6 +66,19 @@ public final class Rows {
       void row(int t, Lane lane) {
         long at = 4L * t * cols;
         kernels.add(left + at, right + at, to + at, cols);
+      }
+    };
+  }
+
+  static Op addRow(RowKernels kernels, Tensor x, Tensor row) {
+    long to = HostBuffer.address(x);
+    long more = HostBuffer.address(row);
+    int cols = Math.toIntExact(x.cols());
+    return new RowOp(x.rows(), 12L * cols) {
+      @Override
+      void row(int t, Lane lane) {
+        long at = to + 4L * t * cols;
+        kernels.add(at, more, at, cols);
       }
     };
   }
@@ -183,6 +197,42 @@ public final class Rows {
         angles.rotate(from + 4L * latent, angles.of(t), entry + 4L * latent);
         int at = pages.entry(sequence, angles.position(t));
         kernels.encode(entries.encoding(), entry, cols, entries.row(at));
+      }
+    };
+  }
+
+  /** Lane memory: one entry. */
+  static Op append(
+      CpuKernels kernels,
+      Tensor k,
+      Tensor v,
+      Tensor table,
+      LatentCache cache,
+      GroupedShape shape,
+      StepBatch batch) {
+    long keys = HostBuffer.address(k);
+    long values = HostBuffer.address(v);
+    long rowBytes = 4 * k.cols();
+    long headBytes = 4L * shape.head();
+    Pages pages = new Pages(cache, batch);
+    Matrix entries = Matrix.of(cache.entries());
+    Angles angles = new Angles(table, batch);
+    return new RowOp(k.rows(), 8 * rowBytes) {
+      @Override
+      void row(int t, Lane lane) {
+        int sequence = pages.sequence(t);
+        if (sequence < 0) {
+          return;
+        }
+        long entry = lane.memory();
+        for (int g = 0; g < shape.kvHeads(); g++) {
+          long from = t * rowBytes + g * headBytes;
+          long to = entry + 2 * g * headBytes;
+          angles.rotate(keys + from, angles.of(t), to);
+          Memory.copy(values + from, to + headBytes, headBytes);
+        }
+        int at = pages.entry(sequence, angles.position(t));
+        kernels.encode(entries.encoding(), entry, shape.entry(), entries.row(at));
       }
     };
   }

@@ -5,6 +5,7 @@ import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
+import dev.yuzui.spi.GroupedShape;
 import dev.yuzui.spi.LatentCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
@@ -89,6 +90,22 @@ final class CudaOps implements Ops {
         .p(out)
         .i(x.cols())
         .run();
+  }
+
+  @Override
+  public void addRow(Tensor x, Tensor row) {
+    throw new UnsupportedOperationException("addRow");
+  }
+
+  @Override
+  public void append(
+      Tensor k, Tensor v, Tensor table, LatentCache cache, GroupedShape shape, StepBatch batch) {
+    throw new UnsupportedOperationException("append");
+  }
+
+  @Override
+  public void attend(Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
+    throw new UnsupportedOperationException("attend");
   }
 
   @Override

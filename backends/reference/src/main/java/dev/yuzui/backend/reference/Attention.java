@@ -1,13 +1,18 @@
 package dev.yuzui.backend.reference;
 
+import dev.yuzui.spi.GroupedShape;
 import dev.yuzui.spi.LatentCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Quantizer;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
+import java.util.Arrays;
 import java.util.TreeMap;
 
-/** Multi-head latent attention over a paged cache. DeepSeek-V2 report §2.1. */
+/**
+ * Multi-head latent attention over a paged cache, DeepSeek-V2 report §2.1, and grouped-query
+ * attention, arXiv:2305.13245.
+ */
 final class Attention {
   private Attention() {}
 
@@ -57,6 +62,61 @@ final class Attention {
       double[] latent = ReferenceOps.normed(row, weight, eps);
       double[] key = rotated(row, latent.length, angles.row(p));
       pages.store(s, p, latent, key);
+    }
+  }
+
+  static void append(
+      Tensor k, Tensor v, Tensor table, LatentCache cache, GroupedShape shape, StepBatch batch) {
+    Matrix keys = Matrix.of(k);
+    Matrix values = Matrix.of(v);
+    Matrix angles = Matrix.of(table);
+    Matrix sequence = Matrix.of(batch.sequence());
+    Matrix position = Matrix.of(batch.position());
+    Pages pages = new Pages(cache, batch);
+    int d = shape.head();
+    for (int t = 0; t < keys.rows(); t++) {
+      int s = sequence.integer(0, t);
+      if (s < 0) {
+        continue;
+      }
+      int p = position.integer(0, t);
+      double[] value = ReferenceOps.doubles(values.row(t));
+      double[][] parts = new double[2 * shape.kvHeads()][];
+      for (int g = 0; g < shape.kvHeads(); g++) {
+        parts[2 * g] = rotated(keys.row(t), g * d, angles.row(p));
+        parts[2 * g + 1] = Arrays.copyOfRange(value, g * d, (g + 1) * d);
+      }
+      pages.store(s, p, parts);
+    }
+  }
+
+  /** out[t, n] = Σs a[s]·v[s, g], a = softmax over s of q[t, n]·k[s, g]·scale */
+  static void grouped(
+      Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
+    Matrix query = Matrix.of(q);
+    Matrix sequence = Matrix.of(batch.sequence());
+    Matrix kvLength = Matrix.of(batch.kvLength());
+    Matrix to = Matrix.of(out);
+    Pages pages = new Pages(cache, batch);
+    int d = shape.head();
+    for (int t = 0; t < to.rows(); t++) {
+      float[][] entries = pages.first(kvLength.integer(0, t), sequence.integer(0, t));
+      float[] row = query.row(t);
+      for (int n = 0; n < shape.heads(); n++) {
+        int key = n / shape.perGroup() * 2 * d;
+        double[] scores = new double[entries.length];
+        for (int s = 0; s < scores.length; s++) {
+          scores[s] = Matrix.dot(row, n * d, entries[s], key, d) * shape.scale();
+        }
+        softmax(scores);
+        double[] o = new double[d];
+        for (int s = 0; s < scores.length; s++) {
+          for (int i = 0; i < d; i++) {
+            o[i] += scores[s] * entries[s][key + d + i];
+          }
+        }
+        to.set(t, n * d, o);
+      }
     }
   }
 
@@ -214,13 +274,13 @@ final class Attention {
       return rows;
     }
 
-    void store(int sequence, int i, double[] latent, double[] key) {
+    void store(int sequence, int i, double[]... parts) {
       float[] entry = new float[entries.cols()];
-      for (int l = 0; l < latent.length; l++) {
-        entry[l] = (float) latent[l];
-      }
-      for (int r = 0; r < key.length; r++) {
-        entry[latent.length + r] = (float) key[r];
+      int to = 0;
+      for (double[] part : parts) {
+        for (double number : part) {
+          entry[to++] = (float) number;
+        }
       }
       var encoding = cache.entries().encoding();
       long at = encoding.byteSize(row(sequence, i), entry.length);

@@ -3,6 +3,7 @@ package dev.yuzui.backend.reference;
 import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
+import dev.yuzui.spi.GroupedShape;
 import dev.yuzui.spi.LatentCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
@@ -78,6 +79,23 @@ final class ReferenceOps implements Ops {
           for (int t = 0; t < to.rows(); t++) {
             double[] y = doubles(left.row(t));
             float[] more = right.row(t);
+            for (int i = 0; i < y.length; i++) {
+              y[i] += more[i];
+            }
+            to.set(t, y);
+          }
+        });
+  }
+
+  /** x[t] += row */
+  @Override
+  public void addRow(Tensor x, Tensor row) {
+    queue.accept(
+        () -> {
+          Matrix to = Matrix.of(x);
+          float[] more = Matrix.of(row).row(0);
+          for (int t = 0; t < to.rows(); t++) {
+            double[] y = doubles(to.row(t));
             for (int i = 0; i < y.length; i++) {
               y[i] += more[i];
             }
@@ -187,6 +205,17 @@ final class ReferenceOps implements Ops {
   @Override
   public void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
     queue.accept(() -> Attention.absorbed(q, cache, shape, batch, out));
+  }
+
+  @Override
+  public void append(
+      Tensor k, Tensor v, Tensor table, LatentCache cache, GroupedShape shape, StepBatch batch) {
+    queue.accept(() -> Attention.append(k, v, table, cache, shape, batch));
+  }
+
+  @Override
+  public void attend(Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
+    queue.accept(() -> Attention.grouped(q, cache, shape, batch, out));
   }
 
   /** The expanded form, so that the two forms can be held against each other. */

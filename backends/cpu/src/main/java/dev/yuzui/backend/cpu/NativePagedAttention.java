@@ -1,14 +1,13 @@
 package dev.yuzui.backend.cpu;
 
 import dev.yuzui.spi.LatentCache;
-import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.Optional;
 import java.util.OptionalInt;
 
-/** {@link AbsorbedAttention} by yz_turn, yz_attend and yz_merge: a lane a query. */
-final class NativeAbsorbed extends AbsorbedAttention {
+/** {@link PagedAttention} by yz_turn, yz_attend and yz_merge: a lane a query. */
+final class NativePagedAttention extends PagedAttention {
   /** How far each lane sees. */
   private static final long LAST_BYTES = 8L * QUERIES;
 
@@ -16,12 +15,12 @@ final class NativeAbsorbed extends AbsorbedAttention {
   private final int cacheNumber;
   private final long workBytes;
 
-  private NativeAbsorbed(
+  private NativePagedAttention(
       NativeKernels kernels,
       int cacheNumber,
       Tensor q,
       LatentCache cache,
-      MlaShape shape,
+      AttentionShape shape,
       StepBatch batch,
       Tensor out) {
     super(q, cache, shape, batch, out, true);
@@ -31,16 +30,17 @@ final class NativeAbsorbed extends AbsorbedAttention {
   }
 
   /** Empty, if the kernel does not read such a cache. */
-  static Optional<AbsorbedAttention> of(
+  static Optional<PagedAttention> of(
       NativeKernels kernels,
       Tensor q,
       LatentCache cache,
-      MlaShape shape,
+      AttentionShape shape,
       StepBatch batch,
       Tensor out) {
-    OptionalInt number = NativeKernels.cacheNumber(cache.entries().encoding(), shape.entry());
-    return number.isPresent() && shape.kvLora() % 8 == 0
-        ? Optional.of(new NativeAbsorbed(kernels, number.getAsInt(), q, cache, shape, batch, out))
+    OptionalInt number = NativeKernels.cacheNumber(cache.entries().encoding(), shape.width());
+    return number.isPresent() && shape.values() % 8 == 0
+        ? Optional.of(
+            new NativePagedAttention(kernels, number.getAsInt(), q, cache, shape, batch, out))
         : Optional.empty();
   }
 
@@ -51,17 +51,17 @@ final class NativeAbsorbed extends AbsorbedAttention {
 
   @Override
   long readyBytes() {
-    return 4L * QUERIES * shape.entry();
+    return 4L * QUERIES * shape.keys();
   }
 
   @Override
   long partBytes() {
-    return 4L * QUERIES * (shape.kvLora() + 2);
+    return 4L * QUERIES * (shape.values() + 2);
   }
 
   @Override
-  void ready(Block block, long to) {
-    kernels.turn(block.q(), block.queries(), shape, to);
+  void ready(Block block, long q, long to) {
+    kernels.turn(q, block.queries(), shape, to);
   }
 
   @Override
@@ -73,12 +73,13 @@ final class NativeAbsorbed extends AbsorbedAttention {
       int sees = pages.kvLength(block.token() + query / block.heads());
       Memory.i64(last + 8L * j, Math.clamp(sees, from, to));
     }
-    pages.describe(cache, pages.sequence(block.token()), to, entries);
+    long part = cache.encoding().rowBytes((long) block.kvHead() * shape.width());
+    pages.describe(cache, pages.sequence(block.token()), to, part, entries);
     kernels.attend(cacheNumber, ready, entries, from, last, shape, result, last + LAST_BYTES);
   }
 
   @Override
-  void merge(Block block, long parts, int count) {
-    kernels.merge(parts, partBytes() / 4, count, block.queries(), shape, block.out());
+  void merge(Block block, long parts, int count, long out) {
+    kernels.merge(parts, partBytes() / 4, count, block.queries(), shape, out);
   }
 }

@@ -1,18 +1,18 @@
 package dev.yuzui.backend.cpu;
 
 import dev.yuzui.spi.LatentCache;
-import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.List;
 
 /**
- * {@link dev.yuzui.spi.Ops#mlaDecode}: online softmax over the entries, for a block of queries at a
- * time: heads of a token, or of several tokens of a sequence where heads are few, as a draft makes
- * them. Entries go in parts whose length depends on their number alone, merged in order, so that a
- * token's result depends neither on threads nor on what else is in the step.
+ * {@link dev.yuzui.spi.Ops#mlaDecode} and {@link dev.yuzui.spi.Ops#attend}: online softmax over the
+ * entries, for a block of queries at a time: heads of a token that read the same keys, or of
+ * several tokens of a sequence where such heads are few. Entries go in parts whose length depends
+ * on their number alone, merged in order, so that a token's result depends neither on threads nor
+ * on what else is in the step.
  */
-abstract class AbsorbedAttention {
+abstract class PagedAttention {
   /** Queries of a block. */
   static final int QUERIES = 16;
 
@@ -22,18 +22,26 @@ abstract class AbsorbedAttention {
   /** Entries of a part at least: fewer would leave the merge with too much of the work. */
   private static final int PART = 64;
 
-  /** Parts of a token's entries at most, which bounds the memory of their results. */
+  /** Parts of a token's entries at most, of all its key heads: it bounds the memory of results. */
   private static final int PARTS = 32;
 
-  final MlaShape shape;
+  /** Of each key head. */
+  private final int mostParts;
+
+  final AttentionShape shape;
   final Matrix cache;
   final Pages pages;
   private final long q;
   private final long out;
   private final int tokens;
 
-  /** Blocks of a token's heads. */
+  /** Blocks of a token's heads, those of a key head behind each other. */
   private final int blocks;
+
+  /** Bytes from a token's queries to the next token's, and of their results. */
+  private final long queryStride;
+
+  private final long outStride;
 
   private final Groups groups;
   private final Block[] all;
@@ -41,15 +49,23 @@ abstract class AbsorbedAttention {
   /**
    * @param together whether a block may hold several tokens
    */
-  AbsorbedAttention(
-      Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out, boolean together) {
+  PagedAttention(
+      Tensor q,
+      LatentCache cache,
+      AttentionShape shape,
+      StepBatch batch,
+      Tensor out,
+      boolean together) {
     this.shape = shape;
     this.cache = Matrix.of(cache.entries());
     this.pages = new Pages(cache, batch);
     this.q = HostBuffer.address(q);
     this.out = HostBuffer.address(out);
     this.tokens = Math.toIntExact(q.rows());
-    this.blocks = Math.ceilDiv(shape.heads(), QUERIES);
+    this.mostParts = Math.max(4, PARTS / shape.kvHeads());
+    this.blocks = shape.kvHeads() * Math.ceilDiv(shape.heads(), QUERIES);
+    this.queryStride = 4 * q.cols();
+    this.outStride = 4 * out.cols();
     this.groups = new Groups(together ? Math.max(1, QUERIES / shape.heads()) : 1);
     this.all = allBlocks();
   }
@@ -58,10 +74,11 @@ abstract class AbsorbedAttention {
    * Neighbouring queries, and what they see.
    *
    * @param token the first query's
+   * @param kvHead the part of an entry that they read
    * @param heads of a token; query j is of token {@code token} + j / heads
    * @param q address of the first of them
    */
-  record Block(int token, int heads, int queries, long q, long out) {}
+  record Block(int token, int kvHead, int heads, int queries, long q, long out) {}
 
   /** Lane memory of {@link #part}, which the ops of {@link #split} take. */
   abstract long partLaneBytes();
@@ -72,14 +89,14 @@ abstract class AbsorbedAttention {
   /** Bytes of a part's result, for a block. */
   abstract long partBytes();
 
-  /** Makes the queries of a block ready. */
-  abstract void ready(Block block, long to);
+  /** Makes the queries of a block ready, which lie one behind the other at {@code q}. */
+  abstract void ready(Block block, long q, long to);
 
   /** Attention of a block over the entries from ≤ i < to, as far as each query sees them. */
   abstract void part(Lane lane, Block block, long ready, int from, int to, long result);
 
-  /** Puts {@code count} parts of a block together; zeros of none. */
-  abstract void merge(Block block, long parts, int count);
+  /** Puts {@code count} parts of a block together, results one behind the other; zeros of none. */
+  abstract void merge(Block block, long parts, int count, long out);
 
   /** Memory that the ops of {@link #split} share. */
   final long splitBytes() {
@@ -87,12 +104,12 @@ abstract class AbsorbedAttention {
   }
 
   private long blockBytes() {
-    return readyBytes() + PARTS * partBytes();
+    return readyBytes() + mostParts * partBytes();
   }
 
   /** For few tokens: every part is a chunk. */
   final List<Op> split(long memory) {
-    Op ready = new BlocksOp(true, (_, i) -> ready(block(i), memory + i * blockBytes()));
+    Op ready = new BlocksOp(true, (_, i) -> ready(i, memory + i * blockBytes()));
     Op merge = new BlocksOp(false, (_, i) -> merge(i, memory + i * blockBytes()));
     return List.of(ready, partsOp(memory), merge);
   }
@@ -135,7 +152,7 @@ abstract class AbsorbedAttention {
         true,
         (lane, i) -> {
           long memory = lane.memory() + wholeAt();
-          ready(block(i), memory);
+          ready(i, memory);
           for (int part = 0; part < groups.partsUsed(i / blocks); part++) {
             part(lane, i, part, memory);
           }
@@ -151,8 +168,42 @@ abstract class AbsorbedAttention {
     part(lane, block(i), memory, from, to, memory + readyBytes() + part * partBytes());
   }
 
+  /**
+   * Queries of several tokens are gathered first, in the memory of parts that are not there yet.
+   */
+  private void ready(int i, long memory) {
+    Block block = block(i);
+    if (contiguous(block)) {
+      ready(block, block.q(), memory);
+      return;
+    }
+    long bytes = 4L * block.heads() * shape.keys();
+    long gathered = memory + readyBytes();
+    for (int t = 0; t < block.queries() / block.heads(); t++) {
+      Memory.copy(block.q() + t * queryStride, gathered + t * bytes, bytes);
+    }
+    ready(block, gathered, memory);
+  }
+
+  /** Results of several tokens go to their rows from the memory of queries that are done with. */
   private void merge(int i, long memory) {
-    merge(block(i), memory + readyBytes(), groups.partsUsed(i / blocks));
+    Block block = block(i);
+    long parts = memory + readyBytes();
+    int count = groups.partsUsed(i / blocks);
+    if (contiguous(block)) {
+      merge(block, parts, count, block.out());
+      return;
+    }
+    merge(block, parts, count, memory);
+    long bytes = 4L * block.heads() * shape.values();
+    for (int t = 0; t < block.queries() / block.heads(); t++) {
+      Memory.copy(memory + t * bytes, block.out() + t * outStride, bytes);
+    }
+  }
+
+  /** Whether a block's queries lie one behind the other. */
+  private boolean contiguous(Block block) {
+    return shape.kvHeads() == 1 || block.queries() == block.heads();
   }
 
   /** Block i of the groups that were found. */
@@ -169,17 +220,25 @@ abstract class AbsorbedAttention {
     for (int i = 0; i < made.length; i++) {
       int token = i / blocks / groups.most;
       int together = i / blocks % groups.most + 1;
-      int head = i % blocks * QUERIES;
-      int heads = Math.min(QUERIES, shape.heads() - head);
-      long row = (long) token * shape.heads() + head;
-      long query = q + 4 * row * shape.entry();
-      made[i] = new Block(token, heads, together * heads, query, out + 4 * row * shape.kvLora());
+      int perHead = blocks / shape.kvHeads();
+      int kvHead = i % blocks / perHead;
+      int first = i % perHead * QUERIES;
+      int heads = Math.min(QUERIES, shape.heads() - first);
+      long head = (long) kvHead * shape.heads() + first;
+      made[i] =
+          new Block(
+              token,
+              kvHead,
+              heads,
+              together * heads,
+              q + token * queryStride + 4 * head * shape.keys(),
+              out + token * outStride + 4 * head * shape.values());
     }
     return made;
   }
 
   private int partLength(int t) {
-    int share = Math.ceilDiv(pages.kvLength(t), PARTS);
+    int share = Math.ceilDiv(pages.kvLength(t), mostParts);
     return Math.max(PART, Math.ceilDiv(share, ENTRIES) * ENTRIES);
   }
 
