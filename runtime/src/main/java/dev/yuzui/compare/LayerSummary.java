@@ -36,7 +36,15 @@ public record LayerSummary(
         own(readings, Point.ATTENTION).orElseThrow(),
         own(readings, Point.EXPERT_IDS),
         own(readings, Point.FEED_FORWARD).orElseThrow(),
-        worst(readings, Point.ATTN_NORM, Point.QUERY, Point.LATENT, Point.HEADS, Point.ATTENTION)
+        worst(
+                readings,
+                Point.ATTN_NORM,
+                Point.QUERY,
+                Point.LATENT,
+                Point.KEY,
+                Point.VALUE,
+                Point.HEADS,
+                Point.ATTENTION)
             .orElseThrow(),
         worst(readings, Point.EXPERT_IDS),
         worst(readings, Point.EXPERT_WEIGHTS),

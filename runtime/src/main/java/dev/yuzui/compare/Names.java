@@ -31,6 +31,8 @@ public final class Names {
       case ATTN_NORM -> "attention norm";
       case QUERY -> "queries";
       case LATENT -> "latent";
+      case KEY -> "keys";
+      case VALUE -> "values";
       case HEADS -> "attention heads";
       case ATTENTION -> "attention output";
       case FFN_NORM -> "FFN norm";

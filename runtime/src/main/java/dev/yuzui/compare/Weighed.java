@@ -40,11 +40,19 @@ record Weighed(Part part, String name, Encoding encoding, String op) {
               .add("matmul", Part.Q, Part.Q_A)
               .add("rmsNorm", Part.Q_A_NORM)
               .add("matmul", Part.Q_B)
+              .add("addRow", Part.Q_BIAS)
               .weights;
+      case KEY -> found.add("matmul", Part.K).add("addRow", Part.K_BIAS).weights;
+      case VALUE -> found.add("matmul", Part.V).add("addRow", Part.V_BIAS).weights;
       case LATENT -> found.add("matmul", Part.KV_A).weights;
       case HEADS ->
-          found.add("ropeAppend", Part.KV_A_NORM).add(attend, Part.KEY_UP, Part.VALUE_UP).weights;
-      case ATTENTION -> found.add("matmul", Part.ATTN_OUT).weights;
+          found
+              .add("ropeAppend", Part.KV_A_NORM)
+              .add(attend, Part.KEY_UP, Part.VALUE_UP)
+              .add("rmsNorm", Part.Q_NORM, Part.K_NORM)
+              .weights;
+      case ATTENTION ->
+          found.add("matmul", Part.ATTN_OUT).add("addRow", Part.ATTN_OUT_BIAS).weights;
       case FFN_NORM -> found.add("addRmsNorm", Part.FFN_NORM).weights;
       case EXPERT_IDS, EXPERT_WEIGHTS -> found.add("gate", Part.ROUTER, Part.ROUTER_BIAS).weights;
       case SHARED ->

@@ -15,6 +15,7 @@ import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.HostTensor;
 import dev.yuzui.spi.Tensor;
+import dev.yuzui.weights.AttentionConfig;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.DeepseekConfig;
 import dev.yuzui.weights.Part;
@@ -181,23 +182,50 @@ public final class ModelLoader {
                 weight(b, Part.FFN_DOWN, layer)));
   }
 
-  private MultiHeadLatentAttention attention(Backend b, int layer) {
+  private Attention attention(Backend b, int layer) {
+    return switch (config.attention()) {
+      case AttentionConfig.Latent latent -> latent(b, layer, latent);
+      case AttentionConfig.Grouped grouped -> grouped(b, layer, grouped);
+    };
+  }
+
+  private MultiHeadLatentAttention latent(Backend b, int layer, AttentionConfig.Latent a) {
     MultiHeadLatentAttention.Query query =
-        config.qLoraRank() == 0
+        a.qLoraRank() == 0
             ? new MultiHeadLatentAttention.Query.Direct(weight(b, Part.Q, layer))
             : new MultiHeadLatentAttention.Query.LowRank(
                 weight(b, Part.Q_A, layer),
-                norm(b, Part.Q_A_NORM, layer, config.latentNormEps()),
+                norm(b, Part.Q_A_NORM, layer, a.normEps()),
                 weight(b, Part.Q_B, layer));
     return new MultiHeadLatentAttention(
         layer,
-        config.mla(),
+        a.shape(config.softmaxScale()),
         query,
         weight(b, Part.KV_A, layer),
-        norm(b, Part.KV_A_NORM, layer, config.latentNormEps()),
+        norm(b, Part.KV_A_NORM, layer, a.normEps()),
         weight(b, Part.KEY_UP, layer),
         weight(b, Part.VALUE_UP, layer),
         weight(b, Part.ATTN_OUT, layer));
+  }
+
+  private GroupedQueryAttention grouped(Backend b, int layer, AttentionConfig.Grouped a) {
+    return new GroupedQueryAttention(
+        layer,
+        a.shape(config.softmaxScale()),
+        projection(b, Part.Q, Part.Q_BIAS, Optional.of(Part.Q_NORM), layer),
+        projection(b, Part.K, Part.K_BIAS, Optional.of(Part.K_NORM), layer),
+        projection(b, Part.V, Part.V_BIAS, Optional.empty(), layer),
+        weight(b, Part.ATTN_OUT, layer),
+        checkpoint.find(Part.ATTN_OUT_BIAS, layer).map(t -> asF32(b, t)));
+  }
+
+  private GroupedQueryAttention.Projection projection(
+      Backend b, Part weight, Part bias, Optional<Part> norm, int layer) {
+    return new GroupedQueryAttention.Projection(
+        weight(b, weight, layer),
+        checkpoint.find(bias, layer).map(t -> asF32(b, t)),
+        norm.filter(part -> checkpoint.find(part, layer).isPresent())
+            .map(part -> norm(b, part, layer, config.normEps())));
   }
 
   private DeepseekMoe moe(Backend b, int rank, int layer) {
@@ -294,7 +322,7 @@ public final class ModelLoader {
   private Tensor ropeTable(Backend b, int positions) {
     double[] frequency = config.ropeFrequencies();
     double factor = config.ropeFactor();
-    int dims = config.ropeHeadDim();
+    int dims = config.attention().rope();
     float[] table = new float[Math.multiplyExact(positions, dims)];
     for (int p = 0; p < positions; p++) {
       for (int i = 0; i < frequency.length; i++) {

@@ -23,7 +23,8 @@ record MultiHeadLatentAttention(
     Norm kvNorm,
     Tensor keyUp,
     Tensor valueUp,
-    Tensor out) {
+    Tensor out)
+    implements Attention {
 
   sealed interface Query {
     /** V2-Lite, Moonlight. w [N·(P+R), H]. */
@@ -33,8 +34,8 @@ record MultiHeadLatentAttention(
     record LowRank(Tensor a, Norm norm, Tensor b) implements Query {}
   }
 
-  /** x [T, H], already normalised; y [T, H]. */
-  void forward(Step s, Tensor x, Tensor y) {
+  @Override
+  public void forward(Step s, Tensor x, Tensor y) {
     Tensor q = query(s, x);
     Tensor kv = latent(s, x);
     s.ops()
@@ -51,21 +52,16 @@ record MultiHeadLatentAttention(
     lookUp(s, q, y);
   }
 
-  /**
-   * {@link #forward} of some rows, with the cache's entries of all.
-   *
-   * @param x [T, H], already normalised
-   * @param some the step of the rows wanted, someX [M, H] those of x, y [M, H]
-   */
-  void forward(Step s, Tensor x, Step some, Tensor someX, Tensor y) {
+  @Override
+  public void forward(Step s, Tensor x, Step some, Tensor someX, Tensor y) {
     Tensor q = query(some, someX);
     append(s, x);
     some.ops().rope(q, shape.nope(), shape.heads(), s.ropeTable(), some.batch(), q, shape.nope());
     lookUp(some, q, y);
   }
 
-  /** The cache's entries of x [T, H], already normalised. */
-  void append(Step s, Tensor x) {
+  @Override
+  public void append(Step s, Tensor x) {
     LatentCache cache = s.cache().layer(layer);
     s.ops()
         .appendLatent(latent(s, x), kvNorm.weight(), kvNorm.eps(), s.ropeTable(), cache, s.batch());

@@ -8,10 +8,14 @@ public enum Point {
   MTP_INPUT,
   /** [T, H] */
   ATTN_NORM,
-  /** Queries before they are rotated, [T, N·(P+R)]. */
+  /** Queries before they are normalised and rotated, [T, N·(P+R)] or [T, N·D]. */
   QUERY,
   /** Latent and key before they are normalised and rotated, [T, Lkv+R]. */
   LATENT,
+  /** Of grouped-query attention before they are normalised and rotated, [T, G·D]. */
+  KEY,
+  /** [T, G·D] */
+  VALUE,
   /** What the heads looked up, [T, N·V]. */
   HEADS,
   /** What attention adds to the stream, [T, H]. */

@@ -4,8 +4,7 @@ import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.Tensor;
 
 /** x += attention(norm(x)); x += ffn(norm(x)). */
-record TransformerBlock(
-    Norm attnNorm, MultiHeadLatentAttention attention, Norm ffnNorm, FeedForward ffn) {
+record TransformerBlock(Norm attnNorm, Attention attention, Norm ffnNorm, FeedForward ffn) {
 
   int layer() {
     return attention.layer();

@@ -14,6 +14,7 @@ import java.util.stream.Collectors;
 
 /** The published prompt formats, for models whose files lost theirs. They know no tools. */
 enum BuiltInTemplate {
+  DEEPSEEK_CODER("deepseek-coder"),
   DEEPSEEK_V2("deepseek-v2"),
   DEEPSEEK_V2_5("deepseek-v2.5"),
   DEEPSEEK_V3("deepseek-v3"),
@@ -25,6 +26,14 @@ enum BuiltInTemplate {
   private static final String USER = "<｜User｜>";
   private static final String ASSISTANT = "<｜Assistant｜>";
   private static final String CLOSE = "</think>";
+  private static final String END_OF_TURN = "<|EOT|>";
+
+  /** What Coder V1 is told where a conversation says nothing. */
+  private static final String CODER_SYSTEM =
+      "You are an AI programming assistant, utilizing the Deepseek Coder model, developed by"
+          + " Deepseek Company, and you only answer questions related to computer science. For"
+          + " politically sensitive questions, security and privacy issues, and other non-computer"
+          + " science questions, you will refuse to answer\n";
 
   private final String label;
 
@@ -49,14 +58,16 @@ enum BuiltInTemplate {
    *
    * @param deepseek it has DeepSeek's BOS
    * @param roles it has tokens for who speaks
+   * @param endsTurns it has Coder V1's token for the end of a turn
    */
-  record Traits(boolean deepseek, boolean roles, boolean thinks, int size) {
+  record Traits(boolean deepseek, boolean roles, boolean thinks, boolean endsTurns, int size) {
     static Traits of(Vocabulary vocabulary) {
       Set<String> pieces = new HashSet<>(Arrays.asList(vocabulary.pieces()));
       return new Traits(
           pieces.contains(BOS),
           pieces.containsAll(List.of(USER, ASSISTANT)),
           pieces.contains("<think>"),
+          pieces.contains(END_OF_TURN),
           vocabulary.size());
     }
   }
@@ -83,7 +94,7 @@ enum BuiltInTemplate {
 
   private static BuiltInTemplate fitting(ModelNames names, Traits traits) {
     if (!traits.roles) {
-      return DEEPSEEK_V2;
+      return traits.endsTurns ? DEEPSEEK_CODER : DEEPSEEK_V2;
     }
     if (traits.size < 110_000) {
       return DEEPSEEK_V2_5;
@@ -97,6 +108,19 @@ enum BuiltInTemplate {
 
   String render(List<Message> messages, RenderOptions options) {
     StringBuilder out = new StringBuilder(BOS);
+    if (this == DEEPSEEK_CODER) {
+      boolean told = messages.stream().anyMatch(m -> m.role().equals("system"));
+      out.append(told ? "" : CODER_SYSTEM);
+      messages.forEach(
+          m ->
+              out.append(
+                  switch (m.role()) {
+                    case "system" -> text(m);
+                    case "user" -> "### Instruction:\n" + text(m) + "\n";
+                    default -> "### Response:\n" + text(m) + "\n" + END_OF_TURN + "\n";
+                  }));
+      return out.append(options.addGenerationPrompt() ? "### Response:\n" : "").toString();
+    }
     if (this == DEEPSEEK_V2) {
       messages.forEach(
           m ->

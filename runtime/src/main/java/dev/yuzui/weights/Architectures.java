@@ -10,20 +10,17 @@ final class Architectures {
   private static final String SUPPORTED =
       "DeepSeek-V2-Lite, V2, V2.5, Coder-V2, V3, R1, V3.1, Moonlight, Kimi-K2 or GLM-4.7-Flash"
           + " (deepseek2 in a GGUF; deepseek_v2, deepseek_v3, kimi_k2 or glm4_moe_lite in"
-          + " config.json)";
+          + " config.json), DeepSeek-MoE, LLM, Coder or a distillation of R1 (deepseek, llama,"
+          + " qwen2 or qwen3)";
 
   private static final Map<String, String> OTHERS =
       Map.ofEntries(
-          Map.entry("deepseek", "DeepSeek-MoE-16B, which has no latent attention"),
           Map.entry("deepseek2-ocr", "DeepSeek-OCR"),
           Map.entry("deepseek32", "DeepSeek-V3.2, which has sparse attention"),
           Map.entry("deepseek_v32", "DeepSeek-V3.2, which has sparse attention"),
           Map.entry("deepseek4", "DeepSeek-V4, which has compressed sparse attention"),
           Map.entry("deepseek_v4", "DeepSeek-V4, which has compressed sparse attention"),
-          Map.entry("glm4moelite", "GLM-4.7-Flash as Ollama converts it; deepseek2 files load"),
-          Map.entry("llama", "a dense Llama, such as DeepSeek-R1-Distill-Llama"),
-          Map.entry("qwen2", "a dense Qwen, such as DeepSeek-R1-Distill-Qwen"),
-          Map.entry("qwen3", "a dense Qwen, such as DeepSeek-R1-0528-Qwen3"));
+          Map.entry("glm4moelite", "GLM-4.7-Flash as Ollama converts it; deepseek2 files load"));
 
   private Architectures() {}
 

@@ -78,7 +78,7 @@ public interface Checkpoint extends AutoCloseable {
 
   /**
    * Bytes of native memory that parts computed from others take once all are asked for: the halves
-   * of kv_b where the file has only the whole.
+   * of kv_b where the file has only the whole, queries and keys whose rows lie in another order.
    */
   default long derivedBytes() {
     return 0;

@@ -24,15 +24,21 @@ final class ConfigLimits {
 
   /** Relations between fields, each of which is within its own limits. */
   static void check(Path file, DeepseekConfig c) {
-    require(file, c.ropeHeadDim() % 2 == 0, "rope dimensions", "an even number", c.ropeHeadDim());
-    long perHead = Math.max(c.kvLoraRank(), c.nopeHeadDim() + c.ropeHeadDim() + c.valueHeadDim());
-    product(file, "attention heads × widest head", c.heads(), perHead);
+    AttentionConfig a = c.attention();
+    require(file, a.rope() % 2 == 0, "rope dimensions", "an even number", a.rope());
+    product(file, "attention heads × widest head", a.heads(), widest(a));
     product(file, "shared experts × expert width", c.sharedExperts(), c.expertWidth());
-    c.yarn()
-        .ifPresent(
-            y ->
-                require(
-                    file, y.betaFast() >= y.betaSlow(), "yarn beta_fast", "at least beta_slow", y));
+    if (a instanceof AttentionConfig.Grouped g) {
+      require(
+          file,
+          g.heads() % g.kvHeads() == 0,
+          "attention heads",
+          "a multiple of the key and value heads, " + g.kvHeads(),
+          g.heads());
+    }
+    if (c.ropeScaling() instanceof RopeScaling.Yarn y) {
+      require(file, y.betaFast() >= y.betaSlow(), "yarn beta_fast", "at least beta_slow", y);
+    }
     GateRule g = c.gate();
     require(file, g.experts() % g.groups() == 0, "expert groups", "a divisor of the experts", g);
     require(file, g.groupsUsed() <= g.groups(), "expert groups used", "at most " + g.groups(), g);
@@ -49,6 +55,13 @@ final class ConfigLimits {
         "expert groups",
         "at least two experts a group",
         g);
+  }
+
+  private static long widest(AttentionConfig attention) {
+    return switch (attention) {
+      case AttentionConfig.Latent l -> Math.max(l.kvLoraRank(), l.query() + l.value());
+      case AttentionConfig.Grouped g -> g.query() + g.value();
+    };
   }
 
   private static void product(Path file, String what, long a, long b) {

@@ -1,7 +1,7 @@
 package dev.yuzui.weights;
 
 import dev.yuzui.spi.GateRule;
-import dev.yuzui.weights.DeepseekConfig.Yarn;
+import dev.yuzui.weights.RopeScaling.Yarn;
 import java.nio.file.Path;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -49,9 +49,20 @@ final class GgufConfig {
     }
   }
 
+  /** Whether queries and keys lie as {@link Halves} finds them. */
+  static boolean halves(Map<String, Object> metadata) {
+    return GroupedFamily.named(String.valueOf(metadata.get("general.architecture")))
+        .map(GroupedFamily::halvesInGguf)
+        .orElse(false);
+  }
+
   static DeepseekConfig of(Path file, Map<String, Object> metadata) {
     Keys general = new Keys(file, "", metadata);
     String architecture = general.text("general.architecture").orElse("no such key");
+    Optional<GroupedFamily> grouped = GroupedFamily.named(architecture);
+    if (grouped.isPresent()) {
+      return GgufGroupedConfig.of(file, grouped.get(), metadata);
+    }
     if (!architecture.equals(Architectures.GGUF)) {
       throw Architectures.unsupported(file, "general.architecture", architecture);
     }
@@ -73,18 +84,19 @@ final class GgufConfig {
             layers,
             mtp,
             keys.integer("context_length", 1, ConfigLimits.CONTEXT),
-            keys.integer("attention.head_count", 1, ConfigLimits.HEADS),
-            keys.integerOr("attention.q_lora_rank", 0, ConfigLimits.WIDTH, 0),
-            keys.integer("attention.kv_lora_rank", 1, ConfigLimits.WIDTH),
-            query - rope,
-            rope,
-            keys.integer("attention.value_length" + suffix, 1, ConfigLimits.HEAD),
+            new AttentionConfig.Latent(
+                keys.integer("attention.head_count", 1, ConfigLimits.HEADS),
+                keys.integerOr("attention.q_lora_rank", 0, ConfigLimits.WIDTH, 0),
+                keys.integer("attention.kv_lora_rank", 1, ConfigLimits.WIDTH),
+                query - rope,
+                rope,
+                keys.integer("attention.value_length" + suffix, 1, ConfigLimits.HEAD),
+                eps),
             keys.integer("feed_forward_length", 1, ConfigLimits.WIDTH),
             keys.integerOr("leading_dense_block_count", 0, layers, 0),
             keys.integer("expert_feed_forward_length", 1, ConfigLimits.WIDTH),
             keys.integerOr("expert_shared_count", 0, ConfigLimits.EXPERTS, 0),
             gate(keys, layers, vocab),
-            eps,
             eps,
             keys.numberOr("rope.freq_base", ConfigLimits.MIN_THETA, ConfigLimits.MAX_THETA, 10000),
             yarn(keys),
@@ -98,11 +110,11 @@ final class GgufConfig {
     return keys.integerOr(key, 0, ConfigLimits.HEAD, 0) > 0;
   }
 
-  private static String fileName(Path file) {
+  static String fileName(Path file) {
     return String.valueOf(file.getFileName());
   }
 
-  private static int vocabulary(Keys general, Keys keys) {
+  static int vocabulary(Keys general, Keys keys) {
     if (keys.has("vocab_size")) {
       return keys.integer("vocab_size", 1, ConfigLimits.VOCABULARY);
     }
@@ -118,7 +130,7 @@ final class GgufConfig {
         "convert the model again with a current converter");
   }
 
-  private static List<Integer> eos(Keys general, int vocab) {
+  static List<Integer> eos(Keys general, int vocab) {
     Set<Integer> ids = new LinkedHashSet<>();
     for (String key : List.of("eos", "eot", "eom")) {
       ids.addAll(general.integers("tokenizer.ggml." + key + "_token_id", 0, vocab - 1));
@@ -183,11 +195,11 @@ final class GgufConfig {
    * The file stores 0.1·mscale_all_dim and no mscale; every published model has the two equal.
    * Without the key the scores stay unscaled and cos and sin take m(1), as in the published code.
    */
-  private static Optional<Yarn> yarn(Keys keys) {
+  private static RopeScaling yarn(Keys keys) {
     double factor = keys.numberOr("rope.scaling.factor", 0, ConfigLimits.MAX_FACTOR, 1);
     String type = keys.text("rope.scaling.type").orElse(factor > 1 ? "linear" : "none");
     if (type.equals("none") || type.equals("linear") && factor <= 1) {
-      return Optional.empty();
+      return RopeScaling.NONE;
     }
     if (!type.equals("yarn")) {
       throw keys.refused(
@@ -195,19 +207,23 @@ final class GgufConfig {
     }
     String logKey = "rope.scaling.yarn_log_multiplier";
     double allDim = keys.numberOr(logKey, 0, ConfigLimits.MAX_FACTOR, 0) * 10;
-    return Optional.of(
-        new Yarn(
-            keys.number("rope.scaling.factor", 1, ConfigLimits.MAX_FACTOR),
-            keys.integerOr(
-                "rope.scaling.original_context_length",
-                1,
-                ConfigLimits.CONTEXT,
-                keys.integer("context_length", 1, ConfigLimits.CONTEXT)),
-            keys.numberOr(
-                "rope.scaling.yarn_beta_fast", ConfigLimits.MIN_EPS, ConfigLimits.MAX_FACTOR, 32),
-            keys.numberOr(
-                "rope.scaling.yarn_beta_slow", ConfigLimits.MIN_EPS, ConfigLimits.MAX_FACTOR, 1),
-            keys.has(logKey) ? allDim : 1,
-            allDim));
+    return yarn(keys, keys.has(logKey) ? allDim : 1, allDim, 1);
+  }
+
+  static Yarn yarn(Keys keys, double mscale, double mscaleAllDim, double attention) {
+    return new Yarn(
+        keys.number("rope.scaling.factor", 1, ConfigLimits.MAX_FACTOR),
+        keys.integerOr(
+            "rope.scaling.original_context_length",
+            1,
+            ConfigLimits.CONTEXT,
+            keys.integer("context_length", 1, ConfigLimits.CONTEXT)),
+        keys.numberOr(
+            "rope.scaling.yarn_beta_fast", ConfigLimits.MIN_EPS, ConfigLimits.MAX_FACTOR, 32),
+        keys.numberOr(
+            "rope.scaling.yarn_beta_slow", ConfigLimits.MIN_EPS, ConfigLimits.MAX_FACTOR, 1),
+        mscale,
+        mscaleAllDim,
+        attention);
   }
 }

@@ -42,9 +42,12 @@ final class GgufModel {
     GgmlTypes.requireEncodings(raw.values());
     Map<String, Object> metadata = overrides.applied(first.path(), first.metadata(), log);
     DeepseekConfig config =
-        MtpLayers.present(GgufConfig.of(first.path(), metadata), TensorNames.GGUF, raw);
+        GgufGroupedConfig.withDivisors(
+            MtpLayers.present(GgufConfig.of(first.path(), metadata), TensorNames.GGUF, raw), raw);
     GgufConfig.requireGatingOf(first.path(), metadata, config, raw.keySet());
-    var bound = TensorBinder.bind(first.path(), TensorNames.GGUF, config, true, raw);
+    var bound =
+        TensorBinder.bind(
+            first.path(), TensorNames.GGUF, config, true, GgufConfig.halves(metadata), raw);
     VocabularySource vocabulary = Vocabularies.gguf(first.path(), metadata);
     if (vocabulary instanceof VocabularySource.Gguf v && v.tokens().size() > config.vocabSize()) {
       throw new WeightException(

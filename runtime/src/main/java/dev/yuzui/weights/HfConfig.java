@@ -1,7 +1,7 @@
 package dev.yuzui.weights;
 
 import dev.yuzui.spi.GateRule;
-import dev.yuzui.weights.DeepseekConfig.Yarn;
+import dev.yuzui.weights.RopeScaling.Yarn;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashSet;
@@ -48,6 +48,11 @@ public final class HfConfig {
   static DeepseekConfig of(Path file, Map<String, Object> json) {
     Keys keys = new Keys(file, "", json);
     String type = modelType(keys);
+    refuseOtherWeights(keys);
+    Optional<GroupedFamily> grouped = GroupedFamily.named(type);
+    if (grouped.isPresent()) {
+      return HfGroupedConfig.of(file, grouped.get(), keys);
+    }
     refuseWhatDiffers(keys);
     int vocab = keys.integer("vocab_size", 1, ConfigLimits.VOCABULARY);
     int layers = keys.integer("num_hidden_layers", 1, ConfigLimits.LAYERS);
@@ -59,19 +64,20 @@ public final class HfConfig {
             layers,
             keys.integerOr("num_nextn_predict_layers", 0, ConfigLimits.LAYERS, 0),
             keys.integer("max_position_embeddings", 1, ConfigLimits.CONTEXT),
-            keys.integer("num_attention_heads", 1, ConfigLimits.HEADS),
-            keys.integerOr("q_lora_rank", 0, ConfigLimits.WIDTH, 0),
-            keys.integer("kv_lora_rank", 1, ConfigLimits.WIDTH),
-            keys.integer("qk_nope_head_dim", 1, ConfigLimits.HEAD),
-            keys.integer("qk_rope_head_dim", 2, ConfigLimits.HEAD),
-            keys.integer("v_head_dim", 1, ConfigLimits.HEAD),
+            new AttentionConfig.Latent(
+                keys.integer("num_attention_heads", 1, ConfigLimits.HEADS),
+                keys.integerOr("q_lora_rank", 0, ConfigLimits.WIDTH, 0),
+                keys.integer("kv_lora_rank", 1, ConfigLimits.WIDTH),
+                keys.integer("qk_nope_head_dim", 1, ConfigLimits.HEAD),
+                keys.integer("qk_rope_head_dim", 2, ConfigLimits.HEAD),
+                keys.integer("v_head_dim", 1, ConfigLimits.HEAD),
+                LATENT_NORM_EPS),
             keys.integer("intermediate_size", 1, ConfigLimits.WIDTH),
             keys.integerOr("first_k_dense_replace", 0, layers, 0),
             keys.integer("moe_intermediate_size", 1, ConfigLimits.WIDTH),
             keys.integerOr("n_shared_experts", 0, ConfigLimits.EXPERTS, 0),
             gate(keys, type),
             (float) keys.number("rms_norm_eps", ConfigLimits.MIN_EPS, 1),
-            LATENT_NORM_EPS,
             theta(keys),
             yarn(keys),
             keys.integerOr("bos_token_id", 0, vocab - 1, -1),
@@ -101,7 +107,7 @@ public final class HfConfig {
           inference ? "the configuration of DeepSeek's own inference demo" : "no such key",
           "use the model's Hugging Face folder as it was published");
     }
-    if (!MODEL_TYPES.contains(type.get())) {
+    if (!MODEL_TYPES.contains(type.get()) && GroupedFamily.named(type.get()).isEmpty()) {
       throw Architectures.unsupported(keys.file(), "model_type", type.get());
     }
     if (keys.has("index_topk") || keys.has("index_n_heads")) {
@@ -110,7 +116,7 @@ public final class HfConfig {
     return type.get();
   }
 
-  private static String nameOf(Path file, String type) {
+  static String nameOf(Path file, String type) {
     Path folder = file.toAbsolutePath().normalize().getParent();
     return folder == null || folder.getFileName() == null ? type : folder.getFileName().toString();
   }
@@ -121,6 +127,9 @@ public final class HfConfig {
     require(keys, "rope_interleave", true, keys.flagOr("rope_interleave", true));
     require(keys, "moe_layer_freq", 1, keys.integerOr("moe_layer_freq", 1, 1 << 20, 1));
     require(keys, "partial_rotary_factor", 1.0, keys.numberOr("partial_rotary_factor", 0, 1, 1));
+  }
+
+  private static void refuseOtherWeights(Keys keys) {
     Optional<Keys> quantization = keys.nested("quantization_config");
     quantization.ifPresent(
         q -> {
@@ -138,7 +147,7 @@ public final class HfConfig {
         });
   }
 
-  private static void require(Keys keys, String key, Object want, Object found) {
+  static void require(Keys keys, String key, Object want, Object found) {
     if (!want.equals(found)) {
       throw keys.refused(key, want.toString(), found.toString(), "choose a supported model");
     }
@@ -171,30 +180,47 @@ public final class HfConfig {
   }
 
   /** rope_theta, or within rope_parameters as newer transformers write it. */
-  private static double theta(Keys keys) {
+  static double theta(Keys keys) {
     Keys from = keys.has("rope_theta") ? keys : keys.nested("rope_parameters").orElse(keys);
     return from.numberOr("rope_theta", ConfigLimits.MIN_THETA, ConfigLimits.MAX_THETA, 10000);
   }
 
-  private static Optional<Yarn> yarn(Keys keys) {
-    Optional<Keys> given = keys.nested("rope_scaling").or(() -> keys.nested("rope_parameters"));
+  /** rope_scaling, or rope_parameters as newer transformers write it. */
+  static Optional<Keys> scaling(Keys keys) {
+    return keys.nested("rope_scaling").or(() -> keys.nested("rope_parameters"));
+  }
+
+  static String scalingType(Keys rope) {
+    return rope.text("rope_type").or(() -> rope.text("type")).orElse("default");
+  }
+
+  private static RopeScaling yarn(Keys keys) {
+    Optional<Keys> given = scaling(keys);
     if (given.isEmpty()) {
-      return Optional.empty();
+      return RopeScaling.NONE;
     }
     Keys rope = given.get();
-    String type = rope.text("rope_type").or(() -> rope.text("type")).orElse("default");
+    String type = scalingType(rope);
     return switch (type) {
-      case "default", "none" -> Optional.empty();
+      case "default", "none" -> RopeScaling.NONE;
       case "yarn" ->
-          Optional.of(
-              new Yarn(
-                  rope.number("factor", 1, ConfigLimits.MAX_FACTOR),
-                  rope.integerOr("original_max_position_embeddings", 1, ConfigLimits.CONTEXT, 4096),
-                  rope.numberOr("beta_fast", ConfigLimits.MIN_EPS, ConfigLimits.MAX_FACTOR, 32),
-                  rope.numberOr("beta_slow", ConfigLimits.MIN_EPS, ConfigLimits.MAX_FACTOR, 1),
-                  rope.numberOr("mscale", 0, ConfigLimits.MAX_FACTOR, 1),
-                  rope.numberOr("mscale_all_dim", 0, ConfigLimits.MAX_FACTOR, 0)));
+          yarn(
+              rope,
+              rope.numberOr("mscale", 0, ConfigLimits.MAX_FACTOR, 1),
+              rope.numberOr("mscale_all_dim", 0, ConfigLimits.MAX_FACTOR, 0),
+              1);
       default -> throw rope.refused("type", "yarn or none", type, "choose a supported model");
     };
+  }
+
+  static Yarn yarn(Keys rope, double mscale, double mscaleAllDim, double attention) {
+    return new Yarn(
+        rope.number("factor", 1, ConfigLimits.MAX_FACTOR),
+        rope.integerOr("original_max_position_embeddings", 1, ConfigLimits.CONTEXT, 4096),
+        rope.numberOr("beta_fast", ConfigLimits.MIN_EPS, ConfigLimits.MAX_FACTOR, 32),
+        rope.numberOr("beta_slow", ConfigLimits.MIN_EPS, ConfigLimits.MAX_FACTOR, 1),
+        mscale,
+        mscaleAllDim,
+        attention);
   }
 }

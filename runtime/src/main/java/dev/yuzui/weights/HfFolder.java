@@ -34,7 +34,12 @@ final class HfFolder {
     DeepseekConfig config = generation.map(g -> HfConfig.withEos(present, g)).orElse(present);
     var bound =
         TensorBinder.bind(
-            folder, TensorNames.HUGGING_FACE, config, HfConfig.tied(configFile, json), raw);
+            folder,
+            TensorNames.HUGGING_FACE,
+            config,
+            HfConfig.tied(configFile, json),
+            config.attention() instanceof AttentionConfig.Grouped,
+            raw);
     return new MappedCheckpoint(
         new MappedCheckpoint.Description(
             folder,

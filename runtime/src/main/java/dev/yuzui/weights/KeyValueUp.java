@@ -4,6 +4,7 @@ import dev.yuzui.spi.Dequantizer;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
 import dev.yuzui.spi.Quantizer;
+import dev.yuzui.weights.AttentionConfig.Latent;
 import dev.yuzui.weights.TensorBinder.PartOf;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -24,7 +25,7 @@ final class KeyValueUp {
 
   private KeyValueUp() {}
 
-  static HostTensor key(HostTensor kvB, DeepseekConfig c, Arena arena) {
+  static HostTensor key(HostTensor kvB, Latent c, Arena arena) {
     Encoding encoding = keyEncoding(kvB.encoding());
     return transposed(kvB, c, encoding, arena)
         .or(() -> transposed(kvB, c, Encoding.F32, arena))
@@ -33,8 +34,8 @@ final class KeyValueUp {
 
   /** Empty if {@code encoding} is F16 and cannot hold a weight. */
   private static Optional<HostTensor> transposed(
-      HostTensor kvB, DeepseekConfig c, Encoding encoding, Arena arena) {
-    PartShape shape = PartShape.of(Part.KEY_UP, c);
+      HostTensor kvB, Latent c, Encoding encoding, Arena arena) {
+    PartShape shape = PartShape.latent(Part.KEY_UP, c, 0);
     MemorySegment out = arena.allocate(encoding.byteSize(shape.rows(), shape.cols()), 64);
     long headBytes = encoding.byteSize(c.kvLoraRank(), shape.cols());
     boolean fits =
@@ -54,8 +55,8 @@ final class KeyValueUp {
   }
 
   /** W_UK of head {@code n}, transposed: [Lkv, P]. */
-  private static float[] head(HostTensor kvB, DeepseekConfig c, int n) {
-    int nope = c.nopeHeadDim();
+  private static float[] head(HostTensor kvB, Latent c, int n) {
+    int nope = c.nope();
     float[] row = new float[c.kvLoraRank()];
     float[] transposed = new float[row.length * nope];
     for (int p = 0; p < nope; p++) {
@@ -76,15 +77,15 @@ final class KeyValueUp {
     return true;
   }
 
-  static HostTensor value(HostTensor kvB, DeepseekConfig c, Arena arena) {
+  static HostTensor value(HostTensor kvB, Latent c, Arena arena) {
     Encoding encoding = valueEncoding(kvB.encoding());
-    PartShape shape = PartShape.of(Part.VALUE_UP, c);
+    PartShape shape = PartShape.latent(Part.VALUE_UP, c, 0);
     long row = encoding.rowBytes(shape.cols());
     MemorySegment out = arena.allocate(shape.rows() * row, 64);
     float[] decoded = new float[(int) shape.cols()];
     for (long r = 0; r < shape.rows(); r++) {
-      long head = r / c.valueHeadDim();
-      long from = keyRow(c, head + 1, 0) - c.valueHeadDim() + r % c.valueHeadDim();
+      long head = r / c.value();
+      long from = keyRow(c, head + 1, 0) - c.value() + r % c.value();
       if (encoding.equals(kvB.encoding())) {
         MemorySegment.copy(kvB.data(), from * row, out, r * row, row);
       } else {
@@ -96,9 +97,9 @@ final class KeyValueUp {
   }
 
   /** What a half will be, taking F16 for the keys of block formats. */
-  static Checkpoint.Weight weight(PartOf half, HostTensor kvB, DeepseekConfig c) {
+  static Checkpoint.Weight weight(PartOf half, HostTensor kvB, Latent c) {
     Encoding stored = kvB.encoding();
-    PartShape shape = PartShape.of(half.part(), c);
+    PartShape shape = PartShape.latent(half.part(), c, 0);
     return new Checkpoint.Weight(
         half.part(),
         half.layer(),
@@ -109,7 +110,7 @@ final class KeyValueUp {
   }
 
   /** Bytes of both. */
-  static long byteSize(HostTensor kvB, DeepseekConfig c) {
+  static long byteSize(HostTensor kvB, Latent c) {
     return Stream.of(Part.KEY_UP, Part.VALUE_UP)
         .map(half -> weight(new PartOf(half, 0), kvB, c))
         .mapToLong(w -> w.encoding().byteSize(w.rows(), w.cols()))
@@ -128,7 +129,7 @@ final class KeyValueUp {
     return stored instanceof Encoding.Fp8Tiled ? Encoding.F32 : stored;
   }
 
-  private static long keyRow(DeepseekConfig c, long head, long p) {
-    return head * (c.nopeHeadDim() + c.valueHeadDim()) + p;
+  private static long keyRow(Latent c, long head, long p) {
+    return head * (c.nope() + c.value()) + p;
   }
 }

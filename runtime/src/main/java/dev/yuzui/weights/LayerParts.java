@@ -9,23 +9,40 @@ final class LayerParts {
   static final Set<Part> WHOLE_MODEL = Set.of(Part.EMBED, Part.FINAL_NORM, Part.HEAD);
   static final Set<Part> EXPERTS = Set.of(Part.EXPERT_GATE, Part.EXPERT_UP, Part.EXPERT_DOWN);
 
+  /** What latent attention has not. */
+  static final EnumSet<Part> GROUPED =
+      EnumSet.of(
+          Part.K,
+          Part.V,
+          Part.Q_BIAS,
+          Part.K_BIAS,
+          Part.V_BIAS,
+          Part.ATTN_OUT_BIAS,
+          Part.Q_NORM,
+          Part.K_NORM);
+
+  private static final Set<Part> BIASES = Set.of(Part.Q_BIAS, Part.K_BIAS, Part.V_BIAS);
+
   private LayerParts() {}
 
   /** Parts without which the layer cannot be computed, experts and both halves of kv_b included. */
   static Set<Part> required(DeepseekConfig c, int layer) {
-    EnumSet<Part> parts =
-        EnumSet.of(
-            Part.ATTN_NORM,
-            Part.KV_A,
-            Part.KV_A_NORM,
-            Part.KEY_UP,
-            Part.VALUE_UP,
-            Part.ATTN_OUT,
-            Part.FFN_NORM);
-    if (c.qLoraRank() == 0) {
-      parts.add(Part.Q);
-    } else {
-      parts.addAll(Set.of(Part.Q_A, Part.Q_A_NORM, Part.Q_B));
+    EnumSet<Part> parts = EnumSet.of(Part.ATTN_NORM, Part.ATTN_OUT, Part.FFN_NORM);
+    switch (c.attention()) {
+      case AttentionConfig.Latent latent -> {
+        parts.addAll(Set.of(Part.KV_A, Part.KV_A_NORM, Part.KEY_UP, Part.VALUE_UP));
+        parts.addAll(
+            latent.qLoraRank() == 0 ? Set.of(Part.Q) : Set.of(Part.Q_A, Part.Q_A_NORM, Part.Q_B));
+      }
+      case AttentionConfig.Grouped grouped -> {
+        parts.addAll(Set.of(Part.Q, Part.K, Part.V));
+        if (grouped.biases()) {
+          parts.addAll(BIASES);
+        }
+        if (grouped.norms()) {
+          parts.addAll(Set.of(Part.Q_NORM, Part.K_NORM));
+        }
+      }
     }
     if (c.isMoe(layer)) {
       parts.add(Part.ROUTER);
@@ -48,6 +65,12 @@ final class LayerParts {
   /** Parts the layer may have besides; others take their place. */
   static Set<Part> optional(DeepseekConfig c, int layer) {
     EnumSet<Part> parts = EnumSet.noneOf(Part.class);
+    if (c.attention() instanceof AttentionConfig.Grouped grouped) {
+      parts.add(Part.ATTN_OUT_BIAS);
+      if (!grouped.biases()) {
+        parts.addAll(BIASES);
+      }
+    }
     if (layer >= c.layers()) {
       parts.addAll(Set.of(Part.MTP_NORM, Part.MTP_EMBED, Part.MTP_HEAD));
     }

@@ -66,20 +66,29 @@ final class MappedCheckpoint implements Checkpoint {
     return stored.or(() -> derive(key));
   }
 
+  /** Made once, when it is first asked for. */
   private Optional<HostTensor> derive(PartOf key) {
-    HostTensor kvB = bound.keyValueUps().get(key.layer());
-    if (kvB == null || key.part() != Part.KEY_UP && key.part() != Part.VALUE_UP) {
-      return Optional.empty();
-    }
     synchronized (derived) {
-      return Optional.of(
-          derived.computeIfAbsent(
-              key,
-              k ->
-                  k.part() == Part.KEY_UP
-                      ? KeyValueUp.key(kvB, config(), arena)
-                      : KeyValueUp.value(kvB, config(), arena)));
+      Optional<HostTensor> made = Optional.ofNullable(derived.get(key)).or(() -> made(key));
+      made.ifPresent(t -> derived.put(key, t));
+      return made;
     }
+  }
+
+  private Optional<HostTensor> made(PartOf key) {
+    return switch (config().attention()) {
+      case AttentionConfig.Latent latent -> {
+        Optional<HostTensor> kvB = Optional.ofNullable(bound.keyValueUps().get(key.layer()));
+        yield switch (key.part()) {
+          case KEY_UP -> kvB.map(t -> KeyValueUp.key(t, latent, arena));
+          case VALUE_UP -> kvB.map(t -> KeyValueUp.value(t, latent, arena));
+          default -> Optional.empty();
+        };
+      }
+      case AttentionConfig.Grouped grouped ->
+          Optional.ofNullable(bound.halves().get(key))
+              .map(t -> Halves.interleaved(t, grouped.head(), arena));
+    };
   }
 
   @Override
@@ -100,24 +109,32 @@ final class MappedCheckpoint implements Checkpoint {
         .filter(e -> seen.add(e.getValue()))
         .forEach(e -> weights.add(Weight.of(e.getKey(), e.getValue(), 1)));
     bound.experts().forEach((key, e) -> weights.add(Weight.of(key, e.getFirst(), e.size())));
-    bound
-        .keyValueUps()
-        .forEach(
-            (layer, kvB) -> {
-              for (Part part : List.of(Part.KEY_UP, Part.VALUE_UP)) {
-                if (!bound.tensors().containsKey(new PartOf(part, layer))) {
-                  weights.add(KeyValueUp.weight(new PartOf(part, layer), kvB, config()));
+    bound.halves().forEach((key, t) -> weights.add(Halves.weight(key, t)));
+    if (config().attention() instanceof AttentionConfig.Latent latent) {
+      bound
+          .keyValueUps()
+          .forEach(
+              (layer, kvB) -> {
+                for (Part part : List.of(Part.KEY_UP, Part.VALUE_UP)) {
+                  if (!bound.tensors().containsKey(new PartOf(part, layer))) {
+                    weights.add(KeyValueUp.weight(new PartOf(part, layer), kvB, latent));
+                  }
                 }
-              }
-            });
+              });
+    }
     return weights;
   }
 
   @Override
   public long derivedBytes() {
-    return bound.keyValueUps().values().stream()
-        .mapToLong(t -> KeyValueUp.byteSize(t, config()))
-        .sum();
+    return switch (config().attention()) {
+      case AttentionConfig.Latent latent ->
+          bound.keyValueUps().values().stream()
+              .mapToLong(t -> KeyValueUp.byteSize(t, latent))
+              .sum();
+      case AttentionConfig.Grouped _ ->
+          bound.halves().values().stream().mapToLong(Halves::byteSize).sum();
+    };
   }
 
   @Override
@@ -138,7 +155,7 @@ final class MappedCheckpoint implements Checkpoint {
   @Override
   public String fingerprint() {
     Map<PartOf, List<HostTensor>> matrices = new HashMap<>(bound.experts());
-    bound.tensors().forEach((key, tensor) -> matrices.put(key, List.of(tensor)));
+    bound.stored().forEach((key, tensor) -> matrices.put(key, List.of(tensor)));
     bound
         .keyValueUps()
         .forEach((layer, kvB) -> matrices.put(new PartOf(Part.KEY_UP, layer), List.of(kvB)));

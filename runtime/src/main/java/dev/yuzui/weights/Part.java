@@ -14,7 +14,7 @@ public enum Part {
 
   /** [1, H] */
   ATTN_NORM,
-  /** [N·(P+R), H]; only when qLoraRank is 0 */
+  /** [N·(P+R), H], or with grouped-query attention [N·D, H]; absent where qLoraRank is not 0 */
   Q,
   /** [Lq, H] */
   Q_A,
@@ -32,6 +32,23 @@ public enum Part {
   VALUE_UP,
   /** [H, N·V] */
   ATTN_OUT,
+
+  /** grouped-query attention: [G·D, H] */
+  K,
+  /** [G·D, H] */
+  V,
+  /** [1, N·D]; absent in most models, as the three below */
+  Q_BIAS,
+  /** [1, G·D] */
+  K_BIAS,
+  /** [1, G·D] */
+  V_BIAS,
+  /** [1, H] */
+  ATTN_OUT_BIAS,
+  /** [1, D], of every head's query */
+  Q_NORM,
+  /** [1, D], of every head's key */
+  K_NORM,
 
   /** [1, H] */
   FFN_NORM,

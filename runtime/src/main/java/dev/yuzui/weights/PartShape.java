@@ -1,25 +1,24 @@
 package dev.yuzui.weights;
 
+import dev.yuzui.weights.AttentionConfig.Grouped;
+import dev.yuzui.weights.AttentionConfig.Latent;
+
 /** The canonical [rows, cols] of a part, per expert where it is an expert's. */
 record PartShape(long rows, long cols) {
 
   static PartShape of(Part part, DeepseekConfig c) {
     long h = c.hiddenSize();
-    long heads = c.heads();
-    long query = heads * (c.nopeHeadDim() + c.ropeHeadDim());
     long shared = (long) c.expertWidth() * c.sharedExperts();
     return switch (part) {
       case EMBED, HEAD, MTP_EMBED, MTP_HEAD -> new PartShape(c.vocabSize(), h);
       case FINAL_NORM, ATTN_NORM, FFN_NORM, MTP_ENORM, MTP_HNORM, MTP_NORM -> new PartShape(1, h);
-      case Q -> new PartShape(query, h);
-      case Q_A -> new PartShape(c.qLoraRank(), h);
-      case Q_A_NORM -> new PartShape(1, c.qLoraRank());
-      case Q_B -> new PartShape(query, c.qLoraRank());
-      case KV_A -> new PartShape(c.cacheEntry(), h);
-      case KV_A_NORM -> new PartShape(1, c.kvLoraRank());
-      case KEY_UP -> new PartShape(heads * c.kvLoraRank(), c.nopeHeadDim());
-      case VALUE_UP -> new PartShape(heads * c.valueHeadDim(), c.kvLoraRank());
-      case ATTN_OUT -> new PartShape(h, heads * c.valueHeadDim());
+      case Q, Q_A, Q_A_NORM, Q_B, KV_A, KV_A_NORM, KEY_UP, VALUE_UP, ATTN_OUT ->
+          switch (c.attention()) {
+            case Latent latent -> latent(part, latent, h);
+            case Grouped grouped -> grouped(part, grouped, h);
+          };
+      case K, V, Q_BIAS, K_BIAS, V_BIAS, ATTN_OUT_BIAS, Q_NORM, K_NORM ->
+          grouped(part, (Grouped) c.attention(), h);
       case FFN_GATE, FFN_UP -> new PartShape(c.denseWidth(), h);
       case FFN_DOWN -> new PartShape(h, c.denseWidth());
       case ROUTER -> new PartShape(c.gate().experts(), h);
@@ -32,9 +31,41 @@ record PartShape(long rows, long cols) {
     };
   }
 
+  static PartShape latent(Part part, Latent a, long h) {
+    long heads = a.heads();
+    long query = heads * a.query();
+    return switch (part) {
+      case Q -> new PartShape(query, h);
+      case Q_A -> new PartShape(a.qLoraRank(), h);
+      case Q_A_NORM -> new PartShape(1, a.qLoraRank());
+      case Q_B -> new PartShape(query, a.qLoraRank());
+      case KV_A -> new PartShape(a.cacheEntry(), h);
+      case KV_A_NORM -> new PartShape(1, a.kvLoraRank());
+      case KEY_UP -> new PartShape(heads * a.kvLoraRank(), a.nope());
+      case VALUE_UP -> new PartShape(heads * a.value(), a.kvLoraRank());
+      case ATTN_OUT -> new PartShape(h, heads * a.value());
+      default -> throw new IllegalArgumentException("latent attention has no " + part);
+    };
+  }
+
+  private static PartShape grouped(Part part, Grouped a, long h) {
+    long queries = (long) a.heads() * a.head();
+    long keys = (long) a.kvHeads() * a.head();
+    return switch (part) {
+      case Q -> new PartShape(queries, h);
+      case K, V -> new PartShape(keys, h);
+      case Q_BIAS -> new PartShape(1, queries);
+      case K_BIAS, V_BIAS -> new PartShape(1, keys);
+      case ATTN_OUT -> new PartShape(h, queries);
+      case ATTN_OUT_BIAS -> new PartShape(1, h);
+      case Q_NORM, K_NORM -> new PartShape(1, a.head());
+      default -> throw new IllegalArgumentException("grouped-query attention has no " + part);
+    };
+  }
+
   /** kv_b: {@link Part#KEY_UP} and {@link Part#VALUE_UP} of a head under each other. */
-  static PartShape keyValueUp(DeepseekConfig c) {
-    return new PartShape((long) c.heads() * (c.nopeHeadDim() + c.valueHeadDim()), c.kvLoraRank());
+  static PartShape keyValueUp(Latent a) {
+    return new PartShape((long) a.heads() * (a.nope() + a.value()), a.kvLoraRank());
   }
 
   long elements() {

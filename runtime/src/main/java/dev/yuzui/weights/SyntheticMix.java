@@ -57,7 +57,7 @@ enum SyntheticMix {
             case ROUTER -> Encoding.F32;
             case KEY_UP, VALUE_UP -> fit(new Encoding.Q8_0(), shape.cols());
             case HEAD, MTP_HEAD -> fit(new Encoding.Q6_K(), shape.cols());
-            case FFN_DOWN, EXPERT_DOWN, SHARED_DOWN ->
+            case V, FFN_DOWN, EXPERT_DOWN, SHARED_DOWN ->
                 fit(
                     moreBits(layer, c.layers()) ? new Encoding.Q6_K() : new Encoding.Q4_K(),
                     shape.cols());

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -22,11 +23,26 @@ import java.util.Set;
 final class TensorBinder {
   private static final String SCALES = "_scale_inv";
 
-  /** The parts of a checkpoint, all as {@link Part} describes them. */
+  /**
+   * The parts of a checkpoint, as {@link Part} describes them but for those that are made of
+   * others.
+   *
+   * @param halves parts whose rows lie as {@link Halves} finds them
+   * @param keyValueUps kv_b of a layer, where its halves are not there
+   */
   record Bound(
       Map<PartOf, HostTensor> tensors,
+      Map<PartOf, HostTensor> halves,
       Map<PartOf, List<HostTensor>> experts,
-      Map<Integer, HostTensor> keyValueUps) {}
+      Map<Integer, HostTensor> keyValueUps) {
+
+    /** Matrices of the file, apart from experts and kv_b. */
+    Map<PartOf, HostTensor> stored() {
+      Map<PartOf, HostTensor> all = new HashMap<>(tensors);
+      all.putAll(halves);
+      return all;
+    }
+  }
 
   /**
    * @param layer 0 for parts of the whole model
@@ -43,29 +59,38 @@ final class TensorBinder {
   private final Path path;
   private final TensorNames names;
   private final DeepseekConfig config;
+  private final boolean halves;
   private final Map<String, RawTensor> raw;
   private final Set<String> used = new HashSet<>();
-  private final Bound bound = new Bound(new HashMap<>(), new HashMap<>(), new HashMap<>());
+  private final Bound bound =
+      new Bound(new HashMap<>(), new HashMap<>(), new HashMap<>(), new HashMap<>());
 
   private TensorBinder(
-      Path path, TensorNames names, DeepseekConfig config, Map<String, RawTensor> raw) {
+      Path path,
+      TensorNames names,
+      DeepseekConfig config,
+      boolean halves,
+      Map<String, RawTensor> raw) {
     this.path = path;
     this.names = names;
     this.config = config;
-    this.raw = raw;
+    this.halves = halves;
+    this.raw = new LinkedHashMap<>(raw);
   }
 
   /**
    * @param raw all tensors by name
    * @param tied whether a missing head means the embedding
+   * @param halves whether queries and keys lie as {@link Halves} finds them
    */
   static Bound bind(
       Path path,
       TensorNames names,
       DeepseekConfig config,
       boolean tied,
+      boolean halves,
       Map<String, RawTensor> raw) {
-    TensorBinder binder = new TensorBinder(path, names, config, raw);
+    TensorBinder binder = new TensorBinder(path, names, config, halves, raw);
     binder.model(tied);
     for (int layer = 0; layer < config.layers() + config.mtpLayers(); layer++) {
       binder.layer(layer);
@@ -86,6 +111,10 @@ final class TensorBinder {
   }
 
   private void layer(int layer) {
+    if (config.attention() instanceof AttentionConfig.Grouped grouped) {
+      splitFused(grouped, layer, "weight");
+      splitFused(grouped, layer, "bias");
+    }
     for (Part part : LayerParts.required(config, layer)) {
       switch (part) {
         case KEY_UP, VALUE_UP -> {} // together, below
@@ -97,15 +126,45 @@ final class TensorBinder {
     for (Part part : LayerParts.optional(config, layer)) {
       find(part, layer);
     }
-    keyValueUp(layer);
+    if (config.attention() instanceof AttentionConfig.Latent latent) {
+      keyValueUp(latent, layer);
+    }
+  }
+
+  /** Some files have queries, keys and values under each other in one tensor. */
+  private void splitFused(AttentionConfig.Grouped a, int layer, String kind) {
+    RawTensor fused = raw.get(names.layerPrefix(layer) + "attn_qkv." + kind);
+    long rows = (a.heads() + 2L * a.kvHeads()) * a.head();
+    if (fused == null || fused.encoding().isEmpty()) {
+      return;
+    }
+    if (fused.shape().getFirst() != rows) {
+      throw wrongShape(fused, "of " + rows + " rows");
+    }
+    raw.remove(fused.name());
+    long rowBytes = fused.data().byteSize() / rows;
+    long from = 0;
+    boolean bias = kind.equals("bias");
+    for (Part part :
+        bias ? List.of(Part.Q_BIAS, Part.K_BIAS, Part.V_BIAS) : List.of(Part.Q, Part.K, Part.V)) {
+      PartShape shape = PartShape.of(part, config);
+      long count = bias ? shape.cols() : shape.rows();
+      List<Long> lengths = new ArrayList<>(fused.shape());
+      lengths.set(0, count);
+      String name = names.of(part, layer).orElseThrow();
+      MemorySegment data = fused.data().asSlice(from * rowBytes, count * rowBytes);
+      raw.put(
+          name, new RawTensor(name, fused.type(), fused.encoding(), lengths, data, fused.file()));
+      from += count;
+    }
   }
 
   /** Newer files have the two halves, older ones and Hugging Face kv_b, some all three. */
-  private void keyValueUp(int layer) {
+  private void keyValueUp(AttentionConfig.Latent latent, int layer) {
     boolean key = find(Part.KEY_UP, layer).isPresent();
     boolean value = find(Part.VALUE_UP, layer).isPresent();
     String whole = names.keyValueUp(layer);
-    PartShape shape = PartShape.keyValueUp(config);
+    PartShape shape = PartShape.keyValueUp(latent);
     Optional<HostTensor> both =
         take(whole).map(t -> matrix(t, shape.rows(), shape.cols(), Optional.empty()));
     if (!key || !value) {
@@ -119,13 +178,14 @@ final class TensorBinder {
 
   private Optional<HostTensor> find(Part part, int layer) {
     Optional<RawTensor> found = names.of(part, layer).flatMap(this::take);
-    found.ifPresent(
+    return found.map(
         t -> {
           PartShape shape = PartShape.of(part, config);
-          bound.tensors.put(
-              new PartOf(part, layer), matrix(t, shape.rows(), shape.cols(), Optional.of(part)));
+          HostTensor host = matrix(t, shape.rows(), shape.cols(), Optional.of(part));
+          boolean moved = halves && Halves.PARTS.contains(part);
+          (moved ? bound.halves : bound.tensors).put(new PartOf(part, layer), host);
+          return host;
         });
-    return found.map(_ -> bound.tensors.get(new PartOf(part, layer)));
   }
 
   private List<HostTensor> experts(Part part, int layer) {

@@ -30,15 +30,16 @@ final class Vocabularies {
     }
     requireType(keys, "ggml.tokens", tokens, GgufCursor.STRING);
     int last = (int) tokens.count() - 1;
+    String pre = keys.text("ggml.pre").orElse("");
     return new VocabularySource.Gguf(
         keys.text("ggml.model").orElse(""),
-        keys.text("ggml.pre").orElse(""),
+        pre,
         tokens.strings(),
         types(keys, metadata, tokens.count()),
         merges(keys, metadata),
         keys.integerOr("ggml.bos_token_id", 0, last, -1),
         keys.integerOr("ggml.eos_token_id", 0, last, -1),
-        keys.flagOr("ggml.add_bos_token", false),
+        keys.flagOr("ggml.add_bos_token", pre.equals("llama-bpe")), // as in llama.cpp
         keys.flagOr("ggml.add_eos_token", false),
         keys.text("chat_template"));
   }

@@ -120,6 +120,37 @@ class ChatTemplateTest {
     }
   }
 
+  /** Published in DeepSeek-Coder's README and tokenizer_config.json. */
+  @Test
+  void coderIsInstructed() {
+    ChatTemplate chat = ChatTemplate.builtIn("deepseek-coder", TINY);
+    String asked = chat.render(List.of(Message.user("x")), RenderOptions.ANSWER).text();
+    assertTrue(asked.contains("You are an AI programming assistant, utilizing the Deepseek Coder"));
+    assertTrue(asked.endsWith("refuse to answer\n### Instruction:\nx\n### Response:\n"), asked);
+    String more =
+        chat.render(
+                List.of(
+                    Message.system("Be short."),
+                    Message.user("x"),
+                    Message.assistant("y"),
+                    Message.user("z")),
+                RenderOptions.ANSWER)
+            .text();
+    assertTrue(
+        more.endsWith(
+            """
+            Be short.### Instruction:
+            x
+            ### Response:
+            y
+            <|EOT|>
+            ### Instruction:
+            z
+            ### Response:
+            """),
+        more);
+  }
+
   @Test
   void publishedTemplatesHaveTheSwitchOrNot() {
     Map<String, Boolean> switches =

@@ -18,15 +18,17 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** A base model is not a chat model: a built-in template is taken only where a name asks for it. */
 class TemplateChoiceTest {
-  private static final Traits V2 = new Traits(true, false, false, 100_002);
-  private static final Traits V2_5 = new Traits(true, true, false, 100_018);
-  private static final Traits V3 = new Traits(true, true, false, 128_815);
-  private static final Traits R1 = new Traits(true, true, true, 128_815);
-  private static final Traits KIMI = new Traits(false, false, false, 163_840);
+  private static final Traits V2 = new Traits(true, false, false, false, 100_002);
+  private static final Traits CODER = new Traits(true, false, false, true, 32_022);
+  private static final Traits V2_5 = new Traits(true, true, false, false, 100_018);
+  private static final Traits V3 = new Traits(true, true, false, false, 128_815);
+  private static final Traits R1 = new Traits(true, true, true, false, 128_815);
+  private static final Traits KIMI = new Traits(false, false, false, false, 163_840);
 
   private static Traits traits(String vocabulary) {
     return switch (vocabulary) {
       case "v2" -> V2;
+      case "coder" -> CODER;
       case "v2.5" -> V2_5;
       case "v3" -> V3;
       case "r1" -> R1;
@@ -44,6 +46,11 @@ class TemplateChoiceTest {
 
   @ParameterizedTest(name = "{0}")
   @CsvSource({
+    "deepseek-coder-6.7b-instruct.Q4_K_M.gguf, coder, deepseek-coder",
+    "deepseek-coder-1.3b-base, coder, none",
+    "deepseek-llm-7b-chat, v2, deepseek-v2",
+    "deepseek-moe-16b-base, v2, none",
+    "DeepSeek-R1-Distill-Qwen-7B-Q4_K_M.gguf, r1, deepseek-r1",
     "DeepSeek-V2-Lite, v2, none",
     "DeepSeek-V2-Lite.Q4_K_M.gguf, v2, none",
     "DeepSeek-V2-Lite-Chat.Q4_K_M.gguf, v2, deepseek-v2",

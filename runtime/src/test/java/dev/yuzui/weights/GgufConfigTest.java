@@ -82,7 +82,7 @@ class GgufConfigTest {
     DeepseekConfig c = with(_ -> {});
     assertEquals(0.135234, c.softmaxScale(), 5e-7);
     assertEquals(
-        List.of(128, 64, 128), List.of(c.nopeHeadDim(), c.ropeHeadDim(), c.valueHeadDim()));
+        List.of(128, 64, 128), List.of(latent(c).nope(), latent(c).rope(), latent(c).value()));
     assertEquals(
         new GateRule(Scoring.SIGMOID, 256, 8, 8, 4, GroupScore.TOP2_SUM, true, 2.5f), c.gate());
     assertEquals(671.03, Parameters.of(c).total() / 1e9, 0.005);
@@ -153,20 +153,20 @@ class GgufConfigTest {
 
   @Test
   void aZeroQueryRankIsAPlainProjection() {
-    assertEquals(0, with("attention.q_lora_rank", 0L).qLoraRank());
-    assertEquals(0, without("attention.q_lora_rank").qLoraRank());
+    assertEquals(0, latent(with("attention.q_lora_rank", 0L)).qLoraRank());
+    assertEquals(0, latent(without("attention.q_lora_rank")).qLoraRank());
   }
 
   @Test
   void normsOfTheLatentsTakeTheFilesEps() {
-    assertEquals(1e-5f, with("attention.layer_norm_rms_epsilon", 1e-5).latentNormEps());
+    assertEquals(1e-5f, latent(with("attention.layer_norm_rms_epsilon", 1e-5)).normEps());
   }
 
   @Test
   void yarnBetasAreReadWhereWritten() {
-    var yarn = with("rope.scaling.yarn_beta_fast", 1.0).yarn().orElseThrow();
+    var yarn = (RopeScaling.Yarn) with("rope.scaling.yarn_beta_fast", 1.0).ropeScaling();
     assertEquals(List.of(1.0, 1.0), List.of(yarn.betaFast(), yarn.betaSlow()));
-    assertEquals(32.0, with(_ -> {}).yarn().orElseThrow().betaFast());
+    assertEquals(32.0, ((RopeScaling.Yarn) with(_ -> {}).ropeScaling()).betaFast());
   }
 
   @Test
@@ -191,13 +191,12 @@ class GgufConfigTest {
 
   @ParameterizedTest
   @CsvSource({
-    "deepseek, DeepSeek-MoE-16B",
     "deepseek32, DeepSeek-V3.2",
     "deepseek4, DeepSeek-V4",
     "deepseek2-ocr, DeepSeek-OCR",
     "glm4moelite, Ollama",
-    "llama, dense Llama",
-    "qwen2, dense Qwen",
+    "llama4, another architecture",
+    "qwen2moe, another architecture",
     "mamba, another architecture"
   })
   void otherArchitecturesAreRefusedByName(String architecture, String says) {
@@ -282,5 +281,9 @@ class GgufConfigTest {
     String v3 = "61 layers, 8 of 256 experts, 4 of 8 groups, scale 0.135234";
     String k2 = "61 layers, 8 of 384 experts, 1 of 1 groups, scale 0.130861";
     assertEquals(List.of(lite, lite, v25, v3, v3, v3, v3, v3, k2), read);
+  }
+
+  private static AttentionConfig.Latent latent(DeepseekConfig c) {
+    return (AttentionConfig.Latent) c.attention();
   }
 }

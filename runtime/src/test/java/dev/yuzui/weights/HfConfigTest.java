@@ -91,7 +91,7 @@ class HfConfigTest {
               m.put("rope_parameters", Map.of("rope_type", "default", "rope_theta", 50000.0));
             });
     assertEquals(50000, c.ropeTheta());
-    assertTrue(c.yarn().isEmpty());
+    assertEquals(RopeScaling.NONE, c.ropeScaling());
   }
 
   @Test

@@ -33,22 +33,28 @@ class PublishedConfigsTest {
       zai-org--GLM-4.7-Flash,                         47, 1, 576, 0.062500, 29.94, 3.90, 1, 1, 64, 4
       """;
 
+  /** With grouped-query attention; heads of 128 or 64, and no mscale. */
+  private static final String GROUPED =
+      """
+      file, layers, entry, total, active, scaling
+      deepseek-ai--deepseek-moe-16b, 28, 4096, 16.38, 2.83, None
+      deepseek-ai--DeepSeek-R1-Distill-Llama-8B, 32, 2048, 8.03, 8.03, Llama3
+      deepseek-ai--DeepSeek-R1-Distill-Llama-70B, 80, 2048, 70.55, 70.55, Llama3
+      deepseek-ai--DeepSeek-R1-Distill-Qwen-1.5B, 28, 512, 1.78, 1.78, None
+      deepseek-ai--DeepSeek-R1-Distill-Qwen-7B, 28, 1024, 7.62, 7.62, None
+      deepseek-ai--DeepSeek-R1-Distill-Qwen-14B, 48, 2048, 14.77, 14.77, None
+      deepseek-ai--DeepSeek-R1-Distill-Qwen-32B, 64, 2048, 32.76, 32.76, None
+      deepseek-ai--DeepSeek-R1-0528-Qwen3-8B, 36, 2048, 8.19, 8.19, Yarn
+      deepseek-ai--deepseek-coder-1.3b-instruct, 24, 4096, 1.35, 1.35, Linear
+      meta-llama--Meta-Llama-3.1-8B, 32, 2048, 8.03, 8.03, Llama3
+      """;
+
   private static final String REFUSED =
       """
       file, key, says
       deepseek-ai--DeepSeek-V3.2,                        model_type, DeepSeek-V3.2
       deepseek-ai--DeepSeek-V4-Flash,                    model_type, DeepSeek-V4
       deepseek-ai--DeepSeek-V4-Pro,                      model_type, DeepSeek-V4
-      deepseek-ai--deepseek-moe-16b,         model_type, DeepSeek-MoE-16B
-      deepseek-ai--DeepSeek-R1-Distill-Llama-8B,  model_type, dense Llama
-      deepseek-ai--DeepSeek-R1-Distill-Qwen-1.5B, model_type, dense Qwen
-      deepseek-ai--DeepSeek-R1-Distill-Qwen-7B,   model_type, dense Qwen
-      deepseek-ai--DeepSeek-R1-Distill-Qwen-14B,  model_type, dense Qwen
-      deepseek-ai--DeepSeek-R1-Distill-Qwen-32B,  model_type, dense Qwen
-      deepseek-ai--DeepSeek-R1-Distill-Llama-70B,  model_type, dense Llama
-      deepseek-ai--deepseek-coder-1.3b-instruct,  model_type, dense Llama
-      deepseek-ai--DeepSeek-R1-0528-Qwen3-8B,  model_type, qwen3
-      meta-llama--Meta-Llama-3.1-8B,                     model_type, dense Llama
       official-inference/config_16B,                     model_type, inference demo
       official-inference/config_236B,                    model_type, inference demo
       official-inference/config_671B,                    model_type, inference demo
@@ -89,7 +95,42 @@ class PublishedConfigsTest {
     assertEquals(v2 ? Scoring.SOFTMAX : Scoring.SIGMOID, g.scoring());
     assertEquals(v2 ? GroupScore.MAX : GroupScore.TOP2_SUM, g.groupScore());
     assertEquals(!v2, g.normalise());
-    assertEquals(1e-6f, c.latentNormEps(), "as DeepSeek's modeling code fixes it");
+    assertEquals(1e-6f, latent(c).normEps(), "as DeepSeek's modeling code fixes it");
+  }
+
+  @ParameterizedTest
+  @CsvSource(textBlock = GROUPED, useHeadersInDisplayName = true)
+  void withGroupedQueryAttentionIsAcceptedWithItsSizes(
+      String file,
+      int layers,
+      int entry,
+      double totalBillions,
+      double activeBillions,
+      String scaling) {
+    DeepseekConfig c = read(file);
+    AttentionConfig.Grouped attention = (AttentionConfig.Grouped) c.attention();
+    assertEquals(List.of(layers, 0, entry), List.of(c.layers(), c.mtpLayers(), c.cacheEntry()));
+    assertEquals(1 / Math.sqrt(attention.head()), c.softmaxScale(), 1e-12);
+    assertEquals(1, c.ropeFactor(), 1e-12);
+    assertEquals(scaling, c.ropeScaling().getClass().getSimpleName());
+    assertEquals(totalBillions, Parameters.of(c).total() / 1e9, 0.005);
+    assertEquals(activeBillions, Parameters.of(c).active() / 1e9, 0.005);
+    assertEquals(file.contains("Qwen") && !file.contains("Qwen3"), attention.biases());
+    assertEquals(file.contains("Qwen3"), attention.norms());
+    assertEquals(file.contains("moe"), c.isMoe(1));
+    assertEquals(false, c.isMoe(0));
+  }
+
+  /** Llama 3.1: pairs 0 to 28 stay, 35 to 63 are divided by 8. */
+  @Test
+  void anglesOfLlama3() {
+    DeepseekConfig c = read("deepseek-ai--DeepSeek-R1-Distill-Llama-8B");
+    double[] f = c.ropeFrequencies();
+    double[] between = {1.207484, 1.553415, 2.026313, 2.694530, 3.684253, 5.257327};
+    for (int i = 0; i < f.length; i++) {
+      double by = i <= 28 ? 1 : i >= 35 ? 8 : between[i - 29];
+      assertEquals(Math.pow(5e5, -i / 64.0) / by, f[i], 1e-6 * f[i], "pair " + i);
+    }
   }
 
   @ParameterizedTest
@@ -103,7 +144,8 @@ class PublishedConfigsTest {
   @Test
   void everyPublishedConfigIsInOneOfTheTables() {
     Set<String> listed =
-        Stream.concat(ACCEPTED.lines().skip(1), REFUSED.lines().skip(1))
+        Stream.of(ACCEPTED, GROUPED, REFUSED)
+            .flatMap(table -> table.lines().skip(1))
             .map(line -> line.split(",")[0].strip())
             .collect(Collectors.toCollection(TreeSet::new));
     assertEquals(new TreeSet<>(Published.configs().keySet()), listed);
@@ -137,7 +179,7 @@ class PublishedConfigsTest {
     for (String file :
         List.of("moonshotai--Moonlight-16B-A3B-Instruct", "zai-org--GLM-4.7-Flash")) {
       DeepseekConfig c = read(file);
-      assertTrue(c.yarn().isEmpty());
+      assertEquals(RopeScaling.NONE, c.ropeScaling());
       assertEquals(1e-5f, c.normEps());
     }
   }
@@ -148,12 +190,16 @@ class PublishedConfigsTest {
     assertEquals(-1, c.bosToken());
     assertEquals(List.of(154820, 154827, 154829), c.eosTokens());
     assertEquals(
-        List.of(192, 64, 256), List.of(c.nopeHeadDim(), c.ropeHeadDim(), c.valueHeadDim()));
+        List.of(192, 64, 256), List.of(latent(c).nope(), latent(c).rope(), latent(c).value()));
   }
 
   /** The model's page says 11.5 billion, which leaves out the 0.1 billion of eh_proj. */
   @Test
   void v3sMtpModuleHasElevenAndAHalfBillion() {
     assertEquals(11.61, Parameters.of(read("deepseek-ai--DeepSeek-V3")).mtp() / 1e9, 0.005);
+  }
+
+  private static AttentionConfig.Latent latent(DeepseekConfig c) {
+    return (AttentionConfig.Latent) c.attention();
   }
 }

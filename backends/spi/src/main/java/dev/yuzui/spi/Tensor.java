@@ -26,6 +26,14 @@ public record Tensor(
         name, buffer, byteOffset + encoding.byteSize(from, cols), encoding, count, cols);
   }
 
+  /** The same numbers, row by row, as rows of another length; of encodings without blocks. */
+  public Tensor reshaped(long rows, long cols) {
+    if (!(encoding instanceof Encoding.Plain) || rows * cols != this.rows * this.cols) {
+      throw new IllegalArgumentException(this + " is no [" + rows + ", " + cols + "]");
+    }
+    return new Tensor(name, buffer, byteOffset, encoding, rows, cols);
+  }
+
   /**
    * For backends, before they work out an address.
    *

@@ -188,7 +188,7 @@ record BenchMeasurement(
     long tables = 2L * c.vocabSize() * c.hiddenSize();
     double weights = Parameters.of(c).active() - tables;
     double pairs = (double) prompt * depth + prompt * (prompt + 1.0) / 2;
-    double pair = (double) c.heads() * (c.nopeHeadDim() + c.ropeHeadDim() + c.valueHeadDim());
+    double pair = (double) c.heads() * (c.attention().query() + c.attention().value());
     return 2 * parallel * (prompt * weights + c.layers() * pairs * pair);
   }
 

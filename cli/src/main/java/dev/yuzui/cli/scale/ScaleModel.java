@@ -58,7 +58,7 @@ record ScaleModel(
   /** Absorbed attention: each of {@code batch} sequences reads its {@code context} entries. */
   Step decode(ExpertBalancer placement, int batch, int context) {
     var c = shape.config();
-    double perEntry = 2.0 * c.heads() * (c.cacheEntry() + c.kvLoraRank());
+    double perEntry = 2.0 * c.heads() * shape.perEntry();
     double entries = (double) batch * context;
     return step(placement, new Load(batch, entries, perEntry * entries, batch));
   }
@@ -66,7 +66,7 @@ record ScaleModel(
   /** Prompts of {@code prompt} tokens: on average a token sees half of its prompt. */
   Step prefill(ExpertBalancer placement, int tokens, int prompt) {
     var c = shape.config();
-    double perPair = 2.0 * c.heads() * (c.nopeHeadDim() + c.ropeHeadDim() + c.valueHeadDim());
+    double perPair = 2.0 * c.heads() * (c.attention().query() + c.attention().value());
     double pairs = tokens * (prompt + 1) / 2.0;
     return step(placement, new Load(tokens, 0, perPair * pairs, (double) tokens / prompt));
   }

@@ -1,5 +1,6 @@
 package dev.yuzui.cli.scale;
 
+import dev.yuzui.weights.AttentionConfig;
 import dev.yuzui.weights.DeepseekConfig;
 
 /**
@@ -17,18 +18,35 @@ record ScaleShape(
 
   static ScaleShape of(DeepseekConfig c) {
     long h = c.hiddenSize();
-    long n = c.heads();
-    long query = n * (c.nopeHeadDim() + c.ropeHeadDim());
-    long queries = c.qLoraRank() == 0 ? h * query : c.qLoraRank() * (h + query);
-    long latent = h * c.cacheEntry() + n * c.kvLoraRank() * (c.nopeHeadDim() + c.valueHeadDim());
     long expert = 3 * h * c.expertWidth();
     return new ScaleShape(
         c,
-        queries + latent + n * c.valueHeadDim() * h,
+        attention(c.attention(), h),
         3 * h * c.denseWidth(),
         h * c.gate().experts() + c.sharedExperts() * expert,
         expert,
         h * c.vocabSize());
+  }
+
+  private static long attention(AttentionConfig attention, long h) {
+    return switch (attention) {
+      case AttentionConfig.Latent a -> {
+        long n = a.heads();
+        long query = n * a.query();
+        long queries = a.qLoraRank() == 0 ? h * query : a.qLoraRank() * (h + query);
+        long latent = h * a.cacheEntry() + n * a.kvLoraRank() * (a.nope() + a.value());
+        yield queries + latent + n * a.value() * h;
+      }
+      case AttentionConfig.Grouped a -> h * (2L * a.heads() * a.head() + a.cacheEntry());
+    };
+  }
+
+  /** What a head multiplies of a cache entry: for its scores and for its sums. */
+  int perEntry() {
+    return switch (config.attention()) {
+      case AttentionConfig.Latent a -> a.cacheEntry() + a.kvLoraRank();
+      case AttentionConfig.Grouped a -> 2 * a.head();
+    };
   }
 
   int denseLayers() {

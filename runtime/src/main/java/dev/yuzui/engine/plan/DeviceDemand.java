@@ -6,6 +6,7 @@ import dev.yuzui.model.Step;
 import dev.yuzui.parallel.DevicePlan;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.Ops;
+import dev.yuzui.weights.AttentionConfig;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.DeepseekConfig;
 import java.util.ArrayList;
@@ -65,7 +66,7 @@ record DeviceDemand(
         exchange(c, plan, tokens),
         LatentCacheStore.bytesPerToken(layers, c.cacheEntry(), options.cache().encoding()),
         LatentCacheStore.bytesPerToken(layers, c.cacheEntry(), Encoding.E4M3),
-        layers > 0 ? 4L * c.ropeHeadDim() : 0,
+        layers > 0 ? 4L * c.attention().rope() : 0,
         Math.ceilDiv(options.maxSequences(), plan.ranks().size()),
         options.cache().pageTokens(),
         options.cache().pages());
@@ -74,7 +75,10 @@ record DeviceDemand(
   /** The widest layer's activations, the logits and the best of them; without attention less. */
   private static long step(DeepseekConfig c, long tokens, boolean attends) {
     long attention =
-        (long) c.heads() * (2L * (c.nopeHeadDim() + c.ropeHeadDim()) + 2L * c.cacheEntry());
+        switch (c.attention()) {
+          case AttentionConfig.Latent a -> a.heads() * (2L * a.query() + 2L * a.cacheEntry());
+          case AttentionConfig.Grouped a -> 2L * a.heads() * a.head() + a.cacheEntry();
+        };
     long dense = 2L * c.denseWidth();
     long experts = (long) c.gate().used() * (2L * c.expertWidth() + c.hiddenSize());
     if (!attends) {

@@ -225,9 +225,9 @@ class ModelRunnerTest {
     int h = tokens * c.hiddenSize();
     return List.of(
         layer + " ATTN_NORM " + h,
-        layer + " QUERY " + tokens * c.heads() * (c.nopeHeadDim() + c.ropeHeadDim()),
+        layer + " QUERY " + tokens * c.heads() * c.attention().query(),
         layer + " LATENT " + tokens * c.cacheEntry(),
-        layer + " HEADS " + tokens * c.heads() * c.valueHeadDim(),
+        layer + " HEADS " + tokens * c.heads() * c.attention().value(),
         layer + " ATTENTION " + h,
         layer + " FFN_NORM " + h);
   }
