@@ -440,7 +440,7 @@ KERNEL_BOUNDED(mla_combine, 256, 2,
                (const float* partial, const int* sequence, const int* kvLength, int N, int Lkv, int splits,
                 int leastTiles, float* out, float* stat, const int* unless)) {
   begin_kernel();
-  __shared__ float sums[WARPS][128];
+  __shared__ __align__(16) float sums[WARPS][128];  // written as float4
   __shared__ float lengths[WARPS];
   if (unless != nullptr && *unless == 0) return;
   const int t = blockIdx.y;

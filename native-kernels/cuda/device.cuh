@@ -173,16 +173,20 @@ __device__ __forceinline__ void begin_kernel() {
 
 // True, for all threads of the block alike, in the block that comes last of `count`; sets the counter back to 0 for the next
 // launch. What the other blocks wrote before is then visible. `shared` is one int of shared memory.
+//
+// The fences are of the thread that counts, one after the block's barrier and one before the next: a fence is cumulative,
+// so what a barrier brought to that thread goes with its atomic, and what its atomic found goes on to the block by the
+// barrier. Fences of the other threads order their own accesses alone, and none of those is the atomic.
 __device__ __forceinline__ bool last_block(int* counter, int count, int* shared) {
-  fence();
   __syncthreads();
   if (threadIdx.x == 0) {
-    int before = atomic_add(counter, 1);
+    fence();
+    const int before = atomic_add(counter, 1);
+    fence();
     *shared = before == count - 1;
     if (before == count - 1) *counter = 0;
   }
   __syncthreads();
-  fence();
   return *shared != 0;
 }
 

@@ -61,13 +61,13 @@ __device__ __forceinline__ void gather(const void* entries, int pageTokens, cons
   if (threadIdx.x == 0) xScale[t] = range.inverse;
 }
 
-// Sixteen query rows a warp; KEYS keys a tile. P, R, V as constants, or 0: then up to MAX_INNER = P + R and MAX_V.
+// Sixteen query rows a warp; KEYS keys a tile. P, R, V as constants, or 0: then up to MAX_INNER = P + R and MAX_V. No pointer
+// is __restrict__: the compiler would read what is const by ld.global.nc, which wants memory that nobody writes while the
+// kernel lives, and this kernel begins before those that write K and own have ended.
 template <int P_, int R_, int V_, int MAX_INNER, int MAX_V, int KEYS>
-__device__ __forceinline__ void flash(unsigned char* shared, const float* __restrict__ q,
-                                      const uint16_t* __restrict__ K, const uint16_t* __restrict__ keys,
-                                      const uint16_t* __restrict__ Vs, const int* __restrict__ first,
-                                      const int* __restrict__ own, int T, int N, int p, int r, int v, float scale,
-                                      float* __restrict__ out, float* __restrict__ stat, int stages) {
+__device__ __forceinline__ void flash(unsigned char* shared, const float* q, const uint16_t* K, const uint16_t* keys,
+                                      const uint16_t* Vs, const int* first, const int* own, int T, int N, int p, int r, int v,
+                                      float scale, float* out, float* stat, int stages) {
   constexpr int STEPS = MAX_INNER / 16;
   constexpr int COLUMNS = MAX_V / 8;
   constexpr int AT_ONCE = 2;  // columns of 8 whose products take turns, so that no mma waits for the one before it
