@@ -1,0 +1,92 @@
+package dev.yuzui.ptx.machine;
+
+import dev.yuzui.ptx.code.Instruction;
+import dev.yuzui.ptx.code.KernelCode;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+
+/**
+ * A kernel whose operands are places in a register file and whose instructions are {@link
+ * Operation}s, for any number of launches; it notes which instructions ran.
+ */
+public final class Program {
+
+  /** How the next instruction is found. */
+  enum Flow {
+    NEXT,
+    BRANCH,
+    EXIT,
+    BARRIER,
+    /** Runs when all lanes that it names are there. */
+    COLLECTIVE
+  }
+
+  /** What a register that is never written holds. */
+  sealed interface Constant {
+    record Value(long bits) implements Constant {}
+
+    record Parameter(int index) implements Constant {}
+
+    record Special(String name) implements Constant {}
+  }
+
+  private final KernelCode code;
+  final Operation[] operations;
+  final Flow[] flows;
+  final int[] targets;
+  final int[] guards;
+  final List<Constant> words;
+  final List<Constant> longs;
+  final SharedLayout layout;
+  private final boolean[] executed;
+
+  Program(
+      KernelCode code,
+      Operation[] operations,
+      Flow[] flows,
+      int[] targets,
+      List<Constant> words,
+      List<Constant> longs,
+      SharedLayout layout) {
+    this.code = code;
+    this.operations = operations;
+    this.flows = flows;
+    this.targets = targets;
+    this.words = List.copyOf(words);
+    this.longs = List.copyOf(longs);
+    this.layout = layout;
+    this.executed = new boolean[operations.length];
+    this.guards =
+        code.instructions().stream()
+            .mapToInt(
+                i -> i.guard().map(g -> g.predicate() << 1 | (g.negated() ? 1 : 0)).orElse(-1))
+            .toArray();
+  }
+
+  /**
+   * @throws IllegalArgumentException if an instruction is none of those that are known
+   */
+  public static Program of(KernelCode code) {
+    return new Decoder(code).decode();
+  }
+
+  public KernelCode code() {
+    return code;
+  }
+
+  void ran(int pc) {
+    executed[pc] = true;
+  }
+
+  /** The opcodes, modifiers included, of the instructions that ran. */
+  public Set<String> executed() {
+    Set<String> opcodes = new TreeSet<>();
+    for (Instruction i : code.instructions()) {
+      if (executed[i.index()]) {
+        opcodes.add(i.opcode());
+      }
+    }
+    return opcodes;
+  }
+}

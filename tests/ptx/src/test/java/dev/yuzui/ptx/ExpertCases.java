@@ -1,0 +1,301 @@
+package dev.yuzui.ptx;
+
+import dev.yuzui.ptx.machine.GlobalBuffer;
+import dev.yuzui.ptx.machine.GlobalBuffer.Role;
+import dev.yuzui.ptx.machine.GlobalMemory;
+import dev.yuzui.ptx.machine.Launch;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
+
+/** route, gate_f32, combine, and the permute kernels. */
+final class ExpertCases {
+  private ExpertCases() {}
+
+  static List<KernelCase> all() {
+    Rule softmax = new Rule(40, 6, 1, 1, false, false, false, 1);
+    Rule grouped = new Rule(64, 4, 8, 3, false, false, false, 16);
+    Rule sigmoid = new Rule(128, 8, 8, 4, true, true, true, 2.5f);
+    List<KernelCase> cases = new ArrayList<>();
+    cases.add(new KernelCase("route", "softmax", d -> route(d, softmax, false)));
+    cases.add(new KernelCase("route", "best groups", d -> route(d, grouped, false)));
+    cases.add(new KernelCase("route", "sigmoid, bias, two best", d -> route(d, sigmoid, true)));
+    cases.add(new KernelCase("gate_f32", "one token", d -> gate(d, softmax, 1, 132, false)));
+    cases.add(new KernelCase("gate_f32", "two tokens", d -> gate(d, grouped, 2, 132, false)));
+    cases.add(new KernelCase("gate_f32", "four tokens", d -> gate(d, sigmoid, 4, 96, true)));
+    cases.add(new KernelCase("gate_f32", "eight, odd columns", d -> gate(d, sigmoid, 8, 61, true)));
+    cases.add(new KernelCase("gate_f32", "one, odd columns", d -> gate(d, softmax, 1, 61, false)));
+    cases.add(new KernelCase("gate_f32", "two, odd columns", d -> gate(d, softmax, 2, 61, false)));
+    cases.add(
+        new KernelCase("gate_f32", "three, odd columns", d -> gate(d, softmax, 3, 61, false)));
+    cases.add(
+        new KernelCase("combine", "columns by four, with a base", d -> combine(d, 260, true)));
+    cases.add(new KernelCase("combine", "odd columns", d -> combine(d, 37, false)));
+    cases.add(new KernelCase("permute", "one round", d -> permute(d, 12, 6, 20, 256)));
+    cases.add(new KernelCase("permute", "four rounds", d -> permute(d, 300, 4, 40, 1024)));
+    cases.add(new KernelCase("permute_count", "two blocks", ExpertCases::permuteBlocks));
+    cases.add(new KernelCase("permute_place", "two blocks", ExpertCases::permuteBlocks));
+    return cases;
+  }
+
+  /** GateRule's numbers. */
+  private record Rule(
+      int experts,
+      int used,
+      int groups,
+      int groupsUsed,
+      boolean sigmoid,
+      boolean twoBest,
+      boolean normalise,
+      float scale) {
+
+    Launch put(Launch launch) {
+      return launch
+          .i(experts, used, groups, groupsUsed, sigmoid ? 1 : 0, twoBest ? 1 : 0)
+          .i(normalise ? 1 : 0)
+          .f(scale);
+    }
+
+    int shared() {
+      return 4 * (experts + groups);
+    }
+
+    double[] scores(double[] logits) {
+      double most = IntStream.range(0, experts).mapToDouble(e -> logits[e]).max().orElseThrow();
+      double sum = IntStream.range(0, experts).mapToDouble(e -> Math.exp(logits[e] - most)).sum();
+      return IntStream.range(0, experts)
+          .mapToDouble(
+              e -> sigmoid ? 1 / (1 + Math.exp(-logits[e])) : Math.exp(logits[e] - most) / sum)
+          .toArray();
+    }
+
+    /** The chosen, best first, of equal ones the lower. */
+    List<Integer> choose(double[] scores, Optional<float[]> bias) {
+      double[] s = scores.clone();
+      for (int e = 0; e < experts; e++) {
+        s[e] += bias.isPresent() ? bias.get()[e] : 0;
+      }
+      int size = experts / groups;
+      List<Integer> kept =
+          IntStream.range(0, groups)
+              .boxed()
+              .sorted(Comparator.comparingDouble((Integer g) -> -groupScore(s, g, size)))
+              .limit(groupsUsed)
+              .toList();
+      return IntStream.range(0, experts)
+          .filter(e -> groups == 1 || kept.contains(e / size))
+          .boxed()
+          .sorted(Comparator.comparingDouble((Integer e) -> -s[e]))
+          .limit(used)
+          .toList();
+    }
+
+    private double groupScore(double[] s, int group, int size) {
+      double[] sorted =
+          IntStream.range(group * size, (group + 1) * size)
+              .mapToDouble(e -> -s[e])
+              .sorted()
+              .toArray();
+      return -(twoBest ? sorted[0] + sorted[1] : sorted[0]);
+    }
+  }
+
+  private static void check(
+      Rule rule,
+      double[] logits,
+      Optional<float[]> bias,
+      int t,
+      int sequence,
+      GlobalBuffer ids,
+      GlobalBuffer weights) {
+    double[] scores = rule.scores(logits);
+    List<Integer> chosen = rule.choose(scores, bias);
+    double sum = chosen.stream().mapToDouble(e -> scores[e]).sum();
+    for (int k = 0; k < rule.used(); k++) {
+      int at = t * rule.used() + k;
+      double score = scores[chosen.get(k)];
+      double weight = (rule.normalise() ? score / sum : score) * rule.scale();
+      Numbers.close("ids of row " + t, k, ids.i32(at), sequence < 0 ? -1 : chosen.get(k), 0);
+      Numbers.close("weights", k, weights.f32(at), sequence < 0 ? 0 : weight, weight * 1e-4);
+    }
+  }
+
+  private static void route(Device device, Rule rule, boolean biased) {
+    int rows = 3;
+    int[] sequence = {0, -1, 2};
+    Numbers numbers = new Numbers(rule.experts());
+    float[] logits = numbers.normal(rows * rule.experts(), 2);
+    Optional<float[]> bias =
+        biased ? Optional.of(numbers.normal(rule.experts(), 0.3)) : Optional.empty();
+    GlobalMemory memory = device.memory();
+    GlobalBuffer ids = memory.output("ids", 4L * rows * rule.used());
+    GlobalBuffer weights = memory.output("weights", 4L * rows * rule.used());
+    Launch launch =
+        device
+            .launch("route", rows, 1, 1, 32, rule.shared())
+            .p(memory.floats("logits", Role.INPUT, logits));
+    bias.ifPresentOrElse(b -> launch.p(memory.floats("bias", Role.CONSTANT, b)), launch::none);
+    rule.put(launch).p(memory.ints("sequence", Role.INPUT, sequence)).p(ids).p(weights);
+    device.run(launch);
+    for (int t = 0; t < rows; t++) {
+      int row = t * rule.experts();
+      double[] of = IntStream.range(0, rule.experts()).mapToDouble(e -> logits[row + e]).toArray();
+      check(rule, of, bias, t, sequence[t], ids, weights);
+    }
+  }
+
+  private static void gate(Device device, Rule rule, int rows, int h, boolean biased) {
+    Numbers numbers = new Numbers(rule.experts() + rows);
+    float[] x = numbers.normal(rows * h, 1);
+    float[] w = numbers.normal(rule.experts() * h, 0.2);
+    int[] sequence = Numbers.ints(rows, t -> t == 5 ? -1 : t);
+    Optional<float[]> bias =
+        biased ? Optional.of(numbers.normal(rule.experts(), 0.3)) : Optional.empty();
+    GlobalMemory memory = device.memory();
+    GlobalBuffer ids = memory.output("ids", 4L * rows * rule.used());
+    GlobalBuffer weights = memory.output("weights", 4L * rows * rule.used());
+    GlobalBuffer counter = memory.ints("counter", Role.IN_PLACE, 0);
+    Launch launch =
+        device
+            .launch(
+                "gate_f32",
+                Math.ceilDiv(rule.experts(), rows <= 2 ? 1 : 2),
+                1,
+                1,
+                256,
+                rows * rule.shared())
+            .p(memory.floats("x", Role.INPUT, x))
+            .p(memory.floats("w", Role.CONSTANT, w));
+    bias.ifPresentOrElse(b -> launch.p(memory.floats("bias", Role.CONSTANT, b)), launch::none);
+    rule.put(launch.i(h))
+        .p(memory.ints("sequence", Role.INPUT, sequence))
+        .p(ids)
+        .p(weights)
+        .p(memory.output("logits", 4L * rows * rule.experts()))
+        .p(counter)
+        .i(rows);
+    device.run(launch);
+    for (int t = 0; t < rows; t++) {
+      double[] logits = new double[rule.experts()];
+      for (int e = 0; e < rule.experts(); e++) {
+        for (int c = 0; c < h; c++) {
+          logits[e] += (double) x[t * h + c] * w[e * h + c];
+        }
+      }
+      check(rule, logits, bias, t, sequence[t], ids, weights);
+    }
+    Numbers.close("counter", 0, counter.i32(0), 0, 0);
+  }
+
+  private static void combine(Device device, int h, boolean based) {
+    Groups g = Groups.some(4);
+    int slots = g.tokens() * g.used();
+    Numbers numbers = new Numbers(h);
+    float[] y = numbers.normal(slots * h, 1);
+    float[] weights = numbers.normal(slots, 1);
+    float[] base = numbers.normal(g.tokens() * h, 1);
+    GlobalMemory memory = device.memory();
+    GlobalBuffer out = memory.output("out", 4L * g.tokens() * h);
+    Launch launch =
+        device
+            .launch("combine", g.tokens(), 1, 1, 256, 0)
+            .p(memory.floats("y", Role.INPUT, y))
+            .p(memory.ints("place", Role.INPUT, g.place()))
+            .p(memory.floats("weights", Role.INPUT, weights));
+    if (based) {
+      launch.p(memory.floats("base", Role.INPUT, base));
+    } else {
+      launch.none();
+    }
+    device.run(launch.p(out).i(g.used(), h));
+    Numbers.assertClose(
+        out,
+        g.tokens() * h,
+        i -> {
+          double sum = based ? base[i] : 0;
+          for (int k = 0; k < g.used(); k++) {
+            int slot = i / h * g.used() + k;
+            if (g.place()[slot] >= 0) {
+              sum += (double) weights[slot] * y[g.place()[slot] * h + i % h];
+            }
+          }
+          return sum;
+        },
+        _ -> 1e-5);
+  }
+
+  /** Random experts, every ninth token padding. */
+  private static Groups random(int tokens, int used, int experts) {
+    Numbers numbers = new Numbers(tokens);
+    return Groups.of(
+        tokens,
+        used,
+        experts,
+        Numbers.ints(
+            tokens * used, s -> s / used % 9 == 8 ? -1 : numbers.random().nextInt(experts)));
+  }
+
+  private record Sorted(GlobalBuffer offset, GlobalBuffer slot, GlobalBuffer place) {
+    static Sorted of(Device device, Groups g) {
+      long slots = 4L * g.tokens() * g.used();
+      GlobalMemory memory = device.memory();
+      return new Sorted(
+          memory.output("offset", 4L * (g.experts() + 1)),
+          memory.output("slot", slots),
+          memory.output("place", slots));
+    }
+
+    void check(Groups g) {
+      for (int e = 0; e <= g.experts(); e++) {
+        Numbers.close("offset", e, offset.i32(e), g.offset()[e], 0);
+      }
+      for (int i = 0; i < g.places(); i++) {
+        Numbers.close("slot", i, slot.i32(i), g.slot()[i], 0);
+      }
+      for (int s = 0; s < g.ids().length; s++) {
+        Numbers.close("place", s, place.i32(s), g.place()[s], 0);
+      }
+    }
+  }
+
+  private static void permute(Device device, int tokens, int used, int experts, int threads) {
+    Groups g = random(tokens, used, experts);
+    Sorted sorted = Sorted.of(device, g);
+    device.run(
+        device
+            .launch("permute", 1, 1, 1, threads, 4 * experts + 2 * experts * threads / 32)
+            .p(device.memory().ints("ids", Role.INPUT, g.ids()))
+            .i(tokens, used, experts)
+            .p(sorted.offset())
+            .p(sorted.slot())
+            .p(sorted.place()));
+    sorted.check(g);
+  }
+
+  private static void permuteBlocks(Device device) {
+    Groups g = random(300, 4, 24);
+    int parts = Math.ceilDiv(g.ids().length, 1024);
+    Sorted sorted = Sorted.of(device, g);
+    GlobalMemory memory = device.memory();
+    GlobalBuffer ids = memory.ints("ids", Role.INPUT, g.ids());
+    GlobalBuffer counts = memory.output("blockCounts", 4L * parts * g.experts());
+    device.run(
+        device
+            .launch("permute_count", parts, 1, 1, 256, 20 * g.experts())
+            .p(ids)
+            .i(g.tokens(), g.used(), g.experts())
+            .p(counts));
+    device.run(
+        device
+            .launch("permute_place", parts, 1, 1, 256, 20 * g.experts())
+            .p(ids)
+            .i(g.tokens(), g.used(), g.experts())
+            .p(device.handOn(counts))
+            .p(sorted.offset())
+            .p(sorted.slot())
+            .p(sorted.place()));
+    sorted.check(g);
+  }
+}

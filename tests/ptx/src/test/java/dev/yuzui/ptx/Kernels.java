@@ -1,0 +1,105 @@
+package dev.yuzui.ptx;
+
+import dev.yuzui.ptx.code.Fatbin;
+import dev.yuzui.ptx.code.KernelCode;
+import dev.yuzui.ptx.code.PtxModule;
+import dev.yuzui.ptx.machine.Program;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.function.UnaryOperator;
+
+/** The fat binaries in the jar of the CUDA backend, and the programs in them. */
+final class Kernels {
+  private static final String FOLDER = "/dev/yuzui/backend/cuda/kernels/";
+
+  private record Key(String stem, int capability) {}
+
+  private record Name(String kernel, int capability) {}
+
+  private final Map<String, String> stems = new TreeMap<>();
+  private final Map<String, Fatbin> fatbins = new HashMap<>();
+  private final Map<Key, PtxModule> modules = new HashMap<>();
+  private final Map<Name, Program> programs = new HashMap<>();
+
+  Kernels() {
+    new String(resource("manifest.txt"), StandardCharsets.UTF_8)
+        .lines()
+        .map(line -> line.split(" "))
+        .filter(words -> words[0].equals("kernel"))
+        .forEach(words -> stems.put(words[2], words[1]));
+  }
+
+  private static byte[] resource(String name) {
+    try (InputStream in = Kernels.class.getResourceAsStream(FOLDER + name)) {
+      if (in == null) {
+        throw new IllegalStateException(name + " is not in the build of the CUDA backend");
+      }
+      return in.readAllBytes();
+    } catch (IOException e) {
+      throw new UncheckedIOException(name, e);
+    }
+  }
+
+  /** Those of the manifest. */
+  Set<String> names() {
+    return stems.keySet();
+  }
+
+  /** Those of the files. */
+  Set<String> names(int capability) {
+    Set<String> names = new TreeSet<>();
+    for (String stem : new TreeSet<>(stems.values())) {
+      names.addAll(module(stem, capability).kernels());
+    }
+    return names;
+  }
+
+  Fatbin fatbin(String stem) {
+    return fatbins.computeIfAbsent(stem, s -> Fatbin.read(resource(s + ".fatbin")));
+  }
+
+  Set<String> stems() {
+    return new TreeSet<>(stems.values());
+  }
+
+  PtxModule module(String stem, int capability) {
+    return modules.computeIfAbsent(
+        new Key(stem, capability), k -> PtxModule.of(fatbin(k.stem()).ptx(k.capability())));
+  }
+
+  private PtxModule moduleOf(String kernel, int capability) {
+    String stem = stems.get(kernel);
+    if (stem == null) {
+      throw new IllegalArgumentException("no kernel is called " + kernel);
+    }
+    return module(stem, capability);
+  }
+
+  Program program(String kernel, int capability) {
+    return programs.computeIfAbsent(
+        new Name(kernel, capability),
+        n -> Program.of(moduleOf(n.kernel(), n.capability()).kernel(n.kernel())));
+  }
+
+  /** The kernel with another text, which is nobody's but the caller's. */
+  Program edited(String kernel, int capability, UnaryOperator<String> edit) {
+    return Program.of(moduleOf(kernel, capability).kernel(kernel, edit));
+  }
+
+  KernelCode code(String kernel, int capability) {
+    return moduleOf(kernel, capability).kernel(kernel);
+  }
+
+  /** Those that were asked for. */
+  Collection<Program> programs() {
+    return programs.values();
+  }
+}
