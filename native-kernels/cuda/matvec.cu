@@ -209,7 +209,10 @@ __device__ void matvec(const u8* w, const u8* w2, const u64* table, const u64* t
   const bool grouped = offset != nullptr;
   if (grouped) previous_done();
   const Group group = grouped ? grouped_rows(blockIdx.z, offset, experts) : dense_rows(blockIdx.z, T);
-  if (group.count <= 0) return;
+  if (group.count <= 0) {
+    previous_done();
+    return;
+  }
   const int passes = w2 != nullptr || table2 != nullptr ? 2 : 1;
   const u8* matrix[2] = {grouped ? reinterpret_cast<const u8*>(table[group.expert]) : w,
                          passes == 1 ? nullptr : grouped ? reinterpret_cast<const u8*>(table2[group.expert]) : w2};
@@ -250,7 +253,7 @@ __device__ void matvec(const u8* w, const u8* w2, const u64* table, const u64* t
     scales.load(tile, unit, units, strip_scales);
   };
   if (per_pass > 0) load(0);
-  if (!grouped) previous_done();  // weights may come before
+  previous_done();  // weights may come before; of every path, so that nothing is stored on one without it
 
   stage(s, x + head * xHeadStride + xOffset, xStride, T, group, slot, used, gather, chunk0 * Q::CHUNK * UNIT, k);
   __syncthreads();
