@@ -1,10 +1,12 @@
 package dev.yuzui.ptx;
 
-import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.yuzui.ptx.code.Instruction;
 import dev.yuzui.ptx.machine.Hazard;
+import dev.yuzui.ptx.machine.Program;
 import dev.yuzui.ptx.machine.PtxFault;
 import java.util.ArrayList;
 import java.util.List;
@@ -43,9 +45,11 @@ class ControlsTest {
     Device device = Device.edited(kernels, capability, kernel, edit);
     try {
       Cases.of(kernel, what).run().accept(device);
-    } catch (AssertionFailedError e) {
-      // wrong numbers may come of it, too
-      assertFalse(device.hazards().isEmpty(), e::getMessage);
+    } catch (AssertionFailedError | PtxFault e) {
+      // wrong numbers may come of it, and addresses made of them
+      if (device.hazards().isEmpty()) {
+        throw e;
+      }
     }
     return device.hazards().stream()
         .map(Hazard::kind)
@@ -94,7 +98,6 @@ class ControlsTest {
   @CsvSource({
     "rms_norm, columns by four",
     "to_half, rows of any size",
-    "permute, one round",
     "argmax, three blocks",
     "mla_plain_f16, odd sizes",
     "mla_combine, '512/64, parts'",
@@ -106,24 +109,38 @@ class ControlsTest {
   }
 
   /**
-   * Any one of a kernel's barriers that this case comes to. A copy of a loop that this shape does
-   * not run tells nothing, so at least half of them must tell.
+   * Each barrier that the case comes to, but for those that are spare: a scan of prefill_rows
+   * begins with one, for the scan before it, and two of its scans have none before them.
    */
   @ParameterizedTest
   @CsvSource({
-    "mla_decode_f16, '512/64, whole rows'",
-    "matvec_q4_k, 'nine rows, gated, columns split between blocks'",
-    "gemm_f16_small, columns split between blocks",
-    "prefill_rows, 40 rows",
+    "mla_decode_f16, '512/64, whole rows', 0",
+    "matvec_q4_k, 'nine rows, gated, columns split between blocks', 0",
+    "gemm_f16_small, columns split between blocks, 0",
+    "prefill_rows, 40 rows, 2",
   })
-  void oneBarrierOfAKernel(String kernel, String what) {
-    int all = count(kernel, 80, BARRIER);
-    int told = 0;
-    for (int i = 0; i < all; i++) {
-      told += hazards(kernel, what, 80, without(BARRIER, i)).isEmpty() ? 0 : 1;
+  void anyOneBarrier(String kernel, String what, int spare) {
+    Cases.of(kernel, what).run().accept(Device.of(kernels, 80));
+    Program program = kernels.program(kernel, 80);
+    List<Integer> barriers =
+        program.code().instructions().stream()
+            .filter(i -> i.opcode().equals("bar.sync"))
+            .map(Instruction::index)
+            .toList();
+    List<String> spared = new ArrayList<>();
+    for (int n = 0; n < barriers.size(); n++) {
+      if (program.executed(barriers.get(n))
+          && hazards(kernel, what, 80, without(BARRIER, n)).isEmpty()) {
+        spared.add("barrier " + n);
+      }
     }
-    System.out.printf("%s: %d of %d barriers are missed%n", kernel, told, all);
-    assertTrue(2 * told >= all, kernel + ": " + told + " of " + all);
+    assertEquals(spare, spared.size(), spared::toString);
+  }
+
+  /** Its first lanes already make addresses of what is not there yet. */
+  @Test
+  void aSortWithoutItsBarriers() {
+    assertTold(Hazard.Kind.RACE_IN_WARP, "permute", "one round", 80, without(BARRIER));
   }
 
   @Test
@@ -275,7 +292,9 @@ class ControlsTest {
                     "whole groups of four and a rest",
                     80,
                     text ->
-                        text.replaceFirst("setp\\.ge\\.s64 (%p\\d+), [^;]*;", "mov.pred $1, 0;")));
+                        text.replaceFirst(
+                            "(ld\\.param\\.u64 (%rd\\d+), \\[add_param_3];)",
+                            "$1\nadd.s64 $2, $2, 4;")));
     assertTrue(fault.getMessage().contains("at offset"), fault::getMessage);
   }
 
@@ -321,13 +340,18 @@ class ControlsTest {
             () ->
                 hazards(
                     "rms_norm",
-                    "columns by four",
+                    "odd columns",
                     80,
                     text ->
-                        text.replaceFirst(
-                                "(shfl\\.sync)",
-                                "mov.u32 %r1, %tid.x;\nsetp.eq.s32 %p1, %r1, 5;\n@%p1 bra \\$away;\n$1")
-                            .replaceFirst("ret;\\s*}\\s*$", "\\$away: bar.sync 0;\nret;\n}")));
+                        text.substring(0, text.lastIndexOf('}'))
+                                .replaceFirst(
+                                    "shfl\\.sync",
+                                    """
+                                    mov.u32 %r1, %tid.x;
+                                    setp.eq.s32 %p1, %r1, 5;
+                                    @%p1 bra \\$away;
+                                    shfl.sync""")
+                            + "$away: bar.sync 0;\nret;\n}"));
     assertTrue(fault.getMessage().contains("never come to it"), fault::getMessage);
   }
 }

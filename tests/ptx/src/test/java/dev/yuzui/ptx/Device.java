@@ -63,7 +63,11 @@ final class Device {
 
   /** Runs it, and keeps what was found. */
   void run(Launch launch) {
-    hazards.addAll(launch.run(upwards));
+    try {
+      launch.run(upwards);
+    } finally {
+      hazards.addAll(launch.found());
+    }
   }
 
   /** Of all launches so far. */

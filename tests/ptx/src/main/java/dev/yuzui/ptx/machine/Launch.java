@@ -81,18 +81,12 @@ public final class Launch {
   }
 
   /**
-   * Runs all blocks, one after another, and tells what was found.
+   * Runs all blocks, one after another.
    *
+   * @param upwards the order of blocks, and of warps in them
    * @throws PtxFault where a device would end the launch
    */
-  public List<Hazard> run() {
-    return run(true);
-  }
-
-  /**
-   * @param upwards the order of blocks, and of warps in them
-   */
-  public List<Hazard> run(boolean upwards) {
+  public void run(boolean upwards) {
     if (parameters.size() != program.code().parameters().size()) {
       throw new IllegalArgumentException(
           program.code().name() + " takes " + program.code().parameters().size() + " parameters");
@@ -109,6 +103,10 @@ public final class Launch {
       int b = upwards ? i : blocks - 1 - i;
       block.run(b % gridX, b / gridX % gridY, b / gridX / gridY, b, upwards);
     }
+  }
+
+  /** What was found until now. */
+  public List<Hazard> found() {
     return hazards.all();
   }
 

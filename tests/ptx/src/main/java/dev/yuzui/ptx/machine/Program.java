@@ -79,6 +79,11 @@ public final class Program {
     executed[pc] = true;
   }
 
+  /** Whether any lane came to instruction {@code index}. */
+  public boolean executed(int index) {
+    return executed[index];
+  }
+
   /** The opcodes, modifiers included, of the instructions that ran. */
   public Set<String> executed() {
     Set<String> opcodes = new TreeSet<>();

@@ -1,0 +1,67 @@
+package dev.yuzui.ptx;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.yuzui.ptx.code.MachineCode;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.junit.jupiter.api.Test;
+
+/**
+ * The machine code for sm_90, which is what runs there, moves nothing over the wait for the kernel
+ * before. The interpreter runs the PTX that it was made of; between the two is ptxas.
+ */
+class MachineCodeTest {
+  private static final int CAPABILITY = 90;
+
+  private final Kernels kernels = new Kernels();
+
+  private Map<String, MachineCode> all() {
+    Map<String, MachineCode> all = new TreeMap<>();
+    kernels.stems().forEach(s -> all.putAll(MachineCode.of(kernels.fatbin(s).cubin(CAPABILITY))));
+    return all;
+  }
+
+  @Test
+  void everyKernelWaits() {
+    assertEquals(kernels.names(), all().keySet());
+    all().forEach((name, code) -> assertTrue(code.waits() > 0, name));
+  }
+
+  @Test
+  void nothingIsWrittenAndNoThreadEndsBeforeTheWait() {
+    all().forEach((name, code) -> assertEquals(List.of(), code.writesBeforeWait(), name));
+  }
+
+  /**
+   * Only matvec reads before, its weights: codes as what is read once, scales by generic addresses.
+   * x, which the kernel before writes, is what it reads 16 bytes at a time in neither of these
+   * ways.
+   */
+  @Test
+  void whatTheKernelBeforeWritesIsNotReadBeforeTheWait() {
+    all()
+        .forEach(
+            (name, code) -> {
+              List<MachineCode.Load> loads = code.loadsBeforeWait();
+              if (!name.startsWith("matvec_")) {
+                assertEquals(List.of(), loads, name);
+                return;
+              }
+              assertFalse(loads.isEmpty(), name);
+              for (MachineCode.Load load : loads) {
+                assertTrue(
+                    load.bytes() < 16 || load.generic() || load.evictFirst(),
+                    () -> name + ": " + load);
+              }
+            });
+  }
+
+  @Test
+  void nothingIsReadAsConstant() {
+    all().forEach((name, code) -> assertEquals(0, code.constantLoads(), name));
+  }
+}
