@@ -29,8 +29,16 @@ final class AttentionCases {
           new KernelCase("mla_combine", f + ", rows in three parts", d -> decode(d, f, small, 3)));
     }
     cases.add(new KernelCase("mla_combine", "512/64, parts", d -> decode(d, Format.F16, v2, 2)));
+    cases.add(
+        new KernelCase(
+            "mla_combine", "more parts than warps", d -> manyParts(d, new Shape(2, 32, 16))));
     for (Format f : Format.values()) {
-      cases.add(new KernelCase("mla_plain_" + f.suffix(), "odd sizes", d -> plain(d, f)));
+      cases.add(
+          new KernelCase(
+              "mla_plain_" + f.suffix(), "700/40", d -> plain(d, f, new Shape(1, 700, 40))));
+      cases.add(
+          new KernelCase(
+              "mla_plain_" + f.suffix(), "odd sizes", d -> plain(d, f, new Shape(3, 37, 6))));
     }
     return cases;
   }
@@ -63,16 +71,16 @@ final class AttentionCases {
       GlobalBuffer out,
       GlobalBuffer stat) {
 
-    static Attention of(Device device, Format f, Shape s) {
+    static Attention of(Device device, Format f, Shape s, int[] length) {
       Numbers numbers = new Numbers(s.lkv() + s.n());
       GlobalMemory memory = device.memory();
       int rows = SEQUENCE.length;
       return new Attention(
           s,
-          LatentCache.random(f, s.entry(), 16, 3, 96, numbers.random()),
+          LatentCache.random(f, s.entry(), 16, 3, length[0], numbers.random()),
           numbers.normal(rows * s.n() * s.entry(), 1),
           SEQUENCE,
-          LENGTH,
+          length,
           memory.output("out", 4L * rows * s.n() * s.lkv()),
           memory.output("stat", 8L * rows * s.n()));
     }
@@ -153,9 +161,18 @@ final class AttentionCases {
     }
   }
 
+  private static void manyParts(Device device, Shape s) {
+    decode(device, Format.F16, s, 50, 1, new int[] {41 * TILE, 9, 0, 21});
+  }
+
   private static void decode(Device device, Format f, Shape s, int splits, int stages) {
+    decode(device, f, s, splits, stages, LENGTH);
+  }
+
+  private static void decode(
+      Device device, Format f, Shape s, int splits, int stages, int[] length) {
     int leastTiles = 1;
-    Attention a = Attention.of(device, f, s);
+    Attention a = Attention.of(device, f, s, length);
     GlobalMemory memory = device.memory();
     GlobalBuffer partial = memory.output("partial", 4L * a.rows() * s.n() * splits * (s.lkv() + 2));
     GlobalBuffer unless = memory.ints("unless", Role.INPUT, 1);
@@ -189,16 +206,15 @@ final class AttentionCases {
 
   private static void leftOut(Device device, Format f) {
     Shape s = new Shape(4, 64, 16);
-    Attention a = Attention.of(device, f, s);
+    Attention a = Attention.of(device, f, s, LENGTH);
     Launch launch = device.launch("mla_decode_" + f.suffix(), 1, 1, a.rows(), 256, shared(f, s, 1));
     a.put(launch, device).none().i(1, 1, 1).p(device.memory().ints("unless", Role.INPUT, 0));
     device.run(launch);
     Numbers.close("numbers written", 0, Float.isNaN(a.out().f32(0)) ? 0 : 1, 0, 0);
   }
 
-  private static void plain(Device device, Format f) {
-    Shape s = new Shape(3, 37, 6);
-    Attention a = Attention.of(device, f, s);
+  private static void plain(Device device, Format f, Shape s) {
+    Attention a = Attention.of(device, f, s, LENGTH);
     Launch launch =
         device.launch(
             "mla_plain_" + f.suffix(), s.n(), a.rows(), 1, 128, 4 * (2 * s.lkv() + s.r() + TILE));

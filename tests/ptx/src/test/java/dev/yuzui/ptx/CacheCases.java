@@ -19,14 +19,17 @@ final class CacheCases {
     List<KernelCase> cases = new ArrayList<>();
     for (Format f : Format.values()) {
       String kernel = "rope_append_" + f.suffix();
-      cases.add(new KernelCase(kernel, "columns by four", d -> append(d, f, 48, 16, true)));
-      cases.add(new KernelCase(kernel, "odd sizes", d -> append(d, f, 37, 6, true)));
-      cases.add(new KernelCase(kernel, "without queries", d -> append(d, f, 1100, 8, false)));
+      cases.add(new KernelCase(kernel, "columns by four", d -> append(d, f, 48, 16, true, 256)));
+      cases.add(new KernelCase(kernel, "odd sizes", d -> append(d, f, 37, 6, true, 256)));
+      cases.add(new KernelCase(kernel, "one warp, by four", d -> append(d, f, 612, 256, true, 32)));
+      cases.add(new KernelCase(kernel, "one warp, odd", d -> append(d, f, 301, 166, true, 32)));
+      cases.add(new KernelCase(kernel, "without queries", d -> append(d, f, 1100, 8, false, 256)));
     }
     return cases;
   }
 
-  private static void append(Device device, Format f, int lkv, int r, boolean queries) {
+  private static void append(
+      Device device, Format f, int lkv, int r, boolean queries, int threads) {
     int width = lkv + r;
     int qHeadStride = r + 12;
     int qOffset = 4;
@@ -40,7 +43,7 @@ final class CacheCases {
     GlobalMemory memory = device.memory();
     GlobalBuffer entries = cache.entries(device, Role.IN_PLACE);
     GlobalBuffer turned = memory.floats("q", Role.IN_PLACE, q);
-    var launch = device.launch("rope_append_" + f.suffix(), 3, queries ? 2 : 1, 1, 256, 0);
+    var launch = device.launch("rope_append_" + f.suffix(), 3, queries ? 2 : 1, 1, threads, 0);
     if (queries) {
       launch.p(turned).i(HEADS * qHeadStride, qHeadStride, qOffset, HEADS);
     } else {

@@ -18,7 +18,23 @@ final class ExpertCases {
     Rule softmax = new Rule(40, 6, 1, 1, false, false, false, 1);
     Rule grouped = new Rule(64, 4, 8, 3, false, false, false, 16);
     Rule sigmoid = new Rule(128, 8, 8, 4, true, true, true, 2.5f);
+    Rule wide = new Rule(300, 12, 1, 1, false, false, true, 1);
+    Rule many = new Rule(512, 16, 32, 5, true, true, true, 1);
     List<KernelCase> cases = new ArrayList<>();
+    cases.add(new KernelCase("route", "300 experts", d -> route(d, wide, true)));
+    cases.add(new KernelCase("route", "32 groups of 16", d -> route(d, many, true)));
+    cases.add(new KernelCase("gate_f32", "one token, long", d -> gate(d, softmax, 1, 5252, false)));
+    cases.add(new KernelCase("gate_f32", "two, long", d -> gate(d, softmax, 2, 5252, false)));
+    cases.add(new KernelCase("gate_f32", "four, long", d -> gate(d, softmax, 4, 5252, false)));
+    cases.add(new KernelCase("gate_f32", "seven, long", d -> gate(d, softmax, 7, 5252, true)));
+    cases.add(
+        new KernelCase("gate_f32", "two, long and odd", d -> gate(d, softmax, 2, 1301, false)));
+    cases.add(
+        new KernelCase("gate_f32", "four, long and odd", d -> gate(d, softmax, 4, 1301, false)));
+    cases.add(
+        new KernelCase("gate_f32", "one, long and odd", d -> gate(d, softmax, 1, 1301, false)));
+    cases.add(
+        new KernelCase("gate_f32", "five, long and odd", d -> gate(d, softmax, 5, 1301, false)));
     cases.add(new KernelCase("route", "softmax", d -> route(d, softmax, false)));
     cases.add(new KernelCase("route", "best groups", d -> route(d, grouped, false)));
     cases.add(new KernelCase("route", "sigmoid, bias, two best", d -> route(d, sigmoid, true)));
@@ -31,12 +47,26 @@ final class ExpertCases {
     cases.add(
         new KernelCase("gate_f32", "three, odd columns", d -> gate(d, softmax, 3, 61, false)));
     cases.add(
-        new KernelCase("combine", "columns by four, with a base", d -> combine(d, 260, true)));
-    cases.add(new KernelCase("combine", "odd columns", d -> combine(d, 37, false)));
+        new KernelCase(
+            "combine", "columns by four, with a base", d -> combine(d, Groups.some(4), 260, true)));
+    cases.add(new KernelCase("combine", "odd columns", d -> combine(d, Groups.some(4), 37, false)));
+    cases.add(
+        new KernelCase("combine", "29 experts", d -> combine(d, random(10, 29, 40), 68, true)));
+    cases.add(
+        new KernelCase(
+            "combine", "29 experts, odd", d -> combine(d, random(10, 29, 40), 35, true)));
+    cases.add(
+        new KernelCase("permute", "more experts than threads", d -> permute(d, 80, 8, 1100, 256)));
+    cases.add(
+        new KernelCase(
+            "combine", "29 experts, alone", d -> combine(d, random(10, 29, 40), 68, false)));
+    cases.add(
+        new KernelCase(
+            "combine", "29 experts, odd, alone", d -> combine(d, random(10, 29, 40), 35, false)));
     cases.add(new KernelCase("permute", "one round", d -> permute(d, 12, 6, 20, 256)));
     cases.add(new KernelCase("permute", "four rounds", d -> permute(d, 300, 4, 40, 1024)));
-    cases.add(new KernelCase("permute_count", "two blocks", ExpertCases::permuteBlocks));
-    cases.add(new KernelCase("permute_place", "two blocks", ExpertCases::permuteBlocks));
+    cases.add(new KernelCase("permute_count", "two blocks", d -> permuteBlocks(d, 300, 24)));
+    cases.add(new KernelCase("permute_place", "six blocks", d -> permuteBlocks(d, 1500, 700)));
     return cases;
   }
 
@@ -189,8 +219,7 @@ final class ExpertCases {
     Numbers.close("counter", 0, counter.i32(0), 0, 0);
   }
 
-  private static void combine(Device device, int h, boolean based) {
-    Groups g = Groups.some(4);
+  private static void combine(Device device, Groups g, int h, boolean based) {
     int slots = g.tokens() * g.used();
     Numbers numbers = new Numbers(h);
     float[] y = numbers.normal(slots * h, 1);
@@ -274,8 +303,8 @@ final class ExpertCases {
     sorted.check(g);
   }
 
-  private static void permuteBlocks(Device device) {
-    Groups g = random(300, 4, 24);
+  private static void permuteBlocks(Device device, int tokens, int experts) {
+    Groups g = random(tokens, 4, experts);
     int parts = Math.ceilDiv(g.ids().length, 1024);
     Sorted sorted = Sorted.of(device, g);
     GlobalMemory memory = device.memory();

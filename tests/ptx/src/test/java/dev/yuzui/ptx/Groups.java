@@ -2,6 +2,7 @@ package dev.yuzui.ptx;
 
 import dev.yuzui.ptx.machine.GlobalBuffer;
 import dev.yuzui.ptx.machine.GlobalBuffer.Role;
+import java.util.Arrays;
 import java.util.stream.IntStream;
 
 /**
@@ -18,7 +19,7 @@ record Groups(int tokens, int used, int experts, int[] ids, int[] offset, int[] 
     int[] offset = new int[experts + 1];
     int[] slot = new int[tokens * used];
     int[] place = new int[tokens * used];
-    java.util.Arrays.fill(place, -1);
+    Arrays.fill(place, -1);
     int next = 0;
     for (int e = 0; e < experts; e++) {
       offset[e] = next;

@@ -25,6 +25,7 @@ final class Kernels {
   private record Name(String kernel, int capability) {}
 
   private final Map<String, String> stems = new TreeMap<>();
+  private final Map<String, String> letters = new HashMap<>();
   private final Map<String, Fatbin> fatbins = new HashMap<>();
   private final Map<Key, PtxModule> modules = new HashMap<>();
   private final Map<Name, Program> programs = new HashMap<>();
@@ -34,7 +35,11 @@ final class Kernels {
         .lines()
         .map(line -> line.split(" "))
         .filter(words -> words[0].equals("kernel"))
-        .forEach(words -> stems.put(words[2], words[1]));
+        .forEach(
+            words -> {
+              stems.put(words[2], words[1]);
+              letters.put(words[2], words[3]);
+            });
   }
 
   private static byte[] resource(String name) {
@@ -51,6 +56,11 @@ final class Kernels {
   /** Those of the manifest. */
   Set<String> names() {
     return stems.keySet();
+  }
+
+  /** What the host gives {@code kernel}: p pointer, i int, l long long, f float. */
+  String letters(String kernel) {
+    return letters.get(kernel);
   }
 
   /** Those of the files. */

@@ -4,6 +4,7 @@ import dev.yuzui.ptx.machine.GlobalBuffer;
 import dev.yuzui.ptx.machine.GlobalBuffer.Role;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Locale;
 import java.util.Random;
 
 /**
@@ -32,7 +33,7 @@ record LatentCache(
     }
 
     String suffix() {
-      return name().toLowerCase(java.util.Locale.ROOT);
+      return name().toLowerCase(Locale.ROOT);
     }
 
     double read(byte[] from, int index) {

@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.yuzui.ptx.code.MachineCode;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -16,6 +18,11 @@ import org.junit.jupiter.api.Test;
  */
 class MachineCodeTest {
   private static final int CAPABILITY = 90;
+
+  /** Opcodes of the machine code: griddepcontrol.wait, and an instruction that does nothing. */
+  private static final int WAIT = 0x82e;
+
+  private static final int NOTHING = 0x918;
 
   private final Kernels kernels = new Kernels();
 
@@ -58,6 +65,23 @@ class MachineCodeTest {
                     () -> name + ": " + load);
               }
             });
+  }
+
+  /** The control: where a kernel's waits are nothing, writes and ends come before any. */
+  @Test
+  void codeWithoutItsWaitsIsTold() {
+    ByteBuffer cubin =
+        ByteBuffer.wrap(kernels.fatbin("rows").cubin(CAPABILITY).clone())
+            .order(ByteOrder.LITTLE_ENDIAN);
+    for (int at = 0; at + 16 <= cubin.capacity(); at += 16) {
+      if ((cubin.getShort(at) & 0xfff) == WAIT) {
+        cubin.putShort(at, (short) (cubin.getShort(at) & ~0xfff | NOTHING));
+      }
+    }
+    MachineCode code = MachineCode.of(cubin.array()).get("rms_norm");
+    assertEquals(0, code.waits());
+    assertFalse(code.writesBeforeWait().isEmpty());
+    assertFalse(code.loadsBeforeWait().isEmpty());
   }
 
   @Test

@@ -24,8 +24,9 @@ final class ProductCases {
       matvec(cases, f);
       gemm(cases, f);
     }
-    cases.add(new KernelCase("matmul_f32", "three rows", ProductCases::matmulFloats));
-    cases.add(new KernelCase("to_half", "rows of any size", ProductCases::toHalf));
+    cases.add(new KernelCase("matmul_f32", "eleven rows", ProductCases::matmulFloats));
+    cases.add(new KernelCase("to_half", "long rows", d -> toHalf(d, 6004)));
+    cases.add(new KernelCase("to_half", "rows of any size", d -> toHalf(d, 37)));
     return cases;
   }
 
@@ -39,7 +40,9 @@ final class ProductCases {
 
   private static void matmul(List<KernelCase> cases, WeightFormat f) {
     String kernel = "matmul_" + f.suffix();
-    int k = Math.max(64, f.blockElements());
+    int k = f.blockElements() == 256 ? 512 : 288;
+    cases.add(
+        new KernelCase(kernel, "eleven rows", d -> matmul(d, Product.dense(f, 11, 9, k, 1, 0, 1))));
     cases.add(
         new KernelCase(kernel, "two heads", d -> matmul(d, Product.dense(f, 3, 19, k, 2, 1, 1))));
     cases.add(
@@ -64,28 +67,29 @@ final class ProductCases {
   }
 
   private static void matmulFloats(Device device) {
+    int rows = 11;
     int n = 19;
-    int k = 70;
+    int k = 310;
     Numbers numbers = new Numbers(7);
     float[] w = numbers.normal(n * k, 1);
-    float[] x = numbers.normal(3 * k, 1);
+    float[] x = numbers.normal(rows * k, 1);
     GlobalMemory memory = device.memory();
-    GlobalBuffer out = memory.output("out", 4 * 3 * n);
+    GlobalBuffer out = memory.output("out", 4L * rows * n);
     device.run(
         device
-            .launch("matmul_f32", Math.ceilDiv(n, 8), 1, 1, 256, 0)
+            .launch("matmul_f32", Math.ceilDiv(n, 8), Math.ceilDiv(rows, 8), 1, 256, 0)
             .p(memory.floats("w", Role.CONSTANT, w))
             .none()
             .p(memory.floats("x", Role.INPUT, x))
             .i(k, k, 0)
             .p(out)
-            .i(n, n, 0, 3, n, k, 1)
+            .i(n, n, 0, rows, n, k, 1)
             .none()
             .none()
             .i(1, 0, 0));
     Numbers.assertClose(
         out,
-        3 * n,
+        rows * n,
         i -> {
           double sum = 0;
           for (int j = 0; j < k; j++) {
@@ -173,7 +177,17 @@ final class ProductCases {
         new KernelCase(
             small,
             "columns split between blocks",
-            d -> gemm(d, Product.dense(f, 20, 72, 2 * k, 1, 0, 1), false, false, 2)));
+            d -> gemm(d, Product.dense(f, 59, 72, 2 * k, 1, 0, 1), false, false, 5)));
+    cases.add(
+        new KernelCase(
+            small,
+            "columns split between blocks, in halves",
+            d -> gemm(d, Product.dense(f, 64, 64, 2 * k, 1, 0, 1), false, true, 5)));
+    cases.add(
+        new KernelCase(
+            large,
+            "whole tiles, in halves",
+            d -> gemm(d, Product.dense(f, 128, 128, k, 1, 0, 1), true, true, 1)));
     cases.add(
         new KernelCase(
             small,
@@ -232,10 +246,9 @@ final class ProductCases {
   }
 
   /** Numbers under a power of two a row: far above, far below and zero. */
-  private static void toHalf(Device device) {
-    int k = 37;
+  private static void toHalf(Device device, int k) {
     int rows = 4;
-    int padded = 64;
+    int padded = Math.ceilDiv(k, 32) * 32;
     float[] x = new Numbers(11).normal(rows * k, 1);
     for (int i = 0; i < x.length; i++) {
       x[i] *= new float[] {1e12f, 1, 1e-12f, 0}[i / k];

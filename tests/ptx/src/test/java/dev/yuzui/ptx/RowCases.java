@@ -20,19 +20,19 @@ final class RowCases {
         new KernelCase("add_rms_norm", "odd columns", d -> norm(d, 515, true, 512)),
         new KernelCase("add_rms_norm", "more than a thread holds", d -> norm(d, 2052, true, 64)),
         new KernelCase(
-            "add", "whole groups of four and a rest", d -> elements(d, "add", 1030, 256)),
-        new KernelCase("add", "not aligned", d -> elements(d, "add", 77, 4)),
+            "add", "whole groups of four and a rest", d -> elements(d, "add", 4102, 256)),
+        new KernelCase("add", "not aligned", d -> elements(d, "add", 1300, 4)),
         new KernelCase(
-            "silu_mul", "groups of four and a rest", d -> elements(d, "silu_mul", 1030, 256)),
-        new KernelCase("silu_mul", "not aligned", d -> elements(d, "silu_mul", 77, 4)),
-        new KernelCase("concat", "columns by four", d -> concat(d, 20, 300)),
-        new KernelCase("concat", "odd columns", d -> concat(d, 7, 11)),
-        new KernelCase("copy_per_head", "columns by four", d -> copyPerHead(d, 12, 4)),
-        new KernelCase("copy_per_head", "odd columns", d -> copyPerHead(d, 5, 3)),
-        new KernelCase("rope", "columns by four", d -> rope(d, 16, 4)),
-        new KernelCase("rope", "odd pairs", d -> rope(d, 6, 1)),
+            "silu_mul", "groups of four and a rest", d -> elements(d, "silu_mul", 4102, 256)),
+        new KernelCase("silu_mul", "not aligned", d -> elements(d, "silu_mul", 1300, 4)),
+        new KernelCase("concat", "columns by four", d -> concat(d, 860, 1204)),
+        new KernelCase("concat", "odd columns", d -> concat(d, 275, 391)),
+        new KernelCase("copy_per_head", "columns by four", d -> copyPerHead(d, 252, 4)),
+        new KernelCase("copy_per_head", "odd columns", d -> copyPerHead(d, 85, 3)),
+        new KernelCase("rope", "columns by four", d -> rope(d, 304, 4)),
+        new KernelCase("rope", "odd pairs", d -> rope(d, 158, 1)),
         new KernelCase("probe_copy", "rounds of four and a rest", RowCases::probeCopy),
-        new KernelCase("probe_bf16", "two rounds", RowCases::probeProducts));
+        new KernelCase("probe_bf16", "seven rounds", RowCases::probeProducts));
   }
 
   private static void norm(Device device, int cols, boolean adds, int threads) {
@@ -100,7 +100,7 @@ final class RowCases {
     GlobalBuffer out = memory.output("out", 4L * rows * (a + b));
     device.run(
         device
-            .launch("concat", rows, 1, 1, 256, 0)
+            .launch("concat", rows, 1, 1, 32, 0)
             .p(memory.floats("a", Role.INPUT, left))
             .p(memory.floats("b", Role.INPUT, right))
             .p(out)
@@ -126,7 +126,7 @@ final class RowCases {
     GlobalBuffer out = memory.output("out", 4L * rows * heads * to);
     device.run(
         device
-            .launch("copy_per_head", rows, 1, 1, 256, 0)
+            .launch("copy_per_head", rows, 1, 1, 32, 0)
             .p(memory.floats("x", Role.INPUT, x))
             .i(heads * from, from, offset, count, heads)
             .p(out)
@@ -149,7 +149,7 @@ final class RowCases {
     GlobalBuffer out = memory.output("out", 4L * x.length);
     device.run(
         device
-            .launch("rope", 2, 1, 1, 256, 0)
+            .launch("rope", 2, 1, 1, 32, 0)
             .p(memory.floats("x", Role.INPUT, x))
             .i(heads * stride, stride, offset, heads)
             .p(memory.floats("table", Role.CONSTANT, table))
@@ -190,7 +190,7 @@ final class RowCases {
     GlobalMemory memory = device.memory();
     GlobalBuffer flop = memory.output("flop", 8);
     device.run(
-        device.launch("probe_bf16", 1, 1, 1, 256, 49152).p(memory.output("out", 4)).p(flop).i(2));
-    Numbers.close("flop", 0, flop.i64(0), 2.0 * 8 * 16 * 2 * 16 * 8 * 16, 0);
+        device.launch("probe_bf16", 1, 1, 1, 256, 49152).p(memory.output("out", 4)).p(flop).i(7));
+    Numbers.close("flop", 0, flop.i64(0), 2.0 * 8 * 16 * 7 * 16 * 8 * 16, 0);
   }
 }

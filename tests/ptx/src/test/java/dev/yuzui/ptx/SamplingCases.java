@@ -15,10 +15,13 @@ final class SamplingCases {
 
   static List<KernelCase> all() {
     return List.of(
-        new KernelCase("argmax", "three blocks", d -> argmax(d, 9000)),
-        new KernelCase("argmax", "odd columns, one block", d -> argmax(d, 1003)),
+        new KernelCase("argmax", "three blocks", d -> argmax(d, 9000, 256)),
+        new KernelCase("argmax", "odd columns, one block", d -> argmax(d, 1003, 256)),
+        new KernelCase("argmax", "more blocks than threads", d -> argmax(d, 80_000, 32)),
         new KernelCase("top_k_part", "columns by four", d -> topK(d, 9000, 40)),
         new KernelCase("top_k_part", "odd columns", d -> topK(d, 5001, 128)),
+        new KernelCase("top_k_merge", "sixteen parts of 128", d -> topK(d, 65_300, 128)),
+        new KernelCase("top_k_merge", "three parts of 128", d -> topK(d, 9000, 128)),
         new KernelCase("top_k_merge", "fewer than are asked for in a part", d -> topK(d, 4100, 9)));
   }
 
@@ -58,16 +61,16 @@ final class SamplingCases {
     }
   }
 
-  private static void argmax(Device device, int v) {
+  private static void argmax(Device device, int v, int threads) {
     int rows = 2;
-    int parts = Math.ceilDiv(v, PART);
+    int parts = Math.ceilDiv(v, 16 * threads);
     float[] logits = logits(rows, v);
     GlobalMemory memory = device.memory();
     GlobalBuffer ids = memory.output("ids", 4L * rows);
     GlobalBuffer values = memory.output("values", 4L * rows);
     device.run(
         device
-            .launch("argmax", parts, rows, 1, 256, 0)
+            .launch("argmax", parts, rows, 1, threads, 0)
             .p(memory.floats("logits", Role.INPUT, logits))
             .i(v)
             .p(ids)

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.DynamicContainer;
@@ -33,6 +34,9 @@ class ShippedKernelsTest {
    * OpcodesTest runs.
    */
   private static final Set<String> OUT_OF_REACH = Set.of("trap", "div.u64");
+
+  /** The least part of a kernel's instructions that cases come to. */
+  private static final double MOST = 0.6;
 
   private static final String ALL = ".*";
   private static final String CHOSEN = System.getProperty("yuzui.ptx.kernel", ALL);
@@ -65,6 +69,25 @@ class ShippedKernelsTest {
   }
 
   @Test
+  void parametersAreThoseThatTheHostGives() {
+    for (int capability : CAPABILITIES) {
+      for (String name : kernels.names()) {
+        String types =
+            kernels.code(name, capability).parameters().stream()
+                .map(p -> p.type().toString())
+                .collect(Collectors.joining(" "));
+        String given =
+            kernels
+                .letters(name)
+                .chars()
+                .mapToObj(c -> c == 'i' ? "U32" : c == 'f' ? "F32" : "U64")
+                .collect(Collectors.joining(" "));
+        assertEquals(given, types, name);
+      }
+    }
+  }
+
+  @Test
   @Order(2)
   void everyKernelOfEveryFileWasRun() {
     assumeAll();
@@ -91,6 +114,20 @@ class ShippedKernelsTest {
     left.keySet().removeAll(OUT_OF_REACH);
     System.out.printf("%d programs, %d forms of opcodes%n", kernels.programs().size(), forms);
     assertEquals(Set.of(), left.entrySet(), "opcodes that no case runs, and a kernel with each");
+  }
+
+  /** Unrolled loops have ends that a case comes to only with one count in four or eight. */
+  @Test
+  @Order(4)
+  void mostOfEveryKernelWasRun() {
+    assumeAll();
+    Set<String> little = new TreeSet<>();
+    for (Program p : kernels.programs()) {
+      if (p.covered() < MOST) {
+        little.add("%s on %s: %.2f".formatted(p.code().name(), p.code().target(), p.covered()));
+      }
+    }
+    assertEquals(Set.of(), little);
   }
 
   private static void assumeAll() {

@@ -59,10 +59,6 @@ public final class PtxModule {
     }
   }
 
-  public String target() {
-    return target;
-  }
-
   public Set<String> kernels() {
     return kernels.keySet();
   }

@@ -83,11 +83,6 @@ public final class GlobalBuffer {
     return Float.float16ToFloat((short) SHORT.get(bytes, Math.toIntExact(2 * index)));
   }
 
-  /** Whether this kernel wrote all of it. */
-  public boolean whole() {
-    return shadow.map(Shadow::whole).orElse(false);
-  }
-
   @Override
   public String toString() {
     return name + " of " + bytes.length + " bytes, " + role;

@@ -84,6 +84,15 @@ public final class Program {
     return executed[index];
   }
 
+  /** Of the instructions, the part that any lane came to. */
+  public double covered() {
+    int count = 0;
+    for (boolean one : executed) {
+      count += one ? 1 : 0;
+    }
+    return (double) count / executed.length;
+  }
+
   /** The opcodes, modifiers included, of the instructions that ran. */
   public Set<String> executed() {
     Set<String> opcodes = new TreeSet<>();

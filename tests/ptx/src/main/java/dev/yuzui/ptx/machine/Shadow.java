@@ -1,5 +1,7 @@
 package dev.yuzui.ptx.machine;
 
+import java.util.Arrays;
+
 /**
  * Who wrote and who read each byte last, in stamps of: block, the barriers its block had passed,
  * the {@code bar.warp.sync}s its warp had passed, thread. Two threads of a block are ordered if a
@@ -62,17 +64,8 @@ final class Shadow {
   }
 
   void clear() {
-    java.util.Arrays.fill(write, 0);
-    java.util.Arrays.fill(read, 0);
-  }
-
-  boolean whole() {
-    for (long stamp : write) {
-      if (stamp == 0) {
-        return false;
-      }
-    }
-    return true;
+    Arrays.fill(write, 0);
+    Arrays.fill(read, 0);
   }
 
   void read(int from, int bytes, long me, Warp w) {

@@ -3,6 +3,7 @@ package dev.yuzui.ptx.machine;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Supplier;
 
 /** 32 lanes: registers, program counters, copies under way. */
 final class Warp {
@@ -258,7 +259,7 @@ final class Warp {
                 .formatted(block.name(), stamp & (1 << Shadow.THREAD_BITS) - 1, at, why));
   }
 
-  void hazard(Hazard.Kind kind, java.util.function.Supplier<String> detail) {
+  void hazard(Hazard.Kind kind, Supplier<String> detail) {
     block.launch().hazards().add(kind, this, detail);
   }
 }
