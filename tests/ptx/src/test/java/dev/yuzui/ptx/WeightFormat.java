@@ -87,7 +87,7 @@ enum WeightFormat {
         case BF16 ->
             b.putShort(at, (short) (Float.floatToIntBits((float) random.nextGaussian()) >>> 16));
         // no NaN: the kernels say what they make of it, and files have none
-        case FP8 -> row[at] = (byte) ((row[at] & 0x7f) == 0x7f ? 0 : row[at]);
+        case FP8 -> row[at] = (row[at] & 0x7f) == 0x7f ? 0 : row[at];
         case Q4_0, IQ4_XS, Q5_0, Q8_0, Q4_K, Q5_K -> {
           float unit =
               switch (this) {

@@ -1,5 +1,6 @@
 package dev.yuzui.ptx.machine;
 
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 
@@ -22,7 +23,7 @@ final class Clock {
   }
 
   static int[] joined(int[] a, int[] b) {
-    if (a == b) {
+    if (Arrays.equals(a, b)) {
       return a;
     }
     int[] both = a.clone();
