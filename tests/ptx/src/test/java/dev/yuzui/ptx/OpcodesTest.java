@@ -144,6 +144,26 @@ class OpcodesTest {
   }
 
   @Test
+  void lanesThatHaveEndedAreNotWaitedFor() {
+    int[] results =
+        run(
+            """
+            and.b32 %r5, %r1, 31;
+            setp.lt.s32 %p1, %r5, 16;
+            @!%p1 bra $AWAY;
+            shfl.sync.idx.b32 %r2|%p2, %r5, 3, 31, -1;
+            bra.uni $END;
+            $AWAY:
+            st.global.u32 [%rd2], 7;
+            ret;
+            $END:
+            """);
+    for (int i = 0; i < 64; i++) {
+      assertEquals(i % 32 < 16 ? 3 : 7, results[i]);
+    }
+  }
+
+  @Test
   void shufflesEndAtTheirSegments() {
     int[] up = run("shfl.sync.up.b32 %r3|%p1, %r1, 3, 0, -1; selp.b32 %r2, %r3, -1, %p1;");
     int[] index = run("shfl.sync.idx.b32 %r2|%p1, %r1, 5, 0x181F, -1;");
@@ -208,6 +228,12 @@ class OpcodesTest {
                     mov.u32 %r2, 0;
                     """));
     assertTrue(fault.getMessage().contains("only a part of the warp"), fault::getMessage);
+  }
+
+  @Test
+  void aLoopThatDoesNotEnd() {
+    PtxFault fault = assertThrows(PtxFault.class, () -> run("$ON: bra.uni $ON;"));
+    assertTrue(fault.getMessage().contains("on and on"), fault::getMessage);
   }
 
   @Test

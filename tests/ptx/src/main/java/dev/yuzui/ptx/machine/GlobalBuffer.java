@@ -33,7 +33,6 @@ public final class GlobalBuffer {
   final String name;
   final Role role;
   final byte[] bytes;
-  final int start;
   final long address;
   final Optional<Shadow> shadow;
 
@@ -41,7 +40,6 @@ public final class GlobalBuffer {
     this.name = name;
     this.role = role;
     this.bytes = bytes;
-    this.start = start;
     this.address = slot + start;
     this.shadow =
         writable() ? Optional.of(new Shadow(bytes.length, role == Role.OUTPUT)) : Optional.empty();

@@ -13,6 +13,9 @@ final class Warp {
   /** As a float NaN, as an address nobody's. */
   private static final int POISON = 0xffffbad1;
 
+  /** Instructions of a warp, many times what any case takes: more is a loop that does not end. */
+  private static final int MOST = 20_000_000;
+
   private static final long LONG_POISON = 0xffffbad1ffffbad1L;
 
   final Program program;
@@ -48,6 +51,7 @@ final class Warp {
   private int alive;
   private int held;
   private int atBarrier;
+  private int steps;
 
   Warp(Program program, Block block, int index, int words, int longs, int predicates) {
     this.program = program;
@@ -63,6 +67,7 @@ final class Warp {
     alive = lanes == LANES ? ALL : (1 << lanes) - 1;
     held = 0;
     atBarrier = 0;
+    steps = 0;
     barriers = 0;
     warpBarriers = 0;
     waited = block.launch().dependent() ? 0 : ALL;
@@ -168,7 +173,12 @@ final class Warp {
       if (runnable == 0) {
         if (held != 0) {
           pc = pcs[Integer.numberOfTrailingZeros(held)];
-          throw fault("some lanes of the warp never come to it");
+          if (together(pc, held) != alive) {
+            throw fault("some lanes of the warp never come to it");
+          }
+          // those that were waited for have ended, and are waited for no more
+          held = 0;
+          continue;
         }
         if (together(least(alive, -1), alive) != alive) {
           pc = least(alive, -1);
@@ -187,6 +197,9 @@ final class Warp {
     int mask = lanes;
     while (at < meeting) {
       pc = at;
+      if (++steps > MOST) {
+        throw fault("the warp runs on and on");
+      }
       program.ran(at);
       int guard = program.guards[at];
       int active = guard < 0 ? mask : mask & (p[guard >> 1] ^ -(guard & 1));
