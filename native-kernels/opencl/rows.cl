@@ -41,6 +41,12 @@ __kernel void add(IN(a), IN(b), OUT(out), long n) {
   if (i < n) WRITE(float, out)[i] = READ(float, a)[i] + READ(float, b)[i];
 }
 
+// x[t] += row, C wide; t is the second dimension.
+__kernel void add_row(OUT(x), IN(row), int C) {
+  const int i = get_global_id(0);
+  if (i < C) WRITE(float, x)[get_global_id(1) * (ulong)C + i] += READ(float, row)[i];
+}
+
 // out = gate / (1 + e^-gate) * up; out may be gate.
 __kernel void silu_mul(IN(gate), IN(up), OUT(out), long n) {
   const long i = get_global_id(0);
@@ -101,7 +107,7 @@ __kernel void rope(IN(x), int xStride, int xHeadStride, int xOffset, int heads, 
   vstore2(turned(v, angle), 0, WRITE(float, out) + t * outStride + h * outHeadStride + outOffset + i);
 }
 
-// ---- the latent cache -----------------------------------------------------------------------------------------------
+// ---- the cache ------------------------------------------------------------------------------------------------------
 
 // Nearest, ties to even.
 inline ushort bf16_code(float v) {
@@ -187,3 +193,42 @@ APPEND(f16, 2 * (Lkv + R))
 APPEND(bf16, 2 * (Lkv + R))
 APPEND(e4m3, Lkv + R)
 APPEND(q8_0, (Lkv + R) / 32 * 34)
+
+// append_grouped_<f32|f16|bf16|e4m3|q8_0>: stores [turned key; value] of heads [each·h, each·h + each) of each row whose
+// sequence is not -1. k, v [T, G·D]. Groups (T, G / each), each a number of heads whose bytes are whole blocks; entry:
+// each·2·D floats.
+#define APPEND_GROUPED(type, bytes)                                                                                  \
+  __kernel void append_grouped_##type(IN(k), IN(v), IN(table), int G, int D, int each, OUT(entries), int pageTokens, \
+                                      IN(position), IN(sequence), IN(pages), int pagesPerSequence,                   \
+                                      __local float *entry) {                                                        \
+    const ulong t = get_group_id(0);                                                                                 \
+    const int head = get_group_id(1) * each;                                                                         \
+    const int s = READ(int, sequence)[t];                                                                            \
+    if (s < 0) return;                                                                                               \
+    const int p = READ(int, position)[t];                                                                            \
+    const ulong from = (t * G + head) * D;                                                                           \
+    heads_entry(READ(float, k) + from, READ(float, v) + from, READ(float, table) + p * (ulong)D, each, D, entry);    \
+    const int page = READ(int, pages)[s * (ulong)pagesPerSequence + p / pageTokens];                                 \
+    const ulong at = ((page * (ulong)pageTokens + p % pageTokens) * G + head) * 2 * D;                               \
+    put_##type(WRITE(uchar, entries) + bytes(at), entry, each * 2 * D, get_local_id(0), get_local_size(0));          \
+  }
+
+inline void heads_entry(const __global float *k, const __global float *v, const __global float *angle, int heads, int D,
+                        __local float *entry) {
+  for (int i = get_local_id(0); i < heads * D / 2; i += get_local_size(0)) {
+    const int h = i / (D / 2), pair = i - h * (D / 2);
+    vstore2(turned(vload2(i, k), vload2(pair, angle)), pair, entry + 2 * h * D);
+    vstore2(vload2(i, v), pair, entry + 2 * h * D + D);
+  }
+  barrier(CLK_LOCAL_MEM_FENCE);
+}
+
+#define BYTES_F32(n) (4 * (n))
+#define BYTES_HALF(n) (2 * (n))
+#define BYTES_E4M3(n) (n)
+#define BYTES_Q8_0(n) ((n) / 32 * 34)
+APPEND_GROUPED(f32, BYTES_F32)
+APPEND_GROUPED(f16, BYTES_HALF)
+APPEND_GROUPED(bf16, BYTES_HALF)
+APPEND_GROUPED(e4m3, BYTES_E4M3)
+APPEND_GROUPED(q8_0, BYTES_Q8_0)

@@ -96,6 +96,36 @@ public abstract class GroupedConformance extends Conformance {
             List.of(span(60, 12), span(3, 4))));
   }
 
+  /** Heads that are no whole vectors, and wider than most published models'. */
+  Stream<Arguments> headsOfAnyEvenWidth() {
+    return caches().stream()
+        .flatMap(
+            e ->
+                Stream.of(
+                        new int[] {8, 4, 12},
+                        new int[] {6, 2, 24},
+                        new int[] {4, 2, 80},
+                        new int[] {3, 1, 160},
+                        new int[] {2, 1, 256})
+                    .filter(s -> 2 * s[2] % e.blockElements() == 0)
+                    .map(s -> Arguments.of(e.label(), s[0], s[1], s[2])));
+  }
+
+  @ParameterizedTest
+  @MethodSource
+  void headsOfAnyEvenWidth(String encoding, int heads, int kvHeads, int head) {
+    GroupedShape shape = new GroupedShape(heads, kvHeads, head, (float) (1 / Math.sqrt(head)));
+    attend(
+        shape,
+        paged(
+            shape,
+            encoding,
+            16,
+            9,
+            List.of(span(40, 7), span(70, 1)),
+            List.of(span(3, 1), span(0, 5))));
+  }
+
   /** e^score overflows in F32 from 89 on. */
   @Test
   void softmaxStaysFiniteForLargeScores() {

@@ -8,6 +8,9 @@ import java.util.Optional;
 
 /** Absorbed attention over the latent cache: which kernels, and how the entries are split. */
 final class Attention {
+  /** Entries of a tile of kernels for processors. */
+  static final int WIDE_TILE = 32;
+
   /** Heads of a work-group. */
   private static final int HEADS = 16;
 
@@ -146,7 +149,7 @@ final class Attention {
   /** As many splits as leave every compute unit some groups, none that could never have work. */
   private Cut cut(long rows, LatentCache cache, MlaShape shape, StepBatch batch) {
     boolean fits = wide && fits(shape);
-    int tile = fits ? 32 : 64;
+    int tile = fits ? WIDE_TILE : 64;
     int least = fits ? 4 : 1;
     long groups = rows * Math.ceilDiv(shape.heads(), HEADS);
     long wanted = Math.ceilDiv(4L * device.computeUnits(), groups);
@@ -164,8 +167,8 @@ final class Attention {
   }
 
   private boolean fits(MlaShape shape) {
-    long floats = HEADS * (32 + 3L);
-    for (long part : localFloats(shape, 32)) {
+    long floats = HEADS * (WIDE_TILE + 3L);
+    for (long part : localFloats(shape, WIDE_TILE)) {
       floats += part;
     }
     return 4 * floats <= device.localBytes();

@@ -27,6 +27,7 @@ final class OpenClOps implements Ops {
   private final Products products;
   private final Attention attention;
   private final Prefill prefill;
+  private final Grouped grouped;
   private final int group;
 
   OpenClOps(OpenClBackend backend, OpenClQueue queue, OpenClScratch scratch) {
@@ -38,6 +39,7 @@ final class OpenClOps implements Ops {
     this.products = new Products(backend, scratch, launch, shapes);
     this.attention = new Attention(backend, scratch, launch, shapes);
     this.prefill = new Prefill(backend, scratch, launch, shapes, products, attention);
+    this.grouped = new Grouped(backend, scratch, launch, shapes);
   }
 
   @Override
@@ -87,18 +89,7 @@ final class OpenClOps implements Ops {
 
   @Override
   public void addRow(Tensor x, Tensor row) {
-    throw new UnsupportedOperationException("addRow");
-  }
-
-  @Override
-  public void append(
-      Tensor k, Tensor v, Tensor table, LatentCache cache, GroupedShape shape, StepBatch batch) {
-    throw new UnsupportedOperationException("append");
-  }
-
-  @Override
-  public void attend(Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
-    throw new UnsupportedOperationException("attend");
+    elements("add_row", x.cols(), x.rows()).p(x).p(row).i(x.cols()).run();
   }
 
   @Override
@@ -218,6 +209,17 @@ final class OpenClOps implements Ops {
     } else {
       mlaAbsorbed(q, cache, keyUp, valueUp, shape, batch, out);
     }
+  }
+
+  @Override
+  public void append(
+      Tensor k, Tensor v, Tensor table, LatentCache cache, GroupedShape shape, StepBatch batch) {
+    grouped.append(k, v, table, cache, shape, batch);
+  }
+
+  @Override
+  public void attend(Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
+    grouped.attend(q, cache, shape, batch, out);
   }
 
   // ---- experts ----------------------------------------------------------------------------------
