@@ -99,6 +99,16 @@ __device__ __forceinline__ void elements(const float* a, const float* b, float* 
 // out = a + b; out may be a or b. Grid ceil(n / 1024), fewer are right too; block 256, no dynamic shared memory.
 KERNEL(add, (const float* a, const float* b, float* out, long long n)) { begin_kernel(); elements<Add>(a, b, out, n); }
 
+// x[t] += row. Grid (T, ceil(C / 1024)), fewer in y are right too; block 256, no dynamic shared memory.
+KERNEL(add_row, (float* x, const float* row, int C)) {
+  begin_kernel();
+  float* to = x + (long long)blockIdx.x * C;
+  const int first = blockIdx.y * blockDim.x + threadIdx.x, step = gridDim.y * blockDim.x;
+  const int wide = aligned16(to) && aligned16(row) ? C / 4 : 0;
+  for (int u = first; u < wide; u += step) store4(to + 4 * u, add4(load4(to + 4 * u), load4(row + 4 * u)));
+  for (int i = 4 * wide + first; i < C; i += step) to[i] += row[i];
+}
+
 // out = gate / (1 + e^−gate) · up; out may be gate. Grid, block and shared memory as add.
 KERNEL(silu_mul, (const float* gate, const float* up, float* out, long long n)) { begin_kernel(); elements<SiluMul>(gate, up, out, n); }
 
@@ -183,7 +193,7 @@ KERNEL(rope, (const float* x, int xStride, int xHeadStride, int xOffset, int hea
        out + t * outStride + outOffset, outHeadStride, blockIdx.y * blockDim.x + threadIdx.x, gridDim.y * blockDim.x);
 }
 
-// ---- the latent cache -----------------------------------------------------------------------------------------------
+// ---- the cache ------------------------------------------------------------------------------------------------------
 
 // How a cache keeps its numbers: element i of `entries`, or elements i to i + 3 with i a multiple of 4.
 struct CacheF32 {
@@ -294,5 +304,48 @@ ROPE_APPEND(f32, CacheF32)
 ROPE_APPEND(f16, CacheF16)
 ROPE_APPEND(bf16, CacheBf16)
 ROPE_APPEND(e4m3, CacheE4m3)
+
+// [turned key; value] of each head of one row at element `at` of the cache; thread `first` of `step`.
+template <class Cache>
+__device__ __forceinline__ void append_heads(const float* k, const float* v, const float* angle, int G, int D,
+                                             void* entries, long long at, int first, int step) {
+  if (D % 4 == 0 && aligned16(k) && aligned16(v) && aligned16(angle) && aligned16(entries)) {
+    for (int u = first; u < G * (D / 4); u += step) {
+      const int g = u / (D / 4), i = 4 * u - g * D;
+      Cache::put4(entries, at + 2LL * g * D + i, turned4(load4(k + 4 * u), load4(angle + i)));
+      Cache::put4(entries, at + 2LL * g * D + D + i, load4(v + 4 * u));
+    }
+    return;
+  }
+  for (int u = first; u < G * (D / 2); u += step) {
+    const int g = u / (D / 2), i = 2 * u - g * D;
+    const long long to = at + 2LL * g * D + i;
+    const float a = k[2 * u], b = k[2 * u + 1], c = angle[i], s = angle[i + 1];
+    Cache::put(entries, to, a * c - b * s);
+    Cache::put(entries, to + 1, a * s + b * c);
+    Cache::put(entries, to + D, v[2 * u]);
+    Cache::put(entries, to + D + 1, v[2 * u + 1]);
+  }
+}
+
+// append_<f32|f16|bf16|e4m3>: stores [turned key; value] of each of G heads of each row whose sequence is not −1. k, v [T,
+// G·D]. Grid (T, ceil(G·D / 1024)), fewer in y are right too; block 256, no dynamic shared memory.
+#define APPEND(type, Cache)                                                                                        \
+  KERNEL(append_##type, (const float* k, const float* v, const float* table, int G, int D, void* entries,          \
+                         int pageTokens, const int* position, const int* sequence, const int* pages,               \
+                         int pagesPerSequence)) {                                                                  \
+    begin_kernel();                                                                                                \
+    const long long t = blockIdx.x;                                                                                \
+    const int s = sequence[t], p = position[t];                                                                    \
+    if (s < 0) return;                                                                                             \
+    const int page = pages[(long long)s * pagesPerSequence + p / pageTokens];                                      \
+    const long long entry = (long long)page * pageTokens + p % pageTokens;                                         \
+    append_heads<Cache>(k + t * G * D, v + t * G * D, table + (long long)p * D, G, D, entries, entry * 2 * G * D,  \
+                        blockIdx.y * blockDim.x + threadIdx.x, gridDim.y * blockDim.x);                            \
+  }
+APPEND(f32, CacheF32)
+APPEND(f16, CacheF16)
+APPEND(bf16, CacheBf16)
+APPEND(e4m3, CacheE4m3)
 
 }  // namespace yuzui

@@ -41,6 +41,7 @@ final class CudaOps implements Ops {
   private final Launch launch;
   private final Products products;
   private final Attention attention;
+  private final Grouped grouped;
 
   CudaOps(CudaBackend backend, CudaQueue queue, CudaScratch scratch) {
     this.backend = backend;
@@ -49,6 +50,7 @@ final class CudaOps implements Ops {
     this.launch = queue.launch();
     this.products = new Products(backend, queue, scratch, launch);
     this.attention = new Attention(backend, queue, scratch, launch, products);
+    this.grouped = new Grouped(backend, queue, scratch, launch);
   }
 
   @Override
@@ -94,18 +96,7 @@ final class CudaOps implements Ops {
 
   @Override
   public void addRow(Tensor x, Tensor row) {
-    throw new UnsupportedOperationException("addRow");
-  }
-
-  @Override
-  public void append(
-      Tensor k, Tensor v, Tensor table, LatentCache cache, GroupedShape shape, StepBatch batch) {
-    throw new UnsupportedOperationException("append");
-  }
-
-  @Override
-  public void attend(Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
-    throw new UnsupportedOperationException("attend");
+    begin("add_row").grid(x.rows(), blocks(x.cols())).p(x).p(row).i(x.cols()).run();
   }
 
   @Override
@@ -232,6 +223,17 @@ final class CudaOps implements Ops {
     } else {
       mlaAbsorbed(q, cache, keyUp, valueUp, shape, batch, out);
     }
+  }
+
+  @Override
+  public void append(
+      Tensor k, Tensor v, Tensor table, LatentCache cache, GroupedShape shape, StepBatch batch) {
+    grouped.append(k, v, table, cache, shape, batch);
+  }
+
+  @Override
+  public void attend(Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
+    grouped.attend(q, cache, shape, batch, out);
   }
 
   // ---- experts ----------------------------------------------------------------------------------
