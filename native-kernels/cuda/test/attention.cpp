@@ -362,6 +362,82 @@ void prefill(const std::string& type, Shape shape, Step step, int ownRows, int s
   near(worst, 4e-3, what);  // queries, keys, values and weights have 11 bits each
 }
 
+// ---- grouped --------------------------------------------------------------------------------------------------------
+
+// How grouped.cu is launched: for all rows by one form, or prompts beside rows alone in their sequence.
+enum class Form { DECODE, PROMPT, BOTH };
+
+struct Heads {
+  int kv, each, width;
+  int all() const { return kv * each; }
+};
+
+void grouped(Form form, const std::string& type, Heads heads, Step step, int splits = 1, int stages = 2,
+             int rowsOfBlock = 1) {
+  const int G = heads.kv, N = heads.all(), D = heads.width, E = 2 * G * D, T = step.rows(), leastTiles = 1;
+  const Cache cache(type, step.place_pages(), E);
+  const OnDevice device(step, cache);
+  const std::vector<float> q = normal((size_t)T * N * D);
+  const Device<float> query(q), out((size_t)T * N * D), partial((size_t)T * N * splits * (D + 2));
+  const float scale = 1 / std::sqrt((float)D);
+  auto run = [&](bool prompt, int which, int rows) {
+    const int queries = prompt ? 64 : 16, headBlocks = (int)blocks(heads.each, queries), h = (int)blocks(heads.each, headBlocks);
+    rows = std::min(rows, queries / h);
+    const size_t wide = (size_t)64 * 2 * (2 * D + 8);
+    const size_t shared = stages * (type == "e4m3" ? (size_t)64 * 2 * D : wide) + (type == "e4m3" ? wide : 0) + 2 * queries * D;
+    launch((prompt ? "attend_prompt_" : "attend_decode_") + type, {blocks(T, rows) * headBlocks * G, (unsigned)splits}, 128,
+           shared, query.at, device.entries.at, step.pageTokens, device.pages.at, step.perSequence, device.sequence.at,
+           device.length.at, T, N, G, D, scale, out.at, splits > 1 ? partial.at : NONE, rows, h, which, splits, leastTiles,
+           stages);
+  };
+  if (form != Form::BOTH) {
+    run(form == Form::PROMPT, 0, rowsOfBlock);
+  } else {
+    run(true, 2, rowsOfBlock);
+    run(false, 1, 1);
+  }
+  if (splits > 1) launch("attend_combine", {(unsigned)N, (unsigned)T}, 128, 0, partial.at, N, D, splits, out.at);
+
+  const std::vector<float> got = out.read();
+  double worst = 0;
+  for (size_t head = 0; head < (size_t)T * N; head++) {
+    const int t = (int)(head / N), s = step.sequence[t], length = s < 0 ? 0 : step.length[t];
+    const int key = (int)(head % N) / heads.each * 2 * D;
+    std::vector<double> p(length), o(D);
+    double m = -INFINITY, l = 0;
+    for (int i = 0; i < length; i++) {
+      const float* entry = &cache.values[step.row(s, i) * E + key];
+      for (int e = 0; e < D; e++) p[i] += (double)q[head * D + e] * entry[e] * scale;
+      m = std::max(m, p[i]);
+    }
+    for (int i = 0; i < length; i++) {
+      l += p[i] = std::exp(p[i] - m);
+      for (int e = 0; e < D; e++) o[e] += p[i] * cache.values[step.row(s, i) * E + key + D + e];
+    }
+    for (int e = 0; e < D; e++) widen(worst, got[head * D + e], length > 0 ? o[e] / l : 0);
+  }
+  near(worst, 5e-5, "grouped " + type + ", " + std::to_string(N) + " heads over " + std::to_string(G) + " of " +
+                        std::to_string(D) + ", " + std::to_string(T) + " rows, " + std::to_string(splits) + " splits, " +
+                        std::to_string(stages) + " stages");
+}
+
+void grouped_cases() {
+  const Step steps{7, {2, 0, 1, 0, 2, 0, -1}, {3, 0, 6, 1, 4, 2, 0}, {4, 1, 7, 2, 5, 3, 0}, {}};
+  for (const char* type : {"f16", "bf16", "e4m3"}) {
+    for (int stages = 1; stages <= 3; stages++) {
+      grouped(Form::DECODE, type, {2, 7, 64}, decoding(16, {{1, 1}, {0, 401}, {-1, 0}, {2, 64}}), 3, stages);
+      grouped(Form::PROMPT, type, {1, 5, 32}, prompts(16, {{0, 37}, {100, 20}, {370, 1}}, 64), 1, stages, 12);
+      grouped(Form::BOTH, type, {2, 3, 16}, prompts(16, {{330, 1}, {0, 37}, {170, 1}}, 41), 4, stages, 21);
+    }
+    grouped(Form::DECODE, type, {2, 6, 128}, prompts(16, {{200, 3}, {130, 2}}, 6), 2, 2, 2);
+    grouped(Form::DECODE, type, {1, 33, 48}, decoding(1, {{1, 100}, {0, 65}, {0, 66}, {2, 0}, {-1, 0}}));
+    grouped(Form::DECODE, type, {3, 1, 80}, steps, 2, 2, 16);
+    grouped(Form::PROMPT, type, {1, 8, 128}, prompts(64, {{0, 150}}, 150), 1, 2, 8);
+    grouped(Form::PROMPT, type, {2, 1, 112}, prompts(16, {{0, 70}, {129, 70}}, 141), 3, 1, 64);
+    grouped(Form::BOTH, type, {1, 65, 16}, steps, 1, 2, 1);
+  }
+}
+
 void decoding_cases() {
   const Shape v2Lite{16, 128, 64, 128, 512}, demo{8, 32, 32, 32, 96};
   for (const char* type : {"f16", "bf16", "e4m3"}) {
@@ -406,6 +482,7 @@ int main() {
     Session session;
     decoding_cases();
     prefill_cases();
+    grouped_cases();
   }
   return failures == 0 ? 0 : 1;
 }

@@ -118,6 +118,22 @@ void attention() {
           partial.at, sequence.at, kvLength.at, N, Lkv, splits, 2, out.at, NONE, NONE);
 }
 
+// 4096 cached entries of 2 heads, 14 heads that read them.
+void grouped() {
+  const int N = 14, G = 2, D = 128, length = 4096, page = 64, splits = 16, stages = 2;
+  Device<uint16_t> entries(std::vector<uint16_t>((size_t)length * 2 * G * D, 0x2c00));
+  std::vector<int> table(length / page);
+  for (size_t i = 0; i < table.size(); i++) table[i] = (int)(i * 37 % table.size());
+  Device<int> pages(table), sequence(std::vector<int>{0}), kvLength(std::vector<int>{length});
+  Device<float> q = floats((size_t)N * D), out((size_t)N * D), partial((size_t)N * splits * (D + 2));
+  const double parts = 4.0 * N * splits * (D + 2), numbers = 4.0 * N * D;
+  counted("attend_decode_f16", "4096 entries of 2 heads, 14 heads, 16 parts", 2.0 * length * 2 * G * D + numbers + parts, 1.05,
+          {(unsigned)G, splits, 1}, 128, (size_t)stages * 64 * 2 * (2 * D + 8) + 32 * D, q.at, entries.at, page, pages.at,
+          length / page, sequence.at, kvLength.at, 1, N, G, D, 0.1f, out.at, partial.at, 1, N / G, 0, splits, 1, stages);
+  counted("attend_combine", "16 parts of 14 heads", parts + numbers, 1.05, {(unsigned)N, 1, 1}, 128, 0, partial.at, N, D, splits,
+          out.at);
+}
+
 // 64 rows: a batch, or a short prompt.
 void many_rows() {
   const int T = 64, n = 256, k = 1024;
@@ -168,6 +184,7 @@ void work() {
   gate();
   rows_of_numbers();
   attention();
+  grouped();
   many_rows();
 }
 

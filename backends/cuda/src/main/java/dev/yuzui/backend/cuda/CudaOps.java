@@ -1,6 +1,5 @@
 package dev.yuzui.backend.cuda;
 
-import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
@@ -30,11 +29,6 @@ final class CudaOps implements Ops {
   /** Rows from which keys and values are rebuilt. */
   private static final int EXPANDED = 16;
 
-  /** Logits of a row that a block of top_k looks through, and the candidates one block merges. */
-  private static final long SEARCHED_AT_ONCE = 4096;
-
-  private static final long MOST_CANDIDATES = 8192;
-
   private final CudaBackend backend;
   private final CudaQueue queue;
   private final CudaScratch scratch;
@@ -42,6 +36,7 @@ final class CudaOps implements Ops {
   private final Products products;
   private final Attention attention;
   private final Grouped grouped;
+  private final TopK topK;
 
   CudaOps(CudaBackend backend, CudaQueue queue, CudaScratch scratch) {
     this.backend = backend;
@@ -51,6 +46,7 @@ final class CudaOps implements Ops {
     this.products = new Products(backend, queue, scratch, launch);
     this.attention = new Attention(backend, queue, scratch, launch, products);
     this.grouped = new Grouped(backend, queue, scratch, launch);
+    this.topK = new TopK(backend, queue, scratch, launch);
   }
 
   @Override
@@ -369,37 +365,6 @@ final class CudaOps implements Ops {
 
   @Override
   public void topK(Tensor logits, Tensor ids, Tensor values) {
-    long k = ids.cols();
-    long parts = Math.ceilDiv(logits.cols(), SEARCHED_AT_ONCE);
-    if (k > 1 && k * parts > MOST_CANDIDATES) {
-      throw new BackendException(
-          logits + " is too wide to pick " + k + " of a row on the device",
-          "pick at most " + MOST_CANDIDATES / parts);
-    }
-    try (var frame = scratch.frame()) {
-      long best = scratch.bytes("candidates", 8 * logits.rows() * k * parts);
-      if (k == 1) {
-        begin("argmax")
-            .grid(parts, logits.rows())
-            .p(logits)
-            .i(logits.cols())
-            .p(ids)
-            .p(values)
-            .p(best)
-            .p(queue.counters())
-            .run();
-        return;
-      }
-      begin("top_k_part").grid(parts, logits.rows()).p(logits).i(logits.cols()).i(k).p(best).run();
-      begin("top_k_merge")
-          .grid(logits.rows())
-          .block(16 * 128 >= k * parts ? 128 : 16 * 256 >= k * parts ? 256 : 512)
-          .p(best)
-          .i(parts)
-          .i(k)
-          .p(ids)
-          .p(values)
-          .run();
-    }
+    topK.run(logits, ids, values);
   }
 }
