@@ -10,7 +10,7 @@ import java.util.Optional;
 
 /** Grouped-query attention and what fills its cache: how heads and rows are put into groups. */
 final class Grouped {
-  /** Queries of a work-group: of a processor's, of others' with prompts. */
+  /** Queries of a work-group. */
   private static final int MOST_QUERIES = 32;
 
   private static final int ITEMS = 128;
@@ -148,15 +148,16 @@ final class Grouped {
   }
 
   /**
-   * With more rows than sequences some sequence has several, that share a tile; else every row is
-   * in groups of its own. As many splits as leave every compute unit some groups, none that could
-   * never have work.
+   * Where a sequence has several rows they share a tile; a group is no larger than what may share
+   * one. As many splits as leave every compute unit some groups, none that could never have work.
    */
   private Cut cut(long rows, LatentCache cache, GroupedShape shape, StepBatch batch) {
     boolean fits = wide && fits(shape);
-    boolean shared = rows > batch.pages().rows();
+    long each = Math.ceilDiv(rows, batch.pages().rows());
+    boolean shared = each > 1;
     int perGroup = shape.perGroup();
-    int queries = fits || shared ? MOST_QUERIES : perGroup <= 8 ? 8 : 16;
+    long sharing = perGroup * each;
+    int queries = fits || sharing > 16 ? MOST_QUERIES : sharing > 8 ? 16 : 8;
     int headBlocks = Math.ceilDiv(perGroup, queries);
     int heads = Math.ceilDiv(perGroup, headBlocks);
     int together = shared ? (int) Math.min(rows, queries / heads) : 1;
