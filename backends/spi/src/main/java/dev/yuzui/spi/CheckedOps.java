@@ -213,9 +213,19 @@ record CheckedOps(AbstractQueue queue, Ops device) implements Ops {
     width(op, "G·D", (long) shape.kvHeads() * shape.head(), k);
     width(op, "G·D", (long) shape.kvHeads() * shape.head(), v);
     width(op, "D", shape.head(), table);
-    width(op, "2·G·D", shape.entry(), cache.entries());
+    entry(op, cache, shape);
     apart(op, cache.entries(), k, v, table);
     to().append(k, v, table, cache, shape, batch);
+  }
+
+  /** A head's key and value are whole blocks, so that they can be read alone. */
+  private static void entry(String op, LatentCache cache, GroupedShape shape) {
+    width(op, "2·G·D", shape.entry(), cache.entries());
+    check(
+        2 * shape.head() % cache.entries().encoding().blockElements() == 0,
+        op,
+        "2·D of a head are no whole blocks",
+        cache.entries());
   }
 
   @Override
@@ -226,7 +236,7 @@ record CheckedOps(AbstractQueue queue, Ops device) implements Ops {
     batch(op, batch, q, out);
     width(op, "N·D", (long) shape.heads() * shape.head(), q);
     width(op, "N·D", (long) shape.heads() * shape.head(), out);
-    width(op, "2·G·D", shape.entry(), cache.entries());
+    entry(op, cache, shape);
     apart(op, out, q, cache.entries());
     to().attend(q, cache, shape, batch, out);
   }

@@ -6,6 +6,7 @@ import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.parallel.DevicePlan;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.weights.AttentionConfig;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.DeepseekConfig;
 import java.util.ArrayList;
@@ -92,14 +93,19 @@ public record MemoryPlan(
   }
 
   private static void requireWholeBlocks(DeepseekConfig c, Encoding cache) {
-    if (c.cacheEntry() % cache.blockElements() != 0) {
+    int part =
+        switch (c.attention()) {
+          case AttentionConfig.Latent latent -> latent.cacheEntry();
+          case AttentionConfig.Grouped grouped -> 2 * grouped.head(); // heads are read one by one
+        };
+    if (part % cache.blockElements() != 0) {
       throw new EngineException(
           "KvCacheOptions.encoding "
               + cache.label()
               + ": expected a cache entry of whole blocks of "
               + cache.blockElements()
               + " numbers, found this model's "
-              + c.cacheEntry()
+              + part
               + "; use f16, bf16, fp8 or f32");
     }
   }
