@@ -4,6 +4,7 @@
 #include "device.clh"
 #include "weights.clh"
 
+#if NUMBERS
 // The cache's entry at position[t] of each row's sequence, out [T, Lkv + R]; zeros in rows of padding. Groups (T).
 __kernel void gather_entries(IN(entries), ulong rowBytes, int pageTokens, IN(pages), int pagesPerSequence, IN(position), IN(sequence),
                              int numbers, OUT(out), IN(unless)) {
@@ -18,6 +19,7 @@ __kernel void gather_entries(IN(entries), ulong rowBytes, int pageTokens, IN(pag
   const Row row = row_of(m, entry_row(READ(int, pages) + (ulong)s * pagesPerSequence, pageTokens, READ(int, position)[t]));
   for (int c = get_local_id(0); c < numbers; c += get_local_size(0)) to[c] = number_at(row, c);
 }
+#endif
 
 // W_UK [N·Lkv, P], a row for each head and number of the latent, as [N·P, Lkv]. Neighbouring work-items write neighbours; groups
 // (⌈Lkv / items⌉, ⌈P / 32⌉, N).

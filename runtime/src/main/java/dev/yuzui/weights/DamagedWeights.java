@@ -8,7 +8,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.Comparator;
-import java.util.List;
 import java.util.Optional;
 import java.util.function.LongPredicate;
 import java.util.stream.LongStream;
@@ -53,8 +52,8 @@ public final class DamagedWeights {
           plain(Scalar.E4M3, data)
               || tensor.scales().filter(scales -> plain(Scalar.F32, scales)).isPresent();
       case Encoding.Block block ->
-          scales(block).stream()
-              .anyMatch(at -> any(data, block.blockBytes(), b -> isNoHalf(data, b + at)));
+          block.scales().stream()
+              .anyMatch(s -> any(data, block.blockBytes(), b -> !s.isNumber(data, b)));
     };
   }
 
@@ -76,17 +75,5 @@ public final class DamagedWeights {
 
   private static boolean isNoHalf(MemorySegment data, long at) {
     return (data.get(SHORT, at) & 0x7c00) == 0x7c00;
-  }
-
-  /** Where the F16 scales and minima of a block are, in bytes from its start. */
-  private static List<Integer> scales(Encoding.Block block) {
-    return switch (block) {
-      case Encoding.Q4_0 _, Encoding.Q5_0 _, Encoding.Q8_0 _ -> List.of(0);
-      case Encoding.IQ4_NL _, Encoding.IQ4_XS _ -> List.of(0);
-      case Encoding.Q4_1 _, Encoding.Q5_1 _, Encoding.Q4_K _, Encoding.Q5_K _ -> List.of(0, 2);
-      case Encoding.Q2_K _ -> List.of(80, 82);
-      case Encoding.Q3_K _ -> List.of(108);
-      case Encoding.Q6_K _ -> List.of(208);
-    };
   }
 }

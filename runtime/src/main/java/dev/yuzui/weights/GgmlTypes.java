@@ -23,9 +23,22 @@ final class GgmlTypes {
           Map.entry(12, new Encoding.Q4_K()),
           Map.entry(13, new Encoding.Q5_K()),
           Map.entry(14, new Encoding.Q6_K()),
+          Map.entry(16, new Encoding.IQ2_XXS()),
+          Map.entry(17, new Encoding.IQ2_XS()),
+          Map.entry(18, new Encoding.IQ3_XXS()),
+          Map.entry(19, new Encoding.IQ1_S()),
           Map.entry(20, new Encoding.IQ4_NL()),
+          Map.entry(21, new Encoding.IQ3_S()),
+          Map.entry(22, new Encoding.IQ2_S()),
           Map.entry(23, new Encoding.IQ4_XS()),
-          Map.entry(30, Encoding.BF16));
+          Map.entry(29, new Encoding.IQ1_M()),
+          Map.entry(30, Encoding.BF16),
+          Map.entry(34, new Encoding.TQ1_0()),
+          Map.entry(35, new Encoding.TQ2_0()),
+          Map.entry(39, new Encoding.MXFP4()),
+          Map.entry(40, new Encoding.NVFP4()),
+          Map.entry(41, new Encoding.Q1_0()),
+          Map.entry(42, new Encoding.Q2_0()));
 
   private static final Map<Integer, String> OTHERS =
       Map.ofEntries(
@@ -33,30 +46,17 @@ final class GgmlTypes {
           Map.entry(5, "Q4_3, retired"),
           Map.entry(9, "Q8_1, for activations"),
           Map.entry(15, "Q8_K, for activations"),
-          Map.entry(16, "IQ2_XXS"),
-          Map.entry(17, "IQ2_XS"),
-          Map.entry(18, "IQ3_XXS"),
-          Map.entry(19, "IQ1_S"),
-          Map.entry(21, "IQ3_S"),
-          Map.entry(22, "IQ2_S"),
           Map.entry(24, "I8"),
           Map.entry(25, "I16"),
           Map.entry(26, "I32"),
           Map.entry(27, "I64"),
           Map.entry(28, "F64"),
-          Map.entry(29, "IQ1_M"),
           Map.entry(31, "Q4_0_4_4, retired"),
           Map.entry(32, "Q4_0_4_8, retired"),
           Map.entry(33, "Q4_0_8_8, retired"),
-          Map.entry(34, "TQ1_0"),
-          Map.entry(35, "TQ2_0"),
           Map.entry(36, "IQ4_NL_4_4, retired"),
           Map.entry(37, "IQ4_NL_4_8, retired"),
-          Map.entry(38, "IQ4_NL_8_8, retired"),
-          Map.entry(39, "MXFP4"),
-          Map.entry(40, "NVFP4"),
-          Map.entry(41, "Q1_0"),
-          Map.entry(42, "Q2_0"));
+          Map.entry(38, "IQ4_NL_8_8, retired"));
 
   private GgmlTypes() {}
 
@@ -74,8 +74,13 @@ final class GgmlTypes {
                 "type id "
                     + Integer.toUnsignedString(id)
                     + " ("
-                    + OTHERS.getOrDefault(id, "unknown")
+                    + OTHERS.getOrDefault(id, isOfIk(id) ? "ik_llama.cpp's own" : "unknown")
                     + ")");
+  }
+
+  /** Types that ik_llama.cpp has added or interleaved; llama.cpp's own ids stay below. */
+  private static boolean isOfIk(int id) {
+    return id >= 97 && id <= 99 || id >= 133 && id <= 158 || id >= 200 && id <= 398;
   }
 
   /**

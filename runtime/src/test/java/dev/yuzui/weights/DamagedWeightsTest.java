@@ -1,35 +1,35 @@
 package dev.yuzui.weights;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.yuzui.spi.BlockScale;
 import dev.yuzui.spi.Dequantizer;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class DamagedWeightsTest {
   static Stream<Encoding> encodings() {
-    return Stream.of(
-        Encoding.F32,
-        Encoding.F16,
-        Encoding.BF16,
-        new Encoding.Q4_0(),
-        new Encoding.Q4_1(),
-        new Encoding.Q5_0(),
-        new Encoding.Q5_1(),
-        new Encoding.Q8_0(),
-        new Encoding.Q2_K(),
-        new Encoding.Q3_K(),
-        new Encoding.Q4_K(),
-        new Encoding.Q5_K(),
-        new Encoding.Q6_K(),
-        new Encoding.IQ4_NL(),
-        new Encoding.IQ4_XS());
+    return Encoding.all().stream()
+        .filter(
+            e ->
+                switch (e) {
+                  case Encoding.Plain _ -> true;
+                  case Encoding.Fp8Tiled _ -> false;
+                  case Encoding.Block b -> b.scales().stream().allMatch(DamagedWeightsTest::isHalf);
+                });
+  }
+
+  private static boolean isHalf(BlockScale scale) {
+    return scale.form() == BlockScale.Form.F16;
   }
 
   /** Whatever two bytes of the second block are hit, it is damage where the weights are none. */
@@ -53,6 +53,28 @@ class DamagedWeightsTest {
       damaged += expected ? 1 : 0;
     }
     assertTrue(damaged > 0);
+  }
+
+  @Test
+  void aHalfInNibblesIsDamagedAsAnyOther() {
+    Encoding.IQ1_M encoding = new Encoding.IQ1_M();
+    MemorySegment blocks = MemorySegment.ofArray(new byte[2 * 56]);
+    HostTensor tensor = HostTensor.of("t", encoding, 1, 512, blocks);
+    assertFalse(DamagedWeights.isDamaged(tensor));
+    encoding.scales().getFirst().put(blocks, 56, Float.NaN);
+    assertTrue(DamagedWeights.isDamaged(tensor));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"MXFP4, 255, true", "MXFP4, 254, false", "NVFP4, 127, false", "NVFP4, 255, false"})
+  void aPowerOfTwoOfCode255IsDamage(String label, int scale, boolean damaged) {
+    Encoding encoding = Encoding.byLabel(label).orElseThrow();
+    byte[] bytes = new byte[2 * encoding.blockBytes()];
+    bytes[encoding.blockBytes()] = (byte) scale;
+    HostTensor tensor =
+        HostTensor.of(
+            "t", encoding, 1, 2L * encoding.blockElements(), MemorySegment.ofArray(bytes));
+    assertEquals(damaged, DamagedWeights.isDamaged(tensor));
   }
 
   @ParameterizedTest

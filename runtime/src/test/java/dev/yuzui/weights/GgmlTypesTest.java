@@ -27,12 +27,38 @@ class GgmlTypesTest {
     "12, Q4_K",
     "13, Q5_K",
     "14, Q6_K",
+    "16, IQ2_XXS",
+    "17, IQ2_XS",
+    "18, IQ3_XXS",
+    "19, IQ1_S",
     "20, IQ4_NL",
+    "21, IQ3_S",
+    "22, IQ2_S",
     "23, IQ4_XS",
-    "30, BF16"
+    "29, IQ1_M",
+    "30, BF16",
+    "34, TQ1_0",
+    "35, TQ2_0",
+    "39, MXFP4",
+    "40, NVFP4",
+    "41, Q1_0",
+    "42, Q2_0"
   })
   void idsOfTheTypesThatLoad(int id, String label) {
     assertEquals(label, GgmlTypes.encoding(id).orElseThrow().label());
+    assertEquals(label, GgmlTypes.label(id));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "4, 'type id 4 (Q4_2, retired)'",
+    "38, 'type id 38 (IQ4_NL_8_8, retired)'",
+    "137, 'type id 137 (ik_llama.cpp''s own)'",
+    "43, type id 43 (unknown)",
+    "-1, type id 4294967295 (unknown)"
+  })
+  void othersAreCalledByWhatIsKnownOfThem(int id, String label) {
+    assertEquals(Optional.empty(), GgmlTypes.encoding(id));
     assertEquals(label, GgmlTypes.label(id));
   }
 

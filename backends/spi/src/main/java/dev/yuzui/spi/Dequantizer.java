@@ -22,6 +22,14 @@ public final class Dequantizer {
     -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
   };
 
+  /** Twice the values of float4_e2m1; the code of −0 is 0. */
+  private static final byte[] E2M1_DOUBLED = {
+    0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12
+  };
+
+  /** First byte, bytes and digits of a byte. */
+  private static final int[][] TQ1_RUNS = {{0, 32, 5}, {32, 16, 5}, {48, 4, 4}};
+
   private static final float[] E4M3 = e4m3Table();
 
   private Dequantizer() {}
@@ -29,6 +37,11 @@ public final class Dequantizer {
   /** A copy of {@link #IQ4_VALUES} for kernels. */
   public static byte[] iq4Values() {
     return IQ4_VALUES.clone();
+  }
+
+  /** A copy of {@link #E2M1_DOUBLED} for kernels. */
+  public static byte[] e2m1Doubled() {
+    return E2M1_DOUBLED.clone();
   }
 
   /** The value of a float8_e4m3fn code: no infinities, 0x7f and 0xff are NaN, at most 448. */
@@ -96,6 +109,24 @@ public final class Dequantizer {
         case Encoding.Q6_K _ -> q6k(src, b, out, o);
         case Encoding.IQ4_NL _ -> iq4(src, b + 2, half(src, b), out, o);
         case Encoding.IQ4_XS _ -> iq4xs(src, b, out, o);
+        case Encoding.IQ1_S _ -> GridBlocks.iq1s(src, b, out, o);
+        case Encoding.IQ1_M _ -> GridBlocks.iq1m(src, b, out, o);
+        case Encoding.IQ2_XXS _ -> GridBlocks.iq2xxs(src, b, out, o);
+        case Encoding.IQ2_XS _ -> GridBlocks.iq2xs(src, b, out, o);
+        case Encoding.IQ2_S _ -> GridBlocks.iq2s(src, b, out, o);
+        case Encoding.IQ3_XXS _ -> GridBlocks.iq3xxs(src, b, out, o);
+        case Encoding.IQ3_S _ -> GridBlocks.iq3s(src, b, out, o);
+        case Encoding.TQ1_0 _ -> tq1(src, b, half(src, b + 52), out, o);
+        case Encoding.TQ2_0 _ -> tq2(src, b, half(src, b + 64), out, o);
+        case Encoding.Q1_0 _ -> q1(src, b + 2, half(src, b), out, o);
+        case Encoding.Q2_0 _ -> q2(src, b + 2, half(src, b), out, o);
+        case Encoding.MXFP4 _ -> e2m1(src, b + 1, 16, Math.scalb(1f, u8(src, b) - 128), out, o);
+        case Encoding.NVFP4 _ -> {
+          for (int i = 0; i < 4; i++) {
+            float d = BlockScale.ue4m3(u8(src, b + i)) * 0.5f;
+            e2m1(src, b + 4 + 8 * i, 8, d, out, o + 16 * i);
+          }
+        }
       }
     }
   }
@@ -110,11 +141,11 @@ public final class Dequantizer {
     };
   }
 
-  private static float half(MemorySegment src, long at) {
+  static float half(MemorySegment src, long at) {
     return Float.float16ToFloat(src.get(SHORT, at));
   }
 
-  private static int u8(MemorySegment src, long at) {
+  static int u8(MemorySegment src, long at) {
     return src.get(ValueLayout.JAVA_BYTE, at) & 0xff;
   }
 
@@ -237,6 +268,50 @@ public final class Dequantizer {
     for (int i = 0; i < 8; i++) {
       int ls = u8(src, b + 4 + i / 2) >> 4 * (i & 1) & 15 | (high >> 2 * i & 3) << 4;
       iq4(src, b + 8 + 16 * i, d * (ls - 32), out, o + 32 * i);
+    }
+  }
+
+  /** Nibbles of {@code bytes} bytes, low ones first; {@code d} is half their scale. */
+  private static void e2m1(MemorySegment src, long qs, int bytes, float d, float[] out, int o) {
+    for (int j = 0; j < bytes; j++) {
+      int q = u8(src, qs + j);
+      out[o + j] = E2M1_DOUBLED[q & 15] * d;
+      out[o + j + bytes] = E2M1_DOUBLED[q >> 4] * d;
+    }
+  }
+
+  /**
+   * A byte v is ⌈256·f/243⌉ for a fraction f of five ternary digits: its n-th is what v·3ⁿ, without
+   * what has left the byte, still carries when multiplied by three. Runs of 32 bytes and of 16 have
+   * five digits a byte, digit after digit; the last four bytes have four.
+   */
+  private static void tq1(MemorySegment src, long b, float d, float[] out, int o) {
+    for (int[] run : TQ1_RUNS) {
+      for (int n = 0, power = 1; n < run[2]; n++, power *= 3) {
+        for (int m = 0; m < run[1]; m++) {
+          int rest = u8(src, b + run[0] + m) * power & 255;
+          out[o++] = ((rest * 3 >> 8) - 1) * d;
+        }
+      }
+    }
+  }
+
+  private static void tq2(MemorySegment src, long b, float d, float[] out, int o) {
+    for (int i = 0; i < 256; i++) {
+      int q = u8(src, b + 32 * (i / 128) + i % 32) >> 2 * (i / 32 % 4) & 3;
+      out[o + i] = (q - 1) * d;
+    }
+  }
+
+  private static void q1(MemorySegment src, long qs, float d, float[] out, int o) {
+    for (int i = 0; i < 128; i++) {
+      out[o + i] = (u8(src, qs + i / 8) >> i % 8 & 1) == 1 ? d : -d;
+    }
+  }
+
+  private static void q2(MemorySegment src, long qs, float d, float[] out, int o) {
+    for (int i = 0; i < 64; i++) {
+      out[o + i] = ((u8(src, qs + i / 4) >> 2 * (i % 4) & 3) - 1) * d;
     }
   }
 

@@ -2,6 +2,7 @@ package dev.yuzui.spi;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
@@ -103,7 +104,10 @@ public sealed interface Encoding {
     }
   }
 
-  /** A ggml block format. */
+  /**
+   * A ggml block format: a run of elements along a row with the scales that they share. What a code
+   * means is in {@link Dequantizer}, where its bits lie in native-kernels/common/blocks.h.
+   */
   sealed interface Block extends Encoding {
     @Override
     default String label() {
@@ -125,161 +129,124 @@ public sealed interface Encoding {
       return Math.multiplyExact(rows, rowBytes(cols));
     }
 
-    /** Where the F16 numbers of a block, its scales and minima, are: bytes from its start. */
-    default List<Integer> halves() {
+    @Override
+    default int blockElements() {
       return switch (this) {
-        case Q4_0 _, Q5_0 _, Q8_0 _, IQ4_NL _, IQ4_XS _ -> List.of(0);
-        case Q4_1 _, Q5_1 _, Q4_K _, Q5_K _ -> List.of(0, 2);
-        case Q2_K _ -> List.of(80, 82);
-        case Q3_K _ -> List.of(108);
-        case Q6_K _ -> List.of(208);
+        case Q4_0 _, Q4_1 _, Q5_0 _, Q5_1 _, Q8_0 _, IQ4_NL _, MXFP4 _ -> 32;
+        case Q2_0 _, NVFP4 _ -> 64;
+        case Q1_0 _ -> 128;
+        case Q2_K _, Q3_K _, Q4_K _, Q5_K _, Q6_K _, IQ4_XS _, TQ1_0 _, TQ2_0 _ -> 256;
+        case IQ1_S _, IQ1_M _, IQ2_XXS _, IQ2_XS _, IQ2_S _, IQ3_XXS _, IQ3_S _ -> 256;
+      };
+    }
+
+    @Override
+    default int blockBytes() {
+      return switch (this) {
+        case MXFP4 _ -> 17;
+        case Q1_0 _, Q2_0 _, Q4_0 _, IQ4_NL _ -> 18;
+        case Q4_1 _ -> 20;
+        case Q5_0 _ -> 22;
+        case Q5_1 _ -> 24;
+        case Q8_0 _ -> 34;
+        case NVFP4 _ -> 36;
+        case IQ1_S _ -> 50;
+        case TQ1_0 _ -> 54;
+        case IQ1_M _ -> 56;
+        case TQ2_0 _, IQ2_XXS _ -> 66;
+        case IQ2_XS _ -> 74;
+        case IQ2_S _ -> 82;
+        case Q2_K _ -> 84;
+        case IQ3_XXS _ -> 98;
+        case Q3_K _, IQ3_S _ -> 110;
+        case IQ4_XS _ -> 136;
+        case Q4_K _ -> 144;
+        case Q5_K _ -> 176;
+        case Q6_K _ -> 210;
+      };
+    }
+
+    /** The floating-point scales and minima of a block; its scales of few bits multiply these. */
+    default List<BlockScale> scales() {
+      return switch (this) {
+        case Q1_0 _, Q2_0 _, Q4_0 _, Q5_0 _, Q8_0 _, IQ4_NL _, IQ4_XS _ -> BlockScale.halves(0);
+        case IQ1_S _, IQ2_XXS _, IQ2_XS _, IQ2_S _, IQ3_XXS _, IQ3_S _ -> BlockScale.halves(0);
+        case Q4_1 _, Q5_1 _, Q4_K _, Q5_K _ -> BlockScale.halves(0, 2);
+        case Q2_K _ -> BlockScale.halves(80, 82);
+        case Q3_K _ -> BlockScale.halves(108);
+        case Q6_K _ -> BlockScale.halves(208);
+        case TQ1_0 _ -> BlockScale.halves(52);
+        case TQ2_0 _ -> BlockScale.halves(64);
+        case IQ1_M _ -> List.of(new BlockScale(48, BlockScale.Form.F16_IN_NIBBLES));
+        case MXFP4 _ -> List.of(new BlockScale(0, BlockScale.Form.E8M0));
+        case NVFP4 _ ->
+            IntStream.range(0, 4).mapToObj(i -> new BlockScale(i, BlockScale.Form.UE4M3)).toList();
       };
     }
   }
 
-  record Q4_0() implements Block {
-    @Override
-    public int blockElements() {
-      return 32;
-    }
+  record Q4_0() implements Block {}
 
-    @Override
-    public int blockBytes() {
-      return 18;
-    }
-  }
+  record Q4_1() implements Block {}
 
-  record Q4_1() implements Block {
-    @Override
-    public int blockElements() {
-      return 32;
-    }
+  record Q5_0() implements Block {}
 
-    @Override
-    public int blockBytes() {
-      return 20;
-    }
-  }
+  record Q5_1() implements Block {}
 
-  record Q5_0() implements Block {
-    @Override
-    public int blockElements() {
-      return 32;
-    }
+  record Q8_0() implements Block {}
 
-    @Override
-    public int blockBytes() {
-      return 22;
-    }
-  }
+  record Q2_K() implements Block {}
 
-  record Q5_1() implements Block {
-    @Override
-    public int blockElements() {
-      return 32;
-    }
+  record Q3_K() implements Block {}
 
-    @Override
-    public int blockBytes() {
-      return 24;
-    }
-  }
+  record Q4_K() implements Block {}
 
-  record Q8_0() implements Block {
-    @Override
-    public int blockElements() {
-      return 32;
-    }
+  record Q5_K() implements Block {}
 
-    @Override
-    public int blockBytes() {
-      return 34;
-    }
-  }
+  record Q6_K() implements Block {}
 
-  record Q2_K() implements Block {
-    @Override
-    public int blockElements() {
-      return 256;
-    }
+  record IQ4_NL() implements Block {}
 
-    @Override
-    public int blockBytes() {
-      return 84;
-    }
-  }
+  record IQ4_XS() implements Block {}
 
-  record Q3_K() implements Block {
-    @Override
-    public int blockElements() {
-      return 256;
-    }
+  /** Eight elements an entry of a grid of 2048; 1.56 bits each. */
+  record IQ1_S() implements Block {}
 
-    @Override
-    public int blockBytes() {
-      return 110;
-    }
-  }
+  /** As {@link IQ1_S} with scales for 16 elements; 1.75 bits. */
+  record IQ1_M() implements Block {}
 
-  record Q4_K() implements Block {
-    @Override
-    public int blockElements() {
-      return 256;
-    }
+  /** Eight magnitudes an entry of a grid of 256, signs apart; 2.06 bits. */
+  record IQ2_XXS() implements Block {}
 
-    @Override
-    public int blockBytes() {
-      return 144;
-    }
-  }
+  /** As {@link IQ2_XXS}, a grid of 512, scales for 16 elements; 2.31 bits. */
+  record IQ2_XS() implements Block {}
 
-  record Q5_K() implements Block {
-    @Override
-    public int blockElements() {
-      return 256;
-    }
+  /** As {@link IQ2_XS}, a grid of 1024, all eight signs; 2.56 bits. */
+  record IQ2_S() implements Block {}
 
-    @Override
-    public int blockBytes() {
-      return 176;
-    }
-  }
+  /** Four magnitudes an entry of a grid of 256; 3.06 bits. */
+  record IQ3_XXS() implements Block {}
 
-  record Q6_K() implements Block {
-    @Override
-    public int blockElements() {
-      return 256;
-    }
+  /** As {@link IQ3_XXS}, a grid of 512, all eight signs; 3.44 bits. */
+  record IQ3_S() implements Block {}
 
-    @Override
-    public int blockBytes() {
-      return 210;
-    }
-  }
+  /** Five codes −1, 0, 1 to a byte; 1.69 bits. */
+  record TQ1_0() implements Block {}
 
-  record IQ4_NL() implements Block {
-    @Override
-    public int blockElements() {
-      return 32;
-    }
+  /** Four codes −1, 0, 1 to a byte; 2.06 bits. */
+  record TQ2_0() implements Block {}
 
-    @Override
-    public int blockBytes() {
-      return 18;
-    }
-  }
+  /** Signs alone; 1.125 bits. */
+  record Q1_0() implements Block {}
 
-  record IQ4_XS() implements Block {
-    @Override
-    public int blockElements() {
-      return 256;
-    }
+  /** Codes −1, 0, 1, 2; 2.25 bits. */
+  record Q2_0() implements Block {}
 
-    @Override
-    public int blockBytes() {
-      return 136;
-    }
-  }
+  /** Float4 e2m1 with a power of two for 32: OCP's microscaling. */
+  record MXFP4() implements Block {}
+
+  /** Float4 e2m1 with an e4m3 scale for 16: NVIDIA's. */
+  record NVFP4() implements Block {}
 
   /** Every encoding a checkpoint's tensor may have. */
   static List<Encoding> all() {
@@ -299,7 +266,20 @@ public sealed interface Encoding {
         new Q5_K(),
         new Q6_K(),
         new IQ4_NL(),
-        new IQ4_XS());
+        new IQ4_XS(),
+        new IQ1_S(),
+        new IQ1_M(),
+        new IQ2_XXS(),
+        new IQ2_XS(),
+        new IQ2_S(),
+        new IQ3_XXS(),
+        new IQ3_S(),
+        new TQ1_0(),
+        new TQ2_0(),
+        new Q1_0(),
+        new Q2_0(),
+        new MXFP4(),
+        new NVFP4());
   }
 
   /** Every encoding a latent cache may have. */

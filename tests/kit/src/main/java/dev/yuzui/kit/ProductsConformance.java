@@ -51,6 +51,7 @@ public abstract class ProductsConformance extends Conformance {
                               switch (block) {
                                 case 1 -> new int[] {1, 3, 17, 64, 257, 130, 2048, 100, 72}[i];
                                 case 32 -> new int[] {1, 3, 2, 9, 5, 44, 8, 16, 7}[i];
+                                case 64, 128 -> new int[] {1, 3, 2, 5, 7, 9, 4, 6, 8}[i];
                                 case 256 -> new int[] {1, 3, 2, 1, 8, 2, 5, 1, 4}[i];
                                 default ->
                                     throw new IllegalArgumentException(

@@ -1,5 +1,6 @@
 package dev.yuzui.kit;
 
+import dev.yuzui.spi.BlockScale;
 import dev.yuzui.spi.Dequantizer;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
@@ -42,11 +43,11 @@ public final class Weights {
 
   /**
    * Aligned to an element and no better: experts within a file lie one behind the other, blocks of
-   * 34 bytes on even addresses, FP8 on any.
+   * 34 bytes on even addresses, FP8 and blocks of 17 on any.
    */
   private static MemorySegment allocate(Arena arena, Encoding encoding, int rows, int cols) {
     long bytes = encoding.byteSize(rows, cols);
-    long alignment = encoding.equals(Encoding.F32) ? 4 : encoding.blockBytes() == 1 ? 1 : 2;
+    long alignment = encoding.equals(Encoding.F32) ? 4 : 2 - encoding.blockBytes() % 2;
     return arena.allocate(bytes + alignment, 64).asSlice(alignment, bytes);
   }
 
@@ -113,16 +114,16 @@ public final class Weights {
       int b = kind == Kind.MAX_CODES ? 0xff : random.nextInt(256);
       data.set(ValueLayout.JAVA_BYTE, at + i, (byte) b);
     }
-    for (int offset : encoding.halves()) {
+    for (BlockScale scale : encoding.scales()) {
       float sane = 0.001f + 0.05f * random.nextFloat();
-      short bits =
+      float value =
           switch (kind) {
-            case RANDOM, MAX_CODES -> Float.floatToFloat16(sane);
+            case RANDOM, MAX_CODES -> sane;
             case ZERO_SCALE -> 0;
-            case DENORMAL_SCALE -> (short) (1 + random.nextInt(0x3ff));
-            case NEGATIVE_SCALE -> Float.floatToFloat16(-sane);
+            case DENORMAL_SCALE -> (1 + random.nextInt(0x3ff)) * 0x1p-24f;
+            case NEGATIVE_SCALE -> -sane;
           };
-      data.set(ValueLayout.JAVA_SHORT_UNALIGNED, at + offset, bits);
+      scale.put(data, at, value);
     }
   }
 

@@ -92,6 +92,30 @@ sealed interface RowKernel {
     }
   }
 
+  /** A format of scales of 16 and more columns and no minima, taken apart into bytes first. */
+  record Coded(MethodHandle unpack, MethodHandle dot, MethodHandle values) implements RowKernel {
+    static Coded of(Class<?> rows, String name) {
+      return new Coded(
+          Opaque.method(rows, name),
+          Opaque.method(CodedRows.class, "dot"),
+          Opaque.method(CodedRows.class, "values"));
+    }
+
+    @Override
+    public void products(
+        Matrix w, int from, int count, long x, long prepared, long temporary, long partial)
+        throws Throwable {
+      unpack.invokeExact(w.row(from), w.rowBytes(), count, w.cols(), temporary);
+      dot.invokeExact(count, w.cols(), x, temporary, partial);
+    }
+
+    @Override
+    public void decode(long at, long bytes, int count, long temporary, long out) throws Throwable {
+      unpack.invokeExact(at, bytes, 1, count, temporary);
+      values.invokeExact(temporary, count, out);
+    }
+  }
+
   static Map<Encoding, RowKernel> all() {
     Map<Encoding, RowKernel> out = new HashMap<>();
     out.put(Encoding.F32, Direct.plain("f32"));
@@ -109,6 +133,19 @@ sealed interface RowKernel {
     out.put(new Encoding.Q4_K(), Fused.of("q4k", 32));
     out.put(new Encoding.Q5_K(), Super.of("q5k", 32));
     out.put(new Encoding.Q6_K(), Fused.of("q6k", 16));
+    out.put(new Encoding.IQ1_S(), Coded.of(GridRows.class, "iq1s"));
+    out.put(new Encoding.IQ1_M(), Coded.of(GridRows.class, "iq1m"));
+    out.put(new Encoding.IQ2_XXS(), Coded.of(GridRows.class, "iq2xxs"));
+    out.put(new Encoding.IQ2_XS(), Coded.of(GridRows.class, "iq2xs"));
+    out.put(new Encoding.IQ2_S(), Coded.of(GridRows.class, "iq2s"));
+    out.put(new Encoding.IQ3_XXS(), Coded.of(GridRows.class, "iq3xxs"));
+    out.put(new Encoding.IQ3_S(), Coded.of(GridRows.class, "iq3s"));
+    out.put(new Encoding.TQ1_0(), Coded.of(FewBitRows.class, "tq10"));
+    out.put(new Encoding.TQ2_0(), Coded.of(FewBitRows.class, "tq20"));
+    out.put(new Encoding.Q1_0(), Coded.of(FewBitRows.class, "q10"));
+    out.put(new Encoding.Q2_0(), Coded.of(FewBitRows.class, "q20"));
+    out.put(new Encoding.MXFP4(), Coded.of(FewBitRows.class, "mxfp4"));
+    out.put(new Encoding.NVFP4(), Coded.of(FewBitRows.class, "nvfp4"));
     return Map.copyOf(out);
   }
 }

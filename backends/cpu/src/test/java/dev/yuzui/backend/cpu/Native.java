@@ -1,5 +1,6 @@
 package dev.yuzui.backend.cpu;
 
+import dev.yuzui.spi.BlockScale;
 import dev.yuzui.spi.Dequantizer;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
@@ -56,8 +57,8 @@ final class Native {
         }
         case Encoding.Fp8Tiled _ -> bytes[b] &= (byte) ((bytes[b] & 0x78) == 0x78 ? 0xbf : 0xff);
         case Encoding.Block format -> {
-          for (int at : format.halves()) {
-            half(random, bytes, b + at);
+          for (BlockScale scale : format.scales()) {
+            scale.put(MemorySegment.ofArray(bytes), b, tame(random));
           }
         }
       }
@@ -71,10 +72,9 @@ final class Native {
     return new HostTensor(encoding.label(), encoding, rows, cols, data, scales);
   }
 
-  private static void half(Random random, byte[] bytes, int at) {
+  private static float tame(Random random) {
     int bits = random.nextInt(0x2400, 0x2800) | (random.nextBoolean() ? 0x8000 : 0);
-    bytes[at] = (byte) bits;
-    bytes[at + 1] = (byte) (bits >>> 8);
+    return Float.float16ToFloat((short) bits);
   }
 
   static Matrix matrix(HostTensor w) {

@@ -29,7 +29,20 @@ record ProductShapes(
           new Encoding.Q8_0(),
           new Encoding.Q4_K(),
           new Encoding.Q5_K(),
-          new Encoding.Q6_K());
+          new Encoding.Q6_K(),
+          new Encoding.IQ1_S(),
+          new Encoding.IQ1_M(),
+          new Encoding.IQ2_XXS(),
+          new Encoding.IQ2_XS(),
+          new Encoding.IQ2_S(),
+          new Encoding.IQ3_XXS(),
+          new Encoding.IQ3_S(),
+          new Encoding.TQ1_0(),
+          new Encoding.TQ2_0(),
+          new Encoding.Q1_0(),
+          new Encoding.Q2_0(),
+          new Encoding.MXFP4(),
+          new Encoding.NVFP4());
 
   static ProductShapes of(DeviceFacts device, Extras extras) {
     if (device.cpu()) {
