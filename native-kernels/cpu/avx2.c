@@ -40,6 +40,66 @@ FN Bytes bytes_iq4(Bytes v) {
   return (Bytes){_mm256_shuffle_epi8(t, v.a), _mm256_shuffle_epi8(t, v.b)};
 }
 
+FN Bytes bytes_add(Bytes x, Bytes y) { return (Bytes){_mm256_add_epi8(x.a, y.a), _mm256_add_epi8(x.b, y.b)}; }
+FN Bytes bytes_set(int x) { return (Bytes){_mm256_set1_epi8((char)x), _mm256_set1_epi8((char)x)}; }
+FN Bytes bytes_look_up(const uint8_t* table, Bytes codes) {
+  const __m256i t = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i*)table));
+  return (Bytes){_mm256_shuffle_epi8(t, codes.a), _mm256_shuffle_epi8(t, codes.b)};
+}
+/* Entries of two rows, side by side; loads by twos are quicker than the instruction that gathers. */
+FN __m128 two_entries(const uint64_t* first, const uint64_t* second) {
+  return _mm_loadh_pi(_mm_castsi128_ps(_mm_loadl_epi64((const __m128i*)first)), (const __m64*)second);
+}
+#define EIGHT_ENTRIES(name, index_type)                                                                                      \
+  FN void name##_half(const uint64_t* g, const index_type* i, __m256i* low, __m256i* high) {                                 \
+    const __m256 first = _mm256_set_m128(two_entries(g + i[4], g + i[5]), two_entries(g + i[0], g + i[1]));                  \
+    const __m256 second = _mm256_set_m128(two_entries(g + i[6], g + i[7]), two_entries(g + i[2], g + i[3]));                 \
+    *low = _mm256_castps_si256(_mm256_shuffle_ps(first, second, 0x88));                                                      \
+    *high = _mm256_castps_si256(_mm256_shuffle_ps(first, second, 0xdd));                                                     \
+  }                                                                                                                          \
+  FN void name(const uint64_t* grid, const index_type* index, Bytes* to) {                                                   \
+    name##_half(grid, index, &to[0].a, &to[1].a);                                                                            \
+    name##_half(grid, index + 8, &to[0].b, &to[1].b);                                                                        \
+  }
+EIGHT_ENTRIES(bytes_grid8, uint16_t)
+EIGHT_ENTRIES(bytes_small8, uint8_t)
+#define FOUR_NUMBERS(name, index_type)                                                                                       \
+  FN __m256i name##_half(const uint32_t* g, const index_type* i) {                                                           \
+    return _mm256_set_epi32((int)g[i[7]], (int)g[i[6]], (int)g[i[5]], (int)g[i[4]], (int)g[i[3]], (int)g[i[2]],              \
+                            (int)g[i[1]], (int)g[i[0]]);                                                                     \
+  }                                                                                                                          \
+  FN Bytes name(const uint32_t* grid, const index_type* index) {                                                             \
+    return (Bytes){name##_half(grid, index), name##_half(grid, index + 8)};                                                  \
+  }
+FOUR_NUMBERS(bytes_grid4, uint16_t)
+FOUR_NUMBERS(bytes_small4, uint8_t)
+FN void bytes_minus(const uint8_t* signs, Bytes* to) {
+  const __m256i all = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i*)signs));
+  const __m256i rows = _mm256_setr_epi8(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7);
+  const __m256i a = _mm256_shuffle_epi8(all, rows);
+  const __m256i b = _mm256_shuffle_epi8(all, _mm256_add_epi8(rows, _mm256_set1_epi8(8)));
+  const __m256i low = _mm256_set1_epi32(0x08040201), high = _mm256_set1_epi32((int)0x80402010);
+  to[0] = (Bytes){_mm256_cmpeq_epi8(_mm256_and_si256(a, low), low), _mm256_cmpeq_epi8(_mm256_and_si256(b, low), low)};
+  to[1] = (Bytes){_mm256_cmpeq_epi8(_mm256_and_si256(a, high), high), _mm256_cmpeq_epi8(_mm256_and_si256(b, high), high)};
+}
+FN __m256i plus_64(__m256i v, __m256i minus) {
+  return _mm256_sub_epi8(_mm256_xor_si256(v, minus), _mm256_sub_epi8(minus, _mm256_set1_epi8(64)));
+}
+FN Bytes bytes_signed(Bytes v, Bytes minus) { return (Bytes){plus_64(v.a, minus.a), plus_64(v.b, minus.b)}; }
+typedef __m256i Words;
+FN Words words_load(const void* p) { return load(p); }
+FN Words words_of(const uint8_t* p) { return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i*)p)); }
+FN Words words_index(Words low, Words others, int shift, int bits) {
+  const __m256i above = _mm256_and_si256(_mm256_srli_epi16(others, shift), _mm256_set1_epi16((short)((1 << bits) - 1)));
+  return _mm256_or_si256(low, _mm256_slli_epi16(above, 8));
+}
+FN Words words_left(Words w, int shift) { return _mm256_slli_epi16(w, shift); }
+FN void words_store(uint16_t* p, Words w) { _mm256_storeu_si256((__m256i*)p, w); }
+FN Bytes bytes_rows(Words flags) {
+  return (Bytes){_mm256_srai_epi32(_mm256_cvtepi16_epi32(_mm256_castsi256_si128(flags)), 31),
+                 _mm256_srai_epi32(_mm256_cvtepi16_epi32(_mm256_extracti128_si256(flags, 1)), 31)};
+}
+
 FN int32_t word(const void* p) { int32_t w; memcpy(&w, p, 4); return w; }
 FN Ints ints_set(int32_t x) { return (Ints){_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
 /* Sums of two products of codes up to 63 fit in 16 bits. */
@@ -72,6 +132,30 @@ FN Floats floats_i8(const uint8_t* p) {
   return (Floats){_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p))),
                   _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)(p + 8))))};
 }
+FN __m256i eight_bytes(const uint8_t* p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p)); }
+FN __m256i eight_words(const uint8_t* p) { return _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i*)p)); }
+FN __m256 odd(__m256i v, int shift, int mask) {
+  const __m256i bits = _mm256_and_si256(_mm256_srli_epi32(v, shift), _mm256_set1_epi32(mask));
+  return _mm256_cvtepi32_ps(_mm256_or_si256(_mm256_add_epi32(bits, bits), _mm256_set1_epi32(1)));
+}
+FN Floats floats_odd(const uint8_t* p, int shift, int mask) {
+  return (Floats){odd(eight_bytes(p), shift, mask), odd(eight_bytes(p + 8), shift, mask)};
+}
+FN Floats floats_odd16(const uint8_t* p, int shift, int mask) {
+  return (Floats){odd(eight_words(p), shift, mask), odd(eight_words(p + 16), shift, mask)};
+}
+/* Codes 0 and 1 are denormals. */
+FN __m256 e8m0_halved(__m256i e) {
+  const __m256i least = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e);
+  const __m256i others = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
+  return _mm256_castsi256_ps(_mm256_blendv_epi8(others, least, _mm256_cmpgt_epi32(_mm256_set1_epi32(2), e)));
+}
+FN Floats floats_e8m0_halved(const uint8_t* p) { return (Floats){e8m0_halved(eight_bytes(p)), e8m0_halved(eight_bytes(p + 8))}; }
+/* Under an exponent that is 120 too small, which subnormal codes are right with too. */
+FN __m256 ue4m3_halved(__m256i codes) {
+  return _mm256_mul_ps(_mm256_castsi256_ps(_mm256_slli_epi32(codes, 20)), _mm256_set1_ps(0x1p119f));
+}
+FN Floats floats_ue4m3_halved(const uint8_t* p) { return (Floats){ue4m3_halved(eight_bytes(p)), ue4m3_halved(eight_bytes(p + 8))}; }
 FN Floats floats_load(const float* p) { return (Floats){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
 FN Floats floats_fma(Floats x, Floats y, Floats z) {
   return (Floats){_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};

@@ -34,6 +34,55 @@ FN Bytes bytes_iq4(Bytes b) {
   return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(values), b);
 }
 
+FN Bytes bytes_add(Bytes a, Bytes b) { return _mm512_add_epi8(a, b); }
+FN Bytes bytes_set(int x) { return _mm512_set1_epi8((char)x); }
+FN Bytes bytes_look_up(const uint8_t* table, Bytes codes) {
+  return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i*)table)), codes);
+}
+/* Entries of two rows, side by side. */
+FN __m128 two_entries(const uint64_t* grid, const uint16_t* index) {
+  return _mm_loadh_pi(_mm_castsi128_ps(_mm_loadl_epi64((const __m128i*)(grid + index[0]))), (const __m64*)(grid + index[1]));
+}
+FN __m512 every_fourth(const uint64_t* grid, const uint16_t* index) {
+  const __m256 low = _mm256_set_m128(two_entries(grid, index + 4), two_entries(grid, index));
+  const __m256 high = _mm256_set_m128(two_entries(grid, index + 12), two_entries(grid, index + 8));
+  return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+}
+FN void bytes_grid8(const uint64_t* grid, const uint16_t* index, Bytes* to) {
+  const __m512 first = every_fourth(grid, index), second = every_fourth(grid, index + 2);
+  to[0] = _mm512_castps_si512(_mm512_shuffle_ps(first, second, 0x88));
+  to[1] = _mm512_castps_si512(_mm512_shuffle_ps(first, second, 0xdd));
+}
+FN void bytes_small8(const uint64_t* grid, const uint8_t* index, Bytes* to) {
+  uint16_t wide[16];
+  _mm256_storeu_si256((__m256i*)wide, _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i*)index)));
+  bytes_grid8(grid, wide, to);
+}
+FN Bytes bytes_small4(const uint32_t* grid, const uint8_t* index) {
+  return _mm512_i32gather_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)index)), grid, 4);
+}
+FN Bytes bytes_grid4(const uint32_t* grid, const uint16_t* index) {
+  return _mm512_i32gather_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)index)), grid, 4);
+}
+FN void bytes_minus(const uint8_t* signs, Bytes* to) {
+  const __m512i each = _mm512_mullo_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)signs)), _mm512_set1_epi32(0x01010101));
+  to[0] = _mm512_movm_epi8(_mm512_test_epi8_mask(each, _mm512_set1_epi32(0x08040201)));
+  to[1] = _mm512_movm_epi8(_mm512_test_epi8_mask(each, _mm512_set1_epi32((int)0x80402010)));
+}
+FN Bytes bytes_signed(Bytes v, Bytes minus) {
+  return _mm512_sub_epi8(_mm512_xor_si512(v, minus), _mm512_sub_epi8(minus, _mm512_set1_epi8(64)));
+}
+typedef __m256i Words;
+FN Words words_load(const void* p) { return _mm256_loadu_si256((const __m256i*)p); }
+FN Words words_of(const uint8_t* p) { return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i*)p)); }
+FN Words words_index(Words low, Words others, int shift, int bits) {
+  const __m256i above = _mm256_and_si256(_mm256_srli_epi16(others, shift), _mm256_set1_epi16((short)((1 << bits) - 1)));
+  return _mm256_or_si256(low, _mm256_slli_epi16(above, 8));
+}
+FN Words words_left(Words w, int shift) { return _mm256_slli_epi16(w, shift); }
+FN void words_store(uint16_t* p, Words w) { _mm256_storeu_si256((__m256i*)p, w); }
+FN Bytes bytes_rows(Words flags) { return _mm512_srai_epi32(_mm512_cvtepi16_epi32(flags), 31); }
+
 FN int32_t word(const void* p) { int32_t w; memcpy(&w, p, 4); return w; }
 FN Ints ints_set(int32_t x) { return _mm512_set1_epi32(x); }
 FN Ints ints_dot(Ints a, Bytes w, const int8_t* q) { return _mm512_dpbusd_epi32(a, w, _mm512_set1_epi32(word(q))); }
@@ -46,6 +95,26 @@ FN Floats floats_of(Ints a) { return _mm512_cvtepi32_ps(a); }
 FN Floats floats_half(const uint8_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p)); }
 FN Floats floats_u8(const uint8_t* p) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p))); }
 FN Floats floats_i8(const uint8_t* p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p))); }
+FN __m512 odd(__m512i v, int shift, int mask) {
+  const __m512i bits = _mm512_and_si512(_mm512_srli_epi32(v, (unsigned)shift), _mm512_set1_epi32(mask));
+  return _mm512_cvtepi32_ps(_mm512_or_si512(_mm512_add_epi32(bits, bits), _mm512_set1_epi32(1)));
+}
+FN __m512i sixteen_bytes(const uint8_t* p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)); }
+FN Floats floats_odd(const uint8_t* p, int shift, int mask) { return odd(sixteen_bytes(p), shift, mask); }
+FN Floats floats_odd16(const uint8_t* p, int shift, int mask) {
+  return odd(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p)), shift, mask);
+}
+/* Codes 0 and 1 are denormals. */
+FN Floats floats_e8m0_halved(const uint8_t* p) {
+  const __m512i e = sixteen_bytes(p), one = _mm512_set1_epi32(1);
+  const __m512i others = _mm512_slli_epi32(_mm512_sub_epi32(e, one), 23);
+  const __mmask16 denormal = _mm512_cmple_epi32_mask(e, one);
+  return _mm512_castsi512_ps(_mm512_mask_sllv_epi32(others, denormal, _mm512_set1_epi32(0x00200000), e));
+}
+/* Under an exponent that is 120 too small, which subnormal codes are right with too. */
+FN Floats floats_ue4m3_halved(const uint8_t* p) {
+  return _mm512_mul_ps(_mm512_castsi512_ps(_mm512_slli_epi32(sixteen_bytes(p), 20)), _mm512_set1_ps(0x1p119f));
+}
 FN Floats floats_load(const float* p) { return _mm512_loadu_ps(p); }
 FN Floats floats_fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
 FN Floats floats_mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }

@@ -1,4 +1,5 @@
 /* Which instruction set runs, and what all of them share. */
+#include "../common/grids.h"
 #include "kernels.h"
 
 #if defined(__x86_64__)
@@ -16,6 +17,36 @@
 const float yz_e4m3[256] = {SIGN(1.0f), SIGN(-1.0f)};
 
 uint8_t yz_e4m3_low[128], yz_e4m3_high[128];
+
+const uint8_t yz_e2m1[16] = {16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4};
+
+uint64_t yz_grid_iq1[2048], yz_grid_iq2_xxs[256], yz_grid_iq2_xs[512], yz_grid_iq2_s[1024];
+uint32_t yz_grid_iq3_xxs[256], yz_grid_iq3_s[512];
+
+static void eights(uint64_t* to, const yz_u16* grid, int count, const uint8_t* numbers) {
+  for (int i = 0; i < count; i++) {
+    to[i] = 0;
+    for (int j = 0; j < 8; j++) to[i] |= (uint64_t)numbers[grid[i] >> 2 * j & 3] << 8 * j;
+  }
+}
+
+static void fours(uint32_t* to, const yz_u16* grid, int count, const uint8_t* numbers) {
+  for (int i = 0; i < count; i++) {
+    to[i] = 0;
+    for (int j = 0; j < 4; j++) to[i] |= (uint32_t)numbers[grid[i] >> 3 * j & 7] << 8 * j;
+  }
+}
+
+static void grids(void) {
+  static const uint8_t of_iq1[] = {56, 64, 72}, of_iq2[] = {8, 25, 43};
+  static const uint8_t of_iq3_xxs[] = {4, 12, 20, 28, 36, 44, 52, 62}, of_iq3_s[] = {1, 3, 5, 7, 9, 11, 13, 15};
+  eights(yz_grid_iq1, yz_iq1, 2048, of_iq1);
+  eights(yz_grid_iq2_xxs, yz_iq2_xxs, 256, of_iq2);
+  eights(yz_grid_iq2_xs, yz_iq2_xs, 512, of_iq2);
+  eights(yz_grid_iq2_s, yz_iq2_s, 1024, of_iq2);
+  fours(yz_grid_iq3_xxs, yz_iq3_xxs, 256, of_iq3_xxs);
+  fours(yz_grid_iq3_s, yz_iq3_s, 512, of_iq3_s);
+}
 
 static const Kernels* kernels;
 int yz_asks;
@@ -60,6 +91,7 @@ static __attribute__((constructor)) void begin(void) {
     yz_e4m3_low[i] = (uint8_t)(bits >> 16);
     yz_e4m3_high[i] = (uint8_t)(bits >> 24);
   }
+  grids();
   kernels = choose(NULL);
   yz_asks = asks();
 }
@@ -97,7 +129,7 @@ static void prepare(int type, const float* x, int64_t cols, uint8_t* prepared) {
   float* sum32 = d + k / YZ_GROUP;
   int32_t* sum16 = (int32_t*)(sum32 + k / YZ_GROUP);
   /* columns that share a scale are the weights' blocks: whole ones, as many as there are, and products read no others */
-  const int64_t block = type >= YZ_Q4_K ? YZ_BLOCK : YZ_GROUP;
+  const int64_t block = type >= YZ_Q4_K && type <= YZ_TQ2_0 ? YZ_BLOCK : YZ_GROUP;
   for (int64_t c = 0; c < cols; c += block) {
     const float scale = kernels->quantize(x + c, (int)block, q + c, sum16 + c / 16);
     for (int64_t g = c / YZ_GROUP; g < (c + block) / YZ_GROUP; g++) {

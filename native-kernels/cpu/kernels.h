@@ -78,6 +78,19 @@ extern int yz_asks;
 
 extern const Kernels yz_scalar, yz_avx2, yz_avx512;
 
+/* The grids of common/grids.h, an entry's numbers as bytes, the first the lowest; of yz_iq1 8·g + 64. */
+extern uint64_t yz_grid_iq1[2048], yz_grid_iq2_xxs[256], yz_grid_iq2_xs[512], yz_grid_iq2_s[1024];
+extern uint32_t yz_grid_iq3_xxs[256], yz_grid_iq3_s[512];
+
+/* Twice the numbers of float4_e2m1, plus 16. */
+extern const uint8_t yz_e2m1[16];
+
+/* Eight signs of which seven are given: their number is even. */
+static inline uint8_t yz_eight_signs(uint32_t seven) { return (uint8_t)(seven | (uint32_t)__builtin_parity(seven) << 7); }
+
+/* Formats of few bits, into a tile: see pack_few.c. */
+void yz_pack_few(int type, const uint8_t* const* rows, uint8_t* to);
+
 /* Value of a float8_e4m3fn code; codes of NaN give NaN. */
 extern const float yz_e4m3[256];
 /* Bytes of the 128 magnitudes of e4m3 as BF16, exact. */

@@ -1,7 +1,7 @@
 /* From a file's rows to strips. */
 #include <string.h>
 
-#include "strips.h"
+#include "kernels.h"
 #include "yuzui_cpu.h"
 
 typedef struct {
@@ -15,6 +15,18 @@ static const Layout LAYOUTS[YZ_TYPES] = {
     [YZ_Q8_0] = {32, YZ_Q8_0_TILE, sizeof(block_q8_0)},    [YZ_IQ4_NL] = {32, YZ_Q4_0_TILE, sizeof(block_iq4_nl)},
     [YZ_Q4_K] = {256, YZ_Q4_K_TILE, sizeof(block_q4_k)},   [YZ_Q5_K] = {256, YZ_Q5_K_TILE, sizeof(block_q5_k)},
     [YZ_Q6_K] = {256, YZ_Q6_K_TILE, sizeof(block_q6_k)},   [YZ_IQ4_XS] = {256, YZ_IQ4_XS_TILE, sizeof(block_iq4_xs)},
+    [YZ_IQ1_S] = {256, 32 + 8 * YZ_IQ1_S_GROUP, sizeof(block_iq1_s)},
+    [YZ_IQ1_M] = {256, 32 + 8 * YZ_IQ1_M_GROUP, sizeof(block_iq1_m)},
+    [YZ_IQ2_XXS] = {256, 32 + 8 * YZ_IQ2_XXS_GROUP, sizeof(block_iq2_xxs)},
+    [YZ_IQ2_XS] = {256, 32 + 8 * YZ_IQ2_S_GROUP, sizeof(block_iq2_xs)},
+    [YZ_IQ2_S] = {256, 32 + 8 * YZ_IQ2_S_GROUP, sizeof(block_iq2_s)},
+    [YZ_IQ3_XXS] = {256, 32 + 8 * YZ_IQ3_XXS_GROUP, sizeof(block_iq3_xxs)},
+    [YZ_IQ3_S] = {256, 32 + 8 * YZ_IQ3_S_GROUP, sizeof(block_iq3_s)},
+    [YZ_TQ1_0] = {256, 32 + 8 * YZ_TQ2_0_GROUP, sizeof(block_tq1_0)},
+    [YZ_TQ2_0] = {256, 32 + 8 * YZ_TQ2_0_GROUP, sizeof(block_tq2_0)},
+    [YZ_Q1_0] = {128, 32 + 4 * YZ_Q1_0_GROUP, sizeof(block_q1_0)},
+    [YZ_Q2_0] = {64, 32 + 2 * YZ_TQ2_0_GROUP, sizeof(block_q2_0)},
+    [YZ_MXFP4] = {32, YZ_MXFP4_GROUP, sizeof(block_mxfp4)}, [YZ_NVFP4] = {64, 2 * YZ_NVFP4_GROUP, sizeof(block_nvfp4)},
     [YZ_BF16] = {32, YZ_16_TILE, 64},                      [YZ_F16] = {32, YZ_16_TILE, 64},
     [YZ_FP8] = {32, YZ_FP8_TILE, 32},
 };
@@ -120,6 +132,7 @@ static void tile(int type, const uint8_t* const* rows, uint8_t* to) {
       interleave(to + 64, rows, 0, 8);
       break;
     default:
+      yz_pack_few(type, rows, to);
       break;
   }
 }

@@ -28,6 +28,56 @@ FN Bytes bytes_or(Bytes a, Bytes b) { for (int i = 0; i < 64; i++) a.v[i] |= b.v
 static const uint8_t IQ4[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
 FN Bytes bytes_iq4(Bytes b) { for (int i = 0; i < 64; i++) b.v[i] = IQ4[b.v[i]]; return b; }
 
+FN Bytes bytes_add(Bytes a, Bytes b) { for (int i = 0; i < 64; i++) a.v[i] = (uint8_t)(a.v[i] + b.v[i]); return a; }
+FN Bytes bytes_set(int x) { Bytes b; memset(b.v, x, 64); return b; }
+FN Bytes bytes_look_up(const uint8_t* table, Bytes b) { for (int i = 0; i < 64; i++) b.v[i] = table[b.v[i]]; return b; }
+FN void bytes_grid8(const uint64_t* grid, const uint16_t* index, Bytes* to) {
+  for (int i = 0; i < 64; i++) {
+    const uint64_t entry = grid[index[i / 4]] >> 8 * (i % 4);
+    to[0].v[i] = (uint8_t)entry;
+    to[1].v[i] = (uint8_t)(entry >> 32);
+  }
+}
+FN Bytes bytes_grid4(const uint32_t* grid, const uint16_t* index) {
+  Bytes b;
+  for (int i = 0; i < 64; i++) b.v[i] = (uint8_t)(grid[index[i / 4]] >> 8 * (i % 4));
+  return b;
+}
+FN void bytes_small8(const uint64_t* grid, const uint8_t* index, Bytes* to) {
+  uint16_t wide[16];
+  EACH wide[i] = index[i];
+  bytes_grid8(grid, wide, to);
+}
+FN Bytes bytes_small4(const uint32_t* grid, const uint8_t* index) {
+  uint16_t wide[16];
+  EACH wide[i] = index[i];
+  return bytes_grid4(grid, wide);
+}
+FN void bytes_minus(const uint8_t* signs, Bytes* to) {
+  for (int i = 0; i < 64; i++) {
+    to[0].v[i] = signs[i / 4] >> i % 4 & 1 ? 255 : 0;
+    to[1].v[i] = signs[i / 4] >> (4 + i % 4) & 1 ? 255 : 0;
+  }
+}
+FN Bytes bytes_signed(Bytes v, Bytes minus) {
+  for (int i = 0; i < 64; i++) v.v[i] = (uint8_t)(minus.v[i] ? 64 - v.v[i] : 64 + v.v[i]);
+  return v;
+}
+typedef struct { uint16_t v[16]; } Words;
+FN Words words_load(const void* p) { Words w; memcpy(w.v, p, 32); return w; }
+FN Words words_of(const uint8_t* p) { Words w; EACH w.v[i] = p[i]; return w; }
+FN Words words_index(Words low, Words others, int shift, int bits) {
+  EACH low.v[i] = (uint16_t)(low.v[i] | (others.v[i] >> shift & ((1 << bits) - 1)) << 8);
+  return low;
+}
+FN Words words_left(Words w, int shift) { EACH w.v[i] = (uint16_t)(w.v[i] << shift); return w; }
+FN void words_store(uint16_t* p, Words w) { memcpy(p, w.v, 32); }
+FN Bytes bytes_rows(Words flags) {
+  Bytes b;
+  for (int i = 0; i < 64; i++) b.v[i] = flags.v[i / 4] & 0x8000 ? 255 : 0;
+  return b;
+}
+
 FN Ints ints_set(int32_t x) { Ints a; EACH a.v[i] = x; return a; }
 FN Ints ints_dot(Ints a, Bytes w, const int8_t* q) {
   EACH a.v[i] += w.v[4 * i] * q[0] + w.v[4 * i + 1] * q[1] + w.v[4 * i + 2] * q[2] + w.v[4 * i + 3] * q[3];
@@ -49,6 +99,18 @@ static float half(const uint8_t* p) {
 FN Floats floats_half(const uint8_t* p) { Floats f; EACH f.v[i] = half(p + 2 * i); return f; }
 FN Floats floats_u8(const uint8_t* p) { Floats f; EACH f.v[i] = p[i]; return f; }
 FN Floats floats_i8(const uint8_t* p) { Floats f; EACH f.v[i] = (int8_t)p[i]; return f; }
+FN Floats floats_odd(const uint8_t* p, int shift, int mask) { Floats f; EACH f.v[i] = (float)(2 * (p[i] >> shift & mask) + 1); return f; }
+FN Floats floats_odd16(const uint8_t* p, int shift, int mask) {
+  Floats f;
+  EACH f.v[i] = (float)(2 * ((p[2 * i] | p[2 * i + 1] << 8) >> shift & mask) + 1);
+  return f;
+}
+FN Floats floats_e8m0_halved(const uint8_t* p) { Floats f; EACH f.v[i] = ldexpf(1, p[i] - 128); return f; }
+FN Floats floats_ue4m3_halved(const uint8_t* p) {
+  Floats f;
+  EACH f.v[i] = p[i] < 8 ? ldexpf(p[i], -10) : ldexpf((float)(8 + p[i] % 8), p[i] / 8 - 11);
+  return f;
+}
 FN Floats floats_load(const float* p) { Floats f; memcpy(f.v, p, 64); return f; }
 FN Floats floats_fma(Floats a, Floats b, Floats c) { EACH c.v[i] += a.v[i] * b.v[i]; return c; }
 FN Floats floats_mul(Floats a, Floats b) { EACH a.v[i] *= b.v[i]; return a; }

@@ -11,6 +11,11 @@
  *   Q5_K                   the same, but first for each i: bit g for quad i of group g
  *   Q6_K                   for n = 0, 1, i = 0 … 7: bits 2q, 2q + 1 for quad i of group 4n + q; then quad i of groups 4n and
  *                          4n + 2; of 4n + 1 and 4n + 3
+ *   TQ1_0, TQ2_0, Q2_0     bits 2q, 2q + 1 for quad 4i + q, i = 0, 1
+ *   Q1_0                   one: bit q for quad q
+ *   MXFP4, NVFP4           as Q4_0, a sub-block's low nibbles first
+ * and of IQ1, IQ2 and IQ3 it has, for each of the 16 rows side by side, scales, upper bits of indices, the lower eight of each
+ * index, and eight signs for each eight columns.
  *   BF16                   columns 2i, 2i + 1; F16: columns 2i of the 16 rows, then 2i + 1; FP8: quad i
  */
 #ifndef YUZUI_STRIPS_H
@@ -32,6 +37,18 @@
 #define YZ_Q5_K_TILE (32 + 32 + 128 + 128 + 512 + 2048)
 #define YZ_Q6_K_TILE (64 + 256 + 2048 + 1024)
 #define YZ_IQ4_XS_TILE (32 + 128 + 2048)
+/* Few bits: d of each row, F16, once; a group's bytes (yz_group_bytes). Of MXFP4 and NVFP4 a group has scales
+ * of eight bits for 32 columns or for 16. */
+#define YZ_IQ1_S_GROUP (32 + 64)
+#define YZ_IQ1_M_GROUP (16 + 32 + 64)
+#define YZ_IQ2_XXS_GROUP (16 + 64 + 64)
+#define YZ_IQ2_S_GROUP (16 + 16 + 64 + 64) /* IQ2_XS too */
+#define YZ_IQ3_XXS_GROUP (16 + 128 + 64)
+#define YZ_IQ3_S_GROUP (16 + 16 + 128 + 64)
+#define YZ_TQ2_0_GROUP 128 /* TQ1_0 and Q2_0 too */
+#define YZ_Q1_0_GROUP 64
+#define YZ_MXFP4_GROUP (16 + 256)
+#define YZ_NVFP4_GROUP (32 + 256)
 /* Numbers, 32 columns a tile. FP8: the rows' scale of these columns first, F32. */
 #define YZ_16_TILE 1024
 #define YZ_FP8_TILE (64 + 512)

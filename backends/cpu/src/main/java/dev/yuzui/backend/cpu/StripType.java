@@ -13,6 +13,19 @@ enum StripType {
   Q5_K(Activations.BLOCKS_OF_256),
   Q6_K(Activations.BLOCKS_OF_256),
   IQ4_XS(Activations.BLOCKS_OF_256),
+  IQ1_S(Activations.BLOCKS_OF_256),
+  IQ1_M(Activations.BLOCKS_OF_256),
+  IQ2_XXS(Activations.BLOCKS_OF_256),
+  IQ2_XS(Activations.BLOCKS_OF_256),
+  IQ2_S(Activations.BLOCKS_OF_256),
+  IQ3_XXS(Activations.BLOCKS_OF_256),
+  IQ3_S(Activations.BLOCKS_OF_256),
+  TQ1_0(Activations.BLOCKS_OF_256),
+  TQ2_0(Activations.BLOCKS_OF_256),
+  Q1_0(Activations.BLOCKS_OF_32),
+  Q2_0(Activations.BLOCKS_OF_32),
+  MXFP4(Activations.BLOCKS_OF_32),
+  NVFP4(Activations.BLOCKS_OF_32),
   BF16(Activations.PAIRS),
   F16(Activations.FLOATS),
   FP8(Activations.PAIRS);
@@ -47,6 +60,19 @@ enum StripType {
           case Encoding.Q5_K _ -> Q5_K;
           case Encoding.Q6_K _ -> Q6_K;
           case Encoding.IQ4_XS _ -> IQ4_XS;
+          case Encoding.IQ1_S _ -> IQ1_S;
+          case Encoding.IQ1_M _ -> IQ1_M;
+          case Encoding.IQ2_XXS _ -> IQ2_XXS;
+          case Encoding.IQ2_XS _ -> IQ2_XS;
+          case Encoding.IQ2_S _ -> IQ2_S;
+          case Encoding.IQ3_XXS _ -> IQ3_XXS;
+          case Encoding.IQ3_S _ -> IQ3_S;
+          case Encoding.TQ1_0 _ -> TQ1_0;
+          case Encoding.TQ2_0 _ -> TQ2_0;
+          case Encoding.Q1_0 _ -> Q1_0;
+          case Encoding.Q2_0 _ -> Q2_0;
+          case Encoding.MXFP4 _ -> MXFP4;
+          case Encoding.NVFP4 _ -> NVFP4;
           case Encoding.Fp8Tiled(int tile) -> tile == FP8_TILE ? FP8 : null;
           case Encoding.Plain(var scalar) ->
               switch (scalar) {
