@@ -80,7 +80,12 @@ record Golden(
 
   /** Whether weights are in blocks with a scale, not numbers. */
   boolean hasBlocks() {
-    return name.contains("q8");
+    return name.contains("q8") || isMixed();
+  }
+
+  /** Whether its tensors are of all the types of few bits. */
+  boolean isMixed() {
+    return name.contains("mixed");
   }
 
   /** ‖a − b‖ / ‖b‖ over all elements. */

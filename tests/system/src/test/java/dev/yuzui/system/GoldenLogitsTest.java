@@ -189,7 +189,7 @@ class GoldenLogitsTest {
         new Object[][] {
           {Encoding.F16, 2e-3},
           {Encoding.BF16, 4e-2},
-          {Encoding.E4M3, 2e-1},
+          {Encoding.E4M3, golden.isMixed() ? 3e-1 : 2e-1}, // whose attention is the sharper
           {new Encoding.Q8_0(), 3e-2}
         };
     Set<Encoding> kept = caches(backend);
