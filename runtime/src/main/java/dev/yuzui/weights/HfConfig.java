@@ -141,10 +141,31 @@ public final class HfConfig {
             throw keys.refused(
                 "quantization_config",
                 "none, or fp8 e4m3 with weight_block_size [128, 128]",
-                method + q.text("quant_algo").map(a -> " " + a).orElse("") + " " + tile,
-                "use the publisher's BF16 or FP8 weights, or a GGUF");
+                quantization(q, method, tile),
+                "use the publisher's BF16 or FP8 weights, or a GGUF of a few bits (Q4_K_M, IQ4_XS)");
           }
         });
+  }
+
+  /** {@code awq, 4 bits in groups of 128}, {@code compressed-tensors pack-quantized, 4 bits}. */
+  private static String quantization(Keys q, String method, List<Integer> tile) {
+    StringBuilder found = new StringBuilder(method);
+    for (String key : List.of("quant_algo", "format", "fmt")) {
+      q.text(key).ifPresent(v -> found.append(' ').append(v));
+    }
+    if (!tile.isEmpty()) {
+      found.append(" with weight_block_size ").append(tile);
+    }
+    Keys weights =
+        q.nested("config_groups")
+            .flatMap(groups -> groups.nested("group_0"))
+            .flatMap(group -> group.nested("weights"))
+            .orElse(q);
+    List<Integer> bits = weights.integers(weights == q ? "bits" : "num_bits", 0, 64);
+    List<Integer> group = weights.integers("group_size", -1, 1 << 20);
+    bits.forEach(n -> found.append(", ").append(n).append(" bits"));
+    group.forEach(n -> found.append(" in groups of ").append(n));
+    return found.toString();
   }
 
   static void require(Keys keys, String key, Object want, Object found) {

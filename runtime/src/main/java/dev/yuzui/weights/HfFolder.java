@@ -39,7 +39,8 @@ final class HfFolder {
             config,
             HfConfig.tied(configFile, json),
             config.attention() instanceof AttentionConfig.Grouped,
-            raw);
+            raw,
+            arena);
     return new MappedCheckpoint(
         new MappedCheckpoint.Description(
             folder,

@@ -3,6 +3,7 @@ package dev.yuzui.weights;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
 import dev.yuzui.spi.Scalar;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -22,6 +23,10 @@ import java.util.Set;
  */
 final class TensorBinder {
   private static final String SCALES = "_scale_inv";
+
+  /** What stands in place of a {@code .weight} where integers of few bits are packed into words. */
+  private static final Map<String, String> PACKED =
+      Map.of(".qweight", "AWQ's or GPTQ's", ".weight_packed", "compressed-tensors'");
 
   /**
    * The parts of a checkpoint, as {@link Part} describes them but for those that are made of
@@ -61,6 +66,7 @@ final class TensorBinder {
   private final DeepseekConfig config;
   private final boolean halves;
   private final Map<String, RawTensor> raw;
+  private final Arena arena;
   private final Set<String> used = new HashSet<>();
   private final Bound bound =
       new Bound(new HashMap<>(), new HashMap<>(), new HashMap<>(), new HashMap<>());
@@ -70,18 +76,21 @@ final class TensorBinder {
       TensorNames names,
       DeepseekConfig config,
       boolean halves,
-      Map<String, RawTensor> raw) {
+      Map<String, RawTensor> raw,
+      Arena arena) {
     this.path = path;
     this.names = names;
     this.config = config;
     this.halves = halves;
     this.raw = new LinkedHashMap<>(raw);
+    this.arena = arena;
   }
 
   /**
    * @param raw all tensors by name
    * @param tied whether a missing head means the embedding
    * @param halves whether queries and keys lie as {@link Halves} finds them
+   * @param arena for weights that must be put into another order to be read
    */
   static Bound bind(
       Path path,
@@ -89,8 +98,9 @@ final class TensorBinder {
       DeepseekConfig config,
       boolean tied,
       boolean halves,
-      Map<String, RawTensor> raw) {
-    TensorBinder binder = new TensorBinder(path, names, config, halves, raw);
+      Map<String, RawTensor> raw,
+      Arena arena) {
+    TensorBinder binder = new TensorBinder(path, names, config, halves, raw, arena);
     binder.model(tied);
     for (int layer = 0; layer < config.layers() + config.mtpLayers(); layer++) {
       binder.layer(layer);
@@ -227,6 +237,10 @@ final class TensorBinder {
   }
 
   private HostTensor matrix(RawTensor t, long rows, long cols, Optional<Part> part) {
+    Optional<RawTensor> powers = powers(t).filter(_ -> t.type().equals("I8"));
+    if (powers.isPresent()) {
+      return pairs(t, powers.get(), rows, cols);
+    }
     boolean vector = rows == 1 && t.shape().equals(List.of(cols));
     boolean matrix = t.shape().equals(List.of(rows, cols));
     boolean heads =
@@ -239,6 +253,23 @@ final class TensorBinder {
     Encoding encoding = encoding(t, part);
     return new HostTensor(
         t.name(), encoding, rows, cols, t.data(), scales(t, encoding, rows, cols));
+  }
+
+  /** The float8_e8m0 scales of {@code x.weight}, if a Hugging Face folder has {@code x.scale}. */
+  private Optional<RawTensor> powers(RawTensor t) {
+    return Optional.ofNullable(raw.get(t.name().replaceFirst("\\.weight$", ".scale")))
+        .filter(s -> names == TensorNames.HUGGING_FACE && s.type().equals("F8_E8M0"));
+  }
+
+  private HostTensor pairs(RawTensor t, RawTensor powers, long rows, long cols) {
+    used.add(powers.name());
+    if (!t.shape().equals(List.of(rows, cols / 2)) || cols % Fp4Pairs.GROUP != 0) {
+      throw wrongShape(t, "[" + rows + ", " + cols + " / 2], two float4 a byte,");
+    }
+    if (!powers.shape().equals(List.of(rows, cols / Fp4Pairs.GROUP))) {
+      throw wrongShape(powers, "[" + rows + ", " + cols + " / 32], one power for 32 float4,");
+    }
+    return Fp4Pairs.mxfp4(t.name(), t.data(), powers.data(), rows, cols, arena);
   }
 
   private Encoding encoding(RawTensor t, Optional<Part> part) {
@@ -266,11 +297,14 @@ final class TensorBinder {
     if (!(encoding instanceof Encoding.Fp8Tiled tiled)) {
       return Optional.empty();
     }
-    String name = t.name() + SCALES;
+    String name = powers(t).map(RawTensor::name).orElse(t.name() + SCALES);
     RawTensor scales = take(name).orElseThrow(() -> missing(name));
     List<Long> grid = List.of(Math.ceilDiv(rows, tiled.tile()), Math.ceilDiv(cols, tiled.tile()));
     if (!scales.shape().equals(grid)) {
       throw wrongShape(scales, grid + ", one scale for each tile of 128 × 128");
+    }
+    if (powers(t).isPresent()) {
+      return Optional.of(Fp4Pairs.floats(scales.data(), arena));
     }
     if (!scales.encoding().equals(Optional.of(Encoding.F32))) {
       throw new WeightException(
@@ -308,6 +342,18 @@ final class TensorBinder {
   }
 
   private WeightException missing(String name) {
+    String stem = name.replaceFirst("\\.weight$", "");
+    for (Map.Entry<String, String> packed : PACKED.entrySet()) {
+      RawTensor t = raw.get(stem + packed.getKey());
+      if (t != null) {
+        return new WeightException(
+            t.file(),
+            "tensor " + t.name(),
+            name + " in BF16, F16, F32 or FP8",
+            packed.getValue() + " packed words, " + t.type(),
+            "use the publisher's BF16 or FP8 weights, or a GGUF of a few bits (Q4_K_M, IQ4_XS)");
+      }
+    }
     return new WeightException(
         path,
         "tensor " + name,

@@ -111,6 +111,19 @@ class HfConfigTest {
     var nvfp4 = Map.of("quant_method", "modelopt", "quant_algo", "NVFP4");
     assertTrue(refusal("quantization_config", nvfp4).contains("modelopt NVFP4"));
     assertTrue(refusal("quantization_config", Map.of("quant_method", "awq")).contains("awq"));
+    var gptq = Map.of("quant_method", "gptq", "bits", 4, "group_size", 128);
+    assertTrue(refusal("quantization_config", gptq).contains("gptq, 4 bits in groups of 128"));
+    var int4 =
+        Map.of(
+            "quant_method",
+            "compressed-tensors",
+            "format",
+            "pack-quantized",
+            "config_groups",
+            Map.of("group_0", Map.of("weights", Map.of("num_bits", 4, "group_size", 32))));
+    assertTrue(
+        refusal("quantization_config", int4)
+            .contains("compressed-tensors pack-quantized, 4 bits in groups of 32"));
     var wide = Map.of("quant_method", "fp8", "weight_block_size", List.of(1, 128));
     assertTrue(refusal("quantization_config", wide).contains("[1, 128]"));
     with(
