@@ -125,7 +125,7 @@ final class CudaBackend extends AbstractBackend {
   protected Encoding kept(ExpertWeights experts, HostTensor expert) {
     Encoding first = Tiles.kept(expert.encoding());
     boolean converted = !first.equals(expert.encoding());
-    return converted && experts.encoding().equals(Encoding.F32) ? Encoding.F32 : first;
+    return converted && experts.encoding() instanceof Encoding.Plain ? experts.encoding() : first;
   }
 
   /** The old expert's memory is the new one's, so that the table stays. */
@@ -139,7 +139,10 @@ final class CudaBackend extends AbstractBackend {
               .orElseThrow(
                   () ->
                       new BackendException(
-                          expert + " has numbers that F16 does not hold, in which the others are",
+                          expert
+                              + " has numbers that "
+                              + kept.label()
+                              + " does not hold, in which the others are",
                           "upload all of " + experts.name() + " anew")),
           CudaBuffer.address(old, cu));
     }
@@ -152,11 +155,19 @@ final class CudaBackend extends AbstractBackend {
     return now;
   }
 
-  /** What kernels do not multiply becomes F16, or F32 where F16 cannot hold a number. */
+  /**
+   * What kernels do not multiply becomes Q6_K where that loses nothing, else F16, or F32 where F16
+   * cannot hold a number.
+   */
   private List<Tensor> together(String name, List<HostTensor> hosts) {
     requireOpen();
     Encoding kept = Tiles.kept(hosts.getFirst().encoding());
-    return together(name, hosts, kept).or(() -> together(name, hosts, Encoding.F32)).orElseThrow();
+    return together(name, hosts, kept)
+        .or(
+            () ->
+                kept.equals(Encoding.F16) ? Optional.empty() : together(name, hosts, Encoding.F16))
+        .or(() -> together(name, hosts, Encoding.F32))
+        .orElseThrow();
   }
 
   private Optional<List<Tensor>> together(String name, List<HostTensor> hosts, Encoding encoding) {

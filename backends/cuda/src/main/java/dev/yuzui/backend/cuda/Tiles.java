@@ -33,7 +33,10 @@ final class Tiles {
 
   /** The encoding that a weight in {@code encoding} gets on the device. */
   static Encoding kept(Encoding encoding) {
-    return ENCODINGS.contains(encoding) ? encoding : Encoding.F16;
+    if (ENCODINGS.contains(encoding)) {
+      return encoding;
+    }
+    return SixBits.hold(encoding) ? new Encoding.Q6_K() : Encoding.F16;
   }
 
   /** As kernel names spell it. */

@@ -28,11 +28,12 @@ class TilesTest {
   }
 
   @Test
-  void whatIsNotMultipliedBecomesF16() {
+  void whatIsNotMultipliedBecomesQ6kOrF16() {
     for (Encoding encoding : Encoding.all()) {
       Encoding kept = Tiles.kept(encoding);
       assertTrue(Tiles.ENCODINGS.contains(kept));
-      assertEquals(Tiles.ENCODINGS.contains(encoding) ? encoding : Encoding.F16, kept);
+      Encoding other = SixBits.hold(encoding) ? new Encoding.Q6_K() : Encoding.F16;
+      assertEquals(Tiles.ENCODINGS.contains(encoding) ? encoding : other, kept);
     }
   }
 }

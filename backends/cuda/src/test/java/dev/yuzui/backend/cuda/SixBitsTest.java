@@ -1,0 +1,65 @@
+package dev.yuzui.backend.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+
+import dev.yuzui.spi.BlockScale;
+import dev.yuzui.spi.Dequantizer;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.HostTensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class SixBitsTest {
+  static Stream<Encoding> held() {
+    return Encoding.all().stream().filter(SixBits::hold);
+  }
+
+  private static HostTensor random(Encoding.Block encoding, float scale) {
+    byte[] bytes = new byte[(int) encoding.byteSize(5, 768)];
+    new Random(3).nextBytes(bytes);
+    MemorySegment data = MemorySegment.ofArray(bytes);
+    for (int b = 0; b < bytes.length; b += encoding.blockBytes()) {
+      for (BlockScale s : encoding.scales()) {
+        s.put(data, b, b % 3 == 0 ? -scale : scale);
+      }
+    }
+    return HostTensor.of("w", encoding, 5, 768, data);
+  }
+
+  @ParameterizedTest
+  @MethodSource("held")
+  void everyNumberIsKept(Encoding encoding) {
+    HostTensor w = random((Encoding.Block) encoding, 0.0123f);
+    try (Arena arena = Arena.ofShared()) {
+      HostTensor six = WeightLoader.as(Tiles.kept(encoding), w, arena).orElseThrow();
+      assertEquals(new Encoding.Q6_K(), six.encoding());
+      assertArrayEquals(Dequantizer.all(w), Dequantizer.all(six));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(floats = {0x1p-24f, 0x1.8p-23f, 0x1p-16f})
+  void aScaleWhosePartIsNoHalfIsNotRounded(float scale) {
+    HostTensor w = random(new Encoding.IQ1_S(), scale);
+    try (Arena arena = Arena.ofShared()) {
+      var six = WeightLoader.as(new Encoding.Q6_K(), w, arena);
+      six.ifPresent(t -> assertArrayEquals(Dequantizer.all(w), Dequantizer.all(t)));
+      assertEquals(scale >= 0x1p-21f, six.isPresent());
+    }
+  }
+
+  @Test
+  void whatNeedsMoreBitsIsNotHeld() {
+    assertFalse(SixBits.hold(new Encoding.IQ2_S()));
+    assertFalse(SixBits.hold(new Encoding.MXFP4()));
+    assertFalse(SixBits.hold(Encoding.BF16));
+  }
+}
