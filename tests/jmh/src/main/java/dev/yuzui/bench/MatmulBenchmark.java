@@ -49,7 +49,20 @@ public class MatmulBenchmark {
     "Q5_K",
     "Q6_K",
     "IQ4_NL",
-    "IQ4_XS"
+    "IQ4_XS",
+    "IQ1_S",
+    "IQ1_M",
+    "IQ2_XXS",
+    "IQ2_XS",
+    "IQ2_S",
+    "IQ3_XXS",
+    "IQ3_S",
+    "TQ1_0",
+    "TQ2_0",
+    "Q1_0",
+    "Q2_0",
+    "MXFP4",
+    "NVFP4"
   })
   public String encoding;
 

@@ -23,6 +23,10 @@ public final class Roofline {
     "Q4_K", "Q5_K", "Q6_K", "IQ4_XS", "Q4_0", "Q5_0", "Q8_0", "IQ4_NL", "F16", "BF16", "FP8_E4M3"
   };
 
+  private static final String[] FEW_BITS = {
+    "IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "TQ1_0", "TQ2_0", "Q1_0", "Q2_0", "MXFP4", "NVFP4"
+  };
+
   /** Of those, what cpu:java puts into strips. */
   private static final String[] PACKED_IN_JAVA = {"Q4_K", "Q5_K", "Q6_K", "Q4_0", "Q5_0", "Q8_0"};
 
@@ -44,6 +48,7 @@ public final class Roofline {
     Limit before = limits();
     List<RunResult> kernels = new ArrayList<>();
     kernels.addAll(matmul("cpu:0", "true", PACKED, "1", "512"));
+    kernels.addAll(matmul("cpu:0", "true", FEW_BITS, "1", "512"));
     kernels.addAll(matmul("cpu:0", "true", new String[] {"Q4_K", "Q6_K"}, "8"));
     kernels.addAll(matmul("cpu:java", "true", PACKED_IN_JAVA, "1", "512"));
     kernels.addAll(matmul("cpu:java", "true", new String[] {"Q4_K", "Q6_K"}, "8"));
