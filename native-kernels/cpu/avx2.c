@@ -63,16 +63,12 @@ FN __m128 two_entries(const uint64_t* first, const uint64_t* second) {
   }
 EIGHT_ENTRIES(bytes_grid8, uint16_t)
 EIGHT_ENTRIES(bytes_small8, uint8_t)
-#define FOUR_NUMBERS(name, index_type)                                                                                       \
-  FN __m256i name##_half(const uint32_t* g, const index_type* i) {                                                           \
-    return _mm256_set_epi32((int)g[i[7]], (int)g[i[6]], (int)g[i[5]], (int)g[i[4]], (int)g[i[3]], (int)g[i[2]],              \
-                            (int)g[i[1]], (int)g[i[0]]);                                                                     \
-  }                                                                                                                          \
-  FN Bytes name(const uint32_t* grid, const index_type* index) {                                                             \
-    return (Bytes){name##_half(grid, index), name##_half(grid, index + 8)};                                                  \
-  }
-FOUR_NUMBERS(bytes_grid4, uint16_t)
-FOUR_NUMBERS(bytes_small4, uint8_t)
+FN __m256i eight_fours(const uint32_t* g, const uint8_t* i) {
+  return _mm256_set_epi32((int)g[i[7]], (int)g[i[6]], (int)g[i[5]], (int)g[i[4]], (int)g[i[3]], (int)g[i[2]], (int)g[i[1]], (int)g[i[0]]);
+}
+FN Bytes bytes_small4(const uint32_t* grid, const uint8_t* index) {
+  return (Bytes){eight_fours(grid, index), eight_fours(grid, index + 8)};
+}
 FN void bytes_minus(const uint8_t* signs, Bytes* to) {
   const __m256i all = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i*)signs));
   const __m256i rows = _mm256_setr_epi8(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7);

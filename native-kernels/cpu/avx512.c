@@ -61,9 +61,6 @@ FN void bytes_small8(const uint64_t* grid, const uint8_t* index, Bytes* to) {
 FN Bytes bytes_small4(const uint32_t* grid, const uint8_t* index) {
   return _mm512_i32gather_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)index)), grid, 4);
 }
-FN Bytes bytes_grid4(const uint32_t* grid, const uint16_t* index) {
-  return _mm512_i32gather_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)index)), grid, 4);
-}
 FN void bytes_minus(const uint8_t* signs, Bytes* to) {
   const __m512i each = _mm512_mullo_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)signs)), _mm512_set1_epi32(0x01010101));
   to[0] = _mm512_movm_epi8(_mm512_test_epi8_mask(each, _mm512_set1_epi32(0x08040201)));

@@ -19,9 +19,10 @@ const float yz_e4m3[256] = {SIGN(1.0f), SIGN(-1.0f)};
 uint8_t yz_e4m3_low[128], yz_e4m3_high[128];
 
 const uint8_t yz_e2m1[16] = {16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4};
+const uint8_t yz_odd[16] = {17, 19, 21, 23, 25, 27, 29, 31, 15, 13, 11, 9, 7, 5, 3, 1};
 
 uint64_t yz_grid_iq1[2048], yz_grid_iq2_xxs[256], yz_grid_iq2_xs[512], yz_grid_iq2_s[1024];
-uint32_t yz_grid_iq3_xxs[256], yz_grid_iq3_s[512];
+uint32_t yz_grid_iq3_xxs[256];
 
 static void eights(uint64_t* to, const yz_u16* grid, int count, const uint8_t* numbers) {
   for (int i = 0; i < count; i++) {
@@ -30,22 +31,16 @@ static void eights(uint64_t* to, const yz_u16* grid, int count, const uint8_t* n
   }
 }
 
-static void fours(uint32_t* to, const yz_u16* grid, int count, const uint8_t* numbers) {
-  for (int i = 0; i < count; i++) {
-    to[i] = 0;
-    for (int j = 0; j < 4; j++) to[i] |= (uint32_t)numbers[grid[i] >> 3 * j & 7] << 8 * j;
-  }
-}
-
 static void grids(void) {
   static const uint8_t of_iq1[] = {56, 64, 72}, of_iq2[] = {8, 25, 43};
-  static const uint8_t of_iq3_xxs[] = {4, 12, 20, 28, 36, 44, 52, 62}, of_iq3_s[] = {1, 3, 5, 7, 9, 11, 13, 15};
+  static const uint8_t of_iq3_xxs[] = {4, 12, 20, 28, 36, 44, 52, 62};
   eights(yz_grid_iq1, yz_iq1, 2048, of_iq1);
   eights(yz_grid_iq2_xxs, yz_iq2_xxs, 256, of_iq2);
   eights(yz_grid_iq2_xs, yz_iq2_xs, 512, of_iq2);
   eights(yz_grid_iq2_s, yz_iq2_s, 1024, of_iq2);
-  fours(yz_grid_iq3_xxs, yz_iq3_xxs, 256, of_iq3_xxs);
-  fours(yz_grid_iq3_s, yz_iq3_s, 512, of_iq3_s);
+  for (int i = 0; i < 256; i++) {
+    for (int j = 0; j < 4; j++) yz_grid_iq3_xxs[i] |= (uint32_t)of_iq3_xxs[yz_iq3_xxs[i] >> 3 * j & 7] << 8 * j;
+  }
 }
 
 static const Kernels* kernels;

@@ -80,10 +80,10 @@ extern const Kernels yz_scalar, yz_avx2, yz_avx512;
 
 /* The grids of common/grids.h, an entry's numbers as bytes, the first the lowest; of yz_iq1 8·g + 64. */
 extern uint64_t yz_grid_iq1[2048], yz_grid_iq2_xxs[256], yz_grid_iq2_xs[512], yz_grid_iq2_s[1024];
-extern uint32_t yz_grid_iq3_xxs[256], yz_grid_iq3_s[512];
+extern uint32_t yz_grid_iq3_xxs[256];
 
-/* Twice the numbers of float4_e2m1, plus 16. */
-extern const uint8_t yz_e2m1[16];
+/* Of codes of four bits, plus 16: twice the numbers of float4_e2m1; odd numbers and a sign (IQ3_S). */
+extern const uint8_t yz_e2m1[16], yz_odd[16];
 
 /* Eight signs of which seven are given: their number is even. */
 static inline uint8_t yz_eight_signs(uint32_t seven) { return (uint8_t)(seven | (uint32_t)__builtin_parity(seven) << 7); }

@@ -38,20 +38,15 @@ FN void bytes_grid8(const uint64_t* grid, const uint16_t* index, Bytes* to) {
     to[1].v[i] = (uint8_t)(entry >> 32);
   }
 }
-FN Bytes bytes_grid4(const uint32_t* grid, const uint16_t* index) {
-  Bytes b;
-  for (int i = 0; i < 64; i++) b.v[i] = (uint8_t)(grid[index[i / 4]] >> 8 * (i % 4));
-  return b;
-}
 FN void bytes_small8(const uint64_t* grid, const uint8_t* index, Bytes* to) {
   uint16_t wide[16];
   EACH wide[i] = index[i];
   bytes_grid8(grid, wide, to);
 }
 FN Bytes bytes_small4(const uint32_t* grid, const uint8_t* index) {
-  uint16_t wide[16];
-  EACH wide[i] = index[i];
-  return bytes_grid4(grid, wide);
+  Bytes b;
+  for (int i = 0; i < 64; i++) b.v[i] = (uint8_t)(grid[index[i / 4]] >> 8 * (i % 4));
+  return b;
 }
 FN void bytes_minus(const uint8_t* signs, Bytes* to) {
   for (int i = 0; i < 64; i++) {

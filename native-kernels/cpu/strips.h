@@ -14,7 +14,8 @@
  *   TQ1_0, TQ2_0, Q2_0     bits 2q, 2q + 1 for quad 4i + q, i = 0, 1
  *   Q1_0                   one: bit q for quad q
  *   MXFP4, NVFP4           as Q4_0, a sub-block's low nibbles first
- * and of IQ1, IQ2 and IQ3 it has, for each of the 16 rows side by side, scales, upper bits of indices, the lower eight of each
+ *   IQ3_S                  as Q4_0: a number's place in the grid's numbers, then its sign
+ * and of IQ1, IQ2 and IQ3_XXS it has, for each of the 16 rows side by side, scales, upper bits of indices, the lower eight of each
  * index, and eight signs for each eight columns.
  *   BF16                   columns 2i, 2i + 1; F16: columns 2i of the 16 rows, then 2i + 1; FP8: quad i
  */
@@ -44,7 +45,7 @@
 #define YZ_IQ2_XXS_GROUP (16 + 64 + 64)
 #define YZ_IQ2_S_GROUP (16 + 16 + 64 + 64) /* IQ2_XS too */
 #define YZ_IQ3_XXS_GROUP (16 + 128 + 64)
-#define YZ_IQ3_S_GROUP (16 + 16 + 128 + 64)
+#define YZ_IQ3_S_GROUP (16 + 256)
 #define YZ_TQ2_0_GROUP 128 /* TQ1_0 and Q2_0 too */
 #define YZ_Q1_0_GROUP 64
 #define YZ_MXFP4_GROUP (16 + 256)
