@@ -63,8 +63,9 @@ record ProductShapes(
     return dots && CODED.contains(weights);
   }
 
-  /** F32 promises F32's results; BF16 and FP8 have exponents that F16 has not. */
+  /** F32 promises F32's results; BF16, FP8 and MXFP4 have exponents that F16 has not. */
   boolean halves(Encoding weights) {
-    return halves && (weights instanceof Encoding.Block || weights.equals(Encoding.F16));
+    boolean wide = weights instanceof Encoding.MXFP4;
+    return halves && !wide && (weights instanceof Encoding.Block || weights.equals(Encoding.F16));
   }
 }
