@@ -1,9 +1,9 @@
 package dev.yuzui.bench;
 
-import dev.yuzui.spi.BlockScale;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
+import dev.yuzui.spi.BlockScale;
 import dev.yuzui.spi.Dequantizer;
 import dev.yuzui.spi.DeviceBuffer;
 import dev.yuzui.spi.DeviceQueue;
