@@ -326,6 +326,14 @@ final class TensorBinder {
   private void refuseUnused() {
     for (RawTensor t : raw.values()) {
       if (!used.contains(t.name()) && !names.ignores(t.name())) {
+        if (names == TensorNames.GGUF && t.name().endsWith("scale")) {
+          throw new WeightException(
+              t.file(),
+              "tensor " + t.name(),
+              "scales within blocks alone",
+              "one for a whole tensor, as converters of NVIDIA's NVFP4 checkpoints write it",
+              "use a file of another type, such as MXFP4 or Q4_K_M");
+        }
         throw new WeightException(
             t.file(),
             "tensor " + t.name(),

@@ -174,6 +174,14 @@ class MalformedGgufTest {
     assertPatched(b -> b.putInt(at, id), "tensor token_embd.weight", says, "Q4_K");
   }
 
+  /** Multiplying without it would give other text. */
+  @Test
+  void aScaleOfAWholeTensorIsRefused() {
+    byte[] one = {0, 0, (byte) 0x80, 0x3f};
+    byte[] bytes = tiny().tensor("blk.0.ffn_up.scale", 0, one, 1).bytes();
+    assertRefused(bytes, "tensor blk.0.ffn_up.scale", "NVFP4", "use a file of another type");
+  }
+
   @Test
   void rowsAreWholeBlocks() {
     byte[] bytes = tiny().bytes();
