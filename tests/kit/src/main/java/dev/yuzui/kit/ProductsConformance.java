@@ -338,8 +338,9 @@ public abstract class ProductsConformance extends Conformance {
             Assertions.assertEquals(rows, table.rows());
             Assertions.assertEquals(cols, table.cols());
             Tensor row = b.integers("row", Values.literal(1, rows, order));
-            double epsilon = table.encoding().equals(w.encoding()) ? 1e-6 : 0x1p-10;
-            Tensor out = b.output("out", rows, cols, near(wanted, ofRow(epsilon)));
+            Tolerance kept =
+                table.encoding().equals(w.encoding()) ? ofRow(1e-6) : ofRow(0x1p-10, 0x1p-25);
+            Tensor out = b.output("out", rows, cols, near(wanted, kept));
             return ops -> ops.embed(table, row, out);
           });
     }

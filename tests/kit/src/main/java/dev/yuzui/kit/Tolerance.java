@@ -55,12 +55,18 @@ public interface Tolerance {
 
   /** {@code epsilon} of the largest element of the row. */
   static Tolerance ofRow(double epsilon) {
+    return ofRow(epsilon, 0);
+  }
+
+  /** The same, but at least {@code least}. */
+  static Tolerance ofRow(double epsilon, double least) {
     return (name, variant, cols, want, got) -> {
       double[] largest = new double[want.length / cols];
       for (int i = 0; i < want.length; i++) {
         largest[i / cols] = Math.max(largest[i / cols], Math.abs(want[i]));
       }
-      bounded((_, row, _, _) -> epsilon * largest[row]).check(name, variant, cols, want, got);
+      bounded((_, row, _, _) -> Math.max(least, epsilon * largest[row]))
+          .check(name, variant, cols, want, got);
     };
   }
 

@@ -156,7 +156,7 @@ final class CudaBackend extends AbstractBackend {
   }
 
   /**
-   * What kernels do not multiply becomes Q6_K where that loses nothing, else F16, or F32 where F16
+   * What kernels do not multiply becomes what {@link Lossless} says, else F16, or F32 where F16
    * cannot hold a number.
    */
   private List<Tensor> together(String name, List<HostTensor> hosts) {

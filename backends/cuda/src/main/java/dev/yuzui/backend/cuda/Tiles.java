@@ -36,7 +36,7 @@ final class Tiles {
     if (ENCODINGS.contains(encoding)) {
       return encoding;
     }
-    return SixBits.hold(encoding) ? new Encoding.Q6_K() : Encoding.F16;
+    return Lossless.of(encoding).orElse(Encoding.F16);
   }
 
   /** As kernel names spell it. */

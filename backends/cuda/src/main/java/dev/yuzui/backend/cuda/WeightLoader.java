@@ -58,7 +58,7 @@ final class WeightLoader implements AutoCloseable {
 
   /**
    * The weight in {@code encoding}: itself, or its numbers in {@code arena}; empty where that
-   * cannot hold one of them: F16 the largest, Q6_K some of the smallest.
+   * cannot hold one of them: F16 the largest, {@link Lossless} some of the smallest.
    */
   static Optional<HostTensor> as(Encoding encoding, HostTensor weight, Arena arena) {
     return encoding.equals(weight.encoding())
@@ -83,8 +83,8 @@ final class WeightLoader implements AutoCloseable {
                 r -> {
                   float[] row = new float[cols];
                   Dequantizer.row(w, r, row, 0);
-                  if (encoding instanceof Encoding.Q6_K) {
-                    return SixBits.encode(w, r, row, out, r * rowBytes);
+                  if (encoding instanceof Encoding.Block) {
+                    return Lossless.encode(w, r, row, out, r * rowBytes);
                   }
                   Quantizer.encode(encoding, row, 0, cols, out, r * rowBytes);
                   return encoding.equals(Encoding.F32) || fitsF16(row);

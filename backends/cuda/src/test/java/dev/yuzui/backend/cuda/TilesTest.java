@@ -28,11 +28,11 @@ class TilesTest {
   }
 
   @Test
-  void whatIsNotMultipliedBecomesQ6kOrF16() {
+  void whatIsNotMultipliedBecomesAnotherThatIs() {
     for (Encoding encoding : Encoding.all()) {
       Encoding kept = Tiles.kept(encoding);
       assertTrue(Tiles.ENCODINGS.contains(kept));
-      Encoding other = SixBits.hold(encoding) ? new Encoding.Q6_K() : Encoding.F16;
+      Encoding other = Lossless.of(encoding).orElse(Encoding.F16);
       assertEquals(Tiles.ENCODINGS.contains(encoding) ? encoding : other, kept);
     }
   }
