@@ -161,7 +161,7 @@ public final class HfConfig {
             .flatMap(groups -> groups.nested("group_0"))
             .flatMap(group -> group.nested("weights"))
             .orElse(q);
-    List<Integer> bits = weights.integers(weights == q ? "bits" : "num_bits", 0, 64);
+    List<Integer> bits = weights.integers(weights.equals(q) ? "bits" : "num_bits", 0, 64);
     List<Integer> group = weights.integers("group_size", -1, 1 << 20);
     bits.forEach(n -> found.append(", ").append(n).append(" bits"));
     group.forEach(n -> found.append(" in groups of ").append(n));
