@@ -7,7 +7,7 @@ import dev.yuzui.ptx.machine.GlobalMemory;
 import java.util.ArrayList;
 import java.util.List;
 
-/** rope_append_*: entries that are written, and queries that are turned. */
+/** rope_append_* and append_*: entries that are written, and queries that are turned. */
 final class CacheCases {
   private static final int HEADS = 3;
   private static final int[] POSITION = {18, 0, 5};
@@ -24,6 +24,12 @@ final class CacheCases {
       cases.add(new KernelCase(kernel, "one warp, by four", d -> append(d, f, 612, 256, true, 32)));
       cases.add(new KernelCase(kernel, "one warp, odd", d -> append(d, f, 301, 166, true, 32)));
       cases.add(new KernelCase(kernel, "without queries", d -> append(d, f, 1100, 8, false, 256)));
+      String heads = "append_" + f.suffix();
+      cases.add(new KernelCase(heads, "two heads of 64", d -> appendHeads(d, f, 2, 64, 256)));
+      cases.add(new KernelCase(heads, "two blocks a row", d -> appendHeads(d, f, 9, 128, 256)));
+      cases.add(new KernelCase(heads, "odd sizes", d -> appendHeads(d, f, 3, 38, 256)));
+      cases.add(new KernelCase(heads, "one warp, by four", d -> appendHeads(d, f, 9, 68, 32)));
+      cases.add(new KernelCase(heads, "one warp, odd", d -> appendHeads(d, f, 9, 54, 32)));
     }
     return cases;
   }
@@ -84,6 +90,41 @@ final class CacheCases {
       double want = RowCases.turned(q, at, i % r, table, angle(i / r / HEADS, i % r, r));
       Numbers.close("q", i, turned.f32(at), want, 1e-5);
     }
+  }
+
+  private static void appendHeads(Device device, Format f, int g, int d, int threads) {
+    int half = g * d;
+    Numbers numbers = new Numbers(half);
+    LatentCache cache = LatentCache.random(f, 2 * half, 4, 2, 20, numbers.random());
+    float[] k = numbers.normal(3 * half, 1);
+    float[] v = numbers.normal(3 * half, 1);
+    float[] table = numbers.normal(19 * d, 1);
+    GlobalMemory memory = device.memory();
+    GlobalBuffer entries = cache.entries(device, Role.IN_PLACE);
+    device.run(
+        device
+            .launch("append_" + f.suffix(), 3, Math.ceilDiv(half, 1024), 1, threads, 0)
+            .p(memory.floats("k", Role.INPUT, k))
+            .p(memory.floats("v", Role.INPUT, v))
+            .p(memory.floats("table", Role.CONSTANT, table))
+            .i(g, d)
+            .p(entries)
+            .i(cache.pageTokens())
+            .p(memory.ints("position", Role.INPUT, POSITION))
+            .p(memory.ints("sequence", Role.INPUT, SEQUENCE))
+            .p(cache.pages(device))
+            .i(cache.pagesPerSequence()));
+    byte[] after = entries.content();
+    for (int t = 0; t < 2; t++) {
+      int at = cache.row(SEQUENCE[t], POSITION[t]) * 2 * half;
+      for (int i = 0; i < 2 * half; i++) {
+        int from = t * half + i / (2 * d) * d + i % d;
+        double want =
+            i / d % 2 == 0 ? RowCases.turned(k, from, i % d, table, angle(t, i % d, d)) : v[from];
+        Numbers.close("entry " + t, i, f.read(after, at + i), want, rounding(f, want));
+      }
+    }
+    unchanged(cache, after, f);
   }
 
   private static int angle(int t, int in, int r) {

@@ -14,6 +14,7 @@ final class Cases {
             RepackCases.all(),
             ProductCases.all(),
             AttentionCases.all(),
+            GroupedCases.all(),
             PrefillCases.all(),
             ExpertCases.all(),
             SamplingCases.all())

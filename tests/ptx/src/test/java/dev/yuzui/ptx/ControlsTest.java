@@ -102,6 +102,10 @@ class ControlsTest {
     "mla_plain_f16, odd sizes",
     "mla_combine, '512/64, parts'",
     "gather_latent_f16, odd sizes",
+    "attend_decode_f16, '7/1/64, neighbours'",
+    "attend_prompt_e4m3, '7/1/64, prompts'",
+    "attend_combine, '128, rows in parts'",
+    "attend_plain_bf16, 3/3/38",
     "top_k_part, columns by four",
   })
   void aKernelWithoutItsBarriers(String kernel, String what) {
@@ -110,11 +114,16 @@ class ControlsTest {
 
   /**
    * Each barrier that the case comes to, but for those that are spare: a scan of prefill_rows
-   * begins with one, for the scan before it, and two of its scans have none before them.
+   * begins with one, for the scan before it, and two of its scans have none before them; a run of
+   * attend_* begins with one, for the run before it, and the first tile's would do.
    */
   @ParameterizedTest
   @CsvSource({
     "mla_decode_f16, '512/64, whole rows', 0",
+    "attend_decode_f16, '7/1/64, neighbours', 1",
+    "attend_decode_e4m3, every count of stages, 1",
+    "attend_prompt_f16, '7/1/64, prompts', 1",
+    "attend_prompt_e4m3, '7/1/64, prompts', 1",
     "matvec_q4_k, 'nine rows, gated, columns split between blocks', 0",
     "gemm_f16_small, columns split between blocks, 0",
     "prefill_rows, 40 rows, 2",
@@ -157,6 +166,8 @@ class ControlsTest {
   @CsvSource({
     "mla_decode_f16, '512/64, whole rows'",
     "mla_decode_e4m3, '64/16, whole rows'",
+    "attend_decode_f16, '7/1/64, neighbours'",
+    "attend_prompt_e4m3, '7/1/64, prompts'",
     "mla_flash, two sequences",
     "gemm_q4_k_small, '70 rows, two heads'",
   })
@@ -182,6 +193,10 @@ class ControlsTest {
   @CsvSource({
     "rms_norm, columns by four",
     "mla_decode_f16, '64/16, whole rows'",
+    "attend_decode_f16, '7/1/64, neighbours'",
+    "attend_prompt_bf16, 'a run of 45 rows'",
+    "append_e4m3, two heads of 64",
+    "add_row, columns by four",
     "gate_f32, one token",
     "matvec_q8_0, 'three rows, a strip for each warp'",
     "matvec_q8_0, 'by expert, gated'",
@@ -307,6 +322,8 @@ class ControlsTest {
     "gemm_f16_large, 140 rows",
     "matvec_q6_k, 'three rows, a strip for each warp'",
     "mla_decode_bf16, '512/64, whole rows'",
+    "attend_decode_bf16, '7/1/64, neighbours'",
+    "attend_prompt_f16, '7/1/64, prompts'",
     "mla_flash, two sequences",
   })
   void twoRegistersOfAFragmentExchanged(String kernel, String what) {

@@ -22,6 +22,10 @@ final class RowCases {
         new KernelCase(
             "add", "whole groups of four and a rest", d -> elements(d, "add", 4102, 256)),
         new KernelCase("add", "not aligned", d -> elements(d, "add", 1300, 4)),
+        new KernelCase("add_row", "columns by four", d -> addRow(d, 1300, 256)),
+        new KernelCase("add_row", "odd columns", d -> addRow(d, 1301, 256)),
+        new KernelCase("add_row", "one warp, by four", d -> addRow(d, 1300, 32)),
+        new KernelCase("add_row", "one warp, odd", d -> addRow(d, 301, 32)),
         new KernelCase(
             "silu_mul", "groups of four and a rest", d -> elements(d, "silu_mul", 4102, 256)),
         new KernelCase("silu_mul", "not aligned", d -> elements(d, "silu_mul", 1300, 4)),
@@ -89,6 +93,22 @@ final class RowCases {
         n,
         i -> kernel.equals("add") ? (double) a[i] + b[i] : Numbers.silu(a[i]) * b[i],
         _ -> 1e-5);
+  }
+
+  private static void addRow(Device device, int cols, int threads) {
+    int rows = 3;
+    Numbers numbers = new Numbers(cols);
+    float[] x = numbers.normal(rows * cols, 3);
+    float[] row = numbers.normal(cols, 3);
+    GlobalMemory memory = device.memory();
+    GlobalBuffer sum = memory.floats("x", Role.IN_PLACE, x);
+    device.run(
+        device
+            .launch("add_row", rows, Math.ceilDiv(cols, 1024), 1, threads, 0)
+            .p(sum)
+            .p(memory.floats("row", Role.CONSTANT, row))
+            .i(cols));
+    Numbers.assertClose(sum, x.length, i -> (double) x[i] + row[i % cols], _ -> 1e-6);
   }
 
   private static void concat(Device device, int a, int b) {
