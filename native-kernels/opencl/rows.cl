@@ -90,7 +90,7 @@ __kernel void combine(IN(y), IN(place), IN(weights), IN(base), OUT(out), int K, 
 // ---- rotations ------------------------------------------------------------------------------------------------------
 
 // (a, b) turned: (a * cos - b * sin, a * sin + b * cos).
-inline float2 turned(float2 v, float2 angle) {
+static inline float2 turned(float2 v, float2 angle) {
   return (float2)(v.x * angle.x - v.y * angle.y, v.x * angle.y + v.y * angle.x);
 }
 
@@ -110,13 +110,13 @@ __kernel void rope(IN(x), int xStride, int xHeadStride, int xOffset, int heads, 
 // ---- the cache ------------------------------------------------------------------------------------------------------
 
 // Nearest, ties to even.
-inline ushort bf16_code(float v) {
+static inline ushort bf16_code(float v) {
   const uint bits = as_uint(v);
   return (ushort)(isnan(v) ? bits >> 16 | 0x40 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
 // float8_e4m3fn, nearest, ties to even; beyond +-448, infinities too, that; NaN stays NaN.
-inline uchar e4m3_code(float v) {
+static inline uchar e4m3_code(float v) {
   const uint sign = as_uint(v) >> 24 & 0x80;
   const uint size = as_uint(v) & 0x7fffffff;
   if (size > 0x7f800000) return (uchar)(sign | 0x7f);
@@ -129,20 +129,20 @@ inline uchar e4m3_code(float v) {
 }
 
 // Puts numbers i, i + step, ... of an entry of `cols` at `to`.
-inline void put_f32(__global uchar *to, const __local float *entry, int cols, int i, int step) {
+static inline void put_f32(__global uchar *to, const __local float *entry, int cols, int i, int step) {
   for (; i < cols; i += step) ((__global float *)to)[i] = entry[i];
 }
-inline void put_f16(__global uchar *to, const __local float *entry, int cols, int i, int step) {
+static inline void put_f16(__global uchar *to, const __local float *entry, int cols, int i, int step) {
   for (; i < cols; i += step) vstore_half_rte(entry[i], i, (__global half *)to);
 }
-inline void put_bf16(__global uchar *to, const __local float *entry, int cols, int i, int step) {
+static inline void put_bf16(__global uchar *to, const __local float *entry, int cols, int i, int step) {
   for (; i < cols; i += step) ((__global ushort *)to)[i] = bf16_code(entry[i]);
 }
-inline void put_e4m3(__global uchar *to, const __local float *entry, int cols, int i, int step) {
+static inline void put_e4m3(__global uchar *to, const __local float *entry, int cols, int i, int step) {
   for (; i < cols; i += step) to[i] = e4m3_code(entry[i]);
 }
 // Blocks of 32: d = max|x| / 127 as F16, q = round(x / d) with ties away from zero.
-inline void put_q8_0(__global uchar *to, const __local float *entry, int cols, int b, int step) {
+static inline void put_q8_0(__global uchar *to, const __local float *entry, int cols, int b, int step) {
   for (; b < cols / 32; b += step) {
     const __local float *x = entry + 32 * b;
     __global uchar *block = to + 34 * b;
@@ -176,7 +176,7 @@ inline void put_q8_0(__global uchar *to, const __local float *entry, int cols, i
     put_##type(WRITE(uchar, entries) + at, entry, Lkv + R, get_local_id(0), get_local_size(0));                      \
   }
 
-inline void latent_entry(const __global float *kv, const __global float *norm, float eps, const __global float *angle,
+static inline void latent_entry(const __global float *kv, const __global float *norm, float eps, const __global float *angle,
                          int Lkv, int R, __local float *entry, __local float *shared) {
   float squares = 0;
   for (int l = get_local_id(0); l < Lkv; l += get_local_size(0)) squares += kv[l] * kv[l];
@@ -213,7 +213,7 @@ APPEND(q8_0, (Lkv + R) / 32 * 34)
     put_##type(WRITE(uchar, entries) + bytes(at), entry, each * 2 * D, get_local_id(0), get_local_size(0));          \
   }
 
-inline void heads_entry(const __global float *k, const __global float *v, const __global float *angle, int heads, int D,
+static inline void heads_entry(const __global float *k, const __global float *v, const __global float *angle, int heads, int D,
                         __local float *entry) {
   for (int i = get_local_id(0); i < heads * D / 2; i += get_local_size(0)) {
     const int h = i / (D / 2), pair = i - h * (D / 2);

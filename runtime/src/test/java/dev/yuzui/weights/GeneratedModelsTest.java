@@ -33,7 +33,11 @@ class GeneratedModelsTest {
   @CsvSource({
     "tiny-v2lite --type F16 --old-kv-b --layers 4,  4, 0, 55",
     "tiny-v3 --nextn 1 --nextn-head,                4, 1, 94",
-    "small-v3 --type Q4_K_M --layers 2 --nextn 1,   2, 1, 56"
+    "small-v3 --type Q4_K_M --layers 2 --nextn 1,   2, 1, 56",
+    "tiny-llama3 --type Q8_0,                       3, 0, 31",
+    "tiny-qwen2 --type Q4_K_M --kv 1,               3, 0, 39",
+    "tiny-qwen3 --tied,                             3, 0, 35",
+    "tiny-deepseek-moe --fused,                     4, 0, 43"
   })
   void ggufs(String arguments, int layers, int mtp, int tensors)
       throws IOException, InterruptedException {

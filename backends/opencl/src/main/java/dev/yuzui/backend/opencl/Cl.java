@@ -326,7 +326,12 @@ final class Cl implements AutoCloseable {
     check(CL10.clFlush(queue), "flushing a queue");
   }
 
+  /**
+   * A marker first: Mesa's rusticl waits for what is not yet flushed, and for nothing where all has
+   * been.
+   */
   void finish(long queue, String what) {
+    check(CL12.nclEnqueueMarkerWithWaitList(queue, 0, 0, 0), "marking a queue");
     check(CL10.clFinish(queue), "waiting for " + what + " on " + device.label());
   }
 

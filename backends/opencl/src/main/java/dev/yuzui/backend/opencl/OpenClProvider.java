@@ -84,10 +84,18 @@ public final class OpenClProvider implements BackendProvider {
       DeviceFacts device = chosen(options.device(), Driver.devices());
       Driver.unfit(device).ifPresent(r -> refuse(r));
       Cl cl = Cl.open(device);
+      OpenClBackend backend;
       try {
-        return new OpenClBackend(cl, Extras.of(device), options);
+        backend = new OpenClBackend(cl, Extras.of(device), options);
       } catch (RuntimeException e) {
         cl.close();
+        throw e;
+      }
+      try {
+        SelfCheck.run(backend, device.label());
+        return backend;
+      } catch (RuntimeException e) {
+        backend.close();
         throw e;
       }
     }
