@@ -128,9 +128,9 @@ public final class ModelLoader {
     int last = config.layers() - 1;
     Backend first = group.backend(devices.getFirst());
     Backend end = group.backend(devices.get(last));
+    boolean alone = devices.getFirst().equals(devices.get(last));
     boolean tied =
-        first.equals(end)
-            && checkpoint.tensor(Part.HEAD, 0).equals(checkpoint.tensor(Part.EMBED, 0));
+        alone && checkpoint.tensor(Part.HEAD, 0).equals(checkpoint.tensor(Part.EMBED, 0));
     Tensor embedding =
         tied ? weight(first, Part.EMBED, 0) : table(first, checkpoint.tensor(Part.EMBED, 0));
     Norm finalNorm = norm(end, Part.FINAL_NORM, 0, config.normEps());
@@ -151,10 +151,7 @@ public final class ModelLoader {
                   .find(Part.MTP_EMBED, i)
                   .map(t -> table(end, t))
                   .orElseGet(
-                      () ->
-                          first.equals(end)
-                              ? embedding
-                              : table(end, checkpoint.tensor(Part.EMBED, 0))),
+                      () -> alone ? embedding : table(end, checkpoint.tensor(Part.EMBED, 0))),
               norm(end, Part.MTP_ENORM, i, config.normEps()),
               norm(end, Part.MTP_HNORM, i, config.normEps()),
               weight(end, Part.MTP_PROJ, i),

@@ -83,10 +83,10 @@ class InspectCommandTest {
     byte[] bytes = Files.readAllBytes(Path.of(GGUF));
     for (String name : new String[] {"blk.0.ffn_down.weight", "blk.0.ffn_up.weight"}) {
       int at = indexOf(bytes, name) + name.length() + 4 + 16;
-      ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).putInt(at, 19);
+      ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).putInt(at, 137);
     }
     int at = indexOf(bytes, "token_embd.weight") + "token_embd.weight".length() + 4 + 16;
-    ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).putInt(at, 16);
+    ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).putInt(at, 31);
     return Files.write(folder.resolve("foreign.gguf"), bytes);
   }
 
@@ -105,16 +105,16 @@ class InspectCommandTest {
         lines
             .get(2)
             .matches(
-                "does not run  .*expected one of the types .*, found type id 16 \\(IQ2_XXS\\) in 1"
-                    + " of \\d+, type id 19 \\(IQ1_S\\) in 2 of \\d+ tensors; use .*"),
+                "does not run  .*expected one of the types .*, found type id 137"
+                    + " \\(ik_llama.cpp's own\\) in 2 of \\d+, type id 31 \\(Q4_0_4_4, retired\\) in 1 of \\d+ tensors; use .*"),
         run.out());
     assertTrue(
-        lines.stream().anyMatch(l -> l.matches("  type id 19 .* 2 tensors .* does not run")),
+        lines.stream().anyMatch(l -> l.matches("  type id 137 .* 2 tensors .* does not run")),
         run.out());
     assertTrue(lines.stream().anyMatch(l -> l.matches("  F32 +\\d+ tensors .*B")), run.out());
     JsonNode json = yuzui("inspect", "-m", file, "--json").json();
     assertEquals(2, json.get("unusable").size());
-    assertTrue(json.get("error").asText().contains("IQ1_S"));
+    assertTrue(json.get("error").asText().contains("ik_llama.cpp"));
   }
 
   @Test
@@ -122,7 +122,7 @@ class InspectCommandTest {
     String file = foreign(folder).toString();
     CommandRun run = yuzui("generate", "-m", file, "x");
     assertEquals(ExitCode.USAGE, run.exitCode());
-    assertTrue(run.err().contains("(IQ1_S) in 2 of "), run.err());
+    assertTrue(run.err().contains("(ik_llama.cpp's own) in 2 of "), run.err());
     assertEquals(ExitCode.DONE, yuzui("tokenize", "-m", file, "x").exitCode());
   }
 
