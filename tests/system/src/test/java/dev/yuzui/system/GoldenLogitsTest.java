@@ -58,7 +58,8 @@ class GoldenLogitsTest {
 
   private static double tolerance(Golden golden, String backend) {
     if (!golden.isF32()) {
-      return backend.equals("cuda") ? 2e-3 : 1e-3; // which multiplies prompts in F16
+      double halves = golden.isMixed() ? 4e-3 : 2e-3; // its attention is the sharper
+      return backend.equals("cuda") ? halves : 1e-3; // which multiplies prompts in F16
     }
     return backend.equals("reference") ? 1e-5 : 1e-4;
   }
