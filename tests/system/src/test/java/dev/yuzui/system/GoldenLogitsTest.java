@@ -188,7 +188,7 @@ class GoldenLogitsTest {
   void smallerCachesStayClose(Golden golden, String backend) {
     var bounds =
         new Object[][] {
-          {Encoding.F16, 2e-3},
+          {Encoding.F16, golden.isMixed() ? 4e-3 : 2e-3}, // beside prompts in F16 on cuda
           {Encoding.BF16, 4e-2},
           {Encoding.E4M3, golden.isMixed() ? 3e-1 : 2e-1}, // whose attention is the sharper
           {new Encoding.Q8_0(), 3e-2}
