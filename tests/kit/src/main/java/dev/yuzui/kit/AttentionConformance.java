@@ -69,19 +69,6 @@ public abstract class AttentionConformance extends Conformance {
         Arguments.of("padding alone", 4, 3, List.of(span(0, 0)), List.of(span(0, 0))));
   }
 
-  /** The steps with each encoding of the cache in turn. */
-  Stream<Arguments> stepsAndCaches() {
-    return steps()
-        .flatMap(
-            a ->
-                caches().stream()
-                    .map(Encoding::label)
-                    .map(
-                        e ->
-                            Arguments.of(
-                                a.get()[0], e, a.get()[1], a.get()[2], a.get()[3], a.get()[4])));
-  }
-
   @ParameterizedTest(name = "{0}, {1}")
   @MethodSource("stepsAndCaches")
   void decode(
@@ -342,16 +329,9 @@ public abstract class AttentionConformance extends Conformance {
       int tokens,
       List<Steps.Span> first,
       List<Steps.Span> second) {
-    int longest =
-        Stream.concat(first.stream(), second.stream())
-            .mapToInt(s -> s.start() + s.count())
-            .max()
-            .orElseThrow();
-    int pool = first.size() * Math.max(1, Math.ceilDiv(longest, page));
-    Steps.Step a = Steps.step(tokens, page, pool, 1, first);
-    Steps.Step c = Steps.step(tokens, page, pool, 2, second);
-    Encoding e = encoding(encoding);
-    return new LatentCase(rig.arena(), shape, e, Steps.of(page, a, c), a, c, pool);
+    CachedEntries e = entries(shape.entry(), encoding, page, tokens, first, second);
+    return new LatentCase(
+        rig.arena(), shape, e.encoding(), e.steps(), e.first(), e.second(), e.pool());
   }
 
   private void both(LatentCase c) {

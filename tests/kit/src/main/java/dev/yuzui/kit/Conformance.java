@@ -52,6 +52,38 @@ public abstract class Conformance {
         .map(values -> Arguments.of((Object[]) values));
   }
 
+  /** The steps of attention with each encoding of the cache in turn. */
+  Stream<Arguments> stepsAndCaches() {
+    return AttentionConformance.steps()
+        .flatMap(
+            a ->
+                caches().stream()
+                    .map(Encoding::label)
+                    .map(
+                        e ->
+                            Arguments.of(
+                                a.get()[0], e, a.get()[1], a.get()[2], a.get()[3], a.get()[4])));
+  }
+
+  /** A cache for two variants of a step, of as many pages as the longest sequences need. */
+  static CachedEntries entries(
+      int width,
+      String encoding,
+      int page,
+      int tokens,
+      List<Steps.Span> first,
+      List<Steps.Span> second) {
+    int longest =
+        Stream.concat(first.stream(), second.stream())
+            .mapToInt(s -> s.start() + s.count())
+            .max()
+            .orElseThrow();
+    int pool = first.size() * Math.max(1, Math.ceilDiv(longest, page));
+    Steps.Step a = Steps.step(tokens, page, pool, 1, first);
+    Steps.Step c = Steps.step(tokens, page, pool, 2, second);
+    return new CachedEntries(width, encoding(encoding), Steps.of(page, a, c), a, c, pool);
+  }
+
   @AfterParameterizedClassInvocation
   void closeRig() {
     if (rig != null) { // an unusable backend never had one

@@ -29,19 +29,6 @@ public abstract class GroupedConformance extends Conformance {
           new GroupedShape(6, 2, 32, 0.18f),
           new GroupedShape(5, 1, 16, 0.25f));
 
-  /** The steps of {@link AttentionConformance} with each encoding of the cache in turn. */
-  Stream<Arguments> stepsAndCaches() {
-    return AttentionConformance.steps()
-        .flatMap(
-            a ->
-                caches().stream()
-                    .map(Encoding::label)
-                    .map(
-                        e ->
-                            Arguments.of(
-                                a.get()[0], e, a.get()[1], a.get()[2], a.get()[3], a.get()[4])));
-  }
-
   @ParameterizedTest(name = "{0}, {1}")
   @MethodSource("stepsAndCaches")
   void attend(
@@ -268,16 +255,7 @@ public abstract class GroupedConformance extends Conformance {
       int tokens,
       List<Steps.Span> first,
       List<Steps.Span> second) {
-    int longest =
-        Stream.concat(first.stream(), second.stream())
-            .mapToInt(s -> s.start() + s.count())
-            .max()
-            .orElseThrow();
-    int sequences = Math.max(first.size(), second.size());
-    int pool = sequences * Math.max(1, Math.ceilDiv(longest, page));
-    Steps.Step a = Steps.step(tokens, page, pool, 1, first);
-    Steps.Step c = Steps.step(tokens, page, pool, 2, second);
-    return new CachedEntries(shape.entry(), encoding(encoding), Steps.of(page, a, c), a, c, pool);
+    return entries(shape.entry(), encoding, page, tokens, first, second);
   }
 
   private void attend(GroupedShape shape, CachedEntries c) {
