@@ -51,7 +51,7 @@ void yz_dots(const float* w, int64_t stride, int64_t rows, int64_t cols, const f
 /* The first of x[from .. count) that is greater than `least`, or count. */
 int64_t yz_first_above(const float* x, int64_t from, int64_t count, float least);
 
-/* Encodings of a latent cache, and of weights that are read as they are; rows are a multiple of 16 numbers (Q8_0: 32). */
+/* Encodings of a KV cache, and of weights that are read as they are; rows are a multiple of 16 numbers (Q8_0: 32). */
 enum yz_cache { YZ_CACHE_F32, YZ_CACHE_F16, YZ_CACHE_BF16, YZ_CACHE_E4M3, YZ_CACHE_Q8_0 };
 
 /* A sequence's entries: entry i is row table[i / tokens]·tokens + i % tokens of `entries`, rows of `bytes`. */

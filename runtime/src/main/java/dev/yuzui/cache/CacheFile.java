@@ -41,7 +41,7 @@ public final class CacheFile {
   private record Header(
       int layers, int entry, int tokens, String encoding, String model, String fingerprint) {
 
-    static Header of(LatentCacheStore store, ModelKey model, int tokens) {
+    static Header of(KvCacheStore store, ModelKey model, int tokens) {
       Tensor entries = store.layer(0).entries();
       return new Header(
           store.layers().size(),
@@ -103,7 +103,7 @@ public final class CacheFile {
   private static void write(
       FileChannel channel, ModelKey model, int[] tokens, Sequence sequence, int layers)
       throws IOException {
-    LatentCacheStore store = sequence.store();
+    KvCacheStore store = sequence.store();
     ByteBuffer header = Header.of(store, model, tokens.length).bytes();
     long total = PREAMBLE + header.remaining() + bodyBytes(store, tokens.length) + CHECKSUM;
     CRC32C crc = new CRC32C();
@@ -154,7 +154,7 @@ public final class CacheFile {
       MemorySegment all = map(file, arena);
       ByteBuffer header = checked(file, all);
       Header found = Header.read(header);
-      LatentCacheStore store = sequence.store();
+      KvCacheStore store = sequence.store();
       requireFit(file, found, Header.of(store, model, found.tokens()), sequence);
       int[] tokens = new int[found.tokens()];
       long at = PREAMBLE + (long) header.capacity();
@@ -249,7 +249,7 @@ public final class CacheFile {
           found.layers() + " of " + found.entry(),
           AGAIN);
     }
-    LatentCacheStore store = sequence.store();
+    KvCacheStore store = sequence.store();
     int context = store.pagesPerSequence() * store.pageTokens();
     if (found.tokens() > context) {
       throw new CacheFileException(
@@ -261,7 +261,7 @@ public final class CacheFile {
     }
   }
 
-  private static long bodyBytes(LatentCacheStore store, int tokens) {
+  private static long bodyBytes(KvCacheStore store, int tokens) {
     Tensor entries = store.layer(0).entries();
     long entry = entries.encoding().byteSize(1, entries.cols());
     return 4L * tokens + store.layers().size() * entry * tokens;
@@ -273,7 +273,7 @@ public final class CacheFile {
 
   /** The first {@code count} entries of each layer, page by page. */
   private static void eachRun(Sequence sequence, int count, RunAction action) throws IOException {
-    LatentCacheStore store = sequence.store();
+    KvCacheStore store = sequence.store();
     int size = store.pageTokens();
     for (int layer = 0; layer < store.layers().size(); layer++) {
       Tensor entries = store.layer(layer).entries();

@@ -32,8 +32,7 @@ final class PagePool {
   int allocate() {
     if (freeCount == 0) {
       if (idle.isEmpty()) {
-        throw new CacheFullException(
-            "all " + free.length + " pages of the latent cache are in use");
+        throw new CacheFullException("all " + free.length + " pages of the KV cache are in use");
       }
       withdraw(idle.getFirst());
       evicted++;

@@ -12,7 +12,7 @@ import java.util.OptionalInt;
  * sequence may be under way.
  */
 public final class Sequence implements AutoCloseable {
-  private final LatentCacheStore store;
+  private final KvCacheStore store;
   private final int slot;
   private int[] pages = new int[4];
   private int pageCount;
@@ -22,7 +22,7 @@ public final class Sequence implements AutoCloseable {
   /** Of the first pages, which are full: those adopted or published so far. */
   private final List<PageKey> keys = new ArrayList<>();
 
-  Sequence(LatentCacheStore store, int slot) {
+  Sequence(KvCacheStore store, int slot) {
     this.store = store;
     this.slot = slot;
   }
@@ -210,7 +210,7 @@ public final class Sequence implements AutoCloseable {
   }
 
   /** Whose pages it has. */
-  public LatentCacheStore store() {
+  public KvCacheStore store() {
     return store;
   }
 

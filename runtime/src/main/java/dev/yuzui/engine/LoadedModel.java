@@ -1,7 +1,7 @@
 package dev.yuzui.engine;
 
-import dev.yuzui.cache.LatentCacheStore;
-import dev.yuzui.cache.LatentCaches;
+import dev.yuzui.cache.KvCacheStore;
+import dev.yuzui.cache.KvCaches;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.LoadProgress;
 import dev.yuzui.engine.api.RuntimeOptions;
@@ -36,7 +36,7 @@ final class LoadedModel implements AutoCloseable {
   private final MemoryPlan memoryPlan;
   private final DeviceGroup group;
   private final Optional<Exchanges> exchanges;
-  private final LatentCaches cache;
+  private final KvCaches cache;
   private final ModelRunner runner;
 
   /** Closes what it has, what was opened last first. */
@@ -78,7 +78,7 @@ final class LoadedModel implements AutoCloseable {
             x -> x.rebalanceBy(new Rebalancer(this::stored, rebalance, options.log())));
       }
       ModelLoader.Loaded loaded = opened.add(load(plan, progress));
-      cache = new LatentCaches(caches(plan));
+      cache = new KvCaches(caches(plan));
       runner = opened.add(new ModelRunner(group, exchanges, loaded.ranks(), cache, batch));
     } catch (Throwable e) {
       opened.giveUp(e);
@@ -156,13 +156,13 @@ final class LoadedModel implements AutoCloseable {
   }
 
   /** One for each rank, which has its share of the sequences and pages. */
-  private List<LatentCacheStore> caches(DevicePlan plan) {
+  private List<KvCacheStore> caches(DevicePlan plan) {
     DeepseekConfig config = checkpoint.config();
     return plan.ranks().stream()
         .map(
             layers ->
                 opened.add(
-                    new LatentCacheStore(
+                    new KvCacheStore(
                         layer -> group.backend(layers.get(layer)),
                         config.layers() + config.mtpLayers(),
                         config.cacheEntry(),
@@ -198,7 +198,7 @@ final class LoadedModel implements AutoCloseable {
     return group;
   }
 
-  LatentCaches cache() {
+  KvCaches cache() {
     return cache;
   }
 

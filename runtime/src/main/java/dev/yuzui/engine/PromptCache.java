@@ -18,10 +18,10 @@ import java.util.function.ToIntFunction;
 import java.util.stream.IntStream;
 
 /**
- * A file that keeps the latent cache of one text from run to run. What it held is found by the
- * requests that begin with the same tokens, as any earlier prompt is; whole pages alone, so the
- * tokens behind the last full page are read again. The text is the same with and without the file
- * but for rounding, which differs between steps of different lengths.
+ * A file that keeps the KV cache of one text from run to run. What it held is found by the requests
+ * that begin with the same tokens, as any earlier prompt is; whole pages alone, so the tokens
+ * behind the last full page are read again. The text is the same with and without the file but for
+ * rounding, which differs between steps of different lengths.
  *
  * <p>The MTP layer's entries are kept where the engine drafts with it; over a text that was saved
  * without them it guesses worse, and nothing else changes.

@@ -1,6 +1,6 @@
 package dev.yuzui.engine;
 
-import dev.yuzui.cache.LatentCaches;
+import dev.yuzui.cache.KvCaches;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.step.ModelRunner;
 import java.util.concurrent.locks.ReentrantLock;
@@ -46,7 +46,7 @@ final class SharedModel {
   }
 
   /** To be used by whoever holds the device. */
-  LatentCaches cache() {
+  KvCaches cache() {
     return model.cache();
   }
 

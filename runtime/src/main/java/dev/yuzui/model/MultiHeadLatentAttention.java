@@ -1,6 +1,6 @@
 package dev.yuzui.model;
 
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Tensor;
@@ -62,7 +62,7 @@ record MultiHeadLatentAttention(
 
   @Override
   public void append(Step s, Tensor x) {
-    LatentCache cache = s.cache().layer(layer);
+    KvCache cache = s.cache().layer(layer);
     s.ops()
         .appendLatent(latent(s, x), kvNorm.weight(), kvNorm.eps(), s.ropeTable(), cache, s.batch());
   }
@@ -88,7 +88,7 @@ record MultiHeadLatentAttention(
 
   private void lookUp(Step s, Tensor q, Tensor y) {
     Ops ops = s.ops();
-    LatentCache cache = s.cache().layer(layer);
+    KvCache cache = s.cache().layer(layer);
     Tensor o = s.rows("attn_heads", (long) shape.heads() * shape.value()); // [T, N·V]
     switch (s.form()) {
       case ABSORBED -> ops.mlaAbsorbed(q, cache, keyUp, valueUp, shape, s.batch(), o);

@@ -1,6 +1,6 @@
 package dev.yuzui.model;
 
-import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.cache.KvCacheStore;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.StepBatch;
@@ -10,7 +10,7 @@ import dev.yuzui.spi.Tensor;
  * What a layer needs while a step is enqueued.
  *
  * @param device where it is enqueued
- * @param cache latent caches, one per layer
+ * @param cache KV caches, one per layer
  * @param ropeTable [context, R]
  * @param course to other devices
  * @param tap {@link Tap#none()} but for measurements
@@ -19,7 +19,7 @@ public record Step(
     int device,
     Ops ops,
     StepBatch batch,
-    LatentCacheStore cache,
+    KvCacheStore cache,
     Tensor ropeTable,
     AttentionForm form,
     Course course,

@@ -35,7 +35,7 @@ class CacheFileTest {
   @TempDir Path folder;
   private Path file;
   private Backend backend;
-  private LatentCacheStore store;
+  private KvCacheStore store;
 
   @BeforeEach
   void open() {
@@ -50,9 +50,9 @@ class CacheFileTest {
     backend.close();
   }
 
-  private LatentCacheStore store(
+  private KvCacheStore store(
       int layers, int entry, Encoding encoding, int pageTokens, int context) {
-    return new LatentCacheStore(backend, layers, entry, encoding, pageTokens, context, 2);
+    return new KvCacheStore(backend, layers, entry, encoding, pageTokens, context, 2);
   }
 
   private void save(int... tokens) {
@@ -62,7 +62,7 @@ class CacheFileTest {
     }
   }
 
-  private String refusal(LatentCacheStore into, ModelKey model) {
+  private String refusal(KvCacheStore into, ModelKey model) {
     try (Sequence s = into.openSequence()) {
       String message =
           assertThrows(CacheFileException.class, () -> CacheFile.load(file, model, s)).getMessage();
@@ -76,7 +76,7 @@ class CacheFileTest {
   @CsvSource({"4", "1", "7", "32"})
   void aSequenceComesBackIntoPagesOfAnySize(int pageTokens) {
     save(STORY);
-    try (LatentCacheStore other = store(3, 8, Encoding.F32, pageTokens, 32);
+    try (KvCacheStore other = store(3, 8, Encoding.F32, pageTokens, 32);
         Sequence before = other.openSequence();
         Sequence s = other.openSequence()) {
       before.reserve(1); // so that pages differ from those it was saved from
@@ -171,10 +171,10 @@ class CacheFileTest {
   @Test
   void anotherEncodingOrShapeIsRefused() {
     save(STORY);
-    try (LatentCacheStore f16 = store(3, 8, Encoding.F16, 4, 32);
-        LatentCacheStore fewer = store(2, 8, Encoding.F32, 4, 32);
-        LatentCacheStore wider = store(3, 16, Encoding.F32, 4, 32);
-        LatentCacheStore shorter = store(3, 8, Encoding.F32, 4, 16)) {
+    try (KvCacheStore f16 = store(3, 8, Encoding.F16, 4, 32);
+        KvCacheStore fewer = store(2, 8, Encoding.F32, 4, 32);
+        KvCacheStore wider = store(3, 16, Encoding.F32, 4, 32);
+        KvCacheStore shorter = store(3, 8, Encoding.F32, 4, 16)) {
       assertEquals(
           file + ": cache encoding: expected F16, found F32; use KvCacheOptions.encoding f32",
           refusal(f16, MODEL));
@@ -231,7 +231,7 @@ class CacheFileTest {
   @Test
   void aTextAsLongAsTheContextIsLoaded() {
     save(STORY);
-    try (LatentCacheStore exact = store(3, 8, Encoding.F32, 1, STORY.length);
+    try (KvCacheStore exact = store(3, 8, Encoding.F32, 1, STORY.length);
         Sequence s = exact.openSequence()) {
       assertArrayEquals(STORY, CacheFile.load(file, MODEL, s));
     }
@@ -255,8 +255,7 @@ class CacheFileTest {
   @Test
   void tooFewPagesLeaveTheSequenceEmpty() {
     save(STORY);
-    try (LatentCacheStore small =
-            new LatentCacheStore(_ -> backend, 3, 8, Encoding.F32, 4, 32, 1, 4);
+    try (KvCacheStore small = new KvCacheStore(_ -> backend, 3, 8, Encoding.F32, 4, 32, 1, 4);
         Sequence s = small.openSequence()) {
       assertThrows(CacheFullException.class, () -> CacheFile.load(file, MODEL, s));
       assertEquals(0, s.length());

@@ -9,9 +9,9 @@ import java.lang.foreign.ValueLayout;
 /** Writes and reads entries as a step would: each tells all tokens up to its own, and its layer. */
 final class Entries {
   private final Backend backend;
-  private final LatentCacheStore store;
+  private final KvCacheStore store;
 
-  Entries(Backend backend, LatentCacheStore store) {
+  Entries(Backend backend, KvCacheStore store) {
     this.backend = backend;
     this.store = store;
   }

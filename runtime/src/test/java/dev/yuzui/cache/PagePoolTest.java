@@ -17,7 +17,7 @@ class PagePoolTest {
     pool.allocate();
     pool.allocate();
     String message = assertThrows(CacheFullException.class, pool::allocate).getMessage();
-    assertEquals("all 2 pages of the latent cache are in use", message);
+    assertEquals("all 2 pages of the KV cache are in use", message);
   }
 
   @Test

@@ -39,7 +39,7 @@ class PrefixReuseRandomTest {
     boolean few = pages < 1000;
     try (var backend = new ReferenceProvider().open(BackendOptions.defaults());
         var store =
-            new LatentCacheStore(_ -> backend, 1, 1, Encoding.F32, PAGE, CONTEXT, SLOTS, pages)) {
+            new KvCacheStore(_ -> backend, 1, 1, Encoding.F32, PAGE, CONTEXT, SLOTS, pages)) {
       Entries entries = new Entries(backend, store);
       for (int step = 0; step < steps; step++) {
         int pick = open.isEmpty() ? -1 : random.nextInt(open.size());
@@ -75,7 +75,7 @@ class PrefixReuseRandomTest {
     }
   }
 
-  private void openOne(LatentCacheStore store, boolean few) {
+  private void openOne(KvCacheStore store, boolean few) {
     if (open.size() == SLOTS) {
       return;
     }
@@ -125,7 +125,7 @@ class PrefixReuseRandomTest {
     }
   }
 
-  private void check(LatentCacheStore store, Entries entries, boolean contents) {
+  private void check(KvCacheStore store, Entries entries, boolean contents) {
     Set<Integer> held = new HashSet<>();
     for (Open o : open) {
       assertEquals(o.tokens.length, o.sequence.length());
@@ -137,7 +137,7 @@ class PrefixReuseRandomTest {
     assertEquals(store.pages() - held.size(), store.freePages());
   }
 
-  private static void everyPageCanBeHadOnce(LatentCacheStore store) {
+  private static void everyPageCanBeHadOnce(KvCacheStore store) {
     Set<Integer> pages = new HashSet<>();
     for (int i = 0; i < store.pages(); i++) {
       pages.add(store.pool().allocate());

@@ -21,13 +21,13 @@ class PrefixReuseTest {
   private static final int[] STORY = IntStream.range(100, 118).toArray();
 
   private Backend backend;
-  private LatentCacheStore store;
+  private KvCacheStore store;
   private Entries entries;
 
   @BeforeEach
   void open() {
     backend = new ReferenceProvider().open(BackendOptions.defaults());
-    store = new LatentCacheStore(_ -> backend, 2, 8, Encoding.F32, PAGE, 32, 4, PAGES);
+    store = new KvCacheStore(_ -> backend, 2, 8, Encoding.F32, PAGE, 32, 4, PAGES);
     entries = new Entries(backend, store);
   }
 

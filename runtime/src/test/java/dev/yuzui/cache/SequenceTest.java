@@ -25,12 +25,12 @@ class SequenceTest {
   private static final int ENTRY = 8;
 
   private Backend backend;
-  private LatentCacheStore store;
+  private KvCacheStore store;
 
   @BeforeEach
   void open() {
     backend = new ReferenceProvider().open(BackendOptions.defaults());
-    store = new LatentCacheStore(backend, 2, ENTRY, Encoding.F32, PAGE, 32, 4);
+    store = new KvCacheStore(backend, 2, ENTRY, Encoding.F32, PAGE, 32, 4);
   }
 
   @AfterEach
@@ -291,13 +291,13 @@ class SequenceTest {
 
   @Test
   void aTokenTakesAnEntryInEachLayer() {
-    assertEquals(3 * 8 * 4, LatentCacheStore.bytesPerToken(3, 8, Encoding.F32));
-    assertEquals(2 * 34, LatentCacheStore.bytesPerToken(2, 32, new Encoding.Q8_0()));
+    assertEquals(3 * 8 * 4, KvCacheStore.bytesPerToken(3, 8, Encoding.F32));
+    assertEquals(2 * 34, KvCacheStore.bytesPerToken(2, 32, new Encoding.Q8_0()));
   }
 
   @Test
   void closingAStoreTwiceClosesItsBuffersOnce() {
-    LatentCacheStore other = new LatentCacheStore(backend, 1, ENTRY, Encoding.F32, PAGE, 8, 1);
+    KvCacheStore other = new KvCacheStore(backend, 1, ENTRY, Encoding.F32, PAGE, 8, 1);
     other.close();
     other.close();
   }

@@ -172,7 +172,7 @@ class PromptCacheTest {
       try (Session _ = engine.newSession()) {
         String message =
             assertThrows(EngineException.class, () -> PromptCache.open(engine, file)).getMessage();
-        assertTrue(message.contains("all 1 sequences of the latent cache are open"), message);
+        assertTrue(message.contains("all 1 sequences of the KV cache are open"), message);
       }
       PromptCache.open(engine, file);
     }

@@ -6,7 +6,7 @@ import java.util.Set;
  * What a backend can do, as data. What it lacks is said here; tests never swallow it.
  *
  * @param weights encodings multiplied as they are; others are converted on upload
- * @param caches encodings of the latent cache
+ * @param caches encodings of the KV cache
  * @param exactTokens steps up to this many tokens get a recording of their own size
  * @param tokenBucket larger steps are padded up to a multiple of this
  * @param maxTokens tokens of one step at most

@@ -177,7 +177,7 @@ record CheckedOps(AbstractQueue queue, Ops device) implements Ops {
       Tensor norm,
       float eps,
       Tensor table,
-      LatentCache cache,
+      KvCache cache,
       StepBatch batch) {
     rope("ropeAppend", q, qOffset, heads, table, batch, q, qOffset);
     appendLatent("ropeAppend", kv, norm, table, cache, batch);
@@ -187,13 +187,13 @@ record CheckedOps(AbstractQueue queue, Ops device) implements Ops {
 
   @Override
   public void appendLatent(
-      Tensor kv, Tensor norm, float eps, Tensor table, LatentCache cache, StepBatch batch) {
+      Tensor kv, Tensor norm, float eps, Tensor table, KvCache cache, StepBatch batch) {
     appendLatent("appendLatent", kv, norm, table, cache, batch);
     to().appendLatent(kv, norm, eps, table, cache, batch);
   }
 
   private static void appendLatent(
-      String op, Tensor kv, Tensor norm, Tensor table, LatentCache cache, StepBatch batch) {
+      String op, Tensor kv, Tensor norm, Tensor table, KvCache cache, StepBatch batch) {
     encoding(op, Encoding.F32, kv, norm, table);
     cache(op, cache);
     batch(op, batch, kv);
@@ -205,7 +205,7 @@ record CheckedOps(AbstractQueue queue, Ops device) implements Ops {
 
   @Override
   public void append(
-      Tensor k, Tensor v, Tensor table, LatentCache cache, GroupedShape shape, StepBatch batch) {
+      Tensor k, Tensor v, Tensor table, KvCache cache, GroupedShape shape, StepBatch batch) {
     String op = "append";
     encoding(op, Encoding.F32, k, v, table);
     cache(op, cache);
@@ -219,7 +219,7 @@ record CheckedOps(AbstractQueue queue, Ops device) implements Ops {
   }
 
   /** A head's key and value are whole blocks, so that they can be read alone. */
-  private static void entry(String op, LatentCache cache, GroupedShape shape) {
+  private static void entry(String op, KvCache cache, GroupedShape shape) {
     width(op, "2·G·D", shape.entry(), cache.entries());
     check(
         2 * shape.head() % cache.entries().encoding().blockElements() == 0,
@@ -229,7 +229,7 @@ record CheckedOps(AbstractQueue queue, Ops device) implements Ops {
   }
 
   @Override
-  public void attend(Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
+  public void attend(Tensor q, KvCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
     String op = "attend";
     encoding(op, Encoding.F32, q, out);
     cache(op, cache);
@@ -242,7 +242,7 @@ record CheckedOps(AbstractQueue queue, Ops device) implements Ops {
   }
 
   @Override
-  public void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
+  public void mlaDecode(Tensor q, KvCache cache, MlaShape shape, StepBatch batch, Tensor out) {
     String op = "mlaDecode";
     encoding(op, Encoding.F32, q, out);
     cache(op, cache);
@@ -257,7 +257,7 @@ record CheckedOps(AbstractQueue queue, Ops device) implements Ops {
   @Override
   public void mlaPrefill(
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       Tensor keyUp,
       Tensor valueUp,
       MlaShape shape,
@@ -270,7 +270,7 @@ record CheckedOps(AbstractQueue queue, Ops device) implements Ops {
   @Override
   public void mlaAbsorbed(
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       Tensor keyUp,
       Tensor valueUp,
       MlaShape shape,
@@ -283,7 +283,7 @@ record CheckedOps(AbstractQueue queue, Ops device) implements Ops {
   private static void attention(
       String op,
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       Tensor keyUp,
       Tensor valueUp,
       MlaShape shape,

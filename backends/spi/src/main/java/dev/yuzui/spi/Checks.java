@@ -40,7 +40,7 @@ final class Checks {
     return dispatch.slots() / dispatch.used();
   }
 
-  static void cache(String op, LatentCache cache) {
+  static void cache(String op, KvCache cache) {
     Tensor entries = cache.entries();
     check(
         Encoding.caches().contains(entries.encoding()),

@@ -18,7 +18,7 @@ public sealed interface Encoding {
   Encoding I32 = new Plain(Scalar.I32);
   Encoding FP8 = new Fp8Tiled(128);
 
-  /** float8_e4m3fn without a scale: what a latent cache may be kept in. */
+  /** float8_e4m3fn without a scale: what a KV cache may be kept in. */
   Encoding E4M3 = new Plain(Scalar.E4M3);
 
   /** Elements of one block along a row; a row's length is a multiple of it. */
@@ -282,7 +282,7 @@ public sealed interface Encoding {
         new NVFP4());
   }
 
-  /** Every encoding a latent cache may have. */
+  /** Every encoding a KV cache may have. */
   static List<Encoding> caches() {
     return List.of(F32, F16, BF16, E4M3, new Q8_0());
   }

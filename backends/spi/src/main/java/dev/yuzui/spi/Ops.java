@@ -72,7 +72,7 @@ public interface Ops {
    * latent RMS-normalised with {@code norm} and {@code eps}, the key rotated. kv [T, Lkv+R].
    */
   void appendLatent(
-      Tensor kv, Tensor norm, float eps, Tensor table, LatentCache cache, StepBatch batch);
+      Tensor kv, Tensor norm, float eps, Tensor table, KvCache cache, StepBatch batch);
 
   /**
    * {@link #rope} of q in place, from {@code qOffset} of each head on, and {@link #appendLatent} of
@@ -86,7 +86,7 @@ public interface Ops {
       Tensor norm,
       float eps,
       Tensor table,
-      LatentCache cache,
+      KvCache cache,
       StepBatch batch) {
     rope(q, qOffset, heads, table, batch, q, qOffset);
     appendLatent(kv, norm, eps, table, cache, batch);
@@ -97,7 +97,7 @@ public interface Ops {
    * entries of t's sequence. q [T, N·(Lkv+R)], out [T, N·Lkv]. A row with kvLength 0 gives zeros.
    * DeepSeek-V2 report §2.1.
    */
-  void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out);
+  void mlaDecode(Tensor q, KvCache cache, MlaShape shape, StepBatch batch, Tensor out);
 
   /**
    * Attention in either form: absorbed (queries carried into the latent space; wins when few tokens
@@ -111,7 +111,7 @@ public interface Ops {
    */
   default void mlaPrefill(
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       Tensor keyUp,
       Tensor valueUp,
       MlaShape shape,
@@ -123,7 +123,7 @@ public interface Ops {
   /** The absorbed form, composed; arguments as in {@link #mlaPrefill}. */
   default void mlaAbsorbed(
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       Tensor keyUp,
       Tensor valueUp,
       MlaShape shape,
@@ -145,15 +145,14 @@ public interface Ops {
    *
    * @param table F32 [positions, D], as for {@link #rope}
    */
-  void append(
-      Tensor k, Tensor v, Tensor table, LatentCache cache, GroupedShape shape, StepBatch batch);
+  void append(Tensor k, Tensor v, Tensor table, KvCache cache, GroupedShape shape, StepBatch batch);
 
   /**
    * Grouped-query attention: out[t,n] = Σs softmax(q[t,n]·k[s,g]·scale)·v[s,g] with g = n/(N/G),
    * over the first kvLength[t] entries s of t's sequence. q [T, N·D], already rotated; out [T,
    * N·D]. A row with kvLength 0 gives zeros.
    */
-  void attend(Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out);
+  void attend(Tensor q, KvCache cache, GroupedShape shape, StepBatch batch, Tensor out);
 
   /** out[t, h, outOffset + i] = x[t, h, xOffset + i] for i &lt; count. */
   void copyPerHead(Tensor x, int xOffset, int count, int heads, Tensor out, int outOffset);

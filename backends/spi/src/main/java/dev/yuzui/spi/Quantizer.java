@@ -4,8 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * Scalar encoders of the formats that Yuzui itself writes: the latent cache's, and converted
- * weights.
+ * Scalar encoders of the formats that Yuzui itself writes: the KV cache's, and converted weights.
  */
 public final class Quantizer {
   private Quantizer() {}

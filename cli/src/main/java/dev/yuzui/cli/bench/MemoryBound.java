@@ -2,9 +2,9 @@ package dev.yuzui.cli.bench;
 
 /**
  * What guessing is worth where a step takes as long as its bytes take to come from memory: weights
- * of a byte each that a step of T tokens touches, and the latent cache at a byte a number, which
- * all tokens of a sequence read together. Experts are taken to be picked evenly and apart, so T
- * tokens touch E·(1 − (1 − K/E)^T) of a layer's E.
+ * of a byte each that a step of T tokens touches, and the KV cache at a byte a number, which all
+ * tokens of a sequence read together. Experts are taken to be picked evenly and apart, so T tokens
+ * touch E·(1 − (1 − K/E)^T) of a layer's E.
  *
  * @param always whatever the tokens are: attention, dense and shared FFNs, routers, head
  * @param expert one routed expert

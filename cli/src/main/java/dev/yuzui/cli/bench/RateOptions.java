@@ -70,7 +70,7 @@ final class RateOptions {
       paramLabel = "N",
       converter = Ranges.Positive.class,
       description =
-          "Pages of the latent cache that requests of --rate share (default: enough for those that"
+          "Pages of the KV cache that requests of --rate share (default: enough for those that"
               + " run).")
   private Optional<Integer> cachePages = Optional.empty();
 

@@ -8,7 +8,7 @@ import java.util.Optional;
 import java.util.Set;
 import picocli.CommandLine.Option;
 
-/** The type of the latent cache: keys and values are one stream, so they have one. */
+/** The type of the KV cache: keys and values are one stream, so they have one. */
 public final class CacheTypeOptions {
   private static final String FLAG = "--kv-cache-dtype";
 
@@ -44,7 +44,7 @@ public final class CacheTypeOptions {
     if (Set.copyOf(given.values()).size() > 1) {
       throw UsageException.ofFlag(
           String.join(", ", given.keySet()),
-          "one type, for the latent cache holds keys and values in one",
+          "one type, for the KV cache holds keys and values in one",
           String.join(" and ", given.values().stream().map(Encoding::label).toList()));
     }
     return given.values().stream().findFirst();

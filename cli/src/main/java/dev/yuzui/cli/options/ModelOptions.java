@@ -94,7 +94,7 @@ public final class ModelOptions {
       paramLabel = "N",
       converter = Ranges.Positive.class,
       description =
-          "Pages of the latent cache, shared by all sequences (of a device, with"
+          "Pages of the KV cache, shared by all sequences (of a device, with"
               + " --enable-expert-parallel; default: enough for each to fill its context).")
   private Optional<Integer> cachePages = Optional.empty();
 

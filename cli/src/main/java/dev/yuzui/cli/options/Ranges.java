@@ -130,7 +130,7 @@ public final class Ranges {
     }
   }
 
-  /** The encodings a latent cache may have. */
+  /** The encodings a KV cache may have. */
   static final class CacheEncoding implements ITypeConverter<Encoding> {
     private static final Map<String, Encoding> BY_NAME = byName();
 

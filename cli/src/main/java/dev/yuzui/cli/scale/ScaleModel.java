@@ -14,7 +14,7 @@ import dev.yuzui.spi.GateRule;
  * exchange of one hides behind the computation of another.
  *
  * @param weightBytes of a parameter; head and embedding have two
- * @param cacheBytes of a number in the latent cache
+ * @param cacheBytes of a number in the KV cache
  * @param imbalance tokens of the busiest device's experts over the mean
  * @param overlap share of the shorter of computation and exchange that hides behind the other
  */

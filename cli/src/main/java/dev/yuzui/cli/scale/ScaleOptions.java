@@ -99,7 +99,7 @@ final class ScaleOptions {
       paramLabel = "X",
       converter = Ranges.Decimal.class,
       defaultValue = "2",
-      description = "Bytes of a number in the latent cache (default: ${DEFAULT-VALUE}, BF16).")
+      description = "Bytes of a number in the KV cache (default: ${DEFAULT-VALUE}, BF16).")
   private double cacheBytes;
 
   @Option(

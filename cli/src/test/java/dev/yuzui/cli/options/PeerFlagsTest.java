@@ -144,7 +144,7 @@ class PeerFlagsTest {
           -ngl x            | expected all, or 0 for the CPU alone, found 'x'
           -ngl -3           | expected all, or 0 for the CPU alone, found '-3'
           -ctk q4_0         | expected one of f32, f16, bf16
-          -ctk f16 -ctv q8_0| -ctk, -ctv: expected one type, for the latent cache holds keys and values in one, found F16 and Q8_0
+          -ctk f16 -ctv q8_0| -ctk, -ctv: expected one type, for the KV cache holds keys and values in one, found F16 and Q8_0
           --kv-cache-dtype f32 -ctv f16 | --kv-cache-dtype, -ctv: expected one type
           -c 8 --max-model-len 8 | -c and --max-model-len: expected one of them
           -fa off           | -fa off is llama.cpp's and has no meaning here

@@ -1,6 +1,6 @@
 package dev.yuzui.engine.plan;
 
-import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.cache.KvCacheStore;
 import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.model.Step;
 import dev.yuzui.parallel.DevicePlan;
@@ -64,8 +64,8 @@ record DeviceDemand(
         step(c, tokens, layers > 0)
             + (mapped > 0 ? checkpoint.derivedBytes() * layers / allLayers : 0),
         exchange(c, plan, tokens),
-        LatentCacheStore.bytesPerToken(layers, c.cacheEntry(), options.cache().encoding()),
-        LatentCacheStore.bytesPerToken(layers, c.cacheEntry(), Encoding.E4M3),
+        KvCacheStore.bytesPerToken(layers, c.cacheEntry(), options.cache().encoding()),
+        KvCacheStore.bytesPerToken(layers, c.cacheEntry(), Encoding.E4M3),
         layers > 0 ? 4L * c.attention().rope() : 0,
         Math.ceilDiv(options.maxSequences(), plan.ranks().size()),
         options.cache().pageTokens(),

@@ -1,6 +1,6 @@
 package dev.yuzui.engine.plan;
 
-import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.cache.KvCacheStore;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.parallel.DevicePlan;
@@ -84,7 +84,7 @@ public record MemoryPlan(
         layout.reasons(),
         context,
         checkpoint.byteSize(),
-        LatentCacheStore.bytesPerToken(
+        KvCacheStore.bytesPerToken(
             c.layers() + c.mtpLayers(), c.cacheEntry(), options.cache().encoding()),
         any.pages(context),
         any.sequences(),

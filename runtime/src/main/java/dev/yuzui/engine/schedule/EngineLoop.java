@@ -1,6 +1,6 @@
 package dev.yuzui.engine.schedule;
 
-import dev.yuzui.cache.LatentCaches;
+import dev.yuzui.cache.KvCaches;
 import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.EngineMetrics;
@@ -29,7 +29,7 @@ import java.util.stream.Collectors;
  */
 public final class EngineLoop implements AutoCloseable {
   private final Steps steps;
-  private final LatentCaches cache;
+  private final KvCaches cache;
   private final ReentrantLock device;
   private final KvCacheManager room;
   private final SpeculativeDecoder speculation;
@@ -53,7 +53,7 @@ public final class EngineLoop implements AutoCloseable {
    */
   public EngineLoop(
       Steps steps,
-      LatentCaches cache,
+      KvCaches cache,
       ReentrantLock device,
       int vocabulary,
       SpeculativeDecoder speculation) {

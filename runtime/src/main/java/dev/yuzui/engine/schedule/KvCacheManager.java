@@ -1,22 +1,22 @@
 package dev.yuzui.engine.schedule;
 
 import dev.yuzui.cache.CacheFullException;
-import dev.yuzui.cache.LatentCaches;
+import dev.yuzui.cache.KvCaches;
 import dev.yuzui.cache.Sequence;
 import java.util.Optional;
 
 /**
- * The latent cache as {@link Scheduler} sees it. A request is let in with pages for its whole
- * prompt, so that only text has to fight for more, and with one left for each that runs already, so
- * that it is not the next to give way.
+ * The KV cache as {@link Scheduler} sees it. A request is let in with pages for its whole prompt,
+ * so that only text has to fight for more, and with one left for each that runs already, so that it
+ * is not the next to give way.
  */
 final class KvCacheManager implements Scheduler.Room<Request> {
   private record Refusal(Request request, int freePages) {}
 
-  private final LatentCaches cache;
+  private final KvCaches cache;
   private Optional<Refusal> refusal = Optional.empty();
 
-  KvCacheManager(LatentCaches cache) {
+  KvCacheManager(KvCaches cache) {
     this.cache = cache;
   }
 

@@ -1,6 +1,6 @@
 package dev.yuzui.engine.step;
 
-import dev.yuzui.cache.LatentCaches;
+import dev.yuzui.cache.KvCaches;
 import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.api.DeviceLoad;
 import dev.yuzui.engine.api.EngineException;
@@ -33,7 +33,7 @@ public final class ModelRunner implements Steps, AutoCloseable {
 
   private final DeviceGroup group;
   private final Optional<Exchanges> exchanges;
-  private final LatentCaches caches;
+  private final KvCaches caches;
   private final List<RankRunner> ranks = new ArrayList<>();
   private final int maxTokens;
   private final LegRunner legs;
@@ -51,7 +51,7 @@ public final class ModelRunner implements Steps, AutoCloseable {
       DeviceGroup group,
       Optional<Exchanges> exchanges,
       List<DeepseekModel> models,
-      LatentCaches caches,
+      KvCaches caches,
       int batchTokens) {
     this.group = group;
     this.exchanges = exchanges;

@@ -1,6 +1,6 @@
 package dev.yuzui.engine.step;
 
-import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.cache.KvCacheStore;
 import dev.yuzui.engine.api.Observer;
 import dev.yuzui.model.Course;
 import dev.yuzui.model.DeepseekModel;
@@ -46,7 +46,7 @@ final class RankRunner implements AutoCloseable {
 
   private final DeviceGroup group;
   private final DeepseekModel model;
-  private final LatentCacheStore cache;
+  private final KvCacheStore cache;
   private final int maxTokens;
   private final int vocab;
   private final Map<Integer, Stage> stages = new LinkedHashMap<>();
@@ -60,7 +60,7 @@ final class RankRunner implements AutoCloseable {
   private long tokens;
   private int[] positionsOfLast = {};
 
-  RankRunner(DeviceGroup group, DeepseekModel model, LatentCacheStore cache, int maxTokens) {
+  RankRunner(DeviceGroup group, DeepseekModel model, KvCacheStore cache, int maxTokens) {
     this.group = group;
     this.model = model;
     this.cache = cache;

@@ -1,6 +1,6 @@
 package dev.yuzui.engine.step;
 
-import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.cache.KvCacheStore;
 import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.model.Step;
@@ -31,7 +31,7 @@ final class StepInputs {
   private static final int FIELDS = 10;
 
   private final Backend backend;
-  private final LatentCacheStore cache;
+  private final KvCacheStore cache;
   private final int vocab;
 
   // the fields behind each other, a step's rows of each
@@ -47,7 +47,7 @@ final class StepInputs {
    */
   StepInputs(
       Backend backend,
-      LatentCacheStore cache,
+      KvCacheStore cache,
       int maxTokens,
       int vocab,
       Allocator allocator,

@@ -1,8 +1,8 @@
 package dev.yuzui.engine.schedule;
 
 import dev.yuzui.backend.reference.ReferenceProvider;
-import dev.yuzui.cache.LatentCacheStore;
-import dev.yuzui.cache.LatentCaches;
+import dev.yuzui.cache.KvCacheStore;
+import dev.yuzui.cache.KvCaches;
 import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.GenerateRequest;
@@ -40,7 +40,7 @@ final class FakeModel implements Steps, AutoCloseable {
   private static final int PAGE_TOKENS = 4;
 
   final Backend backend = new ReferenceProvider().open(BackendOptions.defaults());
-  final LatentCacheStore cache;
+  final KvCacheStore cache;
   final EngineLoop loop;
 
   /** Tokens of each chunk of each pass so far. */
@@ -63,12 +63,12 @@ final class FakeModel implements Steps, AutoCloseable {
   FakeModel(int maxSequences, int pages, int maxTokens, Speculation speculation) {
     this.maxTokens = maxTokens;
     cache =
-        new LatentCacheStore(
+        new KvCacheStore(
             _ -> backend, 1, 1, Encoding.F32, PAGE_TOKENS, CONTEXT, maxSequences, pages);
     loop =
         new EngineLoop(
             this,
-            new LatentCaches(List.of(cache)),
+            new KvCaches(List.of(cache)),
             device,
             VOCABULARY,
             new SpeculativeDecoder(speculation, Optional.empty()));

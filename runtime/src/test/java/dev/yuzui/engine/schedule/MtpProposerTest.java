@@ -6,8 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.yuzui.backend.reference.ReferenceProvider;
-import dev.yuzui.cache.LatentCacheStore;
-import dev.yuzui.cache.LatentCaches;
+import dev.yuzui.cache.KvCacheStore;
+import dev.yuzui.cache.KvCaches;
 import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.GenerationPromise;
@@ -60,7 +60,7 @@ class MtpProposerTest {
   private Backend backend;
   private DeviceGroup group;
   private ModelLoader.Loaded loaded;
-  private LatentCacheStore cache;
+  private KvCacheStore cache;
   private ModelRunner runner;
   private MtpProposer drafter;
   private int vocab;
@@ -77,7 +77,7 @@ class MtpProposerTest {
     group = new DeviceGroup(List.of(new DeviceGroup.Member("reference", backend)));
     loaded = ModelLoader.load(checkpoint, group, plan(), Optional.empty(), CONTEXT, bytes -> {});
     cache =
-        new LatentCacheStore(
+        new KvCacheStore(
             _ -> backend,
             checkpoint.config().layers() + checkpoint.config().mtpLayers(),
             checkpoint.config().cacheEntry(),
@@ -87,8 +87,7 @@ class MtpProposerTest {
             4,
             24);
     runner =
-        new ModelRunner(
-            group, Optional.empty(), loaded.ranks(), new LatentCaches(List.of(cache)), 32);
+        new ModelRunner(group, Optional.empty(), loaded.ranks(), new KvCaches(List.of(cache)), 32);
     drafter = new MtpProposer(runner, 3, Pass.ALL_TOKENS);
     var expected = new ObjectMapper().readTree(folder.resolve("expected.json").toFile());
     text =

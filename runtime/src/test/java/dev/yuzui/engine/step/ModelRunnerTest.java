@@ -6,8 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.yuzui.backend.reference.ReferenceProvider;
-import dev.yuzui.cache.LatentCacheStore;
-import dev.yuzui.cache.LatentCaches;
+import dev.yuzui.cache.KvCacheStore;
+import dev.yuzui.cache.KvCaches;
 import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.Observer;
@@ -40,7 +40,7 @@ class ModelRunnerTest {
   private Backend backend;
   private DeviceGroup group;
   private ModelLoader.Loaded loaded;
-  private LatentCacheStore cache;
+  private KvCacheStore cache;
   private ModelRunner runner;
   private int vocab;
 
@@ -54,7 +54,7 @@ class ModelRunnerTest {
     group = new DeviceGroup(List.of(new DeviceGroup.Member("reference", backend)));
     loaded = ModelLoader.load(checkpoint, group, plan(), Optional.empty(), 32, bytes -> {});
     cache =
-        new LatentCacheStore(
+        new KvCacheStore(
             backend,
             checkpoint.config().layers() + checkpoint.config().mtpLayers(),
             checkpoint.config().cacheEntry(),
@@ -63,8 +63,7 @@ class ModelRunnerTest {
             32,
             4);
     runner =
-        new ModelRunner(
-            group, Optional.empty(), loaded.ranks(), new LatentCaches(List.of(cache)), 32);
+        new ModelRunner(group, Optional.empty(), loaded.ranks(), new KvCaches(List.of(cache)), 32);
   }
 
   private DevicePlan plan() {

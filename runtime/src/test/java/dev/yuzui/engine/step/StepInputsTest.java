@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.yuzui.backend.reference.ReferenceProvider;
-import dev.yuzui.cache.LatentCacheStore;
+import dev.yuzui.cache.KvCacheStore;
 import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.spi.Backend;
@@ -28,8 +28,7 @@ class StepInputsTest {
   private static final int VOCAB = 50;
 
   private final Backend backend = new ReferenceProvider().open(BackendOptions.defaults());
-  private final LatentCacheStore cache =
-      new LatentCacheStore(backend, 1, 8, Encoding.F32, 4, 12, 3);
+  private final KvCacheStore cache = new KvCacheStore(backend, 1, 8, Encoding.F32, 4, 12, 3);
   private final Arena arena = Arena.ofConfined();
   private final List<DeviceBuffer> buffers = new ArrayList<>();
   private final StepInputs inputs = new StepInputs(backend, cache, 8, VOCAB, this::allocate, arena);

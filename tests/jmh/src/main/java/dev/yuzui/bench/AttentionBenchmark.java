@@ -2,7 +2,7 @@ package dev.yuzui.bench;
 
 import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Encoding;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
@@ -55,7 +55,7 @@ public class AttentionBenchmark {
     Tensor norm = c.normal(1, shape.kvLora());
     Tensor pages = c.pages(context);
     Encoding encoding = Encoding.byLabel(cache).orElseThrow();
-    LatentCache latents = c.latents(encoding, kv, norm, shape, pages);
+    KvCache latents = c.latents(encoding, kv, norm, shape, pages);
 
     Tensor q = c.normal(1, (long) heads * shape.entry());
     Tensor out = c.empty(Encoding.F32, 1, (long) heads * shape.kvLora());

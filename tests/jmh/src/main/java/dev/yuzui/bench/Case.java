@@ -9,7 +9,7 @@ import dev.yuzui.spi.DeviceBuffer;
 import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
@@ -79,10 +79,10 @@ final class Case implements AutoCloseable {
   }
 
   /** A cache with an entry for each row of {@code kv}; keys are zero, for so are all angles. */
-  LatentCache latents(Encoding encoding, Tensor kv, Tensor norm, MlaShape shape, Tensor pages) {
+  KvCache latents(Encoding encoding, Tensor kv, Tensor norm, MlaShape shape, Tensor pages) {
     int context = (int) kv.rows();
     Tensor table = empty(Encoding.F32, context, shape.rope());
-    LatentCache latents = new LatentCache(empty(encoding, context, shape.entry()), PAGE);
+    KvCache latents = new KvCache(empty(encoding, context, shape.entry()), PAGE);
     Tensor none = ints(1, new int[context]);
     Tensor positions = ints(1, IntStream.range(0, context).toArray());
     StepBatch fill = new StepBatch(none, positions, none, none, pages, ints(1, 0));

@@ -2,7 +2,7 @@ package dev.yuzui.bench;
 
 import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Encoding;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
@@ -64,7 +64,7 @@ public class PrefillAttentionBenchmark {
     Tensor norm = c.normal(1, shape.kvLora());
     Tensor pages = c.pages(context);
     Encoding encoding = Encoding.byLabel(cache).orElseThrow();
-    LatentCache latents = c.latents(encoding, kv, norm, shape, pages);
+    KvCache latents = c.latents(encoding, kv, norm, shape, pages);
 
     Tensor q = c.normal(tokens, (long) shape.heads() * shape.query());
     int keyRows = shape.heads() * shape.kvLora();

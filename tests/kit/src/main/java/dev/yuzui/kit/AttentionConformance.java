@@ -6,7 +6,7 @@ import static dev.yuzui.kit.Tolerance.near;
 
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
@@ -259,7 +259,7 @@ public abstract class AttentionConformance extends Conformance {
         b -> {
           Tensor q = b.input("q", Values.literal(1, 4, 0, 0, 5, -5));
           StepBatch batch = b.step(steps);
-          LatentCache cache = b.cache(Encoding.F32, entries, 2, Tolerance.exact());
+          KvCache cache = b.cache(Encoding.F32, entries, 2, Tolerance.exact());
           Tensor out = b.output("out", 1, 2, near(Values.literal(1, 2, 3, 6), absolute(1e-5)));
           return ops -> ops.mlaDecode(q, cache, shape, batch, out);
         });
@@ -289,7 +289,7 @@ public abstract class AttentionConformance extends Conformance {
           Tensor angles = b.weight(table);
           StepBatch first = b.step(Steps.of(page, drafts));
           StepBatch second = b.step(Steps.of(page, accepted));
-          LatentCache cache =
+          KvCache cache =
               b.cache(
                   encoding(encoding),
                   Values.normal(6 * page, SMALL.entry(), 17),
@@ -347,7 +347,7 @@ public abstract class AttentionConformance extends Conformance {
         b -> {
           Tensor q = b.input("q", query);
           StepBatch batch = b.step(c.steps());
-          LatentCache cache = c.cache(b);
+          KvCache cache = c.cache(b);
           Tensor out = b.output("out", tokens, wanted.cols(), near(wanted, absolute(4 * epsilon)));
           return ops -> ops.mlaDecode(q, cache, c.shape(), batch, out);
         });
@@ -366,7 +366,7 @@ public abstract class AttentionConformance extends Conformance {
           Tensor k = b.weight(keyUp);
           Tensor v = b.weight(valueUp);
           StepBatch batch = b.step(c.steps());
-          LatentCache cache = c.cache(b);
+          KvCache cache = c.cache(b);
           double allowed = Tolerance.withHalves(epsilon, weights, tokens);
           Tolerance tolerance = near(wanted, absolute(allowed));
           Tensor prefill = b.output("prefill", tokens, wanted.cols(), tolerance);

@@ -7,7 +7,7 @@ import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.HostTensor;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.Quantizer;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
@@ -111,9 +111,8 @@ public final class Bench implements AutoCloseable {
   }
 
   /** A cache whose contents the case reads or writes; compared where {@code tolerance} says. */
-  public LatentCache cache(Encoding encoding, Values entries, int pageTokens, Tolerance tolerance) {
-    return new LatentCache(
-        output("cache", encoding, entries, entries.rows(), tolerance), pageTokens);
+  public KvCache cache(Encoding encoding, Values entries, int pageTokens, Tolerance tolerance) {
+    return new KvCache(output("cache", encoding, entries, entries.rows(), tolerance), pageTokens);
   }
 
   public StepBatch step(Steps steps) {

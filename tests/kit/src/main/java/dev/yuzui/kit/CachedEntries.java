@@ -2,7 +2,7 @@ package dev.yuzui.kit;
 
 import dev.yuzui.spi.Dequantizer;
 import dev.yuzui.spi.Encoding;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.Quantizer;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -22,7 +22,7 @@ record CachedEntries(
     return variant == 0 ? first : second;
   }
 
-  LatentCache cache(Bench bench) {
+  KvCache cache(Bench bench) {
     return bench.cache(encoding, entries(), steps.pageTokens(), Tolerance.exact());
   }
 

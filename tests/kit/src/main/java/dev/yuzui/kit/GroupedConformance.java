@@ -8,7 +8,7 @@ import static dev.yuzui.kit.Tolerance.near;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.GroupedShape;
 import dev.yuzui.spi.HostTensor;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.List;
@@ -156,7 +156,7 @@ public abstract class GroupedConformance extends Conformance {
           Tensor v = b.input("v", Values.literal(2, 4, 10, 20, 30, 40, 50, 60, 70, 80));
           Tensor angles = b.weight(table);
           StepBatch batch = b.step(steps);
-          LatentCache cache =
+          KvCache cache =
               b.cache(Encoding.F32, Values.fill(2, 8, Float.NaN), 2, near(wanted, exact()));
           return ops -> ops.append(k, v, angles, cache, shape, batch);
         });
@@ -195,7 +195,7 @@ public abstract class GroupedConformance extends Conformance {
           Tensor v = b.input("v", Values.normal(12, half, 9));
           Tensor angles = b.weight(table);
           StepBatch batch = b.step(Steps.of(page, first, second));
-          LatentCache cache =
+          KvCache cache =
               b.cache(encoding, before, page, Tolerance.stored(encoding, 12 * shape.entry()));
           return ops -> ops.append(k, v, angles, cache, shape, batch);
         });
@@ -220,7 +220,7 @@ public abstract class GroupedConformance extends Conformance {
           Tensor angles = b.weight(table);
           StepBatch first = b.step(Steps.of(4, drafts));
           StepBatch second = b.step(Steps.of(4, accepted));
-          LatentCache cache =
+          KvCache cache =
               b.cache(Encoding.F32, Values.normal(24, shape.entry(), 17), 4, Tolerance.ofRow(1e-6));
           Tensor out = b.output("out", 4, shape.heads() * shape.head(), absolute(1e-4));
           return ops -> {
@@ -270,7 +270,7 @@ public abstract class GroupedConformance extends Conformance {
         b -> {
           Tensor q = b.input("q", query);
           StepBatch batch = b.step(c.steps());
-          LatentCache cache = c.cache(b);
+          KvCache cache = c.cache(b);
           Tensor out = b.output("out", tokens, wanted.cols(), near(wanted, absolute(4 * epsilon)));
           return ops -> ops.attend(q, cache, shape, batch, out);
         });

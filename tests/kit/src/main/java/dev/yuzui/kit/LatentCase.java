@@ -3,7 +3,7 @@ package dev.yuzui.kit;
 import dev.yuzui.spi.Dequantizer;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import java.lang.foreign.Arena;
 
@@ -25,7 +25,7 @@ record LatentCase(
     return cached().step(variant);
   }
 
-  LatentCache cache(Bench bench) {
+  KvCache cache(Bench bench) {
     return cached().cache(bench);
   }
 

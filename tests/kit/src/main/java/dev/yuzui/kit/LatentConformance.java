@@ -6,7 +6,7 @@ import static dev.yuzui.kit.Tolerance.near;
 
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.Arrays;
@@ -18,7 +18,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Rotation, and what enters the latent cache. */
+/** Rotation, and what enters the KV cache. */
 public abstract class LatentConformance extends Conformance {
 
   /** Rows of cos and sin, pair i turning by position·10000^(−i/pairs), times {@code factor}. */
@@ -123,7 +123,7 @@ public abstract class LatentConformance extends Conformance {
           Tensor norm = b.vector(rig.arena(), "norm", 2, 1);
           Tensor angles = b.weight(table);
           StepBatch batch = b.step(steps);
-          LatentCache cache =
+          KvCache cache =
               b.cache(
                   Encoding.F32,
                   Values.fill(2, 4, Float.NaN),
@@ -168,7 +168,7 @@ public abstract class LatentConformance extends Conformance {
           Tensor weight = b.weight(norm);
           Tensor angles = b.weight(table);
           StepBatch batch = b.step(Steps.of(page, first, second));
-          LatentCache cache =
+          KvCache cache =
               b.cache(encoding, before, page, Tolerance.stored(encoding, 12 * (kvLora + rope)));
           return ops -> ops.appendLatent(kv, weight, 1e-6f, angles, cache, batch);
         });
@@ -210,7 +210,7 @@ public abstract class LatentConformance extends Conformance {
           Tensor weight = b.weight(norm);
           Tensor angles = b.weight(table);
           StepBatch batch = b.step(steps);
-          LatentCache cache =
+          KvCache cache =
               b.cache(encoding, before, page, Tolerance.stored(encoding, 9 * (kvLora + rope)));
           return ops -> ops.ropeAppend(q, nope, heads, kv, weight, 1e-6f, angles, cache, batch);
         });
@@ -227,7 +227,7 @@ public abstract class LatentConformance extends Conformance {
           Tensor norm = b.weight(rig.weight(Encoding.F32, 1, 24, 3));
           Tensor angles = b.weight(table);
           StepBatch batch = b.step(Steps.of(4, padding));
-          LatentCache cache = b.cache(Encoding.F32, before, 4, near(before, exact()));
+          KvCache cache = b.cache(Encoding.F32, before, 4, near(before, exact()));
           return ops -> ops.appendLatent(kv, norm, 1e-6f, angles, cache, batch);
         });
   }
@@ -250,8 +250,7 @@ public abstract class LatentConformance extends Conformance {
           Tensor angles = b.weight(table);
           StepBatch first = b.step(Steps.of(4, draft));
           StepBatch second = b.step(Steps.of(4, after));
-          LatentCache cache =
-              b.cache(Encoding.F32, Values.normal(16, 32, 1), 4, Tolerance.ofRow(1e-6));
+          KvCache cache = b.cache(Encoding.F32, Values.normal(16, 32, 1), 4, Tolerance.ofRow(1e-6));
           return ops -> {
             ops.appendLatent(kv, norm, 1e-6f, angles, cache, first);
             ops.appendLatent(again, norm, 1e-6f, angles, cache, second);

@@ -11,7 +11,7 @@ import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.GroupedShape;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.StepBatch;
@@ -61,8 +61,8 @@ public abstract class RefusalsConformance extends Conformance {
       return t;
     }
 
-    LatentCache cache(int cols) {
-      return new LatentCache(f32("cache", 8, cols), 4);
+    KvCache cache(int cols) {
+      return new KvCache(f32("cache", 8, cols), 4);
     }
 
     Dispatch dispatch(int experts, int slots) {
@@ -162,7 +162,7 @@ public abstract class RefusalsConformance extends Conformance {
                     s.f32("norm", 1, 6),
                     0,
                     s.f32("table", 9, 2),
-                    new LatentCache(s.f32("cache", 8, 8), 3),
+                    new KvCache(s.f32("cache", 8, 8), 3),
                     s.batch)),
         call(
             "addRow | not [1, C] | row F32 [1, 3] | x F32 [3, 4]",

@@ -1,6 +1,6 @@
 package dev.yuzui.ptx;
 
-import dev.yuzui.ptx.LatentCache.Format;
+import dev.yuzui.ptx.KvCache.Format;
 import dev.yuzui.ptx.machine.GlobalBuffer;
 import dev.yuzui.ptx.machine.GlobalBuffer.Role;
 import dev.yuzui.ptx.machine.GlobalMemory;
@@ -64,7 +64,7 @@ final class AttentionCases {
   /** What a launch of either kernel is given, and where the result goes. */
   record Attention(
       Shape shape,
-      LatentCache cache,
+      KvCache cache,
       float[] q,
       int[] sequence,
       int[] length,
@@ -77,7 +77,7 @@ final class AttentionCases {
       int rows = SEQUENCE.length;
       return new Attention(
           s,
-          LatentCache.random(f, s.entry(), 16, 3, length[0], numbers.random()),
+          KvCache.random(f, s.entry(), 16, 3, length[0], numbers.random()),
           numbers.normal(rows * s.n() * s.entry(), 1),
           SEQUENCE,
           length,

@@ -1,6 +1,6 @@
 package dev.yuzui.ptx;
 
-import dev.yuzui.ptx.LatentCache.Format;
+import dev.yuzui.ptx.KvCache.Format;
 import dev.yuzui.ptx.machine.GlobalBuffer;
 import dev.yuzui.ptx.machine.GlobalBuffer.Role;
 import dev.yuzui.ptx.machine.GlobalMemory;
@@ -41,7 +41,7 @@ final class CacheCases {
     int qOffset = 4;
     float eps = 1e-6f;
     Numbers numbers = new Numbers(lkv);
-    LatentCache cache = LatentCache.random(f, width, 4, 2, 20, numbers.random());
+    KvCache cache = KvCache.random(f, width, 4, 2, 20, numbers.random());
     float[] q = numbers.normal(3 * HEADS * qHeadStride, 1);
     float[] kv = numbers.normal(3 * width, 1);
     float[] norm = numbers.normal(lkv, 1);
@@ -95,7 +95,7 @@ final class CacheCases {
   private static void appendHeads(Device device, Format f, int g, int d, int threads) {
     int half = g * d;
     Numbers numbers = new Numbers(half);
-    LatentCache cache = LatentCache.random(f, 2 * half, 4, 2, 20, numbers.random());
+    KvCache cache = KvCache.random(f, 2 * half, 4, 2, 20, numbers.random());
     float[] k = numbers.normal(3 * half, 1);
     float[] v = numbers.normal(3 * half, 1);
     float[] table = numbers.normal(19 * d, 1);
@@ -132,7 +132,7 @@ final class CacheCases {
   }
 
   /** The rows of no step, the padding row's too. */
-  private static void unchanged(LatentCache cache, byte[] after, Format f) {
+  private static void unchanged(KvCache cache, byte[] after, Format f) {
     int row = cache.width() * f.bytes();
     for (int i = 0; i < after.length; i++) {
       boolean written =

@@ -1,6 +1,6 @@
 package dev.yuzui.ptx;
 
-import dev.yuzui.ptx.LatentCache.Format;
+import dev.yuzui.ptx.KvCache.Format;
 import dev.yuzui.ptx.machine.GlobalBuffer;
 import dev.yuzui.ptx.machine.GlobalBuffer.Role;
 import dev.yuzui.ptx.machine.GlobalMemory;
@@ -187,7 +187,7 @@ final class GroupedCases {
     private final Format format;
     private final Shape shape;
     private final Step step;
-    private final LatentCache cache;
+    private final KvCache cache;
     private final float[] q;
     private GlobalBuffer out;
 
@@ -199,7 +199,7 @@ final class GroupedCases {
       this.shape = shape;
       this.step = step;
       this.cache =
-          LatentCache.random(
+          KvCache.random(
               format, shape.entry(), 24, step.sequences(), step.longest(), numbers.random());
       this.q = numbers.normal(step.rows() * shape.n() * shape.d(), 1);
       this.out = device.memory().output("out", 4L * q.length);

@@ -1,6 +1,6 @@
 package dev.yuzui.ptx;
 
-import dev.yuzui.ptx.LatentCache.Format;
+import dev.yuzui.ptx.KvCache.Format;
 import dev.yuzui.ptx.machine.GlobalBuffer;
 import dev.yuzui.ptx.machine.GlobalBuffer.Role;
 import dev.yuzui.ptx.machine.GlobalMemory;
@@ -93,7 +93,7 @@ final class PrefillCases {
     int padded = Math.ceilDiv(lkv, 32) * 32;
     int[] sequence = {1, -1, 0};
     int[] position = {17, 3, 0};
-    LatentCache cache = LatentCache.random(f, lkv + r, 4, 2, 20, new Numbers(41).random());
+    KvCache cache = KvCache.random(f, lkv + r, 4, 2, 20, new Numbers(41).random());
     GlobalMemory memory = device.memory();
     GlobalBuffer xh = memory.output("xh", 2L * sequence.length * padded);
     GlobalBuffer scale = memory.output("xScale", 4L * sequence.length);

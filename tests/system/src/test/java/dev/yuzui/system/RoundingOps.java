@@ -7,7 +7,7 @@ import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.GroupedShape;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
@@ -94,7 +94,7 @@ record RoundingOps(Backend backend, DeviceQueue queue) implements Ops {
   @Override
   public void mlaPrefill(
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       Tensor keyUp,
       Tensor valueUp,
       MlaShape shape,
@@ -147,7 +147,7 @@ record RoundingOps(Backend backend, DeviceQueue queue) implements Ops {
 
   @Override
   public void appendLatent(
-      Tensor kv, Tensor norm, float eps, Tensor table, LatentCache cache, StepBatch batch) {
+      Tensor kv, Tensor norm, float eps, Tensor table, KvCache cache, StepBatch batch) {
     exact().appendLatent(kv, norm, eps, table, cache, batch);
   }
 
@@ -158,17 +158,17 @@ record RoundingOps(Backend backend, DeviceQueue queue) implements Ops {
 
   @Override
   public void append(
-      Tensor k, Tensor v, Tensor table, LatentCache cache, GroupedShape shape, StepBatch batch) {
+      Tensor k, Tensor v, Tensor table, KvCache cache, GroupedShape shape, StepBatch batch) {
     exact().append(k, v, table, cache, shape, batch);
   }
 
   @Override
-  public void attend(Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
+  public void attend(Tensor q, KvCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
     exact().attend(q, cache, shape, batch, out);
   }
 
   @Override
-  public void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
+  public void mlaDecode(Tensor q, KvCache cache, MlaShape shape, StepBatch batch, Tensor out) {
     exact().mlaDecode(q, cache, shape, batch, out);
   }
 

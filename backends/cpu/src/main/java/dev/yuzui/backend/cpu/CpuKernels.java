@@ -35,7 +35,7 @@ interface CpuKernels extends RowKernels {
   /** out[c] = w[row, from + c] for c < count; both whole blocks. */
   void decode(Matrix w, int row, int from, int count, long temporary, long out);
 
-  /** The inverse of {@link #decode} for the encodings of a latent cache: {@code Quantizer}'s. */
+  /** The inverse of {@link #decode} for the encodings of a KV cache: {@code Quantizer}'s. */
   void encode(Encoding encoding, long x, int count, long out);
 
   // ---- products of F32 --------------------------------------------------------------------------

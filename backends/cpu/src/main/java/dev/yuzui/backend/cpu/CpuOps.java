@@ -5,7 +5,7 @@ import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.GroupedShape;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
@@ -196,7 +196,7 @@ final class CpuOps implements Ops {
 
   @Override
   public void appendLatent(
-      Tensor kv, Tensor norm, float eps, Tensor table, LatentCache cache, StepBatch batch) {
+      Tensor kv, Tensor norm, float eps, Tensor table, KvCache cache, StepBatch batch) {
     queue.reserve(4 * kv.cols() + 64, 0);
     submit(Rows.appendLatent(kernels, rowKernels, kv, norm, eps, table, cache, batch));
   }
@@ -208,23 +208,22 @@ final class CpuOps implements Ops {
 
   @Override
   public void append(
-      Tensor k, Tensor v, Tensor table, LatentCache cache, GroupedShape shape, StepBatch batch) {
+      Tensor k, Tensor v, Tensor table, KvCache cache, GroupedShape shape, StepBatch batch) {
     queue.reserve(4L * shape.entry() + 64, 0);
     submit(Rows.append(kernels, k, v, table, cache, shape, batch));
   }
 
   @Override
-  public void attend(Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
+  public void attend(Tensor q, KvCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
     attend(q, cache, AttentionShape.of(shape), batch, out);
   }
 
   @Override
-  public void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
+  public void mlaDecode(Tensor q, KvCache cache, MlaShape shape, StepBatch batch, Tensor out) {
     attend(q, cache, AttentionShape.of(shape), batch, out);
   }
 
-  private void attend(
-      Tensor q, LatentCache cache, AttentionShape shape, StepBatch batch, Tensor out) {
+  private void attend(Tensor q, KvCache cache, AttentionShape shape, StepBatch batch, Tensor out) {
     PagedAttention attention =
         natives
             .flatMap(n -> NativePagedAttention.of(n, q, cache, shape, batch, out))
@@ -245,7 +244,7 @@ final class CpuOps implements Ops {
   @Override
   public void mlaPrefill(
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       Tensor keyUp,
       Tensor valueUp,
       MlaShape shape,

@@ -1,6 +1,6 @@
 package dev.yuzui.backend.cpu;
 
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
@@ -32,7 +32,7 @@ final class ExpandedAttention extends Op {
       CpuKernels kernels,
       Optional<NativeKernels> natives,
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       Tensor keyUp,
       Tensor valueUp,
       MlaShape shape,

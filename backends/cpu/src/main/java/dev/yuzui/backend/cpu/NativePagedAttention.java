@@ -1,6 +1,6 @@
 package dev.yuzui.backend.cpu;
 
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.Optional;
@@ -19,7 +19,7 @@ final class NativePagedAttention extends PagedAttention {
       NativeKernels kernels,
       int cacheNumber,
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       AttentionShape shape,
       StepBatch batch,
       Tensor out) {
@@ -33,7 +33,7 @@ final class NativePagedAttention extends PagedAttention {
   static Optional<PagedAttention> of(
       NativeKernels kernels,
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       AttentionShape shape,
       StepBatch batch,
       Tensor out) {

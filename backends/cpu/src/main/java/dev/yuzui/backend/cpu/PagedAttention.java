@@ -1,6 +1,6 @@
 package dev.yuzui.backend.cpu;
 
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.List;
@@ -51,7 +51,7 @@ abstract class PagedAttention {
    */
   PagedAttention(
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       AttentionShape shape,
       StepBatch batch,
       Tensor out,

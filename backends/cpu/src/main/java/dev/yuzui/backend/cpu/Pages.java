@@ -1,7 +1,7 @@
 package dev.yuzui.backend.cpu;
 
 import dev.yuzui.spi.BackendException;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.StepBatch;
 
 /** Finds cache entries through the page table of a step. */
@@ -14,7 +14,7 @@ final class Pages {
   private final long entries;
   private final int sequences;
 
-  Pages(LatentCache cache, StepBatch batch) {
+  Pages(KvCache cache, StepBatch batch) {
     this.table = HostBuffer.address(batch.pages());
     this.sequence = HostBuffer.address(batch.sequence());
     this.kvLength = HostBuffer.address(batch.kvLength());

@@ -1,6 +1,6 @@
 package dev.yuzui.backend.cpu;
 
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 
@@ -15,7 +15,7 @@ final class RowPagedAttention extends PagedAttention {
   RowPagedAttention(
       CpuKernels kernels,
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       AttentionShape shape,
       StepBatch batch,
       Tensor out) {

@@ -3,7 +3,7 @@ package dev.yuzui.backend.cpu;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.GroupedShape;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 
@@ -175,7 +175,7 @@ public final class Rows {
       Tensor norm,
       float eps,
       Tensor table,
-      LatentCache cache,
+      KvCache cache,
       StepBatch batch) {
     long in = HostBuffer.address(kv);
     long by = HostBuffer.address(norm);
@@ -207,7 +207,7 @@ public final class Rows {
       Tensor k,
       Tensor v,
       Tensor table,
-      LatentCache cache,
+      KvCache cache,
       GroupedShape shape,
       StepBatch batch) {
     long keys = HostBuffer.address(k);

@@ -3,7 +3,7 @@ package dev.yuzui.backend.cpu;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.yuzui.spi.Encoding;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Quantizer;
 import dev.yuzui.spi.StepBatch;
@@ -84,7 +84,7 @@ class ExpandedAttentionTest {
   }
 
   private record Step(
-      MlaShape shape, Tensor q, LatentCache cache, Tensor keyUp, Tensor valueUp, StepBatch batch) {}
+      MlaShape shape, Tensor q, KvCache cache, Tensor keyUp, Tensor valueUp, StepBatch batch) {}
 
   /**
    * Two sequences and padding, pages of seven tokens in any order; each row sees as many entries as
@@ -113,7 +113,7 @@ class ExpandedAttentionTest {
     return new Step(
         shape,
         normal(Encoding.F32, tokens, shape.heads() * shape.query(), 1),
-        new LatentCache(tensor(entries, encoding, 7 * order.length, shape.entry()), 7),
+        new KvCache(tensor(entries, encoding, 7 * order.length, shape.entry()), 7),
         weight(shape.heads() * shape.kvLora(), shape.nope(), shape),
         weight(shape.heads() * shape.value(), shape.kvLora(), shape),
         batch);

@@ -15,7 +15,7 @@ import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.StepBatch;
@@ -144,7 +144,7 @@ class QueueTest {
             ints(1, Arrays.stream(position).map(p -> p + 1).toArray()),
             ints(1, 0, 1, 2, 3),
             ints(1, 0));
-    LatentCache latents = new LatentCache(tensor(Encoding.F16, 64, shape.entry()), 16);
+    KvCache latents = new KvCache(tensor(Encoding.F16, 64, shape.entry()), 16);
     Tensor kv = normal(tokens, shape.entry());
     Tensor norm = normal(1, shape.kvLora());
     Tensor table = normal(64, shape.rope());
@@ -257,9 +257,9 @@ class QueueTest {
   @Test
   void closingWithABufferOpenNamesIt() {
     Backend other = new CpuProvider().open(BackendOptions.defaults().withThreads(1));
-    DeviceBuffer left = other.allocate(64, "latent cache");
+    DeviceBuffer left = other.allocate(64, "KV cache");
     BackendException e = assertThrows(BackendException.class, other::close);
-    assertTrue(e.getMessage().contains("latent cache"), e.getMessage());
+    assertTrue(e.getMessage().contains("KV cache"), e.getMessage());
     left.close();
     other.close();
   }

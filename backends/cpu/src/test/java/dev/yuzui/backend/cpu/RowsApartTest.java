@@ -8,7 +8,7 @@ import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.DeviceBuffer;
 import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Encoding;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
@@ -120,7 +120,7 @@ class RowsApartTest {
     backend.write(
         entries,
         Native.weight(arena, random, Encoding.F16, pages * pageTokens, shape.entry()).data());
-    LatentCache cache = new LatentCache(entries, pageTokens);
+    KvCache cache = new KvCache(entries, pageTokens);
     int cols = shape.heads() * shape.entry();
     float[] q = Native.normal(random, 40 * cols);
     int[] lengths = IntStream.range(0, 40).map(t -> 1 + t * t * t % 5200).toArray();
@@ -142,7 +142,7 @@ class RowsApartTest {
     }
   }
 
-  private float[] attend(MlaShape shape, LatentCache cache, int pages, float[] q, int... lengths) {
+  private float[] attend(MlaShape shape, KvCache cache, int pages, float[] q, int... lengths) {
     int n = lengths.length;
     Tensor none = ints(1, new int[n]);
     Tensor table = ints(1, IntStream.range(0, pages).toArray());

@@ -1,13 +1,13 @@
 package dev.yuzui.backend.cuda;
 
 import dev.yuzui.spi.Encoding;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.Optional;
 
-/** Launches of attention.cu, prefill.cu and of what fills the latent cache. */
+/** Launches of attention.cu, prefill.cu and of what fills the KV cache. */
 final class Attention {
   private static final int THREADS = 256;
 
@@ -49,7 +49,7 @@ final class Attention {
       Tensor norm,
       float eps,
       Tensor table,
-      LatentCache cache,
+      KvCache cache,
       StepBatch batch) {
     long qCols = q.map(Tensor::cols).orElse(0L);
     long rotating = q.isPresent() ? Math.ceilDiv(heads * table.cols(), 1024L) : 0;
@@ -75,7 +75,7 @@ final class Attention {
         .run();
   }
 
-  void decode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
+  void decode(Tensor q, KvCache cache, MlaShape shape, StepBatch batch, Tensor out) {
     decode(q, cache, shape, batch, address(batch.kvLength()), out, 0, 0);
   }
 
@@ -90,7 +90,7 @@ final class Attention {
    */
   private void decode(
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       MlaShape shape,
       StepBatch batch,
       long length,
@@ -147,14 +147,13 @@ final class Attention {
    *
    * @param least where one long sequence among short ones may need help
    */
-  private int splits(long blocks, int least, int leastTiles, LatentCache cache, StepBatch batch) {
+  private int splits(long blocks, int least, int leastTiles, KvCache cache, StepBatch batch) {
     long wanted = Math.max(least, 2L * device.multiprocessors() / blocks);
     long entries = Math.min(batch.pages().cols() * cache.pageTokens(), cache.entries().rows());
     return (int) Math.clamp(Math.ceilDiv(entries, (long) TILE * leastTiles), 1, wanted);
   }
 
-  private void arguments(
-      Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, long length) {
+  private void arguments(Tensor q, KvCache cache, MlaShape shape, StepBatch batch, long length) {
     launch
         .p(q)
         .p(cache.entries())
@@ -228,7 +227,7 @@ final class Attention {
    */
   void prefill(
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       Tensor keyUp,
       Tensor valueUp,
       MlaShape shape,
@@ -260,7 +259,7 @@ final class Attention {
 
   private void expanded(
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       Tensor keyUp,
       Tensor valueUp,
       MlaShape shape,
@@ -336,7 +335,7 @@ final class Attention {
 
   private void absorbed(
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       Tensor keyUp,
       Tensor valueUp,
       MlaShape shape,

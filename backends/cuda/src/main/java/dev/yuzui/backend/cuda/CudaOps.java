@@ -5,7 +5,7 @@ import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.GroupedShape;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
@@ -182,7 +182,7 @@ final class CudaOps implements Ops {
 
   @Override
   public void appendLatent(
-      Tensor kv, Tensor norm, float eps, Tensor table, LatentCache cache, StepBatch batch) {
+      Tensor kv, Tensor norm, float eps, Tensor table, KvCache cache, StepBatch batch) {
     attention.append(Optional.empty(), 0, 1, kv, norm, eps, table, cache, batch);
   }
 
@@ -195,20 +195,20 @@ final class CudaOps implements Ops {
       Tensor norm,
       float eps,
       Tensor table,
-      LatentCache cache,
+      KvCache cache,
       StepBatch batch) {
     attention.append(Optional.of(q), qOffset, heads, kv, norm, eps, table, cache, batch);
   }
 
   @Override
-  public void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
+  public void mlaDecode(Tensor q, KvCache cache, MlaShape shape, StepBatch batch, Tensor out) {
     attention.decode(q, cache, shape, batch, out);
   }
 
   @Override
   public void mlaPrefill(
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       Tensor keyUp,
       Tensor valueUp,
       MlaShape shape,
@@ -223,12 +223,12 @@ final class CudaOps implements Ops {
 
   @Override
   public void append(
-      Tensor k, Tensor v, Tensor table, LatentCache cache, GroupedShape shape, StepBatch batch) {
+      Tensor k, Tensor v, Tensor table, KvCache cache, GroupedShape shape, StepBatch batch) {
     grouped.append(k, v, table, cache, shape, batch);
   }
 
   @Override
-  public void attend(Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
+  public void attend(Tensor q, KvCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
     grouped.attend(q, cache, shape, batch, out);
   }
 

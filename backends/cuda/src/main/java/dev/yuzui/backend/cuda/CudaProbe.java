@@ -6,7 +6,7 @@ import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.DeviceBuffer;
 import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Encoding;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Quantizer;
 import dev.yuzui.spi.StepBatch;
@@ -193,7 +193,7 @@ public final class CudaProbe {
           queue.record(
               () -> {
                 for (int i = 0; i < repeats; i++) {
-                  queue.ops().mlaDecode(q, new LatentCache(cache, PAGE_TOKENS), shape, batch, out);
+                  queue.ops().mlaDecode(q, new KvCache(cache, PAGE_TOKENS), shape, batch, out);
                 }
               })) {
         for (int i = -2; i < RUNS; i++) {

@@ -2,7 +2,7 @@ package dev.yuzui.backend.cuda;
 
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.GroupedShape;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 
@@ -49,13 +49,13 @@ final class Grouped {
     return launch.of(backend.kernels().get(kernel));
   }
 
-  private static String type(LatentCache cache) {
+  private static String type(KvCache cache) {
     return Tiles.suffix(cache.entries().encoding());
   }
 
   /** See {@link dev.yuzui.spi.Ops#append}. */
   void append(
-      Tensor k, Tensor v, Tensor table, LatentCache cache, GroupedShape shape, StepBatch batch) {
+      Tensor k, Tensor v, Tensor table, KvCache cache, GroupedShape shape, StepBatch batch) {
     begin("append_" + type(cache))
         .block(THREADS)
         .grid(k.rows(), Math.ceilDiv(k.cols(), 1024L))
@@ -98,7 +98,7 @@ final class Grouped {
   private record Splits(int count, int leastTiles, long partial) {}
 
   /** See {@link dev.yuzui.spi.Ops#attend}. */
-  void attend(Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
+  void attend(Tensor q, KvCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
     if (stages(cache, shape, false) == 0) {
       begin("attend_plain_" + type(cache))
           .block(ATTENDING)
@@ -145,7 +145,7 @@ final class Grouped {
       int which,
       Splits cut,
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       GroupedShape shape,
       StepBatch batch,
       Tensor out) {
@@ -166,7 +166,7 @@ final class Grouped {
   }
 
   private Launch arguments(
-      Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
+      Tensor q, KvCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
     return launch
         .p(q)
         .p(cache.entries())
@@ -189,14 +189,14 @@ final class Grouped {
    *
    * @param least where one long sequence among short ones may need help
    */
-  private int splits(long blocks, int least, int leastTiles, LatentCache cache, StepBatch batch) {
+  private int splits(long blocks, int least, int leastTiles, KvCache cache, StepBatch batch) {
     long wanted = Math.max(least, 2L * device.multiprocessors() / blocks);
     long entries = Math.min(batch.pages().cols() * cache.pageTokens(), cache.entries().rows());
     return (int) Math.clamp(Math.ceilDiv(entries, (long) TILE * leastTiles), 1, wanted);
   }
 
   /** Tiles on chip at once, or 0 if only the plain kernel does it. */
-  private int stages(LatentCache cache, GroupedShape shape, boolean prompt) {
+  private int stages(KvCache cache, GroupedShape shape, boolean prompt) {
     boolean fits =
         !cache.entries().encoding().equals(Encoding.F32)
             && shape.head() % 16 == 0
@@ -208,12 +208,11 @@ final class Grouped {
     return stages;
   }
 
-  private static boolean wide(LatentCache cache) {
+  private static boolean wide(KvCache cache) {
     return cache.entries().encoding().blockBytes() == 2;
   }
 
-  private static long sharedBytes(
-      LatentCache cache, GroupedShape shape, boolean prompt, int stages) {
+  private static long sharedBytes(KvCache cache, GroupedShape shape, boolean prompt, int stages) {
     long row = 2L * (2 * shape.head() + 8);
     return TILE * stages * (wide(cache) ? row : 2L * shape.head())
         + (wide(cache) ? 0 : TILE * row)

@@ -55,9 +55,9 @@ class DeviceTest {
     try (Backend backend = open(0)) {
       long asked = 1L << 50;
       BackendException e =
-          assertThrows(BackendException.class, () -> backend.allocate(asked, "the latent cache"));
+          assertThrows(BackendException.class, () -> backend.allocate(asked, "the KV cache"));
       for (String part :
-          List.of("%,d bytes".formatted(asked), "the latent cache", "are free", "-c", "--device")) {
+          List.of("%,d bytes".formatted(asked), "the KV cache", "are free", "-c", "--device")) {
         assertTrue(e.getMessage().contains(part), e::getMessage);
       }
     }

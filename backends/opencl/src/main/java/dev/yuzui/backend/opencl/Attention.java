@@ -1,12 +1,12 @@
 package dev.yuzui.backend.opencl;
 
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.Optional;
 
-/** Absorbed attention over the latent cache: which kernels, and how the entries are split. */
+/** Absorbed attention over the KV cache: which kernels, and how the entries are split. */
 final class Attention {
   /** Entries of a tile of kernels for processors. */
   static final int WIDE_TILE = 32;
@@ -42,7 +42,7 @@ final class Attention {
    */
   private record Cut(boolean wide, int tile, int splits, int least) {}
 
-  void decode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
+  void decode(Tensor q, KvCache cache, MlaShape shape, StepBatch batch, Tensor out) {
     decode(q, cache, shape, batch, batch.kvLength(), out, Optional.empty(), Optional.empty());
   }
 
@@ -53,7 +53,7 @@ final class Attention {
    */
   void decode(
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       MlaShape shape,
       StepBatch batch,
       Tensor length,
@@ -137,7 +137,7 @@ final class Attention {
         .run();
   }
 
-  private Launch begin(String kernel, Cut cut, LatentCache cache) {
+  private Launch begin(String kernel, Cut cut, KvCache cache) {
     String encoding = "WEIGHTS=" + Layout.suffix(cache.entries().encoding());
     var programs = backend.programs();
     return launch.of(
@@ -147,7 +147,7 @@ final class Attention {
   }
 
   /** As many splits as leave every compute unit some groups, none that could never have work. */
-  private Cut cut(long rows, LatentCache cache, MlaShape shape, StepBatch batch) {
+  private Cut cut(long rows, KvCache cache, MlaShape shape, StepBatch batch) {
     boolean fits = wide && fits(shape);
     int tile = fits ? WIDE_TILE : 64;
     int least = fits ? 4 : 1;

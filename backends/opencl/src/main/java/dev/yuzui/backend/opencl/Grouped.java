@@ -2,7 +2,7 @@ package dev.yuzui.backend.opencl;
 
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.GroupedShape;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.math.BigInteger;
@@ -31,7 +31,7 @@ final class Grouped {
 
   /** See {@link dev.yuzui.spi.Ops#append}. */
   void append(
-      Tensor k, Tensor v, Tensor table, LatentCache cache, GroupedShape shape, StepBatch batch) {
+      Tensor k, Tensor v, Tensor table, KvCache cache, GroupedShape shape, StepBatch batch) {
     Tensor entries = cache.entries();
     int each = headsOfWholeBlocks(entries.encoding(), shape);
     launch
@@ -77,7 +77,7 @@ final class Grouped {
       boolean wide, int queries, int rows, int heads, long blocks, int splits, int least) {}
 
   /** See {@link dev.yuzui.spi.Ops#attend}. */
-  void attend(Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
+  void attend(Tensor q, KvCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
     long rows = q.rows();
     int head = shape.head();
     Cut cut = cut(rows, cache, shape, batch);
@@ -137,7 +137,7 @@ final class Grouped {
     }
   }
 
-  private Launch begin(String kernel, Cut cut, LatentCache cache) {
+  private Launch begin(String kernel, Cut cut, KvCache cache) {
     String encoding = "WEIGHTS=" + Layout.suffix(cache.entries().encoding());
     String queries = "QUERIES=" + cut.queries();
     var programs = backend.programs();
@@ -151,7 +151,7 @@ final class Grouped {
    * Where a sequence has several rows they share a tile; a group is no larger than what may share
    * one. As many splits as leave every compute unit some groups, none that could never have work.
    */
-  private Cut cut(long rows, LatentCache cache, GroupedShape shape, StepBatch batch) {
+  private Cut cut(long rows, KvCache cache, GroupedShape shape, StepBatch batch) {
     boolean fits = wide && fits(shape);
     long each = Math.ceilDiv(rows, batch.pages().rows());
     boolean shared = each > 1;

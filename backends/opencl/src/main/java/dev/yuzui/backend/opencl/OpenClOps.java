@@ -5,7 +5,7 @@ import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.GroupedShape;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
@@ -170,7 +170,7 @@ final class OpenClOps implements Ops {
 
   @Override
   public void appendLatent(
-      Tensor kv, Tensor norm, float eps, Tensor table, LatentCache cache, StepBatch batch) {
+      Tensor kv, Tensor norm, float eps, Tensor table, KvCache cache, StepBatch batch) {
     Tensor entries = cache.entries();
     rows("rows", "append_" + Layout.suffix(entries.encoding()), kv)
         .p(kv)
@@ -191,14 +191,14 @@ final class OpenClOps implements Ops {
   }
 
   @Override
-  public void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
+  public void mlaDecode(Tensor q, KvCache cache, MlaShape shape, StepBatch batch, Tensor out) {
     attention.decode(q, cache, shape, batch, out);
   }
 
   @Override
   public void mlaPrefill(
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       Tensor keyUp,
       Tensor valueUp,
       MlaShape shape,
@@ -213,12 +213,12 @@ final class OpenClOps implements Ops {
 
   @Override
   public void append(
-      Tensor k, Tensor v, Tensor table, LatentCache cache, GroupedShape shape, StepBatch batch) {
+      Tensor k, Tensor v, Tensor table, KvCache cache, GroupedShape shape, StepBatch batch) {
     grouped.append(k, v, table, cache, shape, batch);
   }
 
   @Override
-  public void attend(Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
+  public void attend(Tensor q, KvCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
     grouped.attend(q, cache, shape, batch, out);
   }
 

@@ -1,6 +1,6 @@
 package dev.yuzui.backend.opencl;
 
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
@@ -83,7 +83,7 @@ final class Prefill {
   /** Arguments as {@link dev.yuzui.spi.Ops#mlaPrefill}'s. */
   void run(
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       Tensor keyUp,
       Tensor valueUp,
       MlaShape shape,
@@ -126,7 +126,7 @@ final class Prefill {
 
   private void expanded(
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       Tensor keyUp,
       Tensor valueUp,
       MlaShape shape,
@@ -182,7 +182,7 @@ final class Prefill {
     }
   }
 
-  private void gather(LatentCache cache, StepBatch batch, Seen seen, Tensor out) {
+  private void gather(KvCache cache, StepBatch batch, Seen seen, Tensor out) {
     Tensor entries = cache.entries();
     launch
         .of(
@@ -228,7 +228,7 @@ final class Prefill {
 
   private void absorbed(
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       Tensor keyUp,
       Tensor valueUp,
       MlaShape shape,

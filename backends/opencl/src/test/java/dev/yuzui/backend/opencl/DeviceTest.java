@@ -60,11 +60,10 @@ class DeviceTest {
     try (OpenClBackend backend = open(0)) {
       long all = backend.cl().device().totalBytes();
       BackendException e =
-          assertThrows(
-              BackendException.class, () -> backend.allocate(all + 1000, "the latent cache"));
+          assertThrows(BackendException.class, () -> backend.allocate(all + 1000, "the KV cache"));
       for (String part :
           List.of(
-              "%,d bytes for the latent cache".formatted(all + 1000),
+              "%,d bytes for the KV cache".formatted(all + 1000),
               "1,000 are missing",
               "-c",
               "--device")) {

@@ -1,7 +1,7 @@
 package dev.yuzui.backend.reference;
 
 import dev.yuzui.spi.GroupedShape;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Quantizer;
 import dev.yuzui.spi.StepBatch;
@@ -45,7 +45,7 @@ final class Attention {
   }
 
   static void append(
-      Tensor kv, Tensor norm, float eps, Tensor table, LatentCache cache, StepBatch batch) {
+      Tensor kv, Tensor norm, float eps, Tensor table, KvCache cache, StepBatch batch) {
     Matrix from = Matrix.of(kv);
     float[] weight = Matrix.of(norm).row(0);
     Matrix angles = Matrix.of(table);
@@ -66,7 +66,7 @@ final class Attention {
   }
 
   static void append(
-      Tensor k, Tensor v, Tensor table, LatentCache cache, GroupedShape shape, StepBatch batch) {
+      Tensor k, Tensor v, Tensor table, KvCache cache, GroupedShape shape, StepBatch batch) {
     Matrix keys = Matrix.of(k);
     Matrix values = Matrix.of(v);
     Matrix angles = Matrix.of(table);
@@ -91,8 +91,7 @@ final class Attention {
   }
 
   /** out[t, n] = Σs a[s]·v[s, g], a = softmax over s of q[t, n]·k[s, g]·scale */
-  static void grouped(
-      Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
+  static void grouped(Tensor q, KvCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
     Matrix query = Matrix.of(q);
     Matrix sequence = Matrix.of(batch.sequence());
     Matrix kvLength = Matrix.of(batch.kvLength());
@@ -121,7 +120,7 @@ final class Attention {
   }
 
   /** out[t, n] = Σs a[s]·c[s], a = softmax over s of q[t, n]·[c[s]; k[s]]·scale */
-  static void absorbed(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
+  static void absorbed(Tensor q, KvCache cache, MlaShape shape, StepBatch batch, Tensor out) {
     Matrix query = Matrix.of(q);
     Matrix sequence = Matrix.of(batch.sequence());
     Matrix kvLength = Matrix.of(batch.kvLength());
@@ -154,7 +153,7 @@ final class Attention {
    */
   static void expanded(
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       Tensor keyUp,
       Tensor valueUp,
       MlaShape shape,
@@ -246,11 +245,11 @@ final class Attention {
 
   /** Entry i of sequence s lies at row pages[s, i / pageTokens]·pageTokens + i % pageTokens. */
   private static final class Pages {
-    private final LatentCache cache;
+    private final KvCache cache;
     private final Matrix entries;
     private final Matrix pages;
 
-    Pages(LatentCache cache, StepBatch batch) {
+    Pages(KvCache cache, StepBatch batch) {
       this.cache = cache;
       this.entries = Matrix.of(cache.entries());
       this.pages = Matrix.of(batch.pages());

@@ -4,7 +4,7 @@ import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.GroupedShape;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
@@ -198,23 +198,23 @@ final class ReferenceOps implements Ops {
 
   @Override
   public void appendLatent(
-      Tensor kv, Tensor norm, float eps, Tensor table, LatentCache cache, StepBatch batch) {
+      Tensor kv, Tensor norm, float eps, Tensor table, KvCache cache, StepBatch batch) {
     queue.accept(() -> Attention.append(kv, norm, eps, table, cache, batch));
   }
 
   @Override
-  public void mlaDecode(Tensor q, LatentCache cache, MlaShape shape, StepBatch batch, Tensor out) {
+  public void mlaDecode(Tensor q, KvCache cache, MlaShape shape, StepBatch batch, Tensor out) {
     queue.accept(() -> Attention.absorbed(q, cache, shape, batch, out));
   }
 
   @Override
   public void append(
-      Tensor k, Tensor v, Tensor table, LatentCache cache, GroupedShape shape, StepBatch batch) {
+      Tensor k, Tensor v, Tensor table, KvCache cache, GroupedShape shape, StepBatch batch) {
     queue.accept(() -> Attention.append(k, v, table, cache, shape, batch));
   }
 
   @Override
-  public void attend(Tensor q, LatentCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
+  public void attend(Tensor q, KvCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
     queue.accept(() -> Attention.grouped(q, cache, shape, batch, out));
   }
 
@@ -222,7 +222,7 @@ final class ReferenceOps implements Ops {
   @Override
   public void mlaPrefill(
       Tensor q,
-      LatentCache cache,
+      KvCache cache,
       Tensor keyUp,
       Tensor valueUp,
       MlaShape shape,

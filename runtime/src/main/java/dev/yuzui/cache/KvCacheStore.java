@@ -3,7 +3,7 @@ package dev.yuzui.cache;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.DeviceBuffer;
 import dev.yuzui.spi.Encoding;
-import dev.yuzui.spi.LatentCache;
+import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.Quantizer;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
@@ -15,11 +15,11 @@ import java.util.SplittableRandom;
 import java.util.function.IntFunction;
 
 /**
- * Device memory for the latent caches of all layers, and the sequences that share it. A page holds
+ * Device memory for the KV caches of all layers, and the sequences that share it. A page holds
  * {@code pageTokens} entries of every layer: page p of layer i is rows p·pageTokens … of that
  * layer's tensor. Not thread-safe.
  */
-public final class LatentCacheStore implements AutoCloseable {
+public final class KvCacheStore implements AutoCloseable {
   private final IntFunction<Backend> backends;
   private final PagePool pool;
   private final int pages;
@@ -30,10 +30,10 @@ public final class LatentCacheStore implements AutoCloseable {
   private long foundTokens;
   private final BitSet usedSlots = new BitSet();
   private final List<DeviceBuffer> buffers = new ArrayList<>();
-  private final List<LatentCache> layers = new ArrayList<>();
+  private final List<KvCache> layers = new ArrayList<>();
 
   /** With pages for every sequence to grow to {@code contextLength}. */
-  public LatentCacheStore(
+  public KvCacheStore(
       Backend backend,
       int layers,
       int entry,
@@ -60,7 +60,7 @@ public final class LatentCacheStore implements AutoCloseable {
    * @param maxSequences sequences open at the same time
    * @param pages they share; fewer than all of them may come to need
    */
-  public LatentCacheStore(
+  public KvCacheStore(
       IntFunction<Backend> backends,
       int layers,
       int entry,
@@ -79,11 +79,10 @@ public final class LatentCacheStore implements AutoCloseable {
     try {
       for (int i = 0; i < layers; i++) {
         DeviceBuffer buffer =
-            backends.apply(i).allocate(encoding.byteSize(rows, entry), "latent cache");
+            backends.apply(i).allocate(encoding.byteSize(rows, entry), "KV cache");
         buffers.add(buffer);
         this.layers.add(
-            new LatentCache(
-                new Tensor("cache." + i, buffer, 0, encoding, rows, entry), pageTokens));
+            new KvCache(new Tensor("cache." + i, buffer, 0, encoding, rows, entry), pageTokens));
       }
     } catch (RuntimeException e) {
       close();
@@ -96,7 +95,7 @@ public final class LatentCacheStore implements AutoCloseable {
     return layers * encoding.byteSize(1, entry);
   }
 
-  public LatentCache layer(int index) {
+  public KvCache layer(int index) {
     return layers.get(index);
   }
 
@@ -170,7 +169,7 @@ public final class LatentCacheStore implements AutoCloseable {
     int slot = usedSlots.nextClearBit(0);
     if (slot >= maxSequences) {
       throw new CacheFullException(
-          "all " + maxSequences + " sequences of the latent cache are open; close one first");
+          "all " + maxSequences + " sequences of the KV cache are open; close one first");
     }
     usedSlots.set(slot);
     return slot;
@@ -192,7 +191,7 @@ public final class LatentCacheStore implements AutoCloseable {
     backends.apply(layer).write(entries, from);
   }
 
-  List<LatentCache> layers() {
+  List<KvCache> layers() {
     return layers;
   }
 

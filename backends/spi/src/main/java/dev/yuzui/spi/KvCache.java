@@ -8,4 +8,4 @@ package dev.yuzui.spi;
  * @param entries [pages · pageTokens, numbers of an entry] in one of {@link Encoding#caches}
  * @param pageTokens entries a page
  */
-public record LatentCache(Tensor entries, int pageTokens) {}
+public record KvCache(Tensor entries, int pageTokens) {}

@@ -21,16 +21,15 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 /** Where sequences go when several ranks have a cache each. */
-class LatentCachesTest {
+class KvCachesTest {
   private static final int[] TEXT = IntStream.range(0, 9).toArray();
 
   private final Backend backend = new ReferenceProvider().open(BackendOptions.defaults());
-  private final LatentCaches caches =
-      new LatentCaches(Stream.generate(this::store).limit(3).toList());
+  private final KvCaches caches = new KvCaches(Stream.generate(this::store).limit(3).toList());
 
   /** Two sequences of two pages of four entries. */
-  private LatentCacheStore store() {
-    return new LatentCacheStore(backend, 1, 8, Encoding.F32, 4, 8, 2);
+  private KvCacheStore store() {
+    return new KvCacheStore(backend, 1, 8, Encoding.F32, 4, 8, 2);
   }
 
   @AfterEach
@@ -92,7 +91,7 @@ class LatentCachesTest {
       caches.openSequence();
     }
     String message = assertThrows(CacheFullException.class, caches::openSequence).getMessage();
-    assertEquals("all 2 sequences of the latent cache are open; close one first", message);
+    assertEquals("all 2 sequences of the KV cache are open; close one first", message);
   }
 
   @Test
@@ -137,11 +136,11 @@ class LatentCachesTest {
 
   @Test
   void aLoneRankIsAskedItself() {
-    try (LatentCaches one = new LatentCaches(List.of(store()))) {
+    try (KvCaches one = new KvCaches(List.of(store()))) {
       assertEquals(0, one.rankOf(one.openSequence(TEXT)));
       assertEquals(0, one.rankOf(one.openSequence()));
       String message = assertThrows(CacheFullException.class, one::openSequence).getMessage();
-      assertEquals("all 2 sequences of the latent cache are open; close one first", message);
+      assertEquals("all 2 sequences of the KV cache are open; close one first", message);
     }
   }
 
@@ -164,7 +163,7 @@ class LatentCachesTest {
     assertThrows(
         BackendException.class,
         () ->
-            new LatentCacheStore(
+            new KvCacheStore(
                 _ -> {
                   if (left[0]-- == 0) {
                     throw new BackendException("no memory", "buy some");

@@ -9,21 +9,21 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
- * The latent caches of all ranks: a sequence lives in one of them, where the attention of its rank
- * is. Not thread-safe.
+ * The KV caches of all ranks: a sequence lives in one of them, where the attention of its rank is.
+ * Not thread-safe.
  */
-public final class LatentCaches implements AutoCloseable {
-  private final List<LatentCacheStore> stores;
+public final class KvCaches implements AutoCloseable {
+  private final List<KvCacheStore> stores;
   private final Set<Integer> lost = new HashSet<>();
 
   /**
    * @param stores of the ranks, all alike
    */
-  public LatentCaches(List<LatentCacheStore> stores) {
+  public KvCaches(List<KvCacheStore> stores) {
     this.stores = List.copyOf(stores);
   }
 
-  public LatentCacheStore rank(int rank) {
+  public KvCacheStore rank(int rank) {
     return stores.get(rank);
   }
 
@@ -46,7 +46,7 @@ public final class LatentCaches implements AutoCloseable {
     return lost.size() < stores.size();
   }
 
-  private Stream<LatentCacheStore> usableStores() {
+  private Stream<KvCacheStore> usableStores() {
     return IntStream.range(0, stores.size()).filter(r -> !lost.contains(r)).mapToObj(stores::get);
   }
 
@@ -70,10 +70,10 @@ public final class LatentCaches implements AutoCloseable {
       return stores.getFirst().openSequence();
     }
     return usableStores()
-        .filter(LatentCacheStore::hasSlot)
+        .filter(KvCacheStore::hasSlot)
         .max(
-            Comparator.<LatentCacheStore>comparingInt(s -> s.published(tokens))
-                .thenComparingInt(LatentCacheStore::freePages)
+            Comparator.<KvCacheStore>comparingInt(s -> s.published(tokens))
+                .thenComparingInt(KvCacheStore::freePages)
                 .thenComparingInt(s -> -stores.indexOf(s)))
         .or(() -> usableStores().findFirst())
         .orElseThrow(() -> new CacheFullException("every device that held sequences failed"))
@@ -82,25 +82,25 @@ public final class LatentCaches implements AutoCloseable {
 
   /** Sequences open at the same time. */
   public int maxSequences() {
-    return sum(LatentCacheStore::maxSequences);
+    return sum(KvCacheStore::maxSequences);
   }
 
   /** Pages no sequence holds; those that could still be adopted are among them. */
   public int freePages() {
-    return sum(LatentCacheStore::freePages);
+    return sum(KvCacheStore::freePages);
   }
 
   public int pages() {
-    return sum(LatentCacheStore::pages);
+    return sum(KvCacheStore::pages);
   }
 
-  private int sum(ToIntFunction<LatentCacheStore> number) {
+  private int sum(ToIntFunction<KvCacheStore> number) {
     return usableStores().mapToInt(number).sum();
   }
 
   public PrefixStats prefixStats() {
     return stores.stream()
-        .map(LatentCacheStore::prefixStats)
+        .map(KvCacheStore::prefixStats)
         .reduce(
             (a, b) ->
                 new PrefixStats(
@@ -110,13 +110,13 @@ public final class LatentCaches implements AutoCloseable {
         .orElseThrow();
   }
 
-  /** See {@link LatentCacheStore#fill}. */
+  /** See {@link KvCacheStore#fill}. */
   public void fill() {
-    stores.forEach(LatentCacheStore::fill);
+    stores.forEach(KvCacheStore::fill);
   }
 
   @Override
   public void close() {
-    stores.forEach(LatentCacheStore::close);
+    stores.forEach(KvCacheStore::close);
   }
 }

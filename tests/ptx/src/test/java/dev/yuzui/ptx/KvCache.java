@@ -8,11 +8,11 @@ import java.util.Locale;
 import java.util.Random;
 
 /**
- * Entries of a latent cache in pages that lie in any order, and the numbers in them.
+ * Entries of a KV cache in pages that lie in any order, and the numbers in them.
  *
  * @param pages [sequences, pagesPerSequence]
  */
-record LatentCache(
+record KvCache(
     Format format, int width, int pageTokens, int pagesPerSequence, int[] pages, byte[] entries) {
 
   /** How numbers are kept. */
@@ -58,7 +58,7 @@ record LatentCache(
     }
   }
 
-  static LatentCache random(
+  static KvCache random(
       Format format, int width, int pageTokens, int sequences, int longest, Random random) {
     int each = Math.ceilDiv(longest, pageTokens);
     int count = sequences * each;
@@ -74,7 +74,7 @@ record LatentCache(
     for (int i = 0; i < entries.length / format.bytes(); i++) {
       format.random(b, i, random);
     }
-    return new LatentCache(format, width, pageTokens, each, pages, entries);
+    return new KvCache(format, width, pageTokens, each, pages, entries);
   }
 
   /** The row of entry {@code i} of a sequence. */
