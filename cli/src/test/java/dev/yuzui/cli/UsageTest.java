@@ -24,7 +24,7 @@ class UsageTest {
           generate -p x -c -1               | --ctx-size       | 0 or more           | '-1'
           generate -p x -b 0                | --max-num-batched-tokens | 1 or more     | '0'
           generate -p x --max-num-seqs 0    | --max-num-seqs   | 1 or more           | '0'
-          generate -p x --spec-type fast    | --spec-type      | draft-mtp, ngram    | 'fast'
+          generate -p x --spec-type fast    | --spec-type      | draft-mtp, draft-simple, ngram | 'fast'
           generate -p x --spec-type ngram --spec-draft-n-max 64 | --spec-draft-n-max | 1 to 63 | 64
           generate -p x --spec-type draft-mtp --spec-draft-p-min 2 | --spec-draft-p-min | 0 to 1 | 2.0
           generate -p x --spec-type draft-mtp --spec-draft-vocab-size 0 | --spec-draft-vocab-size | 1 or more | '0'
@@ -67,7 +67,11 @@ class UsageTest {
           bench --quant Q8_0                | --quant          | --synthetic beside it | none
           bench --bandwidth 3 --backend cpu | --bandwidth      | -o html beside it   | none
           generate -p x --spec-draft-n-max 4| --spec-draft-n-max | --spec-type beside it | none
-          generate -p x --spec-draft-p-min 0.1 | --spec-draft-p-min | --spec-type draft-mtp beside it | none
+          generate -p x --spec-draft-p-min 0.1 | --spec-draft-p-min | --spec-type draft-mtp or draft-simple beside it | none
+          generate -p x --spec-type draft-simple | --spec-type draft-simple | -md FILE beside it | none
+          generate -p x -md y --spec-type ngram  | -md         | --spec-type draft-simple beside it | ngram
+          generate -p x -devd cpu           | -devd            | -md FILE beside it  | none
+          generate -p x -md gone.gguf       | gone.gguf        | a GGUF file or a Hugging Face folder | nothing at this path
           generate -p x --spec-type ngram --spec-draft-vocab-size 9 | --spec-draft-vocab-size | --spec-type draft-mtp beside it | ngram
           generate -p x --backend cpu --device reference | --backend cpu and --device reference | a device of that backend | one of reference
           generate -p x --backend reference --device cpu | --device | a device of that backend | one of cpu

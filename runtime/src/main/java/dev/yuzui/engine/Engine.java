@@ -42,12 +42,12 @@ public final class Engine implements AutoCloseable {
   private final Requests requests;
   private final double loadSeconds;
 
-  private Engine(LoadedModel model, double loadSeconds) {
+  private Engine(LoadedModel model, Optional<LoadedDraftModel> draftModel, double loadSeconds) {
     this.model = model;
     this.loadSeconds = loadSeconds;
     shared = new SharedModel(model);
     tokenizer = new LazyTokenizer(model.checkpoint(), shared.closing());
-    requests = new Requests(shared, tokenizer);
+    requests = new Requests(shared, tokenizer, draftModel);
   }
 
   /**
@@ -79,8 +79,14 @@ public final class Engine implements AutoCloseable {
   static Engine open(
       Checkpoint checkpoint, List<Device> devices, RuntimeOptions options, LoadProgress progress) {
     long start = System.nanoTime();
-    LoadedModel model = new LoadedModel(checkpoint, devices, options, progress);
-    return new Engine(model, (System.nanoTime() - start) * 1e-9);
+    Optional<LoadedDraftModel> draft = LoadedDraftModel.of(checkpoint, devices, options);
+    try {
+      LoadedModel model = new LoadedModel(checkpoint, devices, options, progress);
+      return new Engine(model, draft, (System.nanoTime() - start) * 1e-9);
+    } catch (Throwable e) {
+      draft.ifPresent(LoadedDraftModel::close);
+      throw e;
+    }
   }
 
   public Checkpoint checkpoint() {

@@ -25,13 +25,15 @@ import java.util.concurrent.atomic.AtomicLong;
 public final class Requests implements AutoCloseable {
   private final SharedModel model;
   private final LazyTokenizer tokenizer;
+  private final Optional<LoadedDraftModel> draftModel;
   private final AtomicLong order = new AtomicLong();
   private Optional<EngineLoop> loop = Optional.empty();
   private boolean closed;
 
-  Requests(SharedModel model, LazyTokenizer tokenizer) {
+  Requests(SharedModel model, LazyTokenizer tokenizer, Optional<LoadedDraftModel> draftModel) {
     this.model = model;
     this.tokenizer = tokenizer;
+    this.draftModel = draftModel;
   }
 
   /**
@@ -116,7 +118,8 @@ public final class Requests implements AutoCloseable {
         how.drafts() == Speculation.Drafts.MTP
             ? Optional.of(
                 new MtpProposer(model.runner(), how.mostDrafts(), how.vocabulary(vocabulary())))
-            : Optional.empty());
+            : Optional.empty(),
+        draftModel.map(d -> d.proposer(vocabulary())));
   }
 
   private synchronized Optional<EngineLoop> started() {
@@ -157,5 +160,6 @@ public final class Requests implements AutoCloseable {
       closed = true;
     }
     started().ifPresent(EngineLoop::close);
+    draftModel.ifPresent(LoadedDraftModel::close); // the loop used it
   }
 }

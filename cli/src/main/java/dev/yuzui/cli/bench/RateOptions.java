@@ -23,6 +23,8 @@ final class RateOptions {
           "--max-num-seqs",
           "--cache-pages",
           "--spec-type",
+          "-md",
+          "-devd",
           "--spec-draft-n-max",
           "--spec-draft-p-min",
           "--spec-draft-vocab-size");

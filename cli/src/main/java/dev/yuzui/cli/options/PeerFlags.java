@@ -51,8 +51,8 @@ public final class PeerFlags {
           idle(
               LLAMA,
               "-otd --override-tensor-draft -cmoed --cpu-moe-draft -ncmoed --n-cpu-moe-draft"
-                  + " -ngld --gpu-layers-draft --n-gpu-layers-draft -devd --device-draft",
-              "guesses come from the model's own MTP layer or from the text"),
+                  + " -ngld --gpu-layers-draft --n-gpu-layers-draft",
+              "-devd says where a draft model runs, as a whole"),
           granted(LLAMA, "--mmap"),
           idle(
               LLAMA,
@@ -109,7 +109,7 @@ public final class PeerFlags {
           idle(
               LLAMA,
               "-ctkd -ctvd --cache-type-k-draft --cache-type-v-draft",
-              "the MTP layer's cache has the model's type"),
+              "drafts' caches have the model's type"),
           granted(LLAMA, "--warmup"),
           granted(LLAMA, "--no-warmup"),
           granted(LLAMA, "--no-context-shift"),
@@ -129,10 +129,7 @@ public final class PeerFlags {
               "-hf -hfr --hf-repo -hff --hf-file -hft --hf-token -mu --model-url -dr --docker-repo",
               "-m with a file: nothing is downloaded; 'hf download ORG/NAME' gets one"),
           idle(LLAMA, "--offline", "nothing is downloaded"),
-          use(
-              LLAMA,
-              "-md --model-draft -hfd -hfrd --hf-repo-draft",
-              "--spec-type draft-mtp, where the model has an MTP layer, or --spec-type ngram"),
+          use(LLAMA, "-hfd -hfrd --hf-repo-draft", "-md with a file"),
           idle(
               LLAMA,
               "--lora --lora-scaled --control-vector --control-vector-scaled"
@@ -239,7 +236,10 @@ public final class PeerFlags {
           granted(VLLM, "--trust-remote-code"),
           idle(VLLM, "--enforce-eager", "steps are recorded where that is faster"),
           use(VLLM, "--tokenizer", "-m with a folder that holds the tokenizer"),
-          use(VLLM, "--speculative-config", "--spec-type draft-mtp or ngram"),
+          use(
+              VLLM,
+              "--speculative-config",
+              "--spec-type draft-mtp or ngram, or -md with a draft model"),
           use(VLLM, "--hf-overrides", "the model's own config.json, edited"));
 
   /** To commands that take a model. */

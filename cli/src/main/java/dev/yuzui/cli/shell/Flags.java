@@ -42,6 +42,7 @@ public final class Flags {
           Map.entry("ExpertBalancer.redundant", "--num-redundant-experts"),
           Map.entry("Speculation.drafts MTP", "--spec-type draft-mtp"),
           Map.entry("Speculation.drafts", "--spec-type"),
+          Map.entry("Speculation.model", "-md"),
           Map.entry("Speculation.mostDrafts", "--spec-draft-n-max"),
           Map.entry("Speculation.leastProbable", "--spec-draft-p-min"),
           Map.entry("Speculation.vocabulary", "--spec-draft-vocab-size"),

@@ -1,6 +1,7 @@
 package dev.yuzui.engine.api;
 
 import dev.yuzui.model.Step;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
@@ -8,12 +9,17 @@ import java.util.OptionalInt;
  * is sampled.
  *
  * @param mostDrafts guessed at a time
- * @param leastProbable MTP drafts of a smaller probability are dropped
+ * @param leastProbable drafts of a smaller probability are dropped, if a model makes them
  * @param vocabulary MTP drafts are chosen among the first so many tokens; empty: half of them, of
  *     {@value #LARGE} or more
+ * @param model that makes {@link Drafts#MODEL}; empty for others
  */
 public record Speculation(
-    Drafts drafts, int mostDrafts, double leastProbable, OptionalInt vocabulary) {
+    Drafts drafts,
+    int mostDrafts,
+    double leastProbable,
+    OptionalInt vocabulary,
+    Optional<DraftModel> model) {
   private static final int LARGE = 4096;
 
   /** Who guesses. */
@@ -21,6 +27,8 @@ public record Speculation(
     NONE,
     /** The model's multi-token prediction layer. */
     MTP,
+    /** Another model. */
+    MODEL,
     /** What followed the last tokens when they came up before. */
     NGRAM
   }
@@ -40,10 +48,25 @@ public record Speculation(
         "0 to 1",
         leastProbable);
     Expected.atLeast(1, vocabulary.orElse(1), "Speculation.vocabulary");
+    Expected.that(
+        model.isPresent() == (drafts == Drafts.MODEL),
+        "Speculation.model",
+        drafts == Drafts.MODEL ? "one that makes the drafts" : "none with drafts " + drafts,
+        model.isPresent() ? "one" : "none");
+  }
+
+  public Speculation(Drafts drafts, int mostDrafts, double leastProbable, OptionalInt vocabulary) {
+    this(drafts, mostDrafts, leastProbable, vocabulary, Optional.empty());
   }
 
   public Speculation(Drafts drafts, int mostDrafts, double leastProbable) {
     this(drafts, mostDrafts, leastProbable, OptionalInt.empty());
+  }
+
+  /** Drafts by another model. */
+  public static Speculation by(DraftModel model, int mostDrafts, double leastProbable) {
+    return new Speculation(
+        Drafts.MODEL, mostDrafts, leastProbable, OptionalInt.empty(), Optional.of(model));
   }
 
   /**

@@ -24,9 +24,6 @@ import java.util.List;
  * checkpoint published so far has two.
  */
 public final class MtpProposer {
-  /** A draft's probability is taken among so many tokens: the others are next to nothing. */
-  private static final int CANDIDATES = 10;
-
   /**
    * What a sequence appended in the last step and keeps.
    *
@@ -115,7 +112,7 @@ public final class MtpProposer {
     if (all.isEmpty()) {
       return List.of();
     }
-    int candidates = leastProbable > 0 ? CANDIDATES : 1;
+    int candidates = leastProbable > 0 ? BestTokens.CANDIDATES : 1;
     List<Drafting> drafting = all.stream().map(Drafting::new).toList();
     List<Drafting> going = drafting.stream().filter(d -> d.kept.most() > 0).toList();
     for (int layer = 0; layer < layers; layer++) {
@@ -152,7 +149,7 @@ public final class MtpProposer {
       Drafting d = drafting.get(i);
       d.state = i;
       BestTokens best = runner.best(i);
-      if (probability(best) >= leastProbable) {
+      if (best.probability() >= leastProbable) {
         d.drafts.add(best.ids()[0]);
         if (d.drafts.size() < d.kept.most()) {
           going.add(d);
@@ -160,16 +157,6 @@ public final class MtpProposer {
       }
     }
     return going;
-  }
-
-  /** Of the best, among the candidates; NaN where the row is not a number. */
-  private static double probability(BestTokens best) {
-    float[] logits = best.logits();
-    double sum = 0;
-    for (int i = 0; i < Math.min(CANDIDATES, logits.length); i++) {
-      sum += Math.exp(logits[i] - logits[0]);
-    }
-    return 1 / sum;
   }
 
   /** Whether there is room for the entry of the draft made last; drafts push nobody out. */

@@ -9,6 +9,7 @@ import dev.yuzui.engine.api.GenerationListener;
 import dev.yuzui.engine.api.GenerationPromise;
 import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.engine.api.Token;
+import dev.yuzui.engine.draft.DraftText;
 import dev.yuzui.engine.draft.NgramProposer;
 import dev.yuzui.sampling.Sampler;
 import dev.yuzui.spi.Ops;
@@ -40,6 +41,7 @@ public final class Request implements Scheduler.Entry {
   private final StringBuilder text = new StringBuilder();
   private final RequestTimes times;
   private final List<Request> siblings = new ArrayList<>();
+  private final DraftText draftText = new DraftText();
   private int[] tokens;
   private int count;
   private int told;
@@ -146,6 +148,8 @@ public final class Request implements Scheduler.Entry {
   void setOver() {
     over = true;
     sampler = Optional.empty(); // it has arrays as long as the vocabulary
+    draftText.publish(tokens());
+    draftText.close();
   }
 
   Optional<Sequence> sequence() {
@@ -209,6 +213,11 @@ public final class Request implements Scheduler.Entry {
     drafter.append(tokens(ngramTokens, count));
     ngramTokens = count;
     return drafter;
+  }
+
+  /** What a draft model has of it. */
+  DraftText draftText() {
+    return draftText;
   }
 
   /** So many of a row's best logits decide its draws; 0: all of them. */

@@ -4,6 +4,8 @@ import dev.yuzui.cache.CacheFullException;
 import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.api.Speculation;
 import dev.yuzui.engine.draft.DraftCosts;
+import dev.yuzui.engine.draft.DraftModelProposer;
+import dev.yuzui.engine.draft.DraftModelProposer.Wanted;
 import dev.yuzui.engine.draft.MtpProposer;
 import dev.yuzui.engine.draft.MtpProposer.Kept;
 import dev.yuzui.engine.draft.NgramProposer;
@@ -34,14 +36,18 @@ public final class SpeculativeDecoder {
 
   private final Speculation how;
   private final Optional<MtpProposer> mtp;
+  private final Optional<DraftModelProposer> model;
   private final DraftCosts costs;
 
   /**
    * @param mtp present where drafts are to come from it
+   * @param model the same
    */
-  public SpeculativeDecoder(Speculation how, Optional<MtpProposer> mtp) {
+  public SpeculativeDecoder(
+      Speculation how, Optional<MtpProposer> mtp, Optional<DraftModelProposer> model) {
     this.how = how;
     this.mtp = mtp;
+    this.model = model;
     this.costs = new DraftCosts(how.mostDrafts());
   }
 
@@ -74,7 +80,43 @@ public final class SpeculativeDecoder {
               .filter(request -> guess && request.decoding())
               .forEach(request -> request.setDrafts(lookUp(request)));
       case MTP -> draft(mtp.orElseThrow(), able, guess);
+      case MODEL -> {
+        if (guess) {
+          draft(model.orElseThrow(), able);
+        }
+      }
     }
+  }
+
+  /**
+   * The draft model reads along with prompts, and behind them guesses. Where guessing does not pay
+   * it reads nothing, and has it to do when it does again.
+   */
+  private void draft(DraftModelProposer drafter, List<Part> parts) {
+    long start = System.nanoTime();
+    List<Request> requests = parts.stream().map(Part::request).toList();
+    List<Wanted> wanted = requests.stream().map(this::wanted).toList();
+    List<int[]> drafts = drafter.draft(wanted, how.leastProbable());
+    for (int i = 0; i < drafts.size(); i++) {
+      Request request = requests.get(i);
+      request.setDrafts(drafts.get(i));
+      if (request.sampled() == 1) {
+        request.draftText().publish(request.tokens()); // answers to the same prompt come next
+      }
+    }
+    boolean usual =
+        wanted.stream()
+            .allMatch(w -> w.most() == how.mostDrafts() && w.more().length <= 1 + how.mostDrafts());
+    if (usual) {
+      costs.draftingTook(wanted.size(), System.nanoTime() - start);
+    }
+  }
+
+  private Wanted wanted(Request request) {
+    boolean writes = request.decoding();
+    int end = writes ? request.count() : request.sequence().orElseThrow().length();
+    int[] more = request.tokens(request.draftText().known(), end);
+    return new Wanted(request.draftText(), more, writes ? most(request) : 0);
   }
 
   private void draft(MtpProposer drafter, List<Part> parts, boolean guess) {

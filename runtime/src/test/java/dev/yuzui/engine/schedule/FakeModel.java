@@ -10,6 +10,7 @@ import dev.yuzui.engine.api.Generation;
 import dev.yuzui.engine.api.GenerationListener;
 import dev.yuzui.engine.api.GenerationPromise;
 import dev.yuzui.engine.api.Speculation;
+import dev.yuzui.engine.draft.DraftModelProposer;
 import dev.yuzui.engine.step.BestTokens;
 import dev.yuzui.engine.step.Chunk;
 import dev.yuzui.engine.step.Steps;
@@ -61,6 +62,15 @@ final class FakeModel implements Steps, AutoCloseable {
   }
 
   FakeModel(int maxSequences, int pages, int maxTokens, Speculation speculation) {
+    this(maxSequences, pages, maxTokens, speculation, Optional.empty());
+  }
+
+  FakeModel(
+      int maxSequences,
+      int pages,
+      int maxTokens,
+      Speculation speculation,
+      Optional<DraftModelProposer> draftModel) {
     this.maxTokens = maxTokens;
     cache =
         new KvCacheStore(
@@ -71,7 +81,43 @@ final class FakeModel implements Steps, AutoCloseable {
             new KvCaches(List.of(cache)),
             device,
             VOCABULARY,
-            new SpeculativeDecoder(speculation, Optional.empty()));
+            new SpeculativeDecoder(speculation, Optional.empty(), draftModel));
+  }
+
+  /** Drafts of this model for another, every fifth of them wrong; none unless they are wanted. */
+  Optional<DraftModelProposer> proposer(Speculation.Drafts drafts) {
+    Steps clumsy =
+        new Steps() {
+          private int asked;
+
+          @Override
+          public int maxTokens() {
+            return maxTokens;
+          }
+
+          @Override
+          public void run(List<Chunk> chunks, int candidates) {
+            FakeModel.this.run(chunks, candidates);
+          }
+
+          @Override
+          public BestTokens best(int index) {
+            BestTokens best = FakeModel.this.best(index);
+            return ++asked % 5 > 0
+                ? best
+                : new BestTokens(new int[] {(best.ids()[0] + 1) % VOCABULARY}, best.logits());
+          }
+
+          @Override
+          public void logits(int index, float[] out) {
+            FakeModel.this.logits(index, out);
+          }
+        };
+    return drafts == Speculation.Drafts.MODEL
+        ? Optional.of(
+            new DraftModelProposer(
+                clumsy, new KvCaches(List.of(cache)), CONTEXT, VOCABULARY, VOCABULARY))
+        : Optional.empty();
   }
 
   /** The token that follows {@code tokens}; some stretches count, so that runs come up again. */

@@ -274,7 +274,9 @@ class MtpProposerTest {
       request.append(text[30 + i]);
       requests.add(request);
     }
-    var decoder = new SpeculativeDecoder(new Speculation(Drafts.MTP, 2, 0), Optional.of(drafter));
+    var decoder =
+        new SpeculativeDecoder(
+            new Speculation(Drafts.MTP, 2, 0), Optional.of(drafter), Optional.empty());
     decoder.draft(
         requests.stream().map(j -> new Part(j, 0, start, j != requests.getFirst())).toList(),
         requests);

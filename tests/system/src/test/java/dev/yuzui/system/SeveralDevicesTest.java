@@ -136,6 +136,27 @@ class SeveralDevicesTest {
     }
   }
 
+  /** Without latent attention; what has no experts has its layers apart. */
+  @ParameterizedTest
+  @MethodSource("someLayouts")
+  void groupedModelsSayWhatTheySayOnOneDevice(Way way, List<String> devices) {
+    UnderTest.requireUsable(devices);
+    List<String> models = way == Way.LAYERS ? List.of("moe-f32", "llama3-f32") : List.of("moe-f32");
+    for (String model : models) {
+      RuntimeOptions options = options(model);
+      List<float[]> logits;
+      List<List<Integer>> texts;
+      try (Engine one = open(alone(options, devices))) {
+        logits = logits(one, false);
+        texts = texts(one, 3);
+      }
+      try (Engine several = open(laid(options.withMaxSequences(3), way, devices))) {
+        assertClose(logits, logits(several, false));
+        assertEquals(texts, texts(several, 3), model);
+      }
+    }
+  }
+
   private static List<List<Integer>> texts(Engine engine, int requests) {
     List<Generation> generations = new ArrayList<>();
     for (int i = 0; i < requests; i++) {
