@@ -13,6 +13,8 @@ import java.nio.channels.FileChannel;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import java.util.zip.CRC32C;
 
@@ -22,32 +24,31 @@ import java.util.zip.CRC32C;
  *
  * <pre>
  * "YUZUI KV" | version, header bytes: I32 | file bytes: I64
- * header: layers, numbers of an entry, tokens: I32 | encoding, model name, fingerprint: I32 length
- *         and UTF-8
- * tokens: I32 each | entries of layer 0, in order | … of layer 1 | … | CRC32C of all before: I32
+ * header: tokens, streams: I32 | numbers of an entry of each stream: I32 | encoding, model name,
+ *         fingerprint: I32 length and UTF-8
+ * tokens: I32 each | entries of stream 0, in order | … of stream 1 | … | CRC32C of all before: I32
  * </pre>
  *
- * Pages do not show: a file fits stores of any page size.
+ * Streams go layer by layer; version 1 had one of each. Pages do not show: a file fits stores of
+ * any page size.
  */
 public final class CacheFile {
   private static final long MAGIC =
       ByteBuffer.wrap("YUZUI KV".getBytes(UTF_8)).order(ByteOrder.LITTLE_ENDIAN).getLong();
-  private static final int VERSION = 1;
+  private static final int VERSION = 2;
   private static final int PREAMBLE = 24;
   private static final int CHECKSUM = 4;
   private static final int CHUNK = 1 << 30;
   private static final String AGAIN = "delete it and let the prompt be read again";
 
   private record Header(
-      int layers, int entry, int tokens, String encoding, String model, String fingerprint) {
+      int tokens, List<Integer> widths, String encoding, String model, String fingerprint) {
 
     static Header of(KvCacheStore store, ModelKey model, int tokens) {
-      Tensor entries = store.layer(0).entries();
       return new Header(
-          store.layers().size(),
-          (int) entries.cols(),
           tokens,
-          entries.encoding().label(),
+          store.streams().stream().map(s -> (int) s.entries().cols()).toList(),
+          store.layer(0).entries().encoding().label(),
           model.name(),
           model.fingerprint());
     }
@@ -56,11 +57,12 @@ public final class CacheFile {
       byte[][] texts = {
         encoding.getBytes(UTF_8), model.getBytes(UTF_8), fingerprint.getBytes(UTF_8)
       };
-      int size = 12 + 4 * texts.length;
+      int size = 8 + 4 * widths.size() + 4 * texts.length;
       for (byte[] text : texts) {
         size += text.length;
       }
-      ByteBuffer out = littleEndian(size).putInt(layers).putInt(entry).putInt(tokens);
+      ByteBuffer out = littleEndian(size).putInt(tokens).putInt(widths.size());
+      widths.forEach(out::putInt);
       for (byte[] text : texts) {
         out.putInt(text.length).put(text);
       }
@@ -68,7 +70,12 @@ public final class CacheFile {
     }
 
     static Header read(ByteBuffer in) {
-      return new Header(in.getInt(), in.getInt(), in.getInt(), text(in), text(in), text(in));
+      int tokens = in.getInt();
+      List<Integer> widths = new ArrayList<>();
+      for (int left = in.getInt(); left > 0; left--) {
+        widths.add(in.getInt());
+      }
+      return new Header(tokens, List.copyOf(widths), text(in), text(in), text(in));
     }
 
     private static String text(ByteBuffer in) {
@@ -121,7 +128,11 @@ public final class CacheFile {
     ids.asIntBuffer().put(tokens);
     put(channel, crc, ids);
     try (Arena arena = Arena.ofConfined()) {
-      long page = store.layer(0).entries().slice("page", 0, store.pageTokens()).byteSize();
+      long page =
+          store.streams().stream()
+              .mapToLong(s -> s.entries().slice("page", 0, store.pageTokens()).byteSize())
+              .max()
+              .orElseThrow();
       MemorySegment staging = arena.allocate(page, 64);
       eachRun(
           sequence,
@@ -241,13 +252,9 @@ public final class CacheFile {
           found.encoding(),
           "use KvCacheOptions.encoding " + found.encoding().toLowerCase(Locale.ROOT));
     }
-    if (found.layers() != wanted.layers() || found.entry() != wanted.entry()) {
+    if (!found.widths().equals(wanted.widths())) {
       throw new CacheFileException(
-          file,
-          "entries",
-          wanted.layers() + " layers of " + wanted.entry() + " numbers",
-          found.layers() + " of " + found.entry(),
-          AGAIN);
+          file, "entries", shown(wanted.widths()), shown(found.widths()), AGAIN);
     }
     KvCacheStore store = sequence.store();
     int context = store.pagesPerSequence() * store.pageTokens();
@@ -261,25 +268,32 @@ public final class CacheFile {
     }
   }
 
+  private static String shown(List<Integer> widths) {
+    long numbers = widths.stream().mapToLong(Integer::longValue).sum();
+    return widths.size() + " streams of " + numbers + " numbers together";
+  }
+
   private static long bodyBytes(KvCacheStore store, int tokens) {
-    Tensor entries = store.layer(0).entries();
-    long entry = entries.encoding().byteSize(1, entries.cols());
-    return 4L * tokens + store.layers().size() * entry * tokens;
+    long entry =
+        store.streams().stream()
+            .mapToLong(s -> s.entries().encoding().byteSize(1, s.entries().cols()))
+            .sum();
+    return (4L + entry) * tokens;
   }
 
   private interface RunAction {
     void run(int layer, Tensor entries) throws IOException;
   }
 
-  /** The first {@code count} entries of each layer, page by page. */
+  /** The first {@code count} entries of each stream, page by page. */
   private static void eachRun(Sequence sequence, int count, RunAction action) throws IOException {
     KvCacheStore store = sequence.store();
     int size = store.pageTokens();
-    for (int layer = 0; layer < store.layers().size(); layer++) {
-      Tensor entries = store.layer(layer).entries();
+    for (KvCacheStore.Stream stream : store.streams()) {
       for (int i = 0; i * size < count; i++) {
         long row = (long) sequence.page(i) * size;
-        action.run(layer, entries.slice("page", row, Math.min(size, count - i * size)));
+        int entries = Math.min(size, count - i * size);
+        action.run(stream.layer(), stream.entries().slice("page", row, entries));
       }
     }
   }

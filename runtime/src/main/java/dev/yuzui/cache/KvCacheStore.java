@@ -1,6 +1,7 @@
 package dev.yuzui.cache;
 
 import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.CacheStream;
 import dev.yuzui.spi.DeviceBuffer;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.KvCache;
@@ -10,14 +11,17 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.function.IntFunction;
 
 /**
  * Device memory for the KV caches of all layers, and the sequences that share it. A page holds
- * {@code pageTokens} entries of every layer: page p of layer i is rows p·pageTokens … of that
- * layer's tensor. Not thread-safe.
+ * {@code pageTokens} entries of every stream of every layer: page p of a stream is rows
+ * p·pageTokens … of its tensor. Not thread-safe.
  */
 public final class KvCacheStore implements AutoCloseable {
   private final IntFunction<Backend> backends;
@@ -30,7 +34,14 @@ public final class KvCacheStore implements AutoCloseable {
   private long foundTokens;
   private final BitSet usedSlots = new BitSet();
   private final List<DeviceBuffer> buffers = new ArrayList<>();
-  private final List<KvCache> layers = new ArrayList<>();
+  private final List<Stream> streams = new ArrayList<>();
+
+  /** One that a layer keeps. */
+  record Stream(int layer, String name, KvCache cache) {
+    Tensor entries() {
+      return cache.entries();
+    }
+  }
 
   /** With pages for every sequence to grow to {@code contextLength}. */
   public KvCacheStore(
@@ -52,18 +63,36 @@ public final class KvCacheStore implements AutoCloseable {
         Math.multiplyExact(Math.ceilDiv(contextLength, pageTokens), maxSequences));
   }
 
+  /** With one stream a layer, of {@code entry} numbers. */
+  public KvCacheStore(
+      IntFunction<Backend> backends,
+      int layers,
+      int entry,
+      Encoding encoding,
+      int pageTokens,
+      int contextLength,
+      int maxSequences,
+      int pages) {
+    this(
+        backends,
+        Collections.nCopies(layers, List.of(new CacheStream(CacheStream.ENTRIES, entry))),
+        encoding,
+        pageTokens,
+        contextLength,
+        maxSequences,
+        pages);
+  }
+
   /**
    * @param backends of the layers
-   * @param layers of the model, MTP layers included
-   * @param entry numbers of an entry, Lkv + R
+   * @param layers of the model, MTP layers included: the streams of each
    * @param contextLength entries of a sequence at most
    * @param maxSequences sequences open at the same time
    * @param pages they share; fewer than all of them may come to need
    */
   public KvCacheStore(
       IntFunction<Backend> backends,
-      int layers,
-      int entry,
+      List<List<CacheStream>> layers,
       Encoding encoding,
       int pageTokens,
       int contextLength,
@@ -77,12 +106,16 @@ public final class KvCacheStore implements AutoCloseable {
     this.pool = new PagePool(pages);
     long rows = (long) pages * pageTokens;
     try {
-      for (int i = 0; i < layers; i++) {
-        DeviceBuffer buffer =
-            backends.apply(i).allocate(encoding.byteSize(rows, entry), "KV cache");
-        buffers.add(buffer);
-        this.layers.add(
-            new KvCache(new Tensor("cache." + i, buffer, 0, encoding, rows, entry), pageTokens));
+      for (int i = 0; i < layers.size(); i++) {
+        for (CacheStream stream : layers.get(i)) {
+          DeviceBuffer buffer =
+              backends.apply(i).allocate(encoding.byteSize(rows, stream.width()), "KV cache");
+          buffers.add(buffer);
+          Tensor entries =
+              new Tensor(
+                  "cache." + i + "." + stream.name(), buffer, 0, encoding, rows, stream.width());
+          streams.add(new Stream(i, stream.name(), new KvCache(entries, pageTokens)));
+        }
       }
     } catch (RuntimeException e) {
       close();
@@ -90,13 +123,27 @@ public final class KvCacheStore implements AutoCloseable {
     }
   }
 
-  /** Bytes per token over all layers. */
-  public static long bytesPerToken(int layers, int entry, Encoding encoding) {
-    return layers * encoding.byteSize(1, entry);
+  /** Bytes per token over all streams. */
+  public static long bytesPerToken(List<List<CacheStream>> layers, Encoding encoding) {
+    return layers.stream()
+        .flatMap(List::stream)
+        .mapToLong(stream -> encoding.byteSize(1, stream.width()))
+        .sum();
   }
 
+  /** What attention looks at. */
   public KvCache layer(int index) {
-    return layers.get(index);
+    return stream(index, CacheStream.ENTRIES);
+  }
+
+  /** What the layer keeps under a name. */
+  public KvCache stream(int layer, String name) {
+    return streams.stream()
+        .filter(s -> s.layer() == layer && s.name().equals(name))
+        .findFirst()
+        .orElseThrow(
+            () -> new IllegalArgumentException("layer " + layer + " has no stream " + name))
+        .cache();
   }
 
   public int pageTokens() {
@@ -191,19 +238,19 @@ public final class KvCacheStore implements AutoCloseable {
     backends.apply(layer).write(entries, from);
   }
 
-  List<KvCache> layers() {
-    return layers;
+  List<Stream> streams() {
+    return streams;
   }
 
-  /** Copies the first {@code entries} entries of a page in every layer. */
+  /** Copies the first {@code entries} entries of a page in every stream. */
   void copyPage(int from, int to, int entries) {
     try (Arena arena = Arena.ofConfined()) {
-      for (int i = 0; i < layers.size(); i++) {
-        Tensor all = layers.get(i).entries();
+      for (Stream stream : streams) {
+        Tensor all = stream.entries();
         Tensor source = all.slice("page", (long) from * pageTokens, entries);
         MemorySegment bytes = arena.allocate(source.byteSize());
-        read(i, source, bytes);
-        write(i, all.slice("page", (long) to * pageTokens, entries), bytes);
+        read(stream.layer(), source, bytes);
+        write(stream.layer(), all.slice("page", (long) to * pageTokens, entries), bytes);
       }
     }
   }
@@ -214,19 +261,26 @@ public final class KvCacheStore implements AutoCloseable {
    */
   public void fill() {
     forgetPrefixes();
-    Tensor first = layers.getFirst().entries();
     SplittableRandom random = new SplittableRandom(1);
-    float[] values = new float[Math.toIntExact(Math.min(first.rows(), 4096) * first.cols())];
+    Map<Long, MemorySegment> patterns = new HashMap<>(); // by width
+    try (Arena arena = Arena.ofConfined()) {
+      for (Stream stream : streams) {
+        Tensor entries = stream.entries();
+        MemorySegment pattern =
+            patterns.computeIfAbsent(entries.cols(), _ -> pattern(entries, random, arena));
+        backends.apply(stream.layer()).fill(entries, pattern);
+      }
+    }
+  }
+
+  private static MemorySegment pattern(Tensor entries, SplittableRandom random, Arena arena) {
+    float[] values = new float[Math.toIntExact(Math.min(entries.rows(), 4096) * entries.cols())];
     for (int i = 0; i < values.length; i++) {
       values[i] = (float) random.nextGaussian();
     }
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment pattern = arena.allocate(first.encoding().byteSize(1, values.length), 64);
-      Quantizer.encode(first.encoding(), values, 0, values.length, pattern, 0);
-      for (int i = 0; i < layers.size(); i++) {
-        backends.apply(i).fill(layers.get(i).entries(), pattern);
-      }
-    }
+    MemorySegment pattern = arena.allocate(entries.encoding().byteSize(1, values.length), 64);
+    Quantizer.encode(entries.encoding(), values, 0, values.length, pattern, 0);
+    return pattern;
   }
 
   @Override

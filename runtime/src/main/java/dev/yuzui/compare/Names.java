@@ -33,6 +33,9 @@ public final class Names {
       case LATENT -> "latent";
       case KEY -> "keys";
       case VALUE -> "values";
+      case INDEX_QUERY -> "indexer queries";
+      case INDEX_KEY -> "indexer keys";
+      case INDEX_WEIGHTS -> "indexer weights";
       case HEADS -> "attention heads";
       case ATTENTION -> "attention output";
       case FFN_NORM -> "FFN norm";

@@ -45,6 +45,9 @@ record Weighed(Part part, String name, Encoding encoding, String op) {
       case KEY -> found.add("matmul", Part.K).add("addRow", Part.K_BIAS).weights;
       case VALUE -> found.add("matmul", Part.V).add("addRow", Part.V_BIAS).weights;
       case LATENT -> found.add("matmul", Part.KV_A).weights;
+      case INDEX_QUERY -> found.add("matmul", Part.INDEX_Q).weights;
+      case INDEX_KEY -> found.add("matmul", Part.INDEX_K).weights;
+      case INDEX_WEIGHTS -> found.add("matmul", Part.INDEX_WEIGHTS).weights;
       case HEADS ->
           found
               .add("ropeAppend", Part.KV_A_NORM)

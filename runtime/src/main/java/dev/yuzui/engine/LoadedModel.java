@@ -147,6 +147,7 @@ final class LoadedModel implements AutoCloseable {
             plan,
             exchanges,
             contextLength(),
+            options.cache().encoding(),
             bytes -> {
               done[0] = Math.min(total, done[0] + bytes);
               progress.loaded(done[0], total);
@@ -164,8 +165,7 @@ final class LoadedModel implements AutoCloseable {
                 opened.add(
                     new KvCacheStore(
                         layer -> group.backend(layers.get(layer)),
-                        config.layers() + config.mtpLayers(),
-                        config.cacheEntry(),
+                        config.cacheStreams(),
                         options.cache().encoding(),
                         options.cache().pageTokens(),
                         contextLength(),

@@ -3,8 +3,10 @@ package dev.yuzui.model;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.Scratch;
+import dev.yuzui.spi.Selection;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
+import dev.yuzui.weights.AttentionConfig;
 import dev.yuzui.weights.DeepseekConfig;
 import java.util.List;
 import java.util.Map;
@@ -95,7 +97,7 @@ public final class DeepseekModel {
       Tensor x = s.rows("residual", config.hiddenSize());
       s.ops().embed(embedding, s.batch().token(), x);
       s.tap().at(0, Point.EMBEDDING, x);
-      forward(s, 0, new Residual(s, x), hidden, logits);
+      forward(s.choosing(config), 0, new Residual(s, x), hidden, logits);
     }
   }
 
@@ -104,9 +106,14 @@ public final class DeepseekModel {
     int last = blocks.size() - 1;
     for (int i = from; i <= last; i++) {
       if (devices.get(i) != s.device()) {
-        Step there = s.course().on(devices.get(i));
-        try (Scratch.Frame _ = there.scratch().frame()) {
-          forward(there, i, x.moved(s, there), hidden, logits);
+        Step bare = s.course().on(devices.get(i));
+        try (Scratch.Frame _ = bare.scratch().frame()) {
+          Step there = bare.choosing(config);
+          Residual moved = x.moved(s, there);
+          if (s.chosen().isPresent() && shares(i)) {
+            move(s, s.selection(), there, there.selection());
+          }
+          forward(there, i, moved, hidden, logits);
         }
         return;
       }
@@ -116,6 +123,18 @@ public final class DeepseekModel {
     if (logits.rows() > 0) {
       project(s, last, s.wanted(hidden), head, logits);
     }
+  }
+
+  /** Whether a layer looks at what one before it chose. */
+  private boolean shares(int layer) {
+    return config.attention() instanceof AttentionConfig.Latent latent && !latent.indexes(layer);
+  }
+
+  private static void move(Step here, Selection from, Step there, Selection to) {
+    Course course = here.course();
+    course.move(here.device(), from.rows(), there.device(), to.rows());
+    course.move(here.device(), from.sequence(), there.device(), to.sequence());
+    course.move(here.device(), from.count(), there.device(), to.count());
   }
 
   /**
@@ -129,7 +148,9 @@ public final class DeepseekModel {
   public void predict(
       Step s, Optional<StepBatch> some, int depth, Tensor hidden, Tensor state, Tensor logits) {
     MultiTokenPredictor predictor = predictors.get(depth);
-    predictor.forward(s, some, hidden, state);
+    try (Scratch.Frame _ = s.scratch().frame()) {
+      predictor.forward(s, some, config, hidden, state);
+    }
     if (logits.rows() > 0) {
       project(s, predictor.block().layer(), state, predictor.head(), logits);
     }
@@ -144,7 +165,7 @@ public final class DeepseekModel {
   public void predictAll(Step s, int depth, Tensor hidden, Tensor state, Tensor logits) {
     MultiTokenPredictor predictor = predictors.get(depth);
     try (Scratch.Frame _ = s.scratch().frame()) {
-      predictor.forward(s, Optional.empty(), hidden, state);
+      predictor.forward(s, Optional.empty(), config, hidden, state);
       if (logits.rows() > 0) {
         project(s, predictor.block().layer(), s.wanted(state), predictor.head(), logits);
       }

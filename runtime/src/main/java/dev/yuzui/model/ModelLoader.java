@@ -32,11 +32,15 @@ import java.util.function.LongConsumer;
 
 /** Puts a checkpoint on devices. */
 public final class ModelLoader {
+  /** What DeepSeek's and GLM's code gives the norm of the indexer's keys. */
+  private static final float INDEX_NORM_EPS = 1e-6f;
+
   private final Checkpoint checkpoint;
   private final DeepseekConfig config;
   private final DeviceGroup group;
   private final DevicePlan plan;
   private final Optional<Exchanges> exchanges;
+  private final Encoding cacheEncoding;
   private final LongConsumer loadedBytes;
   private final List<DeviceBuffer> owned = new ArrayList<>();
 
@@ -48,12 +52,14 @@ public final class ModelLoader {
       DeviceGroup group,
       DevicePlan plan,
       Optional<Exchanges> exchanges,
+      Encoding cacheEncoding,
       LongConsumer loadedBytes) {
     this.checkpoint = checkpoint;
     this.config = checkpoint.config();
     this.group = group;
     this.plan = plan;
     this.exchanges = exchanges;
+    this.cacheEncoding = cacheEncoding;
     this.loadedBytes = loadedBytes;
   }
 
@@ -74,6 +80,7 @@ public final class ModelLoader {
   /**
    * @param exchanges where experts of a layer are on several devices
    * @param contextLength positions the RoPE tables cover
+   * @param cacheEncoding what the KV cache is kept in
    * @param loadedBytes told the bytes of each tensor as it is done
    */
   public static Loaded load(
@@ -82,8 +89,10 @@ public final class ModelLoader {
       DevicePlan plan,
       Optional<Exchanges> exchanges,
       int contextLength,
+      Encoding cacheEncoding,
       LongConsumer loadedBytes) {
-    ModelLoader loader = new ModelLoader(checkpoint, group, plan, exchanges, loadedBytes);
+    ModelLoader loader =
+        new ModelLoader(checkpoint, group, plan, exchanges, cacheEncoding, loadedBytes);
     try {
       return loader.load(contextLength);
     } catch (RuntimeException | Error e) {
@@ -202,7 +211,25 @@ public final class ModelLoader {
         norm(b, Part.KV_A_NORM, layer, a.normEps()),
         weight(b, Part.KEY_UP, layer),
         weight(b, Part.VALUE_UP, layer),
-        weight(b, Part.ATTN_OUT, layer));
+        weight(b, Part.ATTN_OUT, layer),
+        a.indexer().filter(_ -> a.indexes(layer)).map(i -> indexer(b, layer, a, i)));
+  }
+
+  private LightningIndexer indexer(
+      Backend b, int layer, AttentionConfig.Latent a, AttentionConfig.Indexer index) {
+    return new LightningIndexer(
+        layer,
+        index.shape(a.rope(), rotated(index.head())),
+        weight(b, Part.INDEX_Q, layer),
+        weight(b, Part.INDEX_K, layer),
+        norm(b, Part.INDEX_K_NORM, layer, INDEX_NORM_EPS),
+        asF32(b, checkpoint.tensor(Part.INDEX_K_BIAS, layer)),
+        weight(b, Part.INDEX_WEIGHTS, layer));
+  }
+
+  /** Where keys are kept in eight bits, as DeepSeek keeps them. */
+  private boolean rotated(int head) {
+    return cacheEncoding.byteSize(1, 32) < 64 && Integer.bitCount(head) == 1;
   }
 
   private GroupedQueryAttention grouped(Backend b, int layer, AttentionConfig.Grouped a) {

@@ -3,7 +3,9 @@ package dev.yuzui.model;
 import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
+import dev.yuzui.spi.Selection;
 import dev.yuzui.spi.Tensor;
+import java.util.Optional;
 
 /**
  * Multi-head latent attention, DeepSeek-V2 report §2.1: the cache keeps a latent of Lkv numbers and
@@ -14,6 +16,8 @@ import dev.yuzui.spi.Tensor;
  * @param keyUp W_UK, [N·Lkv, P]
  * @param valueUp W_UV, [N·V, Lkv]
  * @param out [H, N·V]
+ * @param indexer of sparse attention; a layer of it without one looks at what the last that has one
+ *     chose
  */
 record MultiHeadLatentAttention(
     int layer,
@@ -23,7 +27,8 @@ record MultiHeadLatentAttention(
     Norm kvNorm,
     Tensor keyUp,
     Tensor valueUp,
-    Tensor out)
+    Tensor out,
+    Optional<LightningIndexer> indexer)
     implements Attention {
 
   sealed interface Query {
@@ -34,9 +39,13 @@ record MultiHeadLatentAttention(
     record LowRank(Tensor a, Norm norm, Tensor b) implements Query {}
   }
 
+  /** What queries are made of, [T, Lq] or [T, H], and they, [T, N·(P+R)]. */
+  private record Queries(Tensor from, Tensor q) {}
+
   @Override
   public void forward(Step s, Tensor x, Tensor y) {
-    Tensor q = query(s, x);
+    Queries queries = queries(s, x);
+    Tensor q = queries.q();
     Tensor kv = latent(s, x);
     s.ops()
         .ropeAppend(
@@ -49,15 +58,17 @@ record MultiHeadLatentAttention(
             s.ropeTable(),
             s.cache().layer(layer),
             s.batch());
-    lookUp(s, q, y);
+    indexer.ifPresent(i -> i.append(s, x));
+    lookUp(s, x, queries, y);
   }
 
   @Override
   public void forward(Step s, Tensor x, Step some, Tensor someX, Tensor y) {
-    Tensor q = query(some, someX);
+    Queries queries = queries(some, someX);
+    Tensor q = queries.q();
     append(s, x);
     some.ops().rope(q, shape.nope(), shape.heads(), s.ropeTable(), some.batch(), q, shape.nope());
-    lookUp(some, q, y);
+    lookUp(some, someX, queries, y);
   }
 
   @Override
@@ -65,18 +76,20 @@ record MultiHeadLatentAttention(
     KvCache cache = s.cache().layer(layer);
     s.ops()
         .appendLatent(latent(s, x), kvNorm.weight(), kvNorm.eps(), s.ropeTable(), cache, s.batch());
+    indexer.ifPresent(i -> i.append(s, x));
   }
 
-  /** [T, N·(P+R)] */
-  private Tensor query(Step s, Tensor x) {
-    Tensor q =
+  private Queries queries(Step s, Tensor x) {
+    Queries made =
         switch (query) {
-          case Query.Direct(Tensor w) -> s.matmul(x, w);
-          case Query.LowRank(Tensor a, Norm norm, Tensor b) ->
-              s.matmul(s.norm(norm, s.matmul(x, a)), b);
+          case Query.Direct(Tensor w) -> new Queries(x, s.matmul(x, w));
+          case Query.LowRank(Tensor a, Norm norm, Tensor b) -> {
+            Tensor low = s.norm(norm, s.matmul(x, a));
+            yield new Queries(low, s.matmul(low, b));
+          }
         };
-    s.tap().at(layer, Point.QUERY, q);
-    return q;
+    s.tap().at(layer, Point.QUERY, made.q());
+    return made;
   }
 
   /** [T, Lkv+R] */
@@ -86,13 +99,20 @@ record MultiHeadLatentAttention(
     return kv;
   }
 
-  private void lookUp(Step s, Tensor q, Tensor y) {
+  private void lookUp(Step s, Tensor x, Queries queries, Tensor y) {
     Ops ops = s.ops();
+    Tensor q = queries.q();
     KvCache cache = s.cache().layer(layer);
     Tensor o = s.rows("attn_heads", (long) shape.heads() * shape.value()); // [T, N·V]
     switch (s.form()) {
       case ABSORBED -> ops.mlaAbsorbed(q, cache, keyUp, valueUp, shape, s.batch(), o);
       case PREFILL -> ops.mlaPrefill(q, cache, keyUp, valueUp, shape, s.batch(), o);
+      case SPARSE -> {
+        Selection chosen = s.selection();
+        indexer.ifPresent(i -> i.select(s, x, queries.from(), chosen));
+        ops.mlaAbsorbed(
+            q, chosen.entries(cache), keyUp, valueUp, shape, chosen.batch(s.batch()), o);
+      }
     }
     s.tap().at(layer, Point.HEADS, o);
     ops.matmul(o, out, y);

@@ -3,6 +3,7 @@ package dev.yuzui.model;
 import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
+import dev.yuzui.weights.DeepseekConfig;
 import java.util.Optional;
 
 /**
@@ -34,7 +35,8 @@ record MultiTokenPredictor(
    * @param hidden [T, H]
    * @param state receives the layer's state of the rows wanted after its norm, [M, H]
    */
-  void forward(Step s, Optional<StepBatch> some, Tensor hidden, Tensor state) {
+  void forward(
+      Step s, Optional<StepBatch> some, DeepseekConfig config, Tensor hidden, Tensor state) {
     try (Scratch.Frame _ = s.scratch().frame()) {
       Tensor e = s.rows("mtp_embedding", hidden.cols());
       s.ops().embed(embedding, s.batch().token(), e);
@@ -46,12 +48,12 @@ record MultiTokenPredictor(
         block.append(s, start);
         return;
       }
-      Step wanted = some.map(s::with).orElse(s);
+      Step wanted = some.map(s::with).orElse(s).choosing(config);
       Residual x = new Residual(wanted, some.isPresent() ? s.wanted(start) : start);
       if (some.isPresent()) {
         block.forward(s, start, wanted, x);
       } else {
-        block.forward(s, x);
+        block.forward(wanted, x);
       }
       x.norm(wanted, block.layer(), Point.FINAL_NORM, norm, state);
     }

@@ -16,6 +16,12 @@ public enum Point {
   KEY,
   /** [T, G·D] */
   VALUE,
+  /** The indexer's queries before they rotate, [T, Hi·I]. */
+  INDEX_QUERY,
+  /** Its keys before they are normalised, [T, I]. */
+  INDEX_KEY,
+  /** [T, Hi] */
+  INDEX_WEIGHTS,
   /** What the heads looked up, [T, N·V]. */
   HEADS,
   /** What attention adds to the stream, [T, H]. */

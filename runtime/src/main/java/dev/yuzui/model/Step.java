@@ -3,8 +3,11 @@ package dev.yuzui.model;
 import dev.yuzui.cache.KvCacheStore;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
+import dev.yuzui.spi.Selection;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
+import dev.yuzui.weights.DeepseekConfig;
+import java.util.Optional;
 
 /**
  * What a layer needs while a step is enqueued.
@@ -12,6 +15,7 @@ import dev.yuzui.spi.Tensor;
  * @param device where it is enqueued
  * @param cache KV caches, one per layer
  * @param ropeTable [context, R]
+ * @param chosen what sparse attention looks at, from the layer that chose on
  * @param course to other devices
  * @param tap {@link Tap#none()} but for measurements
  */
@@ -22,6 +26,7 @@ public record Step(
     KvCacheStore cache,
     Tensor ropeTable,
     AttentionForm form,
+    Optional<Selection> chosen,
     Course course,
     Tap tap) {
 
@@ -31,7 +36,7 @@ public record Step(
   /** From this many tokens of one sequence on, a step counts as reading a prompt. */
   public static final int PREFILL_TOKENS = 16;
 
-  /** Which of the two forms of latent attention a step uses. */
+  /** Which of the forms of latent attention a step uses. */
   public enum AttentionForm {
     /**
      * Queries go into the latent space: for steps of few tokens per sequence, bound by the cache's
@@ -39,12 +44,35 @@ public record Step(
      */
     ABSORBED,
     /** The backend may rebuild keys and values: for prompts, bound by arithmetic. */
-    PREFILL
+    PREFILL,
+    /**
+     * {@link #ABSORBED} over the entries that an indexer chose: where a token sees more than it may
+     * look at.
+     */
+    SPARSE
   }
 
   /** The same with other rows. */
   public Step with(StepBatch other) {
-    return new Step(device, ops, other, cache, ropeTable, form, course, tap);
+    return new Step(device, ops, other, cache, ropeTable, form, Optional.empty(), course, tap);
+  }
+
+  /** The same with room for what its layers choose, until the scratch's frame is closed. */
+  Step choosing(DeepseekConfig config) {
+    if (form != AttentionForm.SPARSE) {
+      return this;
+    }
+    int most = Math.min(config.topK(), cache.pagesPerSequence() * cache.pageTokens());
+    Selection room =
+        new Selection(
+            scratch().i32("chosen_rows", tokens(), most),
+            scratch().i32("chosen_sequence", 1, tokens()),
+            scratch().i32("chosen_count", 1, tokens()));
+    return new Step(device, ops, batch, cache, ropeTable, form, Optional.of(room), course, tap);
+  }
+
+  Selection selection() {
+    return chosen.orElseThrow(() -> new IllegalStateException("the step chooses nothing"));
   }
 
   int tokens() {

@@ -2,22 +2,22 @@ package dev.yuzui.weights;
 
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Set;
 
 /** Which architectures load, by either format's name, and what the others are. */
 final class Architectures {
-  static final String GGUF = "deepseek2";
+  /** Of latent attention, in a GGUF: those with an indexer too. */
+  static final Set<String> GGUF = Set.of("deepseek2", "deepseek32", "glm-dsa");
 
   private static final String SUPPORTED =
-      "DeepSeek-V2-Lite, V2, V2.5, Coder-V2, V3, R1, V3.1, Moonlight, Kimi-K2 or GLM-4.7-Flash"
-          + " (deepseek2 in a GGUF; deepseek_v2, deepseek_v3, kimi_k2 or glm4_moe_lite in"
-          + " config.json), DeepSeek-MoE, LLM, Coder or a distillation of R1 (deepseek, llama,"
-          + " qwen2 or qwen3)";
+      "DeepSeek-V2-Lite, V2, V3, R1, Moonlight, Kimi-K2 or GLM-4.7-Flash (deepseek2 in a GGUF;"
+          + " deepseek_v2, deepseek_v3, kimi_k2, glm4_moe_lite), V3.2 or GLM-5 (deepseek32,"
+          + " glm-dsa; deepseek_v32, glm_moe_dsa), MoE, LLM, Coder or a distillation of R1"
+          + " (deepseek, llama, qwen2, qwen3)";
 
   private static final Map<String, String> OTHERS =
       Map.ofEntries(
           Map.entry("deepseek2-ocr", "DeepSeek-OCR"),
-          Map.entry("deepseek32", "DeepSeek-V3.2, which has sparse attention"),
-          Map.entry("deepseek_v32", "DeepSeek-V3.2, which has sparse attention"),
           Map.entry("deepseek4", "DeepSeek-V4, which has compressed sparse attention"),
           Map.entry("deepseek_v4", "DeepSeek-V4, which has compressed sparse attention"),
           Map.entry("glm4moelite", "GLM-4.7-Flash as Ollama converts it; deepseek2 files load"));

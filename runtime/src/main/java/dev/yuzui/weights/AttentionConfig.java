@@ -1,7 +1,10 @@
 package dev.yuzui.weights;
 
 import dev.yuzui.spi.GroupedShape;
+import dev.yuzui.spi.IndexShape;
 import dev.yuzui.spi.MlaShape;
+import java.util.Optional;
+import java.util.Set;
 
 /** The constants of a model's attention, a record for each kind. */
 public sealed interface AttentionConfig {
@@ -26,10 +29,29 @@ public sealed interface AttentionConfig {
    * @param qLoraRank 0: queries are projected directly
    * @param nope elements of a head without position, which {@code rope} more follow
    * @param normEps of q_a and kv_a norms: published code fixes 1e-6, GGUF runtimes use the file's
+   * @param indexer of sparse attention; empty where every entry is looked at
    */
   record Latent(
-      int heads, int qLoraRank, int kvLoraRank, int nope, int rope, int value, float normEps)
+      int heads,
+      int qLoraRank,
+      int kvLoraRank,
+      int nope,
+      int rope,
+      int value,
+      float normEps,
+      Optional<Indexer> indexer)
       implements AttentionConfig {
+
+    public Latent(
+        int heads, int qLoraRank, int kvLoraRank, int nope, int rope, int value, float normEps) {
+      this(heads, qLoraRank, kvLoraRank, nope, rope, value, normEps, Optional.empty());
+    }
+
+    /** Whether the layer has an indexer of its own. */
+    public boolean indexes(int layer) {
+      return indexer.filter(i -> !i.shared().contains(layer)).isPresent();
+    }
+
     @Override
     public int cacheEntry() {
       return kvLoraRank + rope;
@@ -45,6 +67,31 @@ public sealed interface AttentionConfig {
      */
     public MlaShape shape(double scale) {
       return new MlaShape(heads, nope, rope, value, kvLoraRank, (float) scale);
+    }
+  }
+
+  /**
+   * What chooses the entries that a query looks at, DeepSeek-V3.2 report §2.1: the lightning
+   * indexer. Of a head's elements the first {@link AttentionConfig#rope} rotate.
+   *
+   * @param heads of its queries; there is one key
+   * @param head elements of a query and of the key
+   * @param topK entries that a query looks at
+   * @param halves whether a pair that rotates is (i, i + R/2), not (2i, 2i + 1)
+   * @param shared layers without an indexer, which look at what the last layer before them that has
+   *     one chose (GLM-5.2)
+   */
+  record Indexer(int heads, int head, int topK, boolean halves, Set<Integer> shared) {
+    public Indexer {
+      shared = Set.copyOf(shared);
+    }
+
+    /**
+     * @param rope elements of a head that rotate
+     * @param rotated whether its numbers are spread before they are rounded
+     */
+    public IndexShape shape(int rope, boolean rotated) {
+      return new IndexShape(heads, head, rope, topK, rotated);
     }
   }
 

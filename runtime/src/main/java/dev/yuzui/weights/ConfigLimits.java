@@ -28,6 +28,9 @@ final class ConfigLimits {
     require(file, a.rope() % 2 == 0, "rope dimensions", "an even number", a.rope());
     product(file, "attention heads × widest head", a.heads(), widest(a));
     product(file, "shared experts × expert width", c.sharedExperts(), c.expertWidth());
+    if (a instanceof AttentionConfig.Latent l) {
+      l.indexer().ifPresent(i -> check(file, l, i));
+    }
     if (a instanceof AttentionConfig.Grouped g) {
       require(
           file,
@@ -55,6 +58,28 @@ final class ConfigLimits {
         "expert groups",
         "at least two experts a group",
         g);
+  }
+
+  private static void check(Path file, AttentionConfig.Latent a, AttentionConfig.Indexer i) {
+    product(file, "indexer heads × head", i.heads(), i.head());
+    require(
+        file,
+        i.head() >= a.rope(),
+        "elements of an indexer's head",
+        "at least the " + a.rope() + " that rotate",
+        i.head());
+    require(
+        file,
+        a.qLoraRank() > 0,
+        "q_lora_rank",
+        "above 0: the indexer's queries are made of it",
+        a.qLoraRank());
+    require(
+        file,
+        !i.shared().contains(0),
+        "indexer types",
+        "a first layer that has an indexer",
+        "one that shares what a layer before it chose");
   }
 
   private static long widest(AttentionConfig attention) {

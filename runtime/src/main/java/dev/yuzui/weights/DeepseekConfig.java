@@ -1,8 +1,10 @@
 package dev.yuzui.weights;
 
+import dev.yuzui.spi.CacheStream;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.RecordCopy;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * The constants of a model, whatever file they came from. Every family is a choice of these fields:
@@ -61,6 +63,27 @@ public record DeepseekConfig(
   /** Numbers of one cache entry, per token and layer. */
   public int cacheEntry() {
     return attention.cacheEntry();
+  }
+
+  /** Cache entries that a token may look at; with all the rest of a context, no limit. */
+  public int topK() {
+    return attention instanceof AttentionConfig.Latent latent
+        ? latent.indexer().map(AttentionConfig.Indexer::topK).orElse(Integer.MAX_VALUE)
+        : Integer.MAX_VALUE;
+  }
+
+  /** What a layer keeps of each token. */
+  public List<CacheStream> cacheStreams(int layer) {
+    CacheStream entries = new CacheStream(CacheStream.ENTRIES, cacheEntry());
+    return attention instanceof AttentionConfig.Latent latent && latent.indexes(layer)
+        ? List.of(
+            entries, new CacheStream(CacheStream.INDEX, latent.indexer().orElseThrow().head()))
+        : List.of(entries);
+  }
+
+  /** {@link #cacheStreams} of each layer, MTP layers included. */
+  public List<List<CacheStream>> cacheStreams() {
+    return IntStream.range(0, layers + mtpLayers).mapToObj(this::cacheStreams).toList();
   }
 
   /** What scores are multiplied by. */

@@ -8,6 +8,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /**
  * GGUF metadata of architecture deepseek2, as converters of 2024 to 2026 write it.
@@ -24,8 +26,6 @@ final class GgufConfig {
   private static final int SIGMOID = 2;
 
   private static final String GATING = "expert_gating_func";
-  private static final String OVERRIDE =
-      "--override-kv " + Architectures.GGUF + "." + GATING + "=int:";
 
   private GgufConfig() {}
 
@@ -35,7 +35,8 @@ final class GgufConfig {
     Optional<String> bias =
         tensors.stream().filter(n -> n.endsWith("exp_probs_b.bias")).findFirst();
     if (bias.isPresent() && config.gate().scoring() != GateRule.Scoring.SIGMOID) {
-      Keys keys = new Keys(file, Architectures.GGUF + ".", metadata);
+      String prefix = metadata.get("general.architecture") + ".";
+      Keys keys = new Keys(file, prefix, metadata);
       throw keys.refused(
           GATING,
           SIGMOID
@@ -45,7 +46,7 @@ final class GgufConfig {
               + SOFTMAX
               + " (softmax) without such biases",
           keys.shown(GATING),
-          OVERRIDE + SIGMOID + " sets it");
+          override(keys) + SIGMOID + " sets it");
     }
   }
 
@@ -63,10 +64,10 @@ final class GgufConfig {
     if (grouped.isPresent()) {
       return GgufGroupedConfig.of(file, grouped.get(), metadata);
     }
-    if (!architecture.equals(Architectures.GGUF)) {
+    if (!Architectures.GGUF.contains(architecture)) {
       throw Architectures.unsupported(file, "general.architecture", architecture);
     }
-    Keys keys = new Keys(file, Architectures.GGUF + ".", metadata);
+    Keys keys = new Keys(file, architecture + ".", metadata);
     int blocks = keys.integer("block_count", 1, ConfigLimits.LAYERS);
     int mtp = keys.integerOr("nextn_predict_layers", 0, blocks - 1, 0);
     int layers = blocks - mtp;
@@ -91,7 +92,8 @@ final class GgufConfig {
                 query - rope,
                 rope,
                 keys.integer("attention.value_length" + suffix, 1, ConfigLimits.HEAD),
-                eps),
+                eps,
+                indexer(keys, architecture, layers)),
             keys.integer("feed_forward_length", 1, ConfigLimits.WIDTH),
             keys.integerOr("leading_dense_block_count", 0, layers, 0),
             keys.integer("expert_feed_forward_length", 1, ConfigLimits.WIDTH),
@@ -104,6 +106,29 @@ final class GgufConfig {
             eos(general, vocab));
     ConfigLimits.check(file, config);
     return config;
+  }
+
+  private static Optional<AttentionConfig.Indexer> indexer(
+      Keys keys, String architecture, int layers) {
+    String prefix = "attention.indexer.";
+    if (architecture.equals("deepseek2")) {
+      return Optional.empty();
+    }
+    List<Boolean> has = keys.flags(prefix + "types");
+    return Optional.of(
+        new AttentionConfig.Indexer(
+            keys.integer(prefix + "head_count", 1, ConfigLimits.HEADS),
+            keys.integer(prefix + "key_length", 2, ConfigLimits.HEAD),
+            keys.integer(prefix + "top_k", 1, ConfigLimits.CONTEXT),
+            architecture.equals("deepseek32"),
+            IntStream.range(0, Math.min(layers, has.size()))
+                .filter(i -> !has.get(i))
+                .boxed()
+                .collect(Collectors.toSet())));
+  }
+
+  private static String override(Keys keys) {
+    return "--override-kv " + keys.prefix() + GATING + "=int:";
   }
 
   private static boolean present(Keys keys, String key) {
@@ -187,7 +212,11 @@ final class GgufConfig {
               GATING,
               "1 (softmax) or 2 (sigmoid)",
               String.valueOf(function),
-              OVERRIDE + SIGMOID + " (or " + SOFTMAX + ") sets it, where the publisher's is known");
+              override(keys)
+                  + SIGMOID
+                  + " (or "
+                  + SOFTMAX
+                  + ") sets it, where the publisher's is known");
     };
   }
 

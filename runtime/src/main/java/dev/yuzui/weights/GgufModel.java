@@ -47,7 +47,13 @@ final class GgufModel {
     GgufConfig.requireGatingOf(first.path(), metadata, config, raw.keySet());
     var bound =
         TensorBinder.bind(
-            first.path(), TensorNames.GGUF, config, true, GgufConfig.halves(metadata), raw, arena);
+            first.path(),
+            TensorNames.GGUF,
+            config,
+            true,
+            Halves.parts(config, GgufConfig.halves(metadata)),
+            raw,
+            arena);
     VocabularySource vocabulary = Vocabularies.gguf(first.path(), metadata);
     if (vocabulary instanceof VocabularySource.Gguf v && v.tokens().size() > config.vocabSize()) {
       throw new WeightException(

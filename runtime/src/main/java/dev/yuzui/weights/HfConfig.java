@@ -9,6 +9,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /**
  * Hugging Face's config.json. Absent keys mean what the published modeling code takes for them: no
@@ -21,7 +23,11 @@ public final class HfConfig {
   private static final float LATENT_NORM_EPS = 1e-6f;
 
   private static final Set<String> MODEL_TYPES =
-      Set.of("deepseek_v2", "deepseek_v3", "kimi_k2", "glm4_moe_lite");
+      Set.of(
+          "deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2", "glm4_moe_lite", "glm_moe_dsa");
+
+  /** Those with an indexer. */
+  private static final Set<String> SPARSE = Set.of("deepseek_v32", "glm_moe_dsa");
 
   private HfConfig() {}
 
@@ -71,7 +77,8 @@ public final class HfConfig {
                 keys.integer("qk_nope_head_dim", 1, ConfigLimits.HEAD),
                 keys.integer("qk_rope_head_dim", 2, ConfigLimits.HEAD),
                 keys.integer("v_head_dim", 1, ConfigLimits.HEAD),
-                LATENT_NORM_EPS),
+                LATENT_NORM_EPS,
+                indexer(keys, type, layers)),
             keys.integer("intermediate_size", 1, ConfigLimits.WIDTH),
             keys.integerOr("first_k_dense_replace", 0, layers, 0),
             keys.integer("moe_intermediate_size", 1, ConfigLimits.WIDTH),
@@ -110,10 +117,31 @@ public final class HfConfig {
     if (!MODEL_TYPES.contains(type.get()) && GroupedFamily.named(type.get()).isEmpty()) {
       throw Architectures.unsupported(keys.file(), "model_type", type.get());
     }
-    if (keys.has("index_topk") || keys.has("index_n_heads")) {
-      throw Architectures.unsupported(keys.file(), "index_topk", "deepseek_v32");
+    if (keys.has("index_topk") && !SPARSE.contains(type.get())) {
+      throw keys.refused(
+          "index_topk",
+          "no such key beside model_type " + type.get(),
+          keys.shown("index_topk"),
+          "set model_type to deepseek_v32, if that is what it is");
     }
     return type.get();
+  }
+
+  private static Optional<AttentionConfig.Indexer> indexer(Keys keys, String type, int layers) {
+    if (!SPARSE.contains(type)) {
+      return Optional.empty();
+    }
+    List<String> types = keys.texts("indexer_types");
+    return Optional.of(
+        new AttentionConfig.Indexer(
+            keys.integer("index_n_heads", 1, ConfigLimits.HEADS),
+            keys.integer("index_head_dim", 2, ConfigLimits.HEAD),
+            keys.integer("index_topk", 1, ConfigLimits.CONTEXT),
+            !keys.flagOr("indexer_rope_interleave", type.equals("glm_moe_dsa")),
+            IntStream.range(0, Math.min(layers, types.size()))
+                .filter(i -> types.get(i).equals("shared"))
+                .boxed()
+                .collect(Collectors.toSet())));
   }
 
   static String nameOf(Path file, String type) {

@@ -38,7 +38,7 @@ final class HfFolder {
             TensorNames.HUGGING_FACE,
             config,
             HfConfig.tied(configFile, json),
-            config.attention() instanceof AttentionConfig.Grouped,
+            Halves.parts(config, true),
             raw,
             arena);
     return new MappedCheckpoint(

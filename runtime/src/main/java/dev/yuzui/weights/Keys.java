@@ -78,6 +78,31 @@ record Keys(Path file, String prefix, Map<String, Object> values) {
     return List.copyOf(out);
   }
 
+  /** A list of texts; empty if absent. */
+  List<String> texts(String key) {
+    if (!has(key)) {
+      return List.of();
+    }
+    if (values.get(prefix + key) instanceof List<?> list
+        && list.stream().allMatch(String.class::isInstance)) {
+      return list.stream().map(String.class::cast).toList();
+    }
+    throw wrong(key, "a list of texts", values.get(prefix + key));
+  }
+
+  /** A GGUF's array of flags; empty if absent. */
+  List<Boolean> flags(String key) {
+    if (!has(key)) {
+      return List.of();
+    }
+    if (values.get(prefix + key) instanceof GgufArray array
+        && array.count() <= ConfigLimits.LAYERS
+        && array.first(array.count()).stream().allMatch(Boolean.class::isInstance)) {
+      return array.first(array.count()).stream().map(Boolean.class::cast).toList();
+    }
+    throw wrong(key, "an array of true and false", values.get(prefix + key));
+  }
+
   /** The object under {@code key}, as keys of their own. */
   Optional<Keys> nested(String key) {
     if (!has(key)) {

@@ -9,17 +9,28 @@ final class LayerParts {
   static final Set<Part> WHOLE_MODEL = Set.of(Part.EMBED, Part.FINAL_NORM, Part.HEAD);
   static final Set<Part> EXPERTS = Set.of(Part.EXPERT_GATE, Part.EXPERT_UP, Part.EXPERT_DOWN);
 
-  /** What latent attention has not. */
-  static final EnumSet<Part> GROUPED =
+  /** What chooses the entries that sparse attention looks at. */
+  static final EnumSet<Part> INDEXER =
       EnumSet.of(
-          Part.K,
-          Part.V,
-          Part.Q_BIAS,
-          Part.K_BIAS,
-          Part.V_BIAS,
-          Part.ATTN_OUT_BIAS,
-          Part.Q_NORM,
-          Part.K_NORM);
+          Part.INDEX_Q, Part.INDEX_K, Part.INDEX_K_NORM, Part.INDEX_K_BIAS, Part.INDEX_WEIGHTS);
+
+  /** What a model of latent attention without an indexer may have. */
+  static final EnumSet<Part> LATENT =
+      EnumSet.complementOf(
+          EnumSet.of(
+              Part.K,
+              Part.V,
+              Part.Q_BIAS,
+              Part.K_BIAS,
+              Part.V_BIAS,
+              Part.ATTN_OUT_BIAS,
+              Part.Q_NORM,
+              Part.K_NORM,
+              Part.INDEX_Q,
+              Part.INDEX_K,
+              Part.INDEX_K_NORM,
+              Part.INDEX_K_BIAS,
+              Part.INDEX_WEIGHTS));
 
   private static final Set<Part> BIASES = Set.of(Part.Q_BIAS, Part.K_BIAS, Part.V_BIAS);
 
@@ -33,6 +44,9 @@ final class LayerParts {
         parts.addAll(Set.of(Part.KV_A, Part.KV_A_NORM, Part.KEY_UP, Part.VALUE_UP));
         parts.addAll(
             latent.qLoraRank() == 0 ? Set.of(Part.Q) : Set.of(Part.Q_A, Part.Q_A_NORM, Part.Q_B));
+        if (latent.indexes(layer)) {
+          parts.addAll(INDEXER);
+        }
       }
       case AttentionConfig.Grouped grouped -> {
         parts.addAll(Set.of(Part.Q, Part.K, Part.V));
@@ -70,6 +84,11 @@ final class LayerParts {
       if (!grouped.biases()) {
         parts.addAll(BIASES);
       }
+    }
+    if (c.attention() instanceof AttentionConfig.Latent latent
+        && latent.indexer().isPresent()
+        && !latent.indexes(layer)) {
+      parts.addAll(INDEXER); // some files have them where nothing asks for them
     }
     if (layer >= c.layers()) {
       parts.addAll(Set.of(Part.MTP_NORM, Part.MTP_EMBED, Part.MTP_HEAD));

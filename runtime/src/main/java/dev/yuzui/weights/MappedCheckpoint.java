@@ -76,6 +76,14 @@ final class MappedCheckpoint implements Checkpoint {
   }
 
   private Optional<HostTensor> made(PartOf key) {
+    Optional<HostTensor> halves =
+        Optional.ofNullable(bound.halves().get(key))
+            .map(t -> Halves.interleaved(t, config(), arena));
+    return halves.or(() -> split(key));
+  }
+
+  /** Keys or values of kv_b. */
+  private Optional<HostTensor> split(PartOf key) {
     return switch (config().attention()) {
       case AttentionConfig.Latent latent -> {
         Optional<HostTensor> kvB = Optional.ofNullable(bound.keyValueUps().get(key.layer()));
@@ -85,9 +93,7 @@ final class MappedCheckpoint implements Checkpoint {
           default -> Optional.empty();
         };
       }
-      case AttentionConfig.Grouped grouped ->
-          Optional.ofNullable(bound.halves().get(key))
-              .map(t -> Halves.interleaved(t, grouped.head(), arena));
+      case AttentionConfig.Grouped _ -> Optional.empty();
     };
   }
 
@@ -109,7 +115,7 @@ final class MappedCheckpoint implements Checkpoint {
         .filter(e -> seen.add(e.getValue()))
         .forEach(e -> weights.add(Weight.of(e.getKey(), e.getValue(), 1)));
     bound.experts().forEach((key, e) -> weights.add(Weight.of(key, e.getFirst(), e.size())));
-    bound.halves().forEach((key, t) -> weights.add(Halves.weight(key, t)));
+    bound.halves().forEach((key, t) -> weights.add(Halves.weight(key, t, config())));
     if (config().attention() instanceof AttentionConfig.Latent latent) {
       bound
           .keyValueUps()
@@ -127,13 +133,15 @@ final class MappedCheckpoint implements Checkpoint {
 
   @Override
   public long derivedBytes() {
+    long halves =
+        bound.halves().values().stream().mapToLong(t -> Halves.byteSize(t, config())).sum();
     return switch (config().attention()) {
       case AttentionConfig.Latent latent ->
-          bound.keyValueUps().values().stream()
-              .mapToLong(t -> KeyValueUp.byteSize(t, latent))
-              .sum();
-      case AttentionConfig.Grouped _ ->
-          bound.halves().values().stream().mapToLong(Halves::byteSize).sum();
+          halves
+              + bound.keyValueUps().values().stream()
+                  .mapToLong(t -> KeyValueUp.byteSize(t, latent))
+                  .sum();
+      case AttentionConfig.Grouped _ -> halves;
     };
   }
 

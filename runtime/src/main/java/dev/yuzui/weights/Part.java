@@ -50,6 +50,17 @@ public enum Part {
   /** [1, D], of every head's key */
   K_NORM,
 
+  /** DeepSeek-V3.2's indexer, of its queries: [Hi·I, Lq] */
+  INDEX_Q,
+  /** [I, H] */
+  INDEX_K,
+  /** [1, I], of a norm that takes the mean out */
+  INDEX_K_NORM,
+  /** [1, I] */
+  INDEX_K_BIAS,
+  /** [Hi, H] */
+  INDEX_WEIGHTS,
+
   /** [1, H] */
   FFN_NORM,
   /** [dense, H] */

@@ -17,6 +17,8 @@ record PartShape(long rows, long cols) {
             case Latent latent -> latent(part, latent, h);
             case Grouped grouped -> grouped(part, grouped, h);
           };
+      case INDEX_Q, INDEX_K, INDEX_K_NORM, INDEX_K_BIAS, INDEX_WEIGHTS ->
+          index(part, (Latent) c.attention(), h);
       case K, V, Q_BIAS, K_BIAS, V_BIAS, ATTN_OUT_BIAS, Q_NORM, K_NORM ->
           grouped(part, (Grouped) c.attention(), h);
       case FFN_GATE, FFN_UP -> new PartShape(c.denseWidth(), h);
@@ -45,6 +47,16 @@ record PartShape(long rows, long cols) {
       case VALUE_UP -> new PartShape(heads * a.value(), a.kvLoraRank());
       case ATTN_OUT -> new PartShape(h, heads * a.value());
       default -> throw new IllegalArgumentException("latent attention has no " + part);
+    };
+  }
+
+  private static PartShape index(Part part, Latent a, long h) {
+    AttentionConfig.Indexer index = a.indexer().orElseThrow();
+    return switch (part) {
+      case INDEX_Q -> new PartShape((long) index.heads() * index.head(), a.qLoraRank());
+      case INDEX_K -> new PartShape(index.head(), h);
+      case INDEX_WEIGHTS -> new PartShape(index.heads(), h);
+      default -> new PartShape(1, index.head());
     };
   }
 

@@ -64,7 +64,7 @@ final class TensorBinder {
   private final Path path;
   private final TensorNames names;
   private final DeepseekConfig config;
-  private final boolean halves;
+  private final Set<Part> halves;
   private final Map<String, RawTensor> raw;
   private final Arena arena;
   private final Set<String> used = new HashSet<>();
@@ -75,7 +75,7 @@ final class TensorBinder {
       Path path,
       TensorNames names,
       DeepseekConfig config,
-      boolean halves,
+      Set<Part> halves,
       Map<String, RawTensor> raw,
       Arena arena) {
     this.path = path;
@@ -89,7 +89,7 @@ final class TensorBinder {
   /**
    * @param raw all tensors by name
    * @param tied whether a missing head means the embedding
-   * @param halves whether queries and keys lie as {@link Halves} finds them
+   * @param halves parts whose rows lie as {@link Halves} finds them
    * @param arena for weights that must be put into another order to be read
    */
   static Bound bind(
@@ -97,7 +97,7 @@ final class TensorBinder {
       TensorNames names,
       DeepseekConfig config,
       boolean tied,
-      boolean halves,
+      Set<Part> halves,
       Map<String, RawTensor> raw,
       Arena arena) {
     TensorBinder binder = new TensorBinder(path, names, config, halves, raw, arena);
@@ -192,7 +192,7 @@ final class TensorBinder {
         t -> {
           PartShape shape = PartShape.of(part, config);
           HostTensor host = matrix(t, shape.rows(), shape.cols(), Optional.of(part));
-          boolean moved = halves && Halves.PARTS.contains(part);
+          boolean moved = halves.contains(part);
           (moved ? bound.halves : bound.tensors).put(new PartOf(part, layer), host);
           return host;
         });

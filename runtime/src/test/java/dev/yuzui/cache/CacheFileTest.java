@@ -58,7 +58,7 @@ class CacheFileTest {
   private void save(int... tokens) {
     try (Sequence s = store.openSequence()) {
       new Entries(backend, store).append(s, tokens);
-      CacheFile.save(file, MODEL, tokens, s, store.layers().size());
+      CacheFile.save(file, MODEL, tokens, s, store.streams().getLast().layer() + 1);
     }
   }
 
@@ -127,7 +127,7 @@ class CacheFileTest {
     int row = s.page(s.pageCount() - 1) * store.pageTokens();
     int count = s.length() % store.pageTokens();
     try (Arena arena = Arena.ofConfined()) {
-      return store.layers().stream()
+      return store.streams().stream()
           .map(
               layer -> {
                 Tensor entries = layer.entries().slice("entries", row, count);
@@ -178,8 +178,12 @@ class CacheFileTest {
       assertEquals(
           file + ": cache encoding: expected F16, found F32; use KvCacheOptions.encoding f32",
           refusal(f16, MODEL));
-      assertTrue(refusal(fewer, MODEL).contains("expected 2 layers of 8 numbers, found 3 of 8"));
-      assertTrue(refusal(wider, MODEL).contains("expected 3 layers of 16 numbers, found 3 of 8"));
+      assertTrue(
+          refusal(fewer, MODEL)
+              .contains("expected 2 streams of 16 numbers together, found 3 streams of 24"));
+      assertTrue(
+          refusal(wider, MODEL)
+              .contains("expected 3 streams of 48 numbers together, found 3 streams of 24"));
       assertTrue(refusal(shorter, MODEL).contains("at most the context's 16, found 18"));
     }
   }
@@ -199,7 +203,7 @@ class CacheFileTest {
     byte[] bytes = Files.readAllBytes(file);
     bytes[8] = 9;
     Files.write(file, bytes);
-    assertTrue(refusal(store, MODEL).contains("version: expected 1, found 9"));
+    assertTrue(refusal(store, MODEL).contains("version: expected 2, found 9"));
   }
 
   @Test

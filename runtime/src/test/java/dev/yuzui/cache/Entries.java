@@ -54,14 +54,14 @@ final class Entries {
       values[i] = hash & 0xffff;
     }
     try (Arena arena = Arena.ofConfined()) {
-      for (int layer = 0; layer < store.layers().size(); layer++) {
-        Tensor all = store.layer(layer).entries();
+      for (int stream = 0; stream < store.streams().size(); stream++) {
+        Tensor all = store.streams().get(stream).entries();
         int cols = (int) all.cols();
         for (int at = from; at < tokens.length; ) {
           int count = Math.min(size - at % size, tokens.length - at);
           MemorySegment rows = arena.allocate(4L * count * cols, 4);
           for (int i = 0; i < count * cols; i++) {
-            rows.setAtIndex(ValueLayout.JAVA_FLOAT, i, values[at + i / cols] + layer);
+            rows.setAtIndex(ValueLayout.JAVA_FLOAT, i, values[at + i / cols] + stream);
           }
           long row = (long) sequence.page(at / size) * size + at % size;
           action.run(all.slice("entries", row, count), rows);

@@ -8,12 +8,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.yuzui.backend.reference.ReferenceProvider;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
+import dev.yuzui.spi.CacheStream;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
@@ -291,8 +293,8 @@ class SequenceTest {
 
   @Test
   void aTokenTakesAnEntryInEachLayer() {
-    assertEquals(3 * 8 * 4, KvCacheStore.bytesPerToken(3, 8, Encoding.F32));
-    assertEquals(2 * 34, KvCacheStore.bytesPerToken(2, 32, new Encoding.Q8_0()));
+    assertEquals(3 * 8 * 4, KvCacheStore.bytesPerToken(layers(3, 8), Encoding.F32));
+    assertEquals(2 * 34, KvCacheStore.bytesPerToken(layers(2, 32), new Encoding.Q8_0()));
   }
 
   @Test
@@ -372,5 +374,9 @@ class SequenceTest {
     open.forEach(Sequence::close);
     assertEquals(store.pages(), store.freePages());
     assertTrue(store.openSequence().pageCount() == 0);
+  }
+
+  private static List<List<CacheStream>> layers(int count, int width) {
+    return Collections.nCopies(count, List.of(new CacheStream(CacheStream.ENTRIES, width)));
   }
 }

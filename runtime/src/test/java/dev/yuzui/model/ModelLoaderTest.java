@@ -14,6 +14,7 @@ import dev.yuzui.parallel.ExpertPlacement;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
+import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoints;
@@ -159,6 +160,7 @@ class ModelLoaderTest {
           new DevicePlan(count, List.of(ofLayers), placements),
           none,
           CONTEXT,
+          Encoding.F32,
           bytes -> reported += bytes);
     }
   }

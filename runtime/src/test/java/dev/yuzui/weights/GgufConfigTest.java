@@ -191,7 +191,6 @@ class GgufConfigTest {
 
   @ParameterizedTest
   @CsvSource({
-    "deepseek32, DeepSeek-V3.2",
     "deepseek4, DeepSeek-V4",
     "deepseek2-ocr, DeepSeek-OCR",
     "glm4moelite, Ollama",

@@ -141,11 +141,11 @@ class GroupedConfigTest {
       HostTensor rows = numbers(arena, 8, 1, 0, 1, 2, 3, 10, 11, 12, 13);
       assertArrayEquals(
           new float[] {0, 2, 1, 3, 10, 12, 11, 13},
-          Dequantizer.all(Halves.interleaved(rows, 4, arena)));
+          Dequantizer.all(Halves.interleaved(rows, 4, 4, arena)));
       HostTensor bias = numbers(arena, 1, 8, 0, 1, 2, 3, 10, 11, 12, 13);
       assertArrayEquals(
           new float[] {0, 2, 1, 3, 10, 12, 11, 13},
-          Dequantizer.all(Halves.interleaved(bias, 4, arena)));
+          Dequantizer.all(Halves.interleaved(bias, 4, 4, arena)));
     }
   }
 

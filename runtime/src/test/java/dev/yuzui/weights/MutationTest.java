@@ -15,7 +15,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Comparator;
-import java.util.EnumSet;
 import java.util.List;
 import net.jqwik.api.Arbitraries;
 import net.jqwik.api.Arbitrary;
@@ -226,7 +225,7 @@ class MutationTest {
       assertTrue(Double.isFinite(f));
     }
     for (int layer = 0; layer < config.layers() + config.mtpLayers(); layer++) {
-      for (Part part : EnumSet.complementOf(LayerParts.GROUPED)) {
+      for (Part part : LayerParts.LATENT) {
         PartShape want = PartShape.of(part, config);
         boolean experts =
             List.of(Part.EXPERT_GATE, Part.EXPERT_UP, Part.EXPERT_DOWN).contains(part);

@@ -52,7 +52,6 @@ class PublishedConfigsTest {
   private static final String REFUSED =
       """
       file, key, says
-      deepseek-ai--DeepSeek-V3.2,                        model_type, DeepSeek-V3.2
       deepseek-ai--DeepSeek-V4-Flash,                    model_type, DeepSeek-V4
       deepseek-ai--DeepSeek-V4-Pro,                      model_type, DeepSeek-V4
       official-inference/config_16B,                     model_type, inference demo

@@ -242,6 +242,51 @@ record CheckedOps(AbstractQueue queue, Ops device) implements Ops {
   }
 
   @Override
+  public void appendIndex(
+      Tensor keys,
+      Tensor norm,
+      Tensor bias,
+      float eps,
+      Tensor table,
+      KvCache cache,
+      IndexShape shape,
+      StepBatch batch) {
+    String op = "appendIndex";
+    encoding(op, Encoding.F32, keys, norm, bias, table);
+    cache(op, cache);
+    batch(op, batch, keys);
+    shape(op, "the norm", 1, shape.head(), norm);
+    shape(op, "the bias", 1, shape.head(), bias);
+    width(op, "I", shape.head(), keys);
+    width(op, "R", shape.rope(), table);
+    width(op, "I", shape.head(), cache.entries());
+    apart(op, cache.entries(), keys, norm, bias, table);
+    to().appendIndex(keys, norm, bias, eps, table, cache, shape, batch);
+  }
+
+  @Override
+  public void select(
+      Tensor q, Tensor weights, KvCache keys, IndexShape shape, StepBatch batch, Selection out) {
+    String op = "select";
+    encoding(op, Encoding.F32, q, weights);
+    encoding(op, Encoding.I32, out.rows(), out.sequence(), out.count());
+    cache(op, keys);
+    batch(op, batch, q, weights, out.rows());
+    width(op, "Hi·I", (long) shape.heads() * shape.head(), q);
+    width(op, "Hi", shape.heads(), weights);
+    width(op, "I", shape.head(), keys.entries());
+    check(
+        out.rows().cols() <= shape.topK(),
+        op,
+        "more than the " + shape.topK() + " entries that are chosen",
+        out.rows());
+    shape(op, "the sequence", 1, batch.tokens(), out.sequence());
+    shape(op, "the count", 1, batch.tokens(), out.count());
+    apart(op, out.rows(), q, weights, keys.entries());
+    to().select(q, weights, keys, shape, batch, out);
+  }
+
+  @Override
   public void mlaDecode(Tensor q, KvCache cache, MlaShape shape, StepBatch batch, Tensor out) {
     String op = "mlaDecode";
     encoding(op, Encoding.F32, q, out);

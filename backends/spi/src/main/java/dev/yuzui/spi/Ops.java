@@ -154,6 +154,39 @@ public interface Ops {
    */
   void attend(Tensor q, KvCache cache, GroupedShape shape, StepBatch batch, Tensor out);
 
+  // ---- sparse attention -------------------------------------------------------------------------
+
+  /**
+   * Stores the indexer's key of each row that is no padding at its entry of the cache:
+   * layerNorm(keys[t]) = (k − mean) / √(mean((k − mean)²) + eps) · norm + bias, of which the first
+   * R elements rotate; spread, where the shape says so. keys [T, I].
+   *
+   * @param norm F32 [1, I], as {@code bias}
+   * @param table F32 [positions, R], as for {@link #rope}
+   * @param cache of I numbers an entry
+   */
+  void appendIndex(
+      Tensor keys,
+      Tensor norm,
+      Tensor bias,
+      float eps,
+      Tensor table,
+      KvCache cache,
+      IndexShape shape,
+      StepBatch batch);
+
+  /**
+   * Chooses the entries that each row looks at: of the first kvLength[t] of its sequence the K with
+   * the largest scores Σh weights[t,h]·relu(q[t,h]·k[s])·scale, ties to the earlier entry; all of
+   * them where there are no more than K. NaN counts as −∞.
+   *
+   * @param q [T, Hi·I], the first R elements of each head already rotated
+   * @param weights [T, Hi]
+   * @param keys those of {@link #appendIndex}
+   */
+  void select(
+      Tensor q, Tensor weights, KvCache keys, IndexShape shape, StepBatch batch, Selection out);
+
   /** out[t, h, outOffset + i] = x[t, h, xOffset + i] for i &lt; count. */
   void copyPerHead(Tensor x, int xOffset, int count, int heads, Tensor out, int outOffset);
 

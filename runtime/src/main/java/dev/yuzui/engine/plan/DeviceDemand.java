@@ -11,6 +11,7 @@ import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.DeepseekConfig;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * Bytes that a plan asks of a device, by what they are for; contexts are whole pages.
@@ -64,19 +65,37 @@ record DeviceDemand(
         step(c, tokens, layers > 0)
             + (mapped > 0 ? checkpoint.derivedBytes() * layers / allLayers : 0),
         exchange(c, plan, tokens),
-        KvCacheStore.bytesPerToken(layers, c.cacheEntry(), options.cache().encoding()),
-        KvCacheStore.bytesPerToken(layers, c.cacheEntry(), Encoding.E4M3),
+        cachePerToken(c, plan, device, options.cache().encoding()),
+        cachePerToken(c, plan, device, Encoding.E4M3),
         layers > 0 ? 4L * c.attention().rope() : 0,
         Math.ceilDiv(options.maxSequences(), plan.ranks().size()),
         options.cache().pageTokens(),
         options.cache().pages());
   }
 
+  /** Of the rank that has most of its layers here. */
+  private static long cachePerToken(
+      DeepseekConfig c, DevicePlan plan, int device, Encoding encoding) {
+    return plan.ranks().stream()
+        .mapToLong(
+            rank ->
+                KvCacheStore.bytesPerToken(
+                    IntStream.range(0, rank.size())
+                        .filter(layer -> rank.get(layer) == device)
+                        .mapToObj(c::cacheStreams)
+                        .toList(),
+                    encoding))
+        .max()
+        .orElse(0);
+  }
+
   /** The widest layer's activations, the logits and the best of them; without attention less. */
   private static long step(DeepseekConfig c, long tokens, boolean attends) {
     long attention =
         switch (c.attention()) {
-          case AttentionConfig.Latent a -> a.heads() * (2L * a.query() + 2L * a.cacheEntry());
+          case AttentionConfig.Latent a ->
+              a.heads() * (2L * a.query() + 2L * a.cacheEntry())
+                  + a.indexer().map(i -> (long) i.heads() * i.head() + i.topK()).orElse(0L);
           case AttentionConfig.Grouped a -> 2L * a.heads() * a.head() + a.cacheEntry();
         };
     long dense = 2L * c.denseWidth();

@@ -84,8 +84,7 @@ public record MemoryPlan(
         layout.reasons(),
         context,
         checkpoint.byteSize(),
-        KvCacheStore.bytesPerToken(
-            c.layers() + c.mtpLayers(), c.cacheEntry(), options.cache().encoding()),
+        KvCacheStore.bytesPerToken(c.cacheStreams(), options.cache().encoding()),
         any.pages(context),
         any.sequences(),
         largest,

@@ -1,5 +1,6 @@
 package dev.yuzui.engine.plan;
 
+import dev.yuzui.cache.KvCacheStore;
 import dev.yuzui.engine.api.Distribution;
 import dev.yuzui.engine.api.Distribution.Split;
 import dev.yuzui.engine.api.EngineException;
@@ -285,7 +286,8 @@ final class Planner {
     long cache =
         pages
             * options.cache().pageTokens()
-            * options.cache().encoding().byteSize(1, config.cacheEntry());
+            * KvCacheStore.bytesPerToken(
+                List.of(config.cacheStreams(layer)), options.cache().encoding());
     int count = withoutExperts || !config.isMoe(layer) ? 0 : experts();
     return larger(room, w -> w.dense(layer) + w.experts(layer, count)) + cache;
   }

@@ -12,15 +12,16 @@ import dev.yuzui.engine.step.Chunk;
 import dev.yuzui.engine.step.Outputs;
 import dev.yuzui.engine.step.Steps;
 import dev.yuzui.model.Step;
+import dev.yuzui.model.Step.AttentionForm;
 import dev.yuzui.parallel.DeviceFailure;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.PriorityQueue;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.stream.Collectors;
 
 /**
  * Drives requests through a model on a thread of its own: in each turn it takes in what came, runs
@@ -241,13 +242,13 @@ public final class EngineLoop implements AutoCloseable {
    * Few tokens and many take different forms of attention, which agree but for rounding: apart, so
    * that what a sequence makes does not depend on whose prompt is read beside it.
    */
-  private static List<List<Grant<Request>>> passes(List<Grant<Request>> grants) {
-    return grants.stream()
-        .collect(Collectors.partitioningBy(g -> g.tokens() >= Step.PREFILL_TOKENS))
-        .values()
-        .stream()
-        .filter(pass -> !pass.isEmpty())
-        .toList();
+  private List<List<Grant<Request>>> passes(List<Grant<Request>> grants) {
+    Map<AttentionForm, List<Grant<Request>>> passes = new EnumMap<>(AttentionForm.class);
+    for (Grant<Request> grant : grants) {
+      int start = grant.entry().sequence().orElseThrow().length();
+      passes.computeIfAbsent(steps.form(start, grant.tokens()), _ -> new ArrayList<>()).add(grant);
+    }
+    return List.copyOf(passes.values());
   }
 
   private List<Turn> pass(

@@ -7,6 +7,7 @@ import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.Observer;
 import dev.yuzui.model.DeepseekModel;
 import dev.yuzui.model.Point;
+import dev.yuzui.model.Step.AttentionForm;
 import dev.yuzui.parallel.DeviceFailure;
 import dev.yuzui.parallel.DeviceGroup;
 import dev.yuzui.parallel.Exchanges;
@@ -87,6 +88,11 @@ public final class ModelRunner implements Steps, AutoCloseable {
   @Override
   public int maxTokens() {
     return maxTokens;
+  }
+
+  @Override
+  public AttentionForm form(int start, int tokens) {
+    return ranks.getFirst().form(start, tokens);
   }
 
   /**

@@ -21,6 +21,7 @@ import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -173,9 +174,10 @@ final class RankRunner implements AutoCloseable {
     }
     int rows = bucket(group, model, count);
     AttentionForm form =
-        all.stream().anyMatch(r -> r.tokens().length >= Step.PREFILL_TOKENS)
-            ? AttentionForm.PREFILL
-            : AttentionForm.ABSORBED;
+        all.stream()
+            .map(r -> form(r.start(), r.tokens().length))
+            .max(Comparator.naturalOrder())
+            .orElse(AttentionForm.ABSORBED);
     stages.forEach(
         (device, stage) ->
             group.run(device, () -> stage.inputs().fill(all, rows, pass.takesStates())));
@@ -187,6 +189,13 @@ final class RankRunner implements AutoCloseable {
     }
     tokens += pass.equals(Pass.MAIN) ? count : 0;
     return new Shape(pass, rows, made, some, form, best);
+  }
+
+  /** What suits so many tokens of a sequence behind {@code start} others. */
+  AttentionForm form(int start, int tokens) {
+    return start + tokens > model.config().topK()
+        ? AttentionForm.SPARSE
+        : tokens >= Step.PREFILL_TOKENS ? AttentionForm.PREFILL : AttentionForm.ABSORBED;
   }
 
   /** Rows of a step of {@code tokens} tokens that suit all devices of a rank. */
@@ -239,6 +248,7 @@ final class RankRunner implements AutoCloseable {
         cache,
         model.ropeTable(device),
         shape.form(),
+        Optional.empty(),
         course,
         tap);
   }

@@ -1,6 +1,8 @@
 package dev.yuzui.engine.step;
 
 import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.model.Step;
+import dev.yuzui.model.Step.AttentionForm;
 import dev.yuzui.parallel.DeviceFailure;
 import java.util.List;
 
@@ -8,6 +10,11 @@ import java.util.List;
 public interface Steps {
   /** Tokens of a step at most. */
   int maxTokens();
+
+  /** The form of attention that suits so many tokens of a sequence behind {@code start} others. */
+  default AttentionForm form(int start, int tokens) {
+    return tokens >= Step.PREFILL_TOKENS ? AttentionForm.PREFILL : AttentionForm.ABSORBED;
+  }
 
   /** Appends the chunks to their sequences and picks candidates of the wanted rows. */
   void run(List<Chunk> chunks, int candidates);

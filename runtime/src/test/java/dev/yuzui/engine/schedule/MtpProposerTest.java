@@ -75,7 +75,9 @@ class MtpProposerTest {
     vocab = checkpoint.config().vocabSize();
     backend = new ReferenceProvider().open(BackendOptions.defaults());
     group = new DeviceGroup(List.of(new DeviceGroup.Member("reference", backend)));
-    loaded = ModelLoader.load(checkpoint, group, plan(), Optional.empty(), CONTEXT, bytes -> {});
+    loaded =
+        ModelLoader.load(
+            checkpoint, group, plan(), Optional.empty(), CONTEXT, Encoding.F32, bytes -> {});
     cache =
         new KvCacheStore(
             _ -> backend,

@@ -52,7 +52,9 @@ class ModelRunnerTest {
     vocab = checkpoint.config().vocabSize();
     backend = new ReferenceProvider().open(BackendOptions.defaults());
     group = new DeviceGroup(List.of(new DeviceGroup.Member("reference", backend)));
-    loaded = ModelLoader.load(checkpoint, group, plan(), Optional.empty(), 32, bytes -> {});
+    loaded =
+        ModelLoader.load(
+            checkpoint, group, plan(), Optional.empty(), 32, Encoding.F32, bytes -> {});
     cache =
         new KvCacheStore(
             backend,

@@ -5,10 +5,12 @@ import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.GroupedShape;
+import dev.yuzui.spi.IndexShape;
 import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
+import dev.yuzui.spi.Selection;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.List;
@@ -199,6 +201,36 @@ final class CpuOps implements Ops {
       Tensor kv, Tensor norm, float eps, Tensor table, KvCache cache, StepBatch batch) {
     queue.reserve(4 * kv.cols() + 64, 0);
     submit(Rows.appendLatent(kernels, rowKernels, kv, norm, eps, table, cache, batch));
+  }
+
+  @Override
+  public void appendIndex(
+      Tensor keys,
+      Tensor norm,
+      Tensor bias,
+      float eps,
+      Tensor table,
+      KvCache cache,
+      IndexShape shape,
+      StepBatch batch) {
+    queue.reserve(8L * shape.head() + 64, 0);
+    submit(Rows.appendIndex(kernels, keys, norm, bias, eps, table, cache, shape, batch));
+  }
+
+  @Override
+  public void select(
+      Tensor q, Tensor weights, KvCache keys, IndexShape shape, StepBatch batch, Selection out) {
+    Indexer indexer = new Indexer(kernels, q, weights, keys, shape, batch, out);
+    if (q.rows() > SPLIT_TOKENS) {
+      queue.reserve(indexer.wholeLaneBytes(), indexer.laneRows());
+      submit(indexer.whole());
+      return;
+    }
+    queue.reserve(indexer.splitLaneBytes(), indexer.laneRows());
+    try (var frame = scratch.frame()) {
+      Tensor memory = scratch.f32("index scores", 1, indexer.splitBytes() / 4);
+      indexer.split(HostBuffer.address(memory)).forEach(this::submit);
+    }
   }
 
   @Override

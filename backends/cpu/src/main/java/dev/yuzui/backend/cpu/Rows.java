@@ -3,6 +3,7 @@ package dev.yuzui.backend.cpu;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.GroupedShape;
+import dev.yuzui.spi.IndexShape;
 import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
@@ -235,6 +236,65 @@ public final class Rows {
         kernels.encode(entries.encoding(), entry, shape.entry(), entries.row(at));
       }
     };
+  }
+
+  /** Lane memory: two entries. */
+  static Op appendIndex(
+      CpuKernels kernels,
+      Tensor k,
+      Tensor norm,
+      Tensor bias,
+      float eps,
+      Tensor table,
+      KvCache cache,
+      IndexShape shape,
+      StepBatch batch) {
+    long in = HostBuffer.address(k);
+    long by = HostBuffer.address(norm);
+    long more = HostBuffer.address(bias);
+    int cols = shape.head();
+    Pages pages = new Pages(cache, batch);
+    Matrix entries = Matrix.of(cache.entries());
+    Angles angles = new Angles(table, batch);
+    return new RowOp(k.rows(), 32L * cols) {
+      @Override
+      void row(int t, Lane lane) {
+        int sequence = pages.sequence(t);
+        if (sequence < 0) {
+          return;
+        }
+        long entry = lane.memory();
+        layerNorm(in + 4L * t * cols, by, more, eps, cols, entry);
+        angles.rotate(entry, angles.of(t), entry);
+        long kept = entry;
+        if (shape.rotated()) {
+          kept = entry + 4L * cols;
+          Indexer.spread(entry, cols, kept);
+        }
+        int at = pages.entry(sequence, angles.position(t));
+        kernels.encode(entries.encoding(), kept, cols, entries.row(at));
+      }
+    };
+  }
+
+  /** In double, for a key decides what is looked at at all. */
+  private static void layerNorm(long x, long weight, long bias, float eps, int cols, long out) {
+    double mean = 0;
+    for (int i = 0; i < cols; i++) {
+      mean += Memory.f32(x + 4L * i);
+    }
+    mean /= cols;
+    double squares = 0;
+    for (int i = 0; i < cols; i++) {
+      double d = Memory.f32(x + 4L * i) - mean;
+      squares += d * d;
+    }
+    double by = 1 / Math.sqrt(squares / cols + eps);
+    for (int i = 0; i < cols; i++) {
+      double normed = (Memory.f32(x + 4L * i) - mean) * by;
+      Memory.f32(
+          out + 4L * i, (float) (normed * Memory.f32(weight + 4L * i) + Memory.f32(bias + 4L * i)));
+    }
   }
 
   /** Cosines and sines by position. */

@@ -367,4 +367,28 @@ final class CudaOps implements Ops {
   public void topK(Tensor logits, Tensor ids, Tensor values) {
     topK.run(logits, ids, values);
   }
+
+  @Override
+  public void appendIndex(
+      Tensor keys,
+      Tensor norm,
+      Tensor bias,
+      float eps,
+      Tensor table,
+      KvCache cache,
+      dev.yuzui.spi.IndexShape shape,
+      StepBatch batch) {
+    throw new UnsupportedOperationException("appendIndex");
+  }
+
+  @Override
+  public void select(
+      Tensor q,
+      Tensor weights,
+      KvCache keys,
+      dev.yuzui.spi.IndexShape shape,
+      StepBatch batch,
+      dev.yuzui.spi.Selection out) {
+    throw new UnsupportedOperationException("select");
+  }
 }

@@ -328,4 +328,28 @@ final class OpenClOps implements Ops {
           .run();
     }
   }
+
+  @Override
+  public void appendIndex(
+      Tensor keys,
+      Tensor norm,
+      Tensor bias,
+      float eps,
+      Tensor table,
+      KvCache cache,
+      dev.yuzui.spi.IndexShape shape,
+      StepBatch batch) {
+    throw new UnsupportedOperationException("appendIndex");
+  }
+
+  @Override
+  public void select(
+      Tensor q,
+      Tensor weights,
+      KvCache keys,
+      dev.yuzui.spi.IndexShape shape,
+      StepBatch batch,
+      dev.yuzui.spi.Selection out) {
+    throw new UnsupportedOperationException("select");
+  }
 }

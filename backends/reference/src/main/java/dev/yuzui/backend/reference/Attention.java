@@ -3,7 +3,6 @@ package dev.yuzui.backend.reference;
 import dev.yuzui.spi.GroupedShape;
 import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
-import dev.yuzui.spi.Quantizer;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.Arrays;
@@ -33,7 +32,7 @@ final class Attention {
   }
 
   /** (a, b) → (a·cos − b·sin, a·sin + b·cos) of the pairs from {@code from} on. */
-  private static double[] rotated(float[] x, int from, float[] angle) {
+  static double[] rotated(float[] x, int from, float[] angle) {
     double[] y = new double[angle.length];
     for (int i = 0; i < angle.length; i += 2) {
       double a = x[from + i];
@@ -240,50 +239,6 @@ final class Attention {
     }
     for (int i = 0; i < x.length; i++) {
       x[i] /= sum;
-    }
-  }
-
-  /** Entry i of sequence s lies at row pages[s, i / pageTokens]·pageTokens + i % pageTokens. */
-  private static final class Pages {
-    private final KvCache cache;
-    private final Matrix entries;
-    private final Matrix pages;
-
-    Pages(KvCache cache, StepBatch batch) {
-      this.cache = cache;
-      this.entries = Matrix.of(cache.entries());
-      this.pages = Matrix.of(batch.pages());
-    }
-
-    private int row(int sequence, int i) {
-      int page = i / cache.pageTokens();
-      if (sequence >= pages.rows() || page >= pages.cols()) {
-        throw new IndexOutOfBoundsException(
-            "page %d of sequence %d in a page table [%d, %d]"
-                .formatted(page, sequence, pages.rows(), pages.cols()));
-      }
-      return pages.integer(sequence, page) * cache.pageTokens() + i % cache.pageTokens();
-    }
-
-    float[][] first(int count, int sequence) {
-      float[][] rows = new float[count][];
-      for (int i = 0; i < count; i++) {
-        rows[i] = entries.row(row(sequence, i));
-      }
-      return rows;
-    }
-
-    void store(int sequence, int i, double[]... parts) {
-      float[] entry = new float[entries.cols()];
-      int to = 0;
-      for (double[] part : parts) {
-        for (double number : part) {
-          entry[to++] = (float) number;
-        }
-      }
-      var encoding = cache.entries().encoding();
-      long at = encoding.byteSize(row(sequence, i), entry.length);
-      Quantizer.encode(encoding, entry, 0, entry.length, entries.data(), at);
     }
   }
 }

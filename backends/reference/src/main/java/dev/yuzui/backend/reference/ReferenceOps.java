@@ -4,10 +4,12 @@ import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.GroupedShape;
+import dev.yuzui.spi.IndexShape;
 import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
+import dev.yuzui.spi.Selection;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.Arrays;
@@ -216,6 +218,25 @@ final class ReferenceOps implements Ops {
   @Override
   public void attend(Tensor q, KvCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
     queue.accept(() -> Attention.grouped(q, cache, shape, batch, out));
+  }
+
+  @Override
+  public void appendIndex(
+      Tensor keys,
+      Tensor norm,
+      Tensor bias,
+      float eps,
+      Tensor table,
+      KvCache cache,
+      IndexShape shape,
+      StepBatch batch) {
+    queue.accept(() -> Indexer.append(keys, norm, bias, eps, table, cache, shape, batch));
+  }
+
+  @Override
+  public void select(
+      Tensor q, Tensor weights, KvCache keys, IndexShape shape, StepBatch batch, Selection out) {
+    queue.accept(() -> Indexer.select(q, weights, keys, shape, batch, out));
   }
 
   /** The expanded form, so that the two forms can be held against each other. */
