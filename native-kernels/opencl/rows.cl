@@ -194,6 +194,57 @@ APPEND(bf16, 2 * (Lkv + R))
 APPEND(e4m3, Lkv + R)
 APPEND(q8_0, (Lkv + R) / 32 * 34)
 
+// append_index_<f32|f16|bf16|e4m3|q8_0>: stores the indexer's key of each row whose sequence is not -1: its mean taken out,
+// normalised, the first R numbers turned, and, if `spread`, multiplied by Sylvester's Hadamard matrix / sqrt(I). keys [T, I]. A
+// group for each row; entry: I floats; shared: a float for each work-item.
+#define APPEND_INDEX(type, entryBytes)                                                                                 \
+  __kernel void append_index_##type(IN(keys), IN(norm), IN(bias), float eps, IN(table), int R, int I, int spread,      \
+                                    OUT(entries), int pageTokens, IN(position), IN(sequence), IN(pages),               \
+                                    int pagesPerSequence, __local float *entry, __local float *shared) {               \
+    const ulong t = get_group_id(0);                                                                                   \
+    const int s = READ(int, sequence)[t];                                                                              \
+    const int p = READ(int, position)[t];                                                                              \
+    index_entry(READ(float, keys) + t * I, READ(float, norm), READ(float, bias), eps,                                  \
+                READ(float, table) + p * (ulong)R, R, I, spread, entry, shared);                                       \
+    if (s < 0) return;                                                                                                 \
+    const int page = READ(int, pages)[s * (ulong)pagesPerSequence + p / pageTokens];                                   \
+    const ulong at = (page * (ulong)pageTokens + p % pageTokens) * (entryBytes);                                       \
+    put_##type(WRITE(uchar, entries) + at, entry, I, get_local_id(0), get_local_size(0));                              \
+  }
+
+static inline void index_entry(const __global float *key, const __global float *norm, const __global float *bias, float eps,
+                        const __global float *angle, int R, int I, int spread, __local float *entry, __local float *shared) {
+  float sum = 0;
+  for (int i = get_local_id(0); i < I; i += get_local_size(0)) sum += key[i];
+  const float mean = group_sum(sum, shared) / I;
+  float squares = 0;
+  for (int i = get_local_id(0); i < I; i += get_local_size(0)) squares += (key[i] - mean) * (key[i] - mean);
+  const float scale = 1.0f / sqrt(group_sum(squares, shared) / I + eps);
+  for (int i = get_local_id(0); i < I; i += get_local_size(0)) entry[i] = (key[i] - mean) * scale * norm[i] + bias[i];
+  barrier(CLK_LOCAL_MEM_FENCE);
+  for (int i = get_local_id(0); i < R / 2; i += get_local_size(0)) {
+    vstore2(turned(vload2(i, entry), vload2(i, angle)), i, entry);
+  }
+  barrier(CLK_LOCAL_MEM_FENCE);
+  for (int gap = 1; spread && gap < I; gap *= 2) {
+    for (int p = get_local_id(0); p < I / 2; p += get_local_size(0)) {
+      const int i = p / gap * 2 * gap + p % gap;
+      const float a = entry[i], b = entry[i + gap];
+      entry[i] = a + b;
+      entry[i + gap] = a - b;
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+  for (int i = get_local_id(0); spread && i < I; i += get_local_size(0)) entry[i] /= sqrt((float)I);
+  barrier(CLK_LOCAL_MEM_FENCE);
+}
+
+APPEND_INDEX(f32, 4 * I)
+APPEND_INDEX(f16, 2 * I)
+APPEND_INDEX(bf16, 2 * I)
+APPEND_INDEX(e4m3, I)
+APPEND_INDEX(q8_0, I / 32 * 34)
+
 // append_grouped_<f32|f16|bf16|e4m3|q8_0>: stores [turned key; value] of heads [each·h, each·h + each) of each row whose
 // sequence is not -1. k, v [T, G·D]. Groups (T, G / each), each a number of heads whose bytes are whole blocks; entry:
 // each·2·D floats.

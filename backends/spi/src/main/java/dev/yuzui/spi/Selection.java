@@ -5,8 +5,7 @@ package dev.yuzui.spi;
  * page table in which each row is a sequence of its own and a page is one entry, so that any
  * attention over pages is attention over them. All tensors are I32.
  *
- * @param rows [T, K] of the layer's entries, in the order of their positions; behind count[t] of
- *     them nothing of meaning
+ * @param rows [T, K] of the layer's entries, in the order of their positions; −1 behind count[t]
  * @param sequence [1, T] t, or −1 for padding
  * @param count [1, T] min(kvLength[t], K), 0 for padding
  */

@@ -226,6 +226,9 @@ final class Indexer {
     Memory.i32(sequences + 4L * t, sequence < 0 ? -1 : t);
     Memory.i32(counts + 4L * t, chosen);
     long to = rows + 4L * t * most;
+    for (int i = chosen; i < most; i++) {
+      Memory.i32(to + 4L * i, -1);
+    }
     if (sees <= most) {
       for (int s = 0; s < sees; s++) {
         Memory.i32(to + 4L * s, pages.entry(sequence, s));

@@ -5,10 +5,12 @@ import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.GroupedShape;
+import dev.yuzui.spi.IndexShape;
 import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
+import dev.yuzui.spi.Selection;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.Optional;
@@ -28,6 +30,7 @@ final class OpenClOps implements Ops {
   private final Attention attention;
   private final Prefill prefill;
   private final Grouped grouped;
+  private final Index index;
   private final int group;
 
   OpenClOps(OpenClBackend backend, OpenClQueue queue, OpenClScratch scratch) {
@@ -40,6 +43,7 @@ final class OpenClOps implements Ops {
     this.attention = new Attention(backend, scratch, launch, shapes);
     this.prefill = new Prefill(backend, scratch, launch, shapes, products, attention);
     this.grouped = new Grouped(backend, scratch, launch, shapes);
+    this.index = new Index(backend, scratch, launch);
   }
 
   @Override
@@ -337,19 +341,14 @@ final class OpenClOps implements Ops {
       float eps,
       Tensor table,
       KvCache cache,
-      dev.yuzui.spi.IndexShape shape,
+      IndexShape shape,
       StepBatch batch) {
-    throw new UnsupportedOperationException("appendIndex");
+    index.append(keys, norm, bias, eps, table, cache, shape, batch);
   }
 
   @Override
   public void select(
-      Tensor q,
-      Tensor weights,
-      KvCache keys,
-      dev.yuzui.spi.IndexShape shape,
-      StepBatch batch,
-      dev.yuzui.spi.Selection out) {
-    throw new UnsupportedOperationException("select");
+      Tensor q, Tensor weights, KvCache keys, IndexShape shape, StepBatch batch, Selection out) {
+    index.select(q, weights, keys, shape, batch, out);
   }
 }

@@ -104,6 +104,9 @@ final class Indexer {
       for (int i = 0; i < chosen; i++) {
         rows.setInteger(t, i, pages.row(s, best[i]));
       }
+      for (int i = chosen; i < rows.cols(); i++) {
+        rows.setInteger(t, i, -1);
+      }
     }
   }
 
@@ -120,11 +123,12 @@ final class Indexer {
         for (int i = 0; i < turned.length; i++) {
           dot += turned[i] * keys[s][i];
         }
-        score[s] += weight[h] * Math.max(dot, 0) * shape.scale();
+        score[s] += weight[h] * Math.max(dot, 0);
       }
     }
     for (int s = 0; s < score.length; s++) {
-      score[s] = Double.isNaN(score[s]) ? Double.NEGATIVE_INFINITY : score[s];
+      double scaled = score[s] * shape.scale();
+      score[s] = Double.isNaN(scaled) ? Double.NEGATIVE_INFINITY : scaled;
     }
     return score;
   }
