@@ -305,6 +305,61 @@ ROPE_APPEND(f16, CacheF16)
 ROPE_APPEND(bf16, CacheBf16)
 ROPE_APPEND(e4m3, CacheE4m3)
 
+// The indexer's key of one row at element `at` of the cache, by the whole block: its mean taken out, normalised, the first R numbers
+// turned and, if `spread`, multiplied by Sylvester's Hadamard matrix / √I. x: I floats on chip.
+template <class Cache>
+__device__ __forceinline__ void append_index(const float* key, const float* norm, const float* bias, float eps, const float* angle,
+                                             int R, int I, int spread, void* entries, long long at, float* x) {
+  __shared__ float sums[32], squares[32];
+  const int first = threadIdx.x, step = blockDim.x;
+  float sum = 0;
+  for (int i = first; i < I; i += step) sum += key[i];
+  const float mean = block_sum(sum, sums) / I;
+  float square = 0;
+  for (int i = first; i < I; i += step) square += (key[i] - mean) * (key[i] - mean);
+  const float scale = 1.0f / sqrtf(block_sum(square, squares) / I + eps);
+  for (int i = first; i < I; i += step) x[i] = (key[i] - mean) * scale * norm[i] + bias[i];
+  __syncthreads();
+  for (int i = 2 * first; i < R; i += 2 * step) {
+    const float a = x[i], b = x[i + 1], c = angle[i], s = angle[i + 1];
+    x[i] = a * c - b * s;
+    x[i + 1] = a * s + b * c;
+  }
+  for (int gap = 1; spread && gap < I; gap *= 2) {
+    __syncthreads();
+    for (int p = first; p < I / 2; p += step) {
+      const int i = p / gap * 2 * gap + p % gap;
+      const float a = x[i], b = x[i + gap];
+      x[i] = a + b;
+      x[i + gap] = a - b;
+    }
+  }
+  __syncthreads();
+  const float by = spread ? 1.0f / sqrtf((float)I) : 1.0f;
+  for (int i = first; i < I; i += step) Cache::put(entries, at + i, x[i] * by);
+}
+
+// append_index_<f32|f16|bf16|e4m3>: of each row whose sequence is not −1. keys [T, I]. Grid T, block 128 or fewer whole warps, I
+// floats of dynamic shared memory.
+#define APPEND_INDEX(type, Cache)                                                                                        \
+  KERNEL(append_index_##type,                                                                                            \
+         (const float* keys, const float* norm, const float* bias, float eps, const float* table, int R, int I, int spread, \
+          void* entries, int pageTokens, const int* position, const int* sequence, const int* pages, int pagesPerSequence)) { \
+    begin_kernel();                                                                                                      \
+    DYNAMIC_SHARED(memory);                                                                                              \
+    const long long t = blockIdx.x;                                                                                      \
+    const int s = sequence[t], p = position[t];                                                                          \
+    if (s < 0) return;                                                                                                   \
+    const int page = pages[(long long)s * pagesPerSequence + p / pageTokens];                                            \
+    const long long entry = (long long)page * pageTokens + p % pageTokens;                                               \
+    append_index<Cache>(keys + t * I, norm, bias, eps, table + (long long)p * R, R, I, spread, entries, entry * I,       \
+                        reinterpret_cast<float*>(memory));                                                               \
+  }
+APPEND_INDEX(f32, CacheF32)
+APPEND_INDEX(f16, CacheF16)
+APPEND_INDEX(bf16, CacheBf16)
+APPEND_INDEX(e4m3, CacheE4m3)
+
 // [turned key; value] of each head of one row at element `at` of the cache; thread `first` of `step`.
 template <class Cache>
 __device__ __forceinline__ void append_heads(const float* k, const float* v, const float* angle, int G, int D,

@@ -5,10 +5,12 @@ import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.GroupedShape;
+import dev.yuzui.spi.IndexShape;
 import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
+import dev.yuzui.spi.Selection;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.Optional;
@@ -36,6 +38,7 @@ final class CudaOps implements Ops {
   private final Products products;
   private final Attention attention;
   private final Grouped grouped;
+  private final Index index;
   private final TopK topK;
 
   CudaOps(CudaBackend backend, CudaQueue queue, CudaScratch scratch) {
@@ -46,6 +49,7 @@ final class CudaOps implements Ops {
     this.products = new Products(backend, queue, scratch, launch);
     this.attention = new Attention(backend, queue, scratch, launch, products);
     this.grouped = new Grouped(backend, queue, scratch, launch);
+    this.index = new Index(backend, queue, scratch, launch);
     this.topK = new TopK(backend, queue, scratch, launch);
   }
 
@@ -376,9 +380,9 @@ final class CudaOps implements Ops {
       float eps,
       Tensor table,
       KvCache cache,
-      dev.yuzui.spi.IndexShape shape,
+      IndexShape shape,
       StepBatch batch) {
-    throw new UnsupportedOperationException("appendIndex");
+    index.append(keys, norm, bias, eps, table, cache, shape, batch);
   }
 
   @Override
@@ -386,9 +390,9 @@ final class CudaOps implements Ops {
       Tensor q,
       Tensor weights,
       KvCache keys,
-      dev.yuzui.spi.IndexShape shape,
+      IndexShape shape,
       StepBatch batch,
-      dev.yuzui.spi.Selection out) {
-    throw new UnsupportedOperationException("select");
+      Selection out) {
+    index.select(q, weights, keys, shape, batch, out);
   }
 }
