@@ -9,12 +9,17 @@ import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.KvCacheOptions;
 import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.engine.api.Speculation;
+import dev.yuzui.hub.HubOptions;
+import dev.yuzui.hub.HubSite;
+import dev.yuzui.hub.HubToken;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.text.RenderOptions;
 import dev.yuzui.weights.MetadataOverrides;
 import java.lang.reflect.Method;
 import java.lang.reflect.RecordComponent;
+import java.net.InetSocketAddress;
+import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
@@ -38,7 +43,8 @@ class OptionsRecordsTest {
           SamplingParams.DEFAULT,
           GenerateRequest.of(1, 2),
           RenderOptions.ANSWER,
-          Batch.of(Path.of("in"), Path.of("out")));
+          Batch.of(Path.of("in"), Path.of("out")),
+          HubOptions.of(HubSite.HUGGING_FACE, Path.of("cache")));
 
   /** Where it is named for people and the component is a group, or a plural. */
   private static final Map<String, String> COMPONENTS =
@@ -104,6 +110,9 @@ class OptionsRecordsTest {
             Map.entry(double.class, 0.375),
             Map.entry(String.class, "cpu"),
             Map.entry(Path.class, Path.of("other")),
+            Map.entry(URI.class, URI.create("https://hub.example")),
+            Map.entry(HubToken.class, HubToken.of("secret", "a test")),
+            Map.entry(InetSocketAddress.class, InetSocketAddress.createUnresolved("127.0.0.1", 9)),
             Map.entry(Duration.class, Duration.ofSeconds(7)),
             Map.entry(List.class, List.of("other")),
             Map.entry(Map.class, Map.of(4, 1f)),

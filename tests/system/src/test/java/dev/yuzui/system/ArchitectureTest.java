@@ -35,6 +35,7 @@ class ArchitectureTest {
           arrows("backend.cuda", "spi"),
           arrows("backend.opencl", "spi"),
           arrows("io", ""),
+          arrows("hub", "spi io"),
           arrows("weights", "spi io"),
           arrows("cache", "spi io"),
           arrows("parallel", "spi io"),
@@ -55,13 +56,13 @@ class ArchitectureTest {
           arrows("compare", "spi weights model engine engine.api"),
           arrows(
               "cli",
-              "cli.batch cli.bench cli.chat cli.compare cli.evaluate cli.experts cli.generate cli.inspect cli.options cli.scale cli.shell"),
+              "cli.batch cli.bench cli.chat cli.compare cli.evaluate cli.experts cli.generate cli.inspect cli.options cli.pull cli.scale cli.shell"),
           arrows(
               "cli.shell",
-              "batch engine engine.api engine.plan io parallel sampling spi text weights"),
+              "batch engine engine.api engine.plan hub io parallel sampling spi text weights"),
           arrows(
               "cli.options",
-              "cli.shell engine engine.api engine.plan io sampling spi text weights"),
+              "cli.shell engine engine.api engine.plan hub io sampling spi text weights"),
           arrows("cli.chart", ""),
           arrows(
               "cli.generate", "cli.options cli.shell engine engine.api io sampling text weights"),
@@ -84,6 +85,7 @@ class ArchitectureTest {
           arrows(
               "cli.inspect",
               "cli.options cli.shell engine.api engine.plan io parallel spi text weights"),
+          arrows("cli.pull", "cli.options cli.shell hub io"),
           arrows("cli.evaluate", "cli.options cli.shell engine engine.api io text weights"));
 
   private static Map.Entry<String, Set<String>> arrows(String from, String to) {

@@ -1,0 +1,18 @@
+package dev.yuzui.hub;
+
+/** Told how a pull goes, one call at a time, on the caller's thread. */
+public interface PullListener {
+  PullListener NONE = new PullListener() {};
+
+  /** Something that people should know, a line. */
+  default void said(String line) {}
+
+  /**
+   * Some times a second while there is something to fetch.
+   *
+   * @param done bytes, with those that were there before
+   * @param fetched bytes, those that came in this pull
+   * @param total bytes of the files that were not in the cache
+   */
+  default void progressed(long done, long fetched, long total) {}
+}
