@@ -11,6 +11,7 @@ import dev.yuzui.cli.generate.GenerateCommand;
 import dev.yuzui.cli.inspect.DevicesCommand;
 import dev.yuzui.cli.inspect.InspectCommand;
 import dev.yuzui.cli.inspect.TokenizeCommand;
+import dev.yuzui.cli.pull.PullCommand;
 import dev.yuzui.cli.scale.ScaleCommand;
 import dev.yuzui.cli.shell.Failures;
 import dev.yuzui.cli.shell.Version;
@@ -39,6 +40,7 @@ final class YuzuiCommand implements Callable<Integer> {
           GenerateCommand.class,
           ChatCommand.class,
           BatchCommand.class,
+          PullCommand.class,
           InspectCommand.class,
           TokenizeCommand.class,
           LogitsCommand.class,

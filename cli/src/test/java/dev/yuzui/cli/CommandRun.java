@@ -37,15 +37,19 @@ public record CommandRun(int exitCode, String out, String err) {
   }
 
   public static CommandRun withInput(byte[] input, String... args) {
+    return in(
+        new Surroundings(
+            Optional.empty(), Path.of("target", "no-such-cache"), Set.of(), OptionalInt.empty()),
+        input,
+        args);
+  }
+
+  public static CommandRun in(Surroundings surroundings, byte[] input, String... args) {
     var out = new ByteArrayOutputStream();
     var err = new ByteArrayOutputStream();
     Context context =
         new Context(
-            new Surroundings(
-                Optional.empty(),
-                Path.of("target", "no-such-cache"),
-                Set.of(),
-                OptionalInt.empty()),
+            surroundings,
             new ByteArrayInputStream(input),
             new Out(out),
             new PrintStream(err, true, StandardCharsets.UTF_8));

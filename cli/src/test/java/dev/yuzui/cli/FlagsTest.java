@@ -9,6 +9,7 @@ import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.KvCacheOptions;
 import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.engine.api.Speculation;
+import dev.yuzui.hub.HubOptions;
 import dev.yuzui.parallel.ExpertBalancer;
 import dev.yuzui.sampling.SamplingParams;
 import java.io.IOException;
@@ -39,7 +40,8 @@ class FlagsTest {
           SamplingParams.Dry.class,
           GenerateRequest.class,
           ExpertBalancer.class,
-          Batch.class);
+          Batch.class,
+          HubOptions.class);
 
   /** What no flag sets. */
   private static final Set<String> WITHOUT =
@@ -57,6 +59,10 @@ class FlagsTest {
           "GenerateRequest.sampling",
           "GenerateRequest.drafts",
           "GenerateRequest.timeout",
+          "HubOptions.cache",
+          "HubOptions.connections",
+          "HubOptions.proxy",
+          "HubOptions.token",
           "ExpertBalancer.experts",
           "ExpertBalancer.groups");
 

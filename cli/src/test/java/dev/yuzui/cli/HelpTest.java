@@ -16,18 +16,19 @@ class HelpTest {
       delimiter = '|',
       textBlock =
           """
-          generate   | -m -p -f -n -c -b -t --no-repack --prompt-cache --temp --top-k --top-p --min-p --typical-p --repeat-penalty --repeat-last-n --presence-penalty --frequency-penalty --dry-multiplier --dry-base --dry-allowed-length --dry-penalty-last-n --dry-sequence-breaker --logit-bias --seed --stop --ignore-eos --raw -sys --system-prompt -sysf --chat-template --chat-template-kwargs --think --reasoning --json --show-timings --backend --device --fit --kv-cache-dtype --cache-pages --enable-expert-parallel --split-mode -sm --n-cpu-moe --cpu-moe --gpu-expert-budget --num-redundant-experts --expert-loads -v
-          chat       | -m --prompt-cache -n -c -b -t --temp --seed -sys --chat-template --reasoning --backend --device --fit --kv-cache-dtype -v
-          batch      | -m -i --input -o --output --resume --unordered --raw -n -sys --chat-template --think --reasoning --temp --seed --stop --max-num-seqs -c -b -t --backend --device --fit --kv-cache-dtype --enable-expert-parallel --split-mode --expert-loads -v
-          inspect    | -m -c --tensors --metadata --json --fit --kv-cache-dtype --enable-expert-parallel --cpu-moe
-          tokenize   | -m -p -f --no-bos --decode --json
-          logits     | -m --tokens -p --out --mtp -c -b -t --backend
-          perplexity | -m -f --chunk --chunks --json -c -b -t --backend
+          generate   | -m -hf -p -f -n -c -b -t --no-repack --prompt-cache --temp --top-k --top-p --min-p --typical-p --repeat-penalty --repeat-last-n --presence-penalty --frequency-penalty --dry-multiplier --dry-base --dry-allowed-length --dry-penalty-last-n --dry-sequence-breaker --logit-bias --seed --stop --ignore-eos --raw -sys --system-prompt -sysf --chat-template --chat-template-kwargs --think --reasoning --json --show-timings --backend --device --fit --kv-cache-dtype --cache-pages --enable-expert-parallel --split-mode -sm --n-cpu-moe --cpu-moe --gpu-expert-budget --num-redundant-experts --expert-loads -v
+          chat       | -m -hf --prompt-cache -n -c -b -t --temp --seed -sys --chat-template --reasoning --backend --device --fit --kv-cache-dtype -v
+          batch      | -m -hf -i --input -o --output --resume --unordered --raw -n -sys --chat-template --think --reasoning --temp --seed --stop --max-num-seqs -c -b -t --backend --device --fit --kv-cache-dtype --enable-expert-parallel --split-mode --expert-loads -v
+          pull       | --hub --hf-endpoint --revision --offline --dry-run
+          inspect    | -m -hf -hfr --hf-repo --hub --hf-endpoint --revision --offline -c --tensors --metadata --json --fit --kv-cache-dtype --enable-expert-parallel --cpu-moe
+          tokenize   | -m -hf -p -f --no-bos --decode --json
+          logits     | -m -hf --tokens -p --out --mtp -c -b -t --backend
+          perplexity | -m -hf -f --chunk --chunks --json -c -b -t --backend
           devices    | --json
-          compare    | -m --backends -p -f --tokens --seed -n -t -o --kv-cache-dtype --synthetic
-          experts    | -m -p -f -n --loads --devices --nodes --num-redundant-experts -o -c -b -t --backend
+          compare    | -m -hf --backends -p -f --tokens --seed -n -t -o --kv-cache-dtype --synthetic
+          experts    | -m -hf -p -f -n --loads --devices --nodes --num-redundant-experts -o -c -b -t --backend
           scale      | --config --devices --node-devices --num-redundant-experts --imbalance --batch --context --prefill-tokens --prompt --micro-batches --overlap --weight-bytes --cache-bytes --flops --attention-flops --bandwidth --memory --nvlink --network --latency --json
-          bench      | -m -p -n -pg -d -r -t -b -o --synthetic --quant --backend --device --bandwidth --fit --kv-cache-dtype --rate --num-prompts --shared-prefix --max-num-seqs --cache-pages --spec-type --enable-expert-parallel --cpu-moe
+          bench      | -m -hf -p -n -pg -d -r -t -b -o --synthetic --quant --backend --device --bandwidth --fit --kv-cache-dtype --rate --num-prompts --shared-prefix --max-num-seqs --cache-pages --spec-type --enable-expert-parallel --cpu-moe
           completion | --help
           help       | --help
           """)

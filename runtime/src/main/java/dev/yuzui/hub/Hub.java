@@ -56,9 +56,7 @@ public final class Hub {
     try (HubHttp http = new HubHttp(options, patience, stop)) {
       Pull pull = new Pull(options, patience, name, cache, http, listener, stop);
       HubSnapshot snapshot = pull.list();
-      ModelFiles chosen = pull.choose(snapshot);
-      long missing = pull.missing(snapshot, chosen).stream().mapToLong(HubFile::size).sum();
-      return new Plan(model(cache, snapshot.commit(), chosen), chosen.files(), missing);
+      return plan(pull, snapshot, pull.choose(snapshot));
     }
   }
 
@@ -85,9 +83,16 @@ public final class Hub {
         return instead(e, name, cache, listener);
       }
       ModelFiles chosen = pull.choose(snapshot);
+      Plan plan = plan(pull, snapshot, chosen);
+      listener.chosen(plan);
       pull.fetch(snapshot, chosen);
-      return model(cache, snapshot.commit(), chosen);
+      return plan.model();
     }
+  }
+
+  private static Plan plan(Pull pull, HubSnapshot snapshot, ModelFiles chosen) {
+    long missing = pull.missing(snapshot, chosen).stream().mapToLong(HubFile::size).sum();
+    return new Plan(model(pull.cache(), snapshot.commit(), chosen), chosen.files(), missing);
   }
 
   /** The model in the cache where the hub is silent; else what is wrong. */

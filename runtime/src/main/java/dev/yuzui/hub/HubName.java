@@ -50,7 +50,7 @@ public record HubName(String org, String name, Optional<String> quant) {
 
   private static HubException wrong(String found) {
     return HubException.expected(
-        "HubName",
+        "a model's name",
         "ORG/NAME or ORG/NAME:QUANT, such as unsloth/DeepSeek-V3-GGUF:Q4_K_M",
         "'" + HubException.printable(found) + "'");
   }

@@ -7,6 +7,9 @@ public interface PullListener {
   /** Something that people should know, a line. */
   default void said(String line) {}
 
+  /** Once, when it is known what the model is made of, before any of it is fetched. */
+  default void chosen(Hub.Plan plan) {}
+
   /**
    * Some times a second while there is something to fetch.
    *

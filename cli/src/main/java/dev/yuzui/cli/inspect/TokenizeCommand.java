@@ -1,6 +1,7 @@
 package dev.yuzui.cli.inspect;
 
 import dev.yuzui.cli.options.EmbeddedModel;
+import dev.yuzui.cli.options.HubModels;
 import dev.yuzui.cli.options.Input;
 import dev.yuzui.cli.options.MetadataOptions;
 import dev.yuzui.cli.options.ModelPath;
@@ -36,6 +37,7 @@ public final class TokenizeCommand implements Callable<Integer> {
           "GGUF, model folder or folder of a tokenizer.json (default: the embedded demo).")
   private Optional<Path> model = Optional.empty();
 
+  @Mixin private HubModels hubModels;
   @Mixin private MetadataOptions metadata;
   @Mixin private Input input;
 
@@ -64,8 +66,9 @@ public final class TokenizeCommand implements Callable<Integer> {
     }
     String text = raw ? input.rawText(context) : input.text(context);
     Path path =
-        model
-            .map(typed -> ModelPath.resolved(context, typed))
+        hubModels
+            .one(context, model.isPresent())
+            .or(() -> model.map(typed -> ModelPath.resolved(context, typed)))
             .orElseGet(() -> EmbeddedModel.path(context.surroundings()));
     try (Tokenizer tokenizer = Tokenizer.of(vocabulary(path))) {
       if (decode) {

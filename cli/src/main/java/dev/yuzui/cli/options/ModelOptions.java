@@ -24,6 +24,7 @@ public final class ModelOptions {
               + " model).")
   private Optional<Path> model = Optional.empty();
 
+  @Mixin private HubModels hubModels;
   @Mixin private MetadataOptions metadata;
 
   @Option(
@@ -110,8 +111,9 @@ public final class ModelOptions {
   private boolean verbose;
 
   Path modelPath(Context context) {
-    return model
-        .map(path -> ModelPath.resolved(context, path))
+    return hubModels
+        .one(context, model.isPresent())
+        .or(() -> model.map(path -> ModelPath.resolved(context, path)))
         .orElseGet(() -> EmbeddedModel.path(context.surroundings()));
   }
 

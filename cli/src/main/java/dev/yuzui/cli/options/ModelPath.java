@@ -15,7 +15,7 @@ import java.util.stream.Stream;
 /**
  * What {@code -m} may mean beside a file or a folder: a model's folder in the Hugging Face hub's
  * cache, {@code models--ORG--NAME}, whose files lie in a snapshot; and a name on the hub, which
- * nothing is downloaded for.
+ * {@code -hf} is for.
  */
 public final class ModelPath {
   private static final String CACHED = "models--";
@@ -45,7 +45,7 @@ public final class ModelPath {
     }
     Matcher hub = HUB_NAME.matcher(typed.toString());
     if (!Files.exists(typed) && hub.matches() && !looksLikePath(typed)) {
-      throw onHub(context, typed, hub);
+      throw onHub(typed, hub);
     }
     return typed;
   }
@@ -85,7 +85,9 @@ public final class ModelPath {
         "-m " + typed,
         expected,
         all.isEmpty()
-            ? "none: a download was not finished; 'hf download " + repository(cache) + "' goes on"
+            ? "none: a download was not finished; 'yuzui pull "
+                + repository(cache)
+                + "' begins anew"
             : all.size() + " of them; give one: " + String.join(", ", strings(all)));
   }
 
@@ -132,26 +134,12 @@ public final class ModelPath {
         || parent != null && Files.exists(parent);
   }
 
-  private static UsageException onHub(Context context, Path typed, Matcher hub) {
+  private static UsageException onHub(Path typed, Matcher hub) {
     String name = hub.group(1) + "/" + hub.group(2);
-    Path cache =
-        context
-            .surroundings()
-            .cache()
-            .resolveSibling("huggingface")
-            .resolve("hub")
-            .resolve(CACHED + hub.group(1) + "--" + hub.group(2));
-    String fix =
-        folders(cache.resolve("snapshots")).isEmpty()
-            ? "; nothing is downloaded here: 'hf download "
-                + name
-                + (hub.group(3) == null ? "" : " --include \"*" + hub.group(3) + "*\"")
-                + " --local-dir "
-                + hub.group(2)
-                + "' does, then -m "
-                + hub.group(2)
-            : "; it is downloaded: -m " + cache;
+    String quant = hub.group(3) == null ? "" : ":" + hub.group(3);
     return UsageException.ofFlag(
-        "-m " + typed, "a file or folder", "a name on the Hugging Face hub" + fix);
+        "-m " + typed,
+        "a file or folder",
+        "a name on the Hugging Face hub; -hf " + name + quant + " takes it from there");
   }
 }

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
@@ -39,12 +40,16 @@ public final class ModelSources {
       description = "Type of synthetic weights (default: " + QUANT + ").")
   private Optional<String> quant = Optional.empty();
 
+  @Mixin private HubModels hubModels;
   @Mixin private MetadataOptions metadata;
 
   /** Each opens its model, as often as it is asked. */
   public List<Supplier<Checkpoint>> all(Context context) {
     if (!models.isEmpty() && !synthetic.isEmpty()) {
       throw new UsageException("-m and --synthetic: expected one of them, found both");
+    }
+    if (hubModels.named() && !synthetic.isEmpty()) {
+      throw new UsageException("-hf and --synthetic: expected one of them, found both");
     }
     MetadataOverrides overrides = metadata.overrides();
     if (!synthetic.isEmpty() && !overrides.values().isEmpty()) {
@@ -59,8 +64,9 @@ public final class ModelSources {
     List<Supplier<Checkpoint>> sources = new ArrayList<>();
     synthetic.forEach(
         preset -> sources.add(() -> SyntheticCheckpoint.repeating(preset, type, SEED)));
-    models.stream()
-        .map(path -> ModelPath.resolved(context, path))
+    Stream.concat(
+            hubModels.all(context, !models.isEmpty()).stream(),
+            models.stream().map(path -> ModelPath.resolved(context, path)))
         .forEach(path -> sources.add(() -> open(path, overrides)));
     if (sources.isEmpty()) {
       Path embedded = EmbeddedModel.path(context.surroundings());

@@ -124,12 +124,10 @@ public final class PeerFlags {
               "--rope-scaling --rope-scale --rope-freq-base --rope-freq-scale --yarn-orig-ctx"
                   + " --yarn-ext-factor --yarn-attn-factor --yarn-beta-slow --yarn-beta-fast",
               "positions are as the model's own file says"),
-          use(
-              LLAMA,
-              "-hf -hfr --hf-repo -hff --hf-file -hft --hf-token -mu --model-url -dr --docker-repo",
-              "-m with a file: nothing is downloaded; 'hf download ORG/NAME' gets one"),
-          idle(LLAMA, "--offline", "nothing is downloaded"),
-          use(LLAMA, "-hfd -hfrd --hf-repo-draft", "-md with a file"),
+          use(LLAMA, "-hff --hf-file", "-hf ORG/NAME:QUANT, with more of the file's name as QUANT"),
+          use(LLAMA, "-hft --hf-token", "the variable HF_TOKEN: everybody sees a command line"),
+          use(LLAMA, "-mu --model-url -dr --docker-repo", "-hf ORG/NAME, or -m with a file"),
+          use(LLAMA, "-hfd -hfrd --hf-repo-draft", "-md with a file: 'yuzui pull' names one"),
           idle(
               LLAMA,
               "--lora --lora-scaled --control-vector --control-vector-scaled"

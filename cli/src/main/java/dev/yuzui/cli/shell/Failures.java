@@ -2,6 +2,7 @@ package dev.yuzui.cli.shell;
 
 import dev.yuzui.batch.BatchException;
 import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.hub.HubException;
 import dev.yuzui.parallel.ParallelException;
 import dev.yuzui.sampling.SamplingException;
 import dev.yuzui.spi.BackendException;
@@ -77,6 +78,14 @@ public record Failures(Context context)
           say(
               Flags.in(b.getMessage()),
               b.fault() == BatchException.Fault.ASKED ? ExitCode.USAGE : ExitCode.FAILED);
+      case HubException h ->
+          say(
+              e.getMessage(),
+              switch (h.fault()) {
+                case ASKED -> ExitCode.USAGE;
+                case SYSTEM -> ExitCode.FAILED;
+                case INTERRUPTED -> ExitCode.INTERRUPTED;
+              });
       case TextException _ -> say(e.getMessage(), ExitCode.USAGE);
       case ParallelException _ -> say(e.getMessage(), ExitCode.USAGE);
       case EngineException failure when failure.getCause() != null ->

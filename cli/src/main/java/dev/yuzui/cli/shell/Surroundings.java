@@ -1,6 +1,9 @@
 package dev.yuzui.cli.shell;
 
 import java.nio.file.Path;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
@@ -14,17 +17,35 @@ import java.util.Set;
  *     -Dyuzui.terminals})
  * @param stderrCopy file descriptor that stderr is kept under ({@code -Dyuzui.stderr})
  * @param stdoutCopy the same of stdout ({@code -Dyuzui.stdout})
+ * @param hub those variables of the environment that are set of what tools of model hubs read, and
+ *     their proxies
  */
 public record Surroundings(
     Optional<Path> home,
     Path cache,
     Set<String> terminals,
     OptionalInt stderrCopy,
-    OptionalInt stdoutCopy) {
+    OptionalInt stdoutCopy,
+    Map<String, String> hub) {
+  private static final Set<String> HUB =
+      Set.of(
+          "HF_ENDPOINT",
+          "HF_HOME",
+          "HF_HUB_CACHE",
+          "HF_HUB_OFFLINE",
+          "HF_TOKEN",
+          "HF_TOKEN_PATH",
+          "MODELSCOPE_API_TOKEN",
+          "MODELSCOPE_DOMAIN",
+          "HTTPS_PROXY",
+          "https_proxy",
+          "http_proxy",
+          "NO_PROXY",
+          "no_proxy");
 
   public Surroundings(
       Optional<Path> home, Path cache, Set<String> terminals, OptionalInt stderrCopy) {
-    this(home, cache, terminals, stderrCopy, OptionalInt.empty());
+    this(home, cache, terminals, stderrCopy, OptionalInt.empty(), Map.of());
   }
 
   public static Surroundings ofProcess() {
@@ -33,7 +54,18 @@ public record Surroundings(
         cacheFolder(),
         Set.of(System.getProperty("yuzui.terminals", "").split(",")),
         number("yuzui.stderr"),
-        number("yuzui.stdout"));
+        number("yuzui.stdout"),
+        hubVariables());
+  }
+
+  private static Map<String, String> hubVariables() {
+    Map<String, String> set = new HashMap<>();
+    for (String name : HUB) {
+      Optional.ofNullable(System.getenv(name))
+          .filter(value -> !value.isBlank())
+          .ifPresent(value -> set.put(name, value.strip()));
+    }
+    return Collections.unmodifiableMap(set);
   }
 
   private static OptionalInt number(String property) {

@@ -24,10 +24,10 @@ class ModelPathTest {
 
   @ParameterizedTest
   @CsvSource({
-    "deepseek-ai/DeepSeek-V2-Lite, hf download deepseek-ai/DeepSeek-V2-Lite --local-dir",
-    "hf.co/deepseek-ai/DeepSeek-V2-Lite, hf download deepseek-ai/DeepSeek-V2-Lite --local-dir",
-    "https://huggingface.co/unsloth/DeepSeek-R1-GGUF, hf download unsloth/DeepSeek-R1-GGUF",
-    "unsloth/DeepSeek-R1-GGUF:Q4_K_M, --include \"*Q4_K_M*\" --local-dir DeepSeek-R1-GGUF'"
+    "deepseek-ai/DeepSeek-V2-Lite, -hf deepseek-ai/DeepSeek-V2-Lite takes it",
+    "hf.co/deepseek-ai/DeepSeek-V2-Lite, -hf deepseek-ai/DeepSeek-V2-Lite takes it",
+    "https://huggingface.co/unsloth/DeepSeek-R1-GGUF, -hf unsloth/DeepSeek-R1-GGUF takes it",
+    "unsloth/DeepSeek-R1-GGUF:Q4_K_M, -hf unsloth/DeepSeek-R1-GGUF:Q4_K_M takes it"
   })
   void aNameOnTheHubSaysHowToGetIt(String name, String command) {
     for (String using : new String[] {"inspect", "bench", "tokenize"}) {
@@ -89,7 +89,7 @@ class ModelPathTest {
   void aDownloadThatWasNotFinishedIsNamed() throws IOException {
     CommandRun run = yuzui("inspect", "-m", cache().toString());
     assertEquals(ExitCode.USAGE, run.exitCode());
-    assertTrue(run.err().contains("'hf download org/tiny' goes on"), run.err());
+    assertTrue(run.err().contains("'yuzui pull org/tiny' begins anew"), run.err());
     assertFalse(run.err().contains("unexpected"), run.err());
   }
 }
