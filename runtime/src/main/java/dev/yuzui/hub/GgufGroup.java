@@ -92,7 +92,7 @@ record GgufGroup(String stem, int parts, List<HubFile> files) {
 
   /** As it is named in a list for people. */
   String shown() {
-    return stem + (parts > 1 ? ".gguf in " + parts + " parts" : ".gguf");
+    return HubException.printable(stem) + (parts > 1 ? ".gguf in " + parts + " parts" : ".gguf");
   }
 
   /**
@@ -104,8 +104,8 @@ record GgufGroup(String stem, int parts, List<HubFile> files) {
       if (files.stream().noneMatch(file -> file.path().equals(path))) {
         throw HubException.expected(
             where,
-            "all " + parts + " parts of " + stem,
-            files.size() + " of them; missing: " + path);
+            "all " + parts + " parts of " + HubException.printable(stem),
+            files.size() + " of them; missing: " + HubException.printable(path));
       }
     }
   }

@@ -55,7 +55,7 @@ public final class Hub {
     Patience.Stop stop = interrupted::getAsBoolean;
     try (HubHttp http = new HubHttp(options, patience, stop)) {
       Pull pull = new Pull(options, patience, name, cache, http, listener, stop);
-      HubSnapshot snapshot = pull.list();
+      HubSnapshot snapshot = pull.list(true);
       return plan(pull, snapshot, pull.choose(snapshot));
     }
   }
@@ -76,11 +76,16 @@ public final class Hub {
     Patience.Stop stop = interrupted::getAsBoolean;
     try (HubHttp http = new HubHttp(options, patience, stop)) {
       Pull pull = new Pull(options, patience, name, cache, http, listener, stop);
+      Optional<Path> kept = kept(name, cache);
       HubSnapshot snapshot;
       try {
-        snapshot = pull.list();
+        snapshot = pull.list(kept.isEmpty());
       } catch (HubException e) {
-        return instead(e, name, cache, listener);
+        if (e.fault() != HubException.Fault.SYSTEM || kept.isEmpty()) {
+          throw e;
+        }
+        listener.said(e.getMessage() + "; taking " + kept.get() + ", which is in the cache");
+        return kept.get();
       }
       ModelFiles chosen = pull.choose(snapshot);
       Plan plan = plan(pull, snapshot, chosen);
@@ -95,19 +100,12 @@ public final class Hub {
     return new Plan(model(pull.cache(), snapshot.commit(), chosen), chosen.files(), missing);
   }
 
-  /** The model in the cache where the hub is silent; else what is wrong. */
-  private Path instead(HubException e, HubName name, HubCache cache, PullListener listener) {
-    if (e.fault() != HubException.Fault.SYSTEM) {
-      throw e;
-    }
-    Path model;
+  private Optional<Path> kept(HubName name, HubCache cache) {
     try {
-      model = cached(name, cache).model();
+      return Optional.of(cached(name, cache).model());
     } catch (HubException _) {
-      throw e;
+      return Optional.empty();
     }
-    listener.said(e.getMessage() + "; taking " + model + ", which is in the cache");
-    return model;
   }
 
   /** What the cache has of the name, if that is a model. */

@@ -39,7 +39,7 @@ final class HubHttp implements AutoCloseable {
   private static final int MOST_REDIRECTS = 10;
   private static final Set<Integer> REDIRECTS = Set.of(301, 302, 303, 307, 308);
   private static final Set<Integer> PASSING = Set.of(408, 425, 429, 500, 502, 503, 504);
-  private static final Duration CONNECT = Duration.ofSeconds(20);
+  private static final Duration CONNECT = Duration.ofSeconds(10);
   private static final long SLICE_MILLIS = 50;
   private static final Pattern CONTENT_RANGE =
       Pattern.compile("bytes (\\d{1,18})-(\\d{1,18})/(\\d{1,18}|\\*)");

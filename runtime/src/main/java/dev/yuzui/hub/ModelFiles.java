@@ -86,7 +86,9 @@ record ModelFiles(String main, List<HubFile> files) {
           String name = String.format(Locale.ROOT, form, shard.group(1), part, shard.group(3));
           if (!names.contains(name)) {
             throw HubException.expected(
-                where, "all " + parts + " shards of safetensors", "none called " + name);
+                where,
+                "all " + parts + " shards of safetensors",
+                "none called " + HubException.printable(name));
           }
         }
       }

@@ -25,6 +25,10 @@ record Patience(
 
   private static final long SLICE_MILLIS = 20;
 
+  Patience withAttempts(int most) {
+    return new Patience(Math.min(attempts, most), firstDelay, longestDelay, silence, mostPart);
+  }
+
   /** Whether the caller, or another thread, wants all work to end. */
   interface Stop extends BooleanSupplier {
     /**

@@ -15,13 +15,19 @@ record Pull(
     HubHttp http,
     PullListener listener,
     Patience.Stop stop) {
+  /** Of asking a hub that is not needed. */
+  private static final int FEW = 2;
 
-  HubSnapshot list() {
+  /**
+   * @param needed whether there is nothing else to take if the hub cannot be reached
+   */
+  HubSnapshot list(boolean needed) {
     if (HubHttp.withholdsToken(options)) {
       listener.said(
           "the token is not sent: " + options.endpoint().getHost() + " is asked over plain http");
     }
-    return api().list(name, patience.new Attempts(stop, listener::said));
+    Patience patient = needed ? patience : patience.withAttempts(FEW);
+    return api().list(name, patient.new Attempts(stop, listener::said));
   }
 
   private HubApi api() {
@@ -45,9 +51,10 @@ record Pull(
 
   /** Makes all of them be there, and what the revision means be this commit. */
   void fetch(HubSnapshot snapshot, ModelFiles chosen) {
-    cache.prepare();
     List<HubFile> missing = missing(snapshot, chosen);
+    // a cache that has all may be another user's, to be read alone
     if (!missing.isEmpty()) {
+      cache.prepare();
       try (HubCache.Locks _ = cache.lock(missing, stop, listener::said)) {
         // others may have been fetched while this waited
         transfer(snapshot, missing(snapshot, chosen));

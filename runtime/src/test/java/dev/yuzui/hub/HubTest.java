@@ -60,9 +60,12 @@ class HubTest {
   }
 
   private static Hub hub(HubOptions options) {
+    return hub(options, Duration.ofSeconds(20));
+  }
+
+  private static Hub hub(HubOptions options, Duration silence) {
     return new Hub(
-        options,
-        new Patience(4, Duration.ofMillis(5), Duration.ofSeconds(3), Duration.ofMillis(400), PART));
+        options, new Patience(4, Duration.ofMillis(5), Duration.ofSeconds(3), silence, PART));
   }
 
   private PullListener listener() {
@@ -138,12 +141,15 @@ class HubTest {
   }
 
   @Test
-  void whatIsThereIsNotAskedForAgain() {
+  void whatIsThereIsNotAskedForAgain() throws IOException {
     gguf();
     Path model = pull(Q8);
     int asked = server.downloads().size();
+    Path locks = cache.resolve(".locks");
+    Files.move(locks, cache.resolve("elsewhere"));
     assertEquals(model, pull(Q8));
     assertEquals(asked, server.downloads().size());
+    assertFalse(Files.exists(locks), "and nothing is written");
   }
 
   @Test
@@ -424,7 +430,8 @@ class HubTest {
           Patience.pause(2000);
           return true;
         });
-    assertArrayEquals(MODEL, Files.readAllBytes(pull(Q8)));
+    Path model = hub(options(), Duration.ofMillis(400)).pull(Q8, PullListener.NONE, () -> false);
+    assertArrayEquals(MODEL, Files.readAllBytes(model));
   }
 
   @Test
