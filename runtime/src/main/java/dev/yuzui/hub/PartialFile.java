@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.yuzui.hub.HubHttp.Range;
 import dev.yuzui.io.Json;
 import dev.yuzui.io.Texts;
-import dev.yuzui.io.WholeFile;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -39,6 +38,7 @@ final class PartialFile implements AutoCloseable {
   /** From a first byte to the one behind the last; no two touch. */
   private final TreeMap<Long, Long> there = new TreeMap<>();
 
+  private final Object keeping = new Object();
   private long kept = System.nanoTime();
 
   /**
@@ -149,22 +149,35 @@ final class PartialFile implements AutoCloseable {
       while (bytes.hasRemaining()) {
         to += channel.write(bytes, to);
       }
+      boolean late;
       synchronized (this) {
         add(at, to);
-        if (System.nanoTime() - kept > KEEP_NANOS) {
-          keep();
-        }
+        long now = System.nanoTime();
+        late = now - kept > KEEP_NANOS;
+        kept = late ? now : kept;
+      }
+      if (late) {
+        keep();
       }
     } catch (IOException e) {
       throw unwritable(e);
     }
   }
 
+  /**
+   * By renaming, and without waiting for the disk, which would have to write the file itself first:
+   * should the machine fail, the checksum tells what the record does not.
+   */
   private void keep() throws IOException {
-    List<long[]> ranges = new ArrayList<>();
-    there.forEach((from, to) -> ranges.add(new long[] {from, to}));
-    WholeFile.write(record, Json.compact(Map.of("size", size, "ranges", ranges)));
-    kept = System.nanoTime();
+    synchronized (keeping) {
+      List<long[]> ranges = new ArrayList<>();
+      synchronized (this) {
+        there.forEach((from, to) -> ranges.add(new long[] {from, to}));
+      }
+      Path next = record.resolveSibling(record.getFileName() + ".next");
+      Files.writeString(next, Json.compact(Map.of("size", size, "ranges", ranges)));
+      Files.move(next, record, StandardCopyOption.ATOMIC_MOVE);
+    }
   }
 
   /**
@@ -238,12 +251,10 @@ final class PartialFile implements AutoCloseable {
   public void close() {
     try {
       if (channel.isOpen()) {
-        synchronized (this) {
-          if (there.isEmpty()) {
-            Files.deleteIfExists(data);
-          } else if (Files.exists(data)) {
-            keep();
-          }
+        if (bytesThere() == 0) {
+          Files.deleteIfExists(data);
+        } else if (Files.exists(data)) {
+          keep();
         }
         channel.close();
       }
