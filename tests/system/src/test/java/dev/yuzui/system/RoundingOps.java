@@ -7,10 +7,12 @@ import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.GroupedShape;
+import dev.yuzui.spi.IndexShape;
 import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
+import dev.yuzui.spi.Selection;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
@@ -149,6 +151,30 @@ record RoundingOps(Backend backend, DeviceQueue queue) implements Ops {
   public void appendLatent(
       Tensor kv, Tensor norm, float eps, Tensor table, KvCache cache, StepBatch batch) {
     exact().appendLatent(kv, norm, eps, table, cache, batch);
+  }
+
+  @Override
+  public void appendIndex(
+      Tensor keys,
+      Tensor norm,
+      Tensor bias,
+      float eps,
+      Tensor table,
+      KvCache cache,
+      IndexShape shape,
+      StepBatch batch) {
+    exact().appendIndex(keys, norm, bias, eps, table, cache, shape, batch);
+  }
+
+  @Override
+  public void select(
+      Tensor q,
+      Tensor weights,
+      KvCache keys,
+      IndexShape shape,
+      StepBatch batch,
+      Selection out) {
+    exact().select(q, weights, keys, shape, batch, out);
   }
 
   @Override

@@ -387,12 +387,7 @@ final class CudaOps implements Ops {
 
   @Override
   public void select(
-      Tensor q,
-      Tensor weights,
-      KvCache keys,
-      IndexShape shape,
-      StepBatch batch,
-      Selection out) {
+      Tensor q, Tensor weights, KvCache keys, IndexShape shape, StepBatch batch, Selection out) {
     index.select(q, weights, keys, shape, batch, out);
   }
 }
