@@ -4,6 +4,7 @@ import dev.yuzui.cli.batch.BatchCommand;
 import dev.yuzui.cli.bench.BenchCommand;
 import dev.yuzui.cli.chat.ChatCommand;
 import dev.yuzui.cli.compare.CompareCommand;
+import dev.yuzui.cli.convert.ConvertCommand;
 import dev.yuzui.cli.evaluate.LogitsCommand;
 import dev.yuzui.cli.evaluate.PerplexityCommand;
 import dev.yuzui.cli.experts.ExpertsCommand;
@@ -41,6 +42,7 @@ final class YuzuiCommand implements Callable<Integer> {
           ChatCommand.class,
           BatchCommand.class,
           PullCommand.class,
+          ConvertCommand.class,
           InspectCommand.class,
           TokenizeCommand.class,
           LogitsCommand.class,

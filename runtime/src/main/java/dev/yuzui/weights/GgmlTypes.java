@@ -8,7 +8,7 @@ import java.util.TreeMap;
 import java.util.stream.Collectors;
 
 /** The type ids of GGUF tensors: those that load, and names for those that do not. */
-final class GgmlTypes {
+public final class GgmlTypes {
   private static final Map<Integer, Encoding> ENCODINGS =
       Map.ofEntries(
           Map.entry(0, Encoding.F32),
@@ -59,6 +59,15 @@ final class GgmlTypes {
           Map.entry(38, "IQ4_NL_8_8, retired"));
 
   private GgmlTypes() {}
+
+  /** The id of an encoding that a GGUF can have. */
+  public static int id(Encoding encoding) {
+    return ENCODINGS.entrySet().stream()
+        .filter(e -> e.getValue().equals(encoding))
+        .mapToInt(Map.Entry::getKey)
+        .findFirst()
+        .orElseThrow(() -> new IllegalArgumentException("no GGUF has " + encoding.label()));
+  }
 
   /** Empty for types that do not run. */
   static Optional<Encoding> encoding(int id) {

@@ -91,6 +91,19 @@ final class GgufCursor {
     return GgufArray.text(bytes.asSlice(advance(length), length));
   }
 
+  /** {@code length} bytes of text. */
+  String text(int length) {
+    if (length < 0 || length > remaining()) {
+      throw new WeightException(
+          file,
+          what,
+          "a text of at most the " + remaining() + " bytes left",
+          Integer.toUnsignedString(length) + " bytes",
+          "the file is damaged, or another than its name says");
+    }
+    return GgufArray.text(bytes.asSlice(advance(length), length));
+  }
+
   /** A value of GGUF type {@code type}: Long, Double, Boolean, String or {@link GgufArray}. */
   Object value(int type) {
     return type == ARRAY ? array() : scalar(type);

@@ -16,8 +16,15 @@ import java.util.Set;
  * One GGUF file, mapped, its structure checked: metadata, and tensors that follow each other in the
  * data section without overlap or gap, as the format prescribes. A tensor of a type that does not
  * run has no encoding, and the bytes up to the next one.
+ *
+ * @param stored the metadata as it lies in the file
  */
-record GgufFile(Path path, int version, Map<String, Object> metadata, List<RawTensor> tensors) {
+record GgufFile(
+    Path path,
+    int version,
+    Map<String, Object> metadata,
+    Map<String, GgufValue> stored,
+    List<RawTensor> tensors) {
   private static final int MAGIC = 0x46554747;
   private static final long DEFAULT_ALIGNMENT = 32;
   private static final int MAX_DIMENSIONS = 4;
@@ -34,12 +41,14 @@ record GgufFile(Path path, int version, Map<String, Object> metadata, List<RawTe
     int version = version(file, in);
     long tensorCount = in.reading("tensor count").count("tensors", 32);
     long keyCount = in.reading("metadata count").count("keys", 13);
-    Map<String, Object> metadata = metadata(file, in, keyCount);
+    Map<String, GgufValue> stored = new LinkedHashMap<>();
+    Map<String, Object> metadata = metadata(file, bytes, in, keyCount, stored);
     List<Info> infos = infos(file, in, tensorCount);
     return new GgufFile(
         file,
         version,
         metadata,
+        stored,
         tensors(file, bytes, in.position(), alignment(file, metadata), infos));
   }
 
@@ -66,11 +75,14 @@ record GgufFile(Path path, int version, Map<String, Object> metadata, List<RawTe
         "convert the model again with a current converter");
   }
 
-  private static Map<String, Object> metadata(Path file, GgufCursor in, long count) {
+  private static Map<String, Object> metadata(
+      Path file, MemorySegment bytes, GgufCursor in, long count, Map<String, GgufValue> stored) {
     Map<String, Object> metadata = new LinkedHashMap<>();
     for (long i = 0; i < count; i++) {
       String key = in.reading("metadata key " + i).string();
+      long from = in.position();
       Object value = in.reading(key).value(in.reading(key).u32());
+      stored.put(key, GgufValue.stored(bytes.asSlice(from, in.position() - from)));
       if (metadata.put(key, value) != null) {
         throw damaged(file, key, "each key once", "it twice");
       }

@@ -73,6 +73,7 @@ final class GgufModel {
             vocabulary,
             defaults(first.path(), metadata)),
         bound,
+        checkpoint -> GgufAsGguf.of(checkpoint, first, raw.values()),
         arena);
   }
 

@@ -53,6 +53,7 @@ final class HfFolder {
                 .map(g -> Defaults.of(g, "temperature", "repetition_penalty"))
                 .orElse(GenerationDefaults.NONE)),
         bound,
+        HfAsGguf::of,
         arena);
   }
 

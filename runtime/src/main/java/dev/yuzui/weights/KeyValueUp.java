@@ -8,6 +8,8 @@ import dev.yuzui.weights.AttentionConfig.Latent;
 import dev.yuzui.weights.TensorBinder.PartOf;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -94,6 +96,50 @@ final class KeyValueUp {
       }
     }
     return HostTensor.of(kvB.name() + " (values)", encoding, shape.rows(), shape.cols(), out);
+  }
+
+  /**
+   * A half as a tensor of a GGUF, head after head: [N, Lkv, P] or [N, V, Lkv]. Nothing is rounded:
+   * numbers that cannot stay as they are become F32.
+   *
+   * @param file where {@code kvB} lies
+   */
+  static GgufTensor heads(Part half, int layer, HostTensor kvB, Latent c, Path file) {
+    boolean key = half == Part.KEY_UP;
+    Encoding encoding =
+        kvB.encoding() instanceof Encoding.Plain || !key && kvB.encoding() instanceof Encoding.Block
+            ? kvB.encoding()
+            : Encoding.F32;
+    String name = TensorNames.GGUF.of(half, layer).orElseThrow();
+    long rows = key ? c.kvLoraRank() : c.value();
+    long cols = key ? c.nope() : c.kvLoraRank();
+    return new GgufTensor(
+        name,
+        List.of((long) c.heads(), rows, cols),
+        encoding,
+        layer,
+        file,
+        c.heads(),
+        (n, arena) -> {
+          MemorySegment out = arena.allocate(encoding.byteSize(rows, cols), 64);
+          if (encoding instanceof Encoding.Block) {
+            long from = encoding.byteSize(keyRow(c, n, c.nope()), cols);
+            MemorySegment.copy(kvB.data(), from, out, 0, out.byteSize());
+          } else {
+            float[] head = key ? head(kvB, c, n) : valueHead(kvB, c, n);
+            Quantizer.encode(encoding, head, 0, head.length, out, 0);
+          }
+          return HostTensor.of(name, encoding, rows, cols, out);
+        });
+  }
+
+  /** W_UV of head {@code n}, [V, Lkv]. */
+  private static float[] valueHead(HostTensor kvB, Latent c, int n) {
+    float[] rows = new float[c.value() * c.kvLoraRank()];
+    for (int v = 0; v < c.value(); v++) {
+      Dequantizer.row(kvB, keyRow(c, n, c.nope() + v), rows, v * c.kvLoraRank());
+    }
+    return rows;
   }
 
   /** What a half will be, taking F16 for the keys of block formats. */

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Function;
 
 /** A checkpoint of either format, once its files are mapped and its parts found. */
 final class MappedCheckpoint implements Checkpoint {
@@ -27,16 +28,32 @@ final class MappedCheckpoint implements Checkpoint {
 
   private final Description description;
   private final Bound bound;
+  private final Function<MappedCheckpoint, GgufForm> ggufForm;
   private final Arena arena;
   private final Map<PartOf, HostTensor> derived = new HashMap<>();
 
   /**
+   * @param ggufForm how the format becomes a GGUF
    * @param arena owner of the mappings; closed with this
    */
-  MappedCheckpoint(Description description, Bound bound, Arena arena) {
+  MappedCheckpoint(
+      Description description,
+      Bound bound,
+      Function<MappedCheckpoint, GgufForm> ggufForm,
+      Arena arena) {
     this.description = description;
     this.bound = bound;
+    this.ggufForm = ggufForm;
     this.arena = arena;
+  }
+
+  /** As a GGUF would hold it. */
+  GgufForm ggufForm() {
+    return ggufForm.apply(this);
+  }
+
+  Bound bound() {
+    return bound;
   }
 
   @Override

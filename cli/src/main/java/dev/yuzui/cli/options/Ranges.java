@@ -72,7 +72,7 @@ public final class Ranges {
   }
 
   /** {@code 20G}, {@code 512M}, {@code 1.5 GiB}: powers of 1024. */
-  static final class Bytes implements ITypeConverter<Long> {
+  public static final class Bytes implements ITypeConverter<Long> {
     private static final Pattern SIZE =
         Pattern.compile(
             "(\\d{1,9}(?:\\.\\d{1,9})?)\\s*([KMGT]?)(?:i?B)?", Pattern.CASE_INSENSITIVE);

@@ -1,6 +1,7 @@
 package dev.yuzui.cli.shell;
 
 import dev.yuzui.batch.BatchException;
+import dev.yuzui.convert.ConvertException;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.hub.HubException;
 import dev.yuzui.parallel.ParallelException;
@@ -86,6 +87,10 @@ public record Failures(Context context)
                 case SYSTEM -> ExitCode.FAILED;
                 case INTERRUPTED -> ExitCode.INTERRUPTED;
               });
+      case ConvertException c ->
+          say(
+              c.getMessage(),
+              c.fault() == ConvertException.Fault.ASKED ? ExitCode.USAGE : ExitCode.FAILED);
       case TextException _ -> say(e.getMessage(), ExitCode.USAGE);
       case ParallelException _ -> say(e.getMessage(), ExitCode.USAGE);
       case EngineException failure when failure.getCause() != null ->

@@ -1,0 +1,307 @@
+package dev.yuzui.weights;
+
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.GateRule;
+import dev.yuzui.spi.HostTensor;
+import dev.yuzui.weights.AttentionConfig.Grouped;
+import dev.yuzui.weights.AttentionConfig.Latent;
+import dev.yuzui.weights.TensorBinder.PartOf;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+
+/** A Hugging Face folder as llama.cpp's converter writes it. */
+final class HfAsGguf {
+  /** What the log multiplier of a GGUF is of mscale_all_dim. */
+  private static final double LOG_MULTIPLIER = 0.1;
+
+  private final MappedCheckpoint checkpoint;
+  private final DeepseekConfig config;
+  private final Optional<GroupedFamily> family;
+  private final String architecture;
+  private final Map<String, GgufValue> metadata = new LinkedHashMap<>();
+  private final List<GgufTensor> tensors = new ArrayList<>();
+  private final List<String> remarks = new ArrayList<>();
+  private final Map<String, Path> files = new HashMap<>();
+
+  private HfAsGguf(MappedCheckpoint checkpoint) {
+    this.checkpoint = checkpoint;
+    this.config = checkpoint.config();
+    this.family = GroupedFamily.named(checkpoint.metadata().getOrDefault("model_type", ""));
+    checkpoint.stored().forEach(t -> files.put(t.name(), t.file()));
+    this.architecture = family.map(GroupedFamily::label).orElse(Architectures.GGUF);
+  }
+
+  static GgufForm of(MappedCheckpoint checkpoint) {
+    HfAsGguf made = new HfAsGguf(checkpoint);
+    made.describe();
+    made.model();
+    int layers = made.config.layers() + made.config.mtpLayers();
+    for (int layer = 0; layer < layers; layer++) {
+      made.layer(layer);
+    }
+    return new GgufForm(checkpoint, made.metadata, made.tensors, made.remarks);
+  }
+
+  // ---- metadata ---------------------------------------------------------------------------------
+
+  private void put(String key, GgufValue value) {
+    metadata.put(architecture + "." + key, value);
+  }
+
+  private void describe() {
+    metadata.put("general.architecture", GgufValue.text(architecture));
+    metadata.put("general.type", GgufValue.text("model"));
+    metadata.put("general.name", GgufValue.text(config.name()));
+    put("block_count", GgufValue.u32(config.layers() + config.mtpLayers()));
+    put("context_length", GgufValue.u32(config.contextLength()));
+    put("embedding_length", GgufValue.u32(config.hiddenSize()));
+    put("feed_forward_length", GgufValue.u32(config.denseWidth()));
+    put("attention.head_count", GgufValue.u32(config.heads()));
+    put("attention.layer_norm_rms_epsilon", GgufValue.f32(config.normEps()));
+    put("rope.freq_base", GgufValue.f32(config.ropeTheta()));
+    put("vocab_size", GgufValue.u32(config.vocabSize()));
+    switch (config.attention()) {
+      case Latent latent -> latent(latent);
+      case Grouped grouped -> grouped(grouped);
+    }
+    if (config.gate().experts() > 0) {
+      experts(config.gate());
+    }
+    if (config.mtpLayers() > 0) {
+      put("nextn_predict_layers", GgufValue.u32(config.mtpLayers()));
+    }
+    scaling();
+    sampling();
+  }
+
+  private void latent(Latent a) {
+    // 0 for a plain attn_q: llama.cpp asks for the key but of models of V2-Lite's size
+    put("attention.q_lora_rank", GgufValue.u32(a.qLoraRank()));
+    put("attention.kv_lora_rank", GgufValue.u32(a.kvLoraRank()));
+    put("rope.dimension_count", GgufValue.u32(a.rope()));
+    metadata.putAll(latentLengths(a));
+    if (a.normEps() != config.normEps()) {
+      remarks.add(
+          "the norms of q_a and kv_a have an eps of "
+              + a.normEps()
+              + " in the publisher's code; a GGUF has one for all, "
+              + config.normEps());
+    }
+  }
+
+  /** Lengths of heads as attention over the latents has them, and as the model does. */
+  static Map<String, GgufValue> latentLengths(Latent a) {
+    String prefix = Architectures.GGUF + ".attention.";
+    Map<String, GgufValue> keys = new LinkedHashMap<>();
+    keys.put(prefix + "head_count_kv", GgufValue.u32(1));
+    keys.put(prefix + "key_length", GgufValue.u32(a.cacheEntry()));
+    keys.put(prefix + "value_length", GgufValue.u32(a.kvLoraRank()));
+    keys.put(prefix + "key_length_mla", GgufValue.u32(a.query()));
+    keys.put(prefix + "value_length_mla", GgufValue.u32(a.value()));
+    return keys;
+  }
+
+  private void grouped(Grouped a) {
+    put("attention.head_count_kv", GgufValue.u32(a.kvHeads()));
+    put("attention.key_length", GgufValue.u32(a.head()));
+    put("attention.value_length", GgufValue.u32(a.head()));
+    put("rope.dimension_count", GgufValue.u32(a.head()));
+  }
+
+  private void experts(GateRule gate) {
+    put("leading_dense_block_count", GgufValue.u32(config.firstDense()));
+    put("expert_feed_forward_length", GgufValue.u32(config.expertWidth()));
+    put("expert_count", GgufValue.u32(gate.experts()));
+    put("expert_used_count", GgufValue.u32(gate.used()));
+    put("expert_shared_count", GgufValue.u32(config.sharedExperts()));
+    put("expert_weights_scale", GgufValue.f32(gate.scale()));
+    put("expert_weights_norm", GgufValue.bool(gate.normalise()));
+    if (family.isEmpty()) {
+      put("expert_group_count", GgufValue.u32(gate.groups()));
+      put("expert_group_used_count", GgufValue.u32(gate.groupsUsed()));
+      boolean sigmoid = gate.scoring() == GateRule.Scoring.SIGMOID;
+      put("expert_gating_func", GgufValue.u32(sigmoid ? 2 : 1));
+    }
+  }
+
+  private void scaling() {
+    switch (config.ropeScaling()) {
+      case RopeScaling.None _ -> {
+        if (config.gate().experts() > 0) {
+          put("rope.scaling.type", GgufValue.text("none"));
+        }
+      }
+      case RopeScaling.Linear(double by) -> {
+        put("rope.scaling.type", GgufValue.text("linear"));
+        put("rope.scaling.factor", GgufValue.f32(by));
+      }
+      case RopeScaling.Llama3 _, RopeScaling.Divisors _ ->
+          tensors.add(divisors(config.ropeScaling()));
+      case RopeScaling.Yarn yarn -> yarn(yarn);
+    }
+  }
+
+  private void yarn(RopeScaling.Yarn yarn) {
+    put("rope.scaling.type", GgufValue.text("yarn"));
+    put("rope.scaling.factor", GgufValue.f32(yarn.by()));
+    put("rope.scaling.original_context_length", GgufValue.u32(yarn.originalContext()));
+    put("rope.scaling.yarn_beta_fast", GgufValue.f32(yarn.betaFast()));
+    put("rope.scaling.yarn_beta_slow", GgufValue.f32(yarn.betaSlow()));
+    if (family.isPresent()) {
+      double own = 0.1 * Math.log(yarn.by()) + 1; // what readers multiply cos and sin by
+      double attention = yarn.factor() / own;
+      if (Math.abs(attention - 1) > 1e-6) {
+        put("rope.scaling.yarn_attn_factor", GgufValue.f32(attention));
+      }
+      return;
+    }
+    boolean plain = yarn.mscale() == 1 && yarn.mscaleAllDim() == 0;
+    if (!plain && yarn.mscale() != yarn.mscaleAllDim()) {
+      throw new WeightException(
+          checkpoint.path(),
+          "rope_scaling.mscale",
+          "mscale_all_dim's value " + yarn.mscaleAllDim() + ", as a GGUF has one for both",
+          String.valueOf(yarn.mscale()),
+          "run the folder as it is");
+    }
+    if (!plain) {
+      double multiplier = LOG_MULTIPLIER * yarn.mscaleAllDim();
+      put("rope.scaling.yarn_log_multiplier", GgufValue.f32(multiplier));
+    }
+  }
+
+  private void sampling() {
+    Checkpoint.GenerationDefaults d = checkpoint.generationDefaults();
+    String prefix = "general.sampling.";
+    d.topK().ifPresent(k -> metadata.put(prefix + "top_k", GgufValue.i32(k)));
+    d.topP().ifPresent(p -> metadata.put(prefix + "top_p", GgufValue.f32(p)));
+    d.minP().ifPresent(p -> metadata.put(prefix + "min_p", GgufValue.f32(p)));
+    d.temperature().ifPresent(t -> metadata.put(prefix + "temp", GgufValue.f32(t)));
+    d.repetitionPenalty().ifPresent(p -> metadata.put(prefix + "penalty_repeat", GgufValue.f32(p)));
+  }
+
+  // ---- tensors ----------------------------------------------------------------------------------
+
+  private GgufTensor divisors(RopeScaling scaling) {
+    int pairs = config.attention().rope() / 2;
+    double[] ones = new double[pairs];
+    for (int i = 0; i < pairs; i++) {
+      ones[i] = Math.pow(config.ropeTheta(), -2.0 * i / config.attention().rope());
+    }
+    double[] scaled = scaling.frequencies(ones.clone(), config.ropeTheta());
+    return new GgufTensor(
+        GgufGroupedConfig.DIVISORS,
+        List.of((long) pairs),
+        Encoding.F32,
+        -1,
+        checkpoint.path(),
+        1,
+        (_, arena) -> {
+          MemorySegment out = arena.allocate(4L * pairs, 4);
+          for (int i = 0; i < pairs; i++) {
+            float divisor = (float) (ones[i] / scaled[i]);
+            out.setAtIndex(ValueLayout.JAVA_FLOAT, i, divisor);
+          }
+          return HostTensor.of(GgufGroupedConfig.DIVISORS, Encoding.F32, 1, pairs, out);
+        });
+  }
+
+  private void model() {
+    HostTensor embedding = checkpoint.tensor(Part.EMBED, 0);
+    add(Part.EMBED, -1, embedding);
+    add(Part.FINAL_NORM, -1, checkpoint.tensor(Part.FINAL_NORM, 0));
+    HostTensor head = checkpoint.tensor(Part.HEAD, 0);
+    if (!head.equals(embedding)) {
+      add(Part.HEAD, -1, head);
+    }
+  }
+
+  private void layer(int layer) {
+    Set<Part> parts = new TreeSet<>(LayerParts.required(config, layer));
+    parts.addAll(LayerParts.optional(config, layer));
+    for (Part part : parts) {
+      PartOf key = new PartOf(part, layer);
+      switch (part) {
+        case KEY_UP, VALUE_UP -> {
+          HostTensor kvB = checkpoint.bound().keyValueUps().get(layer);
+          Path file = fileOf(kvB.name());
+          Latent latent = (Latent) config.attention();
+          tensors.add(KeyValueUp.heads(part, layer, kvB, latent, file));
+        }
+        case EXPERT_GATE, EXPERT_UP, EXPERT_DOWN ->
+            experts(part, layer, checkpoint.experts(part, layer));
+        default -> {
+          HostTensor moved = checkpoint.bound().halves().get(key);
+          if (moved != null) {
+            halves(part, layer, moved);
+          } else if (checkpoint.bound().tensors().containsKey(key)) {
+            add(part, layer, checkpoint.bound().tensors().get(key));
+          }
+        }
+      }
+    }
+  }
+
+  private void add(Part part, int layer, HostTensor t) {
+    String name = TensorNames.GGUF.of(part, layer).orElseThrow();
+    tensors.add(GgufTensor.whole(name, layer, fileOf(t.name()), t));
+  }
+
+  /** Rows that rotate as pairs of halves: Qwen's stay so, others lie as pairs side by side. */
+  private void halves(Part part, int layer, HostTensor t) {
+    if (family.map(GroupedFamily::halvesInGguf).orElse(false)) {
+      add(part, layer, t);
+      return;
+    }
+    String name = TensorNames.GGUF.of(part, layer).orElseThrow();
+    int head = ((Grouped) config.attention()).head();
+    GgufTensor plain = GgufTensor.whole(name, layer, fileOf(t.name()), t);
+    tensors.add(
+        new GgufTensor(
+            name,
+            plain.shape(),
+            Halves.encoding(t.encoding()),
+            layer,
+            plain.file(),
+            1,
+            (_, arena) -> Halves.interleaved(t, head, arena)));
+  }
+
+  private void experts(Part part, int layer, List<HostTensor> experts) {
+    HostTensor first = experts.getFirst();
+    experts.stream()
+        .filter(e -> !e.encoding().equals(first.encoding()))
+        .findFirst()
+        .ifPresent(
+            other -> {
+              throw new WeightException(
+                  fileOf(other.name()),
+                  "tensor " + other.name(),
+                  first.encoding().label() + ", the type of the layer's first expert",
+                  other.encoding().label(),
+                  "use the weights as their publisher made them");
+            });
+    tensors.add(
+        new GgufTensor(
+            TensorNames.GGUF.of(part, layer).orElseThrow(),
+            List.of((long) experts.size(), first.rows(), first.cols()),
+            first.encoding(),
+            layer,
+            fileOf(first.name()),
+            experts.size(),
+            (i, _) -> experts.get(i)));
+  }
+
+  private Path fileOf(String tensor) {
+    return files.getOrDefault(tensor, checkpoint.path());
+  }
+}
