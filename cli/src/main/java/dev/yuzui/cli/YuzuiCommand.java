@@ -5,6 +5,7 @@ import dev.yuzui.cli.bench.BenchCommand;
 import dev.yuzui.cli.chat.ChatCommand;
 import dev.yuzui.cli.compare.CompareCommand;
 import dev.yuzui.cli.convert.ConvertCommand;
+import dev.yuzui.cli.convert.ImatrixCommand;
 import dev.yuzui.cli.evaluate.LogitsCommand;
 import dev.yuzui.cli.evaluate.PerplexityCommand;
 import dev.yuzui.cli.experts.ExpertsCommand;
@@ -43,6 +44,7 @@ final class YuzuiCommand implements Callable<Integer> {
           BatchCommand.class,
           PullCommand.class,
           ConvertCommand.class,
+          ImatrixCommand.class,
           InspectCommand.class,
           TokenizeCommand.class,
           LogitsCommand.class,
