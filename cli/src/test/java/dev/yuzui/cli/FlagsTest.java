@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.yuzui.batch.Batch;
 import dev.yuzui.cli.shell.Flags;
+import dev.yuzui.convert.ConvertOptions;
 import dev.yuzui.engine.api.Distribution;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.KvCacheOptions;
@@ -40,6 +41,7 @@ class FlagsTest {
           SamplingParams.Dry.class,
           GenerateRequest.class,
           ExpertBalancer.class,
+          ConvertOptions.class,
           Batch.class,
           HubOptions.class);
 

@@ -20,6 +20,8 @@ class HelpTest {
           chat       | -m -hf --prompt-cache -n -c -b -t --temp --seed -sys --chat-template --reasoning --backend --device --fit --kv-cache-dtype -v
           batch      | -m -hf -i --input -o --output --resume --unordered --raw -n -sys --chat-template --think --reasoning --temp --seed --stop --max-num-seqs -c -b -t --backend --device --fit --kv-cache-dtype --enable-expert-parallel --split-mode --expert-loads -v
           pull       | --hub --hf-endpoint --revision --offline --dry-run
+          convert    | -m -o --type --tensor-type --imatrix --split-max-size -t --force
+          imatrix    | -m -f -o --chunk --chunks --force -c -b -t --backend --device
           inspect    | -m -hf -hfr --hf-repo --hub --hf-endpoint --revision --offline -c --tensors --metadata --json --fit --kv-cache-dtype --enable-expert-parallel --cpu-moe
           tokenize   | -m -hf -p -f --no-bos --decode --json
           logits     | -m -hf --tokens -p --out --mtp -c -b -t --backend

@@ -14,14 +14,18 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Consumer;
 
 /** What a conversion will write: every tensor's type, and the metadata. */
 final class ConvertPlan {
-  /** Norms of experience have it that the embedding and the head go without importance. */
-  private static final List<String> WITHOUT = List.of("token_embd.weight", "output.weight");
+  /** Tables of rows, which nothing is multiplied by, and the head, which llama.cpp leaves out. */
+  private static final Set<String> WITHOUT =
+      Set.of("token_embd.weight", "output.weight", "nextn.embed_tokens.weight");
+
+  private static final int SHOWN = 3;
 
   /**
    * @param importance mean squares, of each column or of each matrix's columns; empty for none
@@ -146,7 +150,7 @@ final class ConvertPlan {
   private void remark() {
     Map<String, Integer> again = new TreeMap<>();
     TreeSet<String> odd = new TreeSet<>();
-    int missing = 0;
+    List<String> missing = new ArrayList<>();
     for (Item item : items) {
       Encoding from = item.source.encoding();
       boolean changes = !from.equals(item.target);
@@ -159,8 +163,8 @@ final class ConvertPlan {
         odd.add(item.source.kind() + " (rows of " + item.source.cols() + ")");
       }
       boolean weighed = changes && item.target instanceof Encoding.Block;
-      if (weighed && item.importance.length == 0 && !WITHOUT.contains(item.source.name())) {
-        missing++;
+      if (weighed && item.importance.length == 0 && !WITHOUT.contains(item.source.kind())) {
+        missing.add(item.source.name());
       }
     }
     again.forEach(
@@ -173,8 +177,11 @@ final class ConvertPlan {
     if (!odd.isEmpty()) {
       remarks.accept("F16 for rows that are no whole number of blocks: " + String.join(", ", odd));
     }
-    if (matrix.isPresent() && missing > 0) {
-      remarks.accept(missing + " tensors are not in the importance matrix, and go without");
+    if (matrix.isPresent() && !missing.isEmpty()) {
+      remarks.accept(
+          "not in the importance matrix, and quantised without: "
+              + String.join(", ", missing.subList(0, Math.min(SHOWN, missing.size())))
+              + (missing.size() > SHOWN ? " and " + (missing.size() - SHOWN) + " more" : ""));
     }
   }
 

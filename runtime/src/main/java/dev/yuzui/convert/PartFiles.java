@@ -243,9 +243,15 @@ final class PartFiles implements AutoCloseable {
     }
   }
 
-  /** Leaves what is there for another run. */
+  /** Leaves what is there for another run, unless it has been published. */
   @Override
   public void close() {
-    closeAll();
+    try {
+      if (!channels.isEmpty()) {
+        force();
+      }
+    } finally {
+      closeAll();
+    }
   }
 }

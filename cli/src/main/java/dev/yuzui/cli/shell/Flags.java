@@ -44,6 +44,7 @@ public final class Flags {
           Map.entry("ConvertOptions.importance", "--imatrix"),
           Map.entry("ConvertOptions.splitBytes", "--split-max-size"),
           Map.entry("ConvertOptions.force", "--force"),
+          Map.entry("ConvertOptions.threads", "-t"),
           Map.entry("Batch.input", "-i"),
           Map.entry("Batch.output", "-o"),
           Map.entry("Batch.resume", "--resume"),

@@ -41,6 +41,7 @@ class ArchitectureTest {
           arrows("parallel", "spi io"),
           arrows("sampling", "spi"),
           arrows("text", "weights io spi"),
+          arrows("convert", "spi io weights text"),
           arrows("model", "spi weights cache parallel"),
           arrows("engine.api", "spi weights sampling model"),
           arrows("engine.plan", "spi weights cache parallel model engine.api"),
@@ -56,10 +57,10 @@ class ArchitectureTest {
           arrows("compare", "spi weights model engine engine.api"),
           arrows(
               "cli",
-              "cli.batch cli.bench cli.chat cli.compare cli.evaluate cli.experts cli.generate cli.inspect cli.options cli.pull cli.scale cli.shell"),
+              "cli.batch cli.bench cli.chat cli.compare cli.convert cli.evaluate cli.experts cli.generate cli.inspect cli.options cli.pull cli.scale cli.shell"),
           arrows(
               "cli.shell",
-              "batch engine engine.api engine.plan hub io parallel sampling spi text weights"),
+              "batch convert engine engine.api engine.plan hub io parallel sampling spi text weights"),
           arrows(
               "cli.options",
               "cli.shell engine engine.api engine.plan hub io sampling spi text weights"),
@@ -81,6 +82,8 @@ class ArchitectureTest {
           arrows(
               "cli.experts",
               "cli.chart cli.options cli.shell engine engine.api io parallel spi text weights"),
+          arrows(
+              "cli.convert", "cli.options cli.shell convert engine engine.api io spi text weights"),
           arrows("cli.scale", "cli.options cli.shell io parallel spi weights"),
           arrows(
               "cli.inspect",
