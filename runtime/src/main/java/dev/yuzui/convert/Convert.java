@@ -9,6 +9,7 @@ import dev.yuzui.weights.GgufValue;
 import dev.yuzui.weights.ImportanceMatrix;
 import dev.yuzui.weights.WeightException;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -16,6 +17,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.DigestInputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
@@ -184,17 +186,16 @@ public final class Convert {
     }
     headers.forEach(sha::update);
     sha.update(form.checkpoint().fingerprint().getBytes(StandardCharsets.UTF_8));
-    options
-        .importance()
-        .ifPresent(
-            file -> {
-              try {
-                sha.update(Files.readAllBytes(file));
-              } catch (IOException e) {
-                throw new UncheckedIOException(e);
-              }
-            });
+    options.importance().ifPresent(file -> add(file, sha));
     return "yuzui convert " + options.type() + " " + HexFormat.of().formatHex(sha.digest());
+  }
+
+  private static void add(Path file, MessageDigest sha) {
+    try (var in = new DigestInputStream(Files.newInputStream(file), sha)) {
+      in.transferTo(OutputStream.nullOutputStream());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   // ---- the work ---------------------------------------------------------------------------------

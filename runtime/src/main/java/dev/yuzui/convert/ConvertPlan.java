@@ -167,13 +167,13 @@ final class ConvertPlan {
         missing.add(item.source.name());
       }
     }
-    again.forEach(
-        (how, n) ->
-            remarks.accept(
-                n
-                    + " tensors are quantised a second time, "
-                    + how
-                    + ": a file of F16 or BF16 would lose less"));
+    if (!again.isEmpty()) {
+      List<String> how = new ArrayList<>();
+      again.forEach((types, n) -> how.add(n + " " + types));
+      remarks.accept(
+          "quantised a second time (a file of F16 or BF16 would lose less): "
+              + String.join(", ", how));
+    }
     if (!odd.isEmpty()) {
       remarks.accept("F16 for rows that are no whole number of blocks: " + String.join(", ", odd));
     }

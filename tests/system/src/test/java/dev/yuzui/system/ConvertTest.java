@@ -99,7 +99,7 @@ class ConvertTest {
     float[] before = logits(golden.model(), golden.tokens());
     float[] after = logits(converted, golden.tokens());
     // YaRN's factor is an F32 in a GGUF alone
-    assertArrayEquals(before, after, golden.name().equals("qwen3-f32") ? 2e-6f : 0);
+    assertArrayEquals(before, after, golden.name().equals("qwen3-f32") ? 1e-5f : 0);
     assertEquals(List.of(), remarks);
   }
 
