@@ -12,14 +12,18 @@ import java.util.Set;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 
-/** The published prompt formats, for models whose files lost theirs. They know no tools. */
+/**
+ * The published prompt formats, for models whose files lost theirs, or never had one. But for
+ * V3.2's they know no tools.
+ */
 enum BuiltInTemplate {
   DEEPSEEK_CODER("deepseek-coder"),
   DEEPSEEK_V2("deepseek-v2"),
   DEEPSEEK_V2_5("deepseek-v2.5"),
   DEEPSEEK_V3("deepseek-v3"),
   DEEPSEEK_R1("deepseek-r1"),
-  DEEPSEEK_V3_1("deepseek-v3.1");
+  DEEPSEEK_V3_1("deepseek-v3.1"),
+  DEEPSEEK_V3_2("deepseek-v3.2");
 
   private static final String BOS = "<｜begin▁of▁sentence｜>";
   private static final String EOS = "<｜end▁of▁sentence｜>";
@@ -99,6 +103,9 @@ enum BuiltInTemplate {
     if (traits.size < 110_000) {
       return DEEPSEEK_V2_5;
     }
+    if (names.say("v3\\.2")) {
+      return DEEPSEEK_V3_2;
+    }
     if (names.say("v3\\.1")) {
       return DEEPSEEK_V3_1;
     }
@@ -107,6 +114,9 @@ enum BuiltInTemplate {
   }
 
   String render(List<Message> messages, RenderOptions options) {
+    if (this == DEEPSEEK_V3_2) {
+      return V32Encoding.render(messages, options);
+    }
     StringBuilder out = new StringBuilder(BOS);
     if (this == DEEPSEEK_CODER) {
       boolean told = messages.stream().anyMatch(m -> m.role().equals("system"));

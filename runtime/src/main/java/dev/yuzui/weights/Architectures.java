@@ -24,6 +24,11 @@ final class Architectures {
 
   private Architectures() {}
 
+  /** What a GGUF calls a model of such attention. */
+  static String latent(AttentionConfig.Latent attention) {
+    return attention.indexer().map(i -> i.halves() ? "deepseek32" : "glm-dsa").orElse("deepseek2");
+  }
+
   static WeightException unsupported(Path file, String key, String name) {
     String known = OTHERS.getOrDefault(name, "another architecture");
     return new WeightException(

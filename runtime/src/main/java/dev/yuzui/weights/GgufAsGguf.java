@@ -57,7 +57,7 @@ final class GgufAsGguf {
       }
     }
     if (split && checkpoint.config().attention() instanceof Latent latent) {
-      metadata.putAll(HfAsGguf.latentLengths(latent));
+      metadata.putAll(HfAsGguf.latentLengths(Architectures.latent(latent), latent));
     }
     return new GgufForm(checkpoint, metadata, tensors, List.of());
   }

@@ -50,6 +50,14 @@ public final class GgufValue {
     return new GgufValue(room(5).putInt(GgufCursor.BOOL).put((byte) (value ? 1 : 0)).array());
   }
 
+  public static GgufValue bools(List<Boolean> values) {
+    byte[] bytes = new byte[16 + values.size()];
+    ByteBuffer out = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    out.putInt(GgufCursor.ARRAY).putInt(GgufCursor.BOOL).putLong(values.size());
+    values.forEach(value -> out.put((byte) (value ? 1 : 0)));
+    return new GgufValue(bytes);
+  }
+
   public static GgufValue text(String value) {
     byte[] utf8 = value.getBytes(StandardCharsets.UTF_8);
     return new GgufValue(

@@ -17,6 +17,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.IntStream;
 
 /** A Hugging Face folder as llama.cpp's converter writes it. */
 final class HfAsGguf {
@@ -37,7 +38,11 @@ final class HfAsGguf {
     this.config = checkpoint.config();
     this.family = GroupedFamily.named(checkpoint.metadata().getOrDefault("model_type", ""));
     checkpoint.stored().forEach(t -> files.put(t.name(), t.file()));
-    this.architecture = family.map(GroupedFamily::label).orElse(Architectures.GGUF);
+    this.architecture =
+        switch (config.attention()) {
+          case Latent latent -> Architectures.latent(latent);
+          case Grouped _ -> family.orElseThrow().label();
+        };
   }
 
   static GgufForm of(MappedCheckpoint checkpoint) {
@@ -88,7 +93,8 @@ final class HfAsGguf {
     put("attention.q_lora_rank", GgufValue.u32(a.qLoraRank()));
     put("attention.kv_lora_rank", GgufValue.u32(a.kvLoraRank()));
     put("rope.dimension_count", GgufValue.u32(a.rope()));
-    metadata.putAll(latentLengths(a));
+    metadata.putAll(latentLengths(architecture, a));
+    a.indexer().ifPresent(this::indexer);
     if (a.normEps() != config.normEps()) {
       remarks.add(
           "the norms of q_a and kv_a have an eps of "
@@ -98,9 +104,24 @@ final class HfAsGguf {
     }
   }
 
+  private void indexer(AttentionConfig.Indexer index) {
+    String prefix = "attention.indexer.";
+    put(prefix + "head_count", GgufValue.u32(index.heads()));
+    put(prefix + "key_length", GgufValue.u32(index.head()));
+    put(prefix + "top_k", GgufValue.u32(index.topK()));
+    if (!index.shared().isEmpty()) {
+      put(
+          prefix + "types",
+          GgufValue.bools(
+              IntStream.range(0, config.layers())
+                  .mapToObj(layer -> !index.shared().contains(layer))
+                  .toList()));
+    }
+  }
+
   /** Lengths of heads as attention over the latents has them, and as the model does. */
-  static Map<String, GgufValue> latentLengths(Latent a) {
-    String prefix = Architectures.GGUF + ".attention.";
+  static Map<String, GgufValue> latentLengths(String architecture, Latent a) {
+    String prefix = architecture + ".attention.";
     Map<String, GgufValue> keys = new LinkedHashMap<>();
     keys.put(prefix + "head_count_kv", GgufValue.u32(1));
     keys.put(prefix + "key_length", GgufValue.u32(a.cacheEntry()));
@@ -258,22 +279,26 @@ final class HfAsGguf {
 
   /** Rows that rotate as pairs of halves: Qwen's stay so, others lie as pairs side by side. */
   private void halves(Part part, int layer, HostTensor t) {
-    if (family.map(GroupedFamily::halvesInGguf).orElse(false)) {
+    boolean stay =
+        switch (config.attention()) {
+          case Latent _ -> true; // those of an indexer, which alone lie so
+          case Grouped _ -> family.orElseThrow().halvesInGguf();
+        };
+    if (stay) {
       add(part, layer, t);
       return;
     }
     String name = TensorNames.GGUF.of(part, layer).orElseThrow();
-    int head = ((Grouped) config.attention()).head();
     GgufTensor plain = GgufTensor.whole(name, layer, fileOf(t.name()), t);
     tensors.add(
         new GgufTensor(
             name,
             plain.shape(),
-            Halves.encoding(t.encoding()),
+            Halves.weight(new PartOf(part, layer), t, config).encoding(),
             layer,
             plain.file(),
             1,
-            (_, arena) -> Halves.interleaved(t, head, arena)));
+            (_, arena) -> Halves.interleaved(t, config, arena)));
   }
 
   private void experts(Part part, int layer, List<HostTensor> experts) {

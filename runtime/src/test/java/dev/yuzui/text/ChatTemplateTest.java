@@ -78,6 +78,48 @@ class ChatTemplateTest {
     assertAll(cases.values());
   }
 
+  /** Both modes, with tools, their results and a form for the answer. */
+  @Test
+  void v32IsAskedAsDeepseeksEncodingDoes() {
+    ChatTemplate chat = ChatTemplate.builtIn("deepseek-v3.2", Shared.tokenizer("deepseek-v3/"));
+    Map<String, Executable> cases = new TreeMap<>();
+    for (JsonNode c : Shared.json("templates/encoding-vectors-v32-v4.json").get("cases")) {
+      if (c.get("family").asText().equals("V3.2")) {
+        String mode = c.get("thinking_mode").asText();
+        RenderOptions options = RenderOptions.ANSWER.withThinking(mode.equals("thinking"));
+        cases.put(
+            c.get("case").asText() + ", " + mode,
+            () ->
+                assertEquals(
+                    c.get("text").asText(), chat.render(Vectors.messages(c), options).text()));
+      }
+    }
+    assertEquals(18, cases.size());
+    assertAll(cases.values());
+  }
+
+  @Test
+  void v32KnowsToolsThatAreGivenBesideTheMessages() {
+    ChatTemplate chat = ChatTemplate.builtIn("deepseek-v3.2", TINY);
+    Map<String, Object> tool = Map.of("type", "function", "function", Map.of("name", "now"));
+    RenderOptions options = RenderOptions.ANSWER.withKwargs(Map.of("tools", List.of(tool)));
+    for (List<Message> asked :
+        List.of(
+            List.of(Message.user("When?")),
+            List.of(Message.system("Be brief."), Message.user("When?")))) {
+      String text = chat.render(asked, options).text();
+      assertTrue(
+          text.endsWith(
+              "<functions>\n{\"name\": \"now\"}\n</functions>\n<｜User｜>When?<｜Assistant｜></think>"),
+          text);
+    }
+    var e =
+        assertThrows(
+            TextException.class,
+            () -> chat.render(List.of(Message.of("judge", "x")), RenderOptions.ANSWER));
+    assertTrue(e.getMessage().contains("found a turn of judge"), e.getMessage());
+  }
+
   @Test
   void aBuiltInTemplateKnowsNoTools() {
     var e =

@@ -27,6 +27,7 @@ class PublishedConfigsTest {
       deepseek-ai--DeepSeek-V2.5,                   60, 0, 576, 0.135234, 235.74, 21.38, 8, 3, 160, 6
       deepseek-ai--DeepSeek-V3,                                 61, 1, 576, 0.135234, 671.03, 37.55, 8, 4, 256, 8
       deepseek-ai--DeepSeek-R1,                                 61, 1, 576, 0.135234, 671.03, 37.55, 8, 4, 256, 8
+      deepseek-ai--DeepSeek-V3.2,                               61, 1, 576, 0.135234, 671.88, 38.40, 8, 4, 256, 8
       nvidia--DeepSeek-V3.1-NVFP4,                              61, 1, 576, 0.135234, 671.03, 37.55, 8, 4, 256, 8
       moonshotai--Moonlight-16B-A3B-Instruct,       27, 0, 576, 0.072169, 15.96, 2.91, 1, 1, 64, 6
       moonshotai--Kimi-K2-Instruct,                             61, 0, 576, 0.130861, 1026.41, 32.86, 1, 1, 384, 8

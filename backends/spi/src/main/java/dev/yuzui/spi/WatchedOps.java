@@ -149,6 +149,25 @@ record WatchedOps(
   }
 
   @Override
+  public void appendIndex(
+      Tensor keys,
+      Tensor norm,
+      Tensor bias,
+      float eps,
+      Tensor table,
+      KvCache cache,
+      IndexShape shape,
+      StepBatch batch) {
+    ops().appendIndex(keys, norm, bias, eps, table, cache, shape, batch);
+  }
+
+  @Override
+  public void select(
+      Tensor q, Tensor weights, KvCache keys, IndexShape shape, StepBatch batch, Selection out) {
+    ops().select(q, weights, keys, shape, batch, out);
+  }
+
+  @Override
   public void ropeAppend(
       Tensor q,
       int qOffset,

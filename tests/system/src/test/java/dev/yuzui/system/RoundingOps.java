@@ -168,12 +168,7 @@ record RoundingOps(Backend backend, DeviceQueue queue) implements Ops {
 
   @Override
   public void select(
-      Tensor q,
-      Tensor weights,
-      KvCache keys,
-      IndexShape shape,
-      StepBatch batch,
-      Selection out) {
+      Tensor q, Tensor weights, KvCache keys, IndexShape shape, StepBatch batch, Selection out) {
     exact().select(q, weights, keys, shape, batch, out);
   }
 

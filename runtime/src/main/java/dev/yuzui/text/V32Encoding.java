@@ -1,0 +1,200 @@
+package dev.yuzui.text;
+
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.stream.Collectors;
+
+/**
+ * How DeepSeek-V3.2 is asked. No template is published: its encoding_dsv32.py is the definition.
+ * Tools, their calls and results are written in DSML; what an assistant thought is shown behind the
+ * last question alone, where the model thinks.
+ */
+final class V32Encoding {
+  private static final String BOS = "<｜begin▁of▁sentence｜>";
+  private static final String EOS = "<｜end▁of▁sentence｜>";
+  private static final String USER = "<｜User｜>";
+  private static final String ASSISTANT = "<｜Assistant｜>";
+  private static final String OPEN = "<think>";
+  private static final String CLOSE = "</think>";
+  private static final String DSML = "｜DSML｜";
+
+  private static final String TOOLS =
+      """
+
+
+      ## Tools
+
+      You have access to a set of tools you can use to answer the user's question.
+      You can invoke functions by writing a "<｜DSML｜function_calls>" block like the following as part of your reply to the user:
+      <｜DSML｜function_calls>
+      <｜DSML｜invoke name="$FUNCTION_NAME">
+      <｜DSML｜parameter name="$PARAMETER_NAME" string="true|false">$PARAMETER_VALUE</｜DSML｜parameter>
+      ...
+      </｜DSML｜invoke>
+      <｜DSML｜invoke name="$FUNCTION_NAME2">
+      ...
+      </｜DSML｜invoke>
+      </｜DSML｜function_calls>
+
+      String and scalar parameters should be specified as is without any escaping or quotes, while lists and objects should use JSON format. The "string" attribute should be set to "true" for string type parameters and "false" for other types (numbers, booleans, arrays, objects).
+
+      If the thinking_mode is enabled, then after function results you should strongly consider outputting a thinking block. Here is an example:
+
+      <｜DSML｜function_calls>
+      ...
+      </｜DSML｜function_calls>
+
+      <function_results>
+      ...
+      </function_results>
+
+      <think>...thinking about results</think>
+
+      Here are the functions available in JSONSchema format:
+      <functions>
+      """;
+
+  private static final String FORMAT =
+      "\n\n## Response Format:\n\nYou MUST strictly adhere to the following schema to reply:\n";
+
+  private final List<Message> messages;
+  private final RenderOptions options;
+  private final int lastQuestion;
+
+  private V32Encoding(List<Message> messages, RenderOptions options) {
+    this.messages = messages;
+    this.options = options;
+    int last = -1;
+    for (int i = 0; i < messages.size(); i++) {
+      last = messages.get(i).role().equals("user") ? i : last;
+    }
+    lastQuestion = last;
+  }
+
+  static String render(List<Message> messages, RenderOptions options) {
+    return new V32Encoding(messages, options).render();
+  }
+
+  private String render() {
+    StringBuilder out = new StringBuilder(BOS);
+    Optional<Object> tools = given(options.variables().get("tools"));
+    boolean told = messages.stream().anyMatch(m -> m.role().equals("system"));
+    if (!told) {
+      tools.ifPresent(t -> out.append(tools(t)));
+    }
+    boolean first = true;
+    for (int i = 0; i < messages.size(); i++) {
+      Message m = messages.get(i);
+      switch (m.role()) {
+        case "system" -> {
+          out.append(text(m));
+          given(m.more().get("tools"))
+              .or(first ? () -> tools : Optional::empty)
+              .ifPresent(t -> out.append(tools(t)));
+          given(m.more().get("response_format"))
+              .ifPresent(f -> out.append(FORMAT).append(Json.write(f, Map.of())));
+          first = false;
+        }
+        case "user" -> out.append(USER).append(text(m)).append(turn(i, ASSISTANT));
+        case "assistant" -> out.append(answer(i, m)).append(EOS);
+        case "tool" -> out.append(result(i, m));
+        default ->
+            throw new TextException(
+                "expected system, user, assistant or tool, found a turn of " + m.role());
+      }
+    }
+    return out.toString();
+  }
+
+  /** What stands between a turn that the model answers and its answer. */
+  private String turn(int i, String begin) {
+    boolean answered = i + 1 < messages.size();
+    return answered || options.addGenerationPrompt() ? begin + (thinks(i) ? OPEN : CLOSE) : "";
+  }
+
+  /** Whether the model thinks behind turn {@code i}. */
+  private boolean thinks(int i) {
+    return options.thinking().orElse(false) && i >= lastQuestion;
+  }
+
+  private String answer(int i, Message m) {
+    String thought = thinks(i) ? given(m.more().get("reasoning_content")).orElse("") + CLOSE : "";
+    return thought + m.content().orElse("") + calls(m);
+  }
+
+  private static String calls(Message m) {
+    List<?> calls = m.more().get("tool_calls") instanceof List<?> list ? list : List.of();
+    if (calls.isEmpty()) {
+      return "";
+    }
+    StringBuilder out = new StringBuilder("\n\n<" + DSML + "function_calls>\n");
+    for (Object call : calls) {
+      Map<?, ?> function = function(call);
+      out.append("<" + DSML + "invoke name=\"").append(function.get("name")).append("\">\n");
+      arguments(function.get("arguments"))
+          .forEach(
+              (name, value) ->
+                  out.append("<" + DSML + "parameter name=\"")
+                      .append(name)
+                      .append("\" string=\"")
+                      .append(value instanceof String)
+                      .append("\">")
+                      .append(value instanceof String s ? s : Json.write(value, Map.of()))
+                      .append("</" + DSML + "parameter>\n"));
+      out.append("</" + DSML + "invoke>\n");
+    }
+    return out.append("</" + DSML + "function_calls>").toString();
+  }
+
+  private static Map<?, ?> function(Object call) {
+    if (call instanceof Map<?, ?> map && map.get("function") instanceof Map<?, ?> function) {
+      return function;
+    }
+    throw new TextException("expected tool_calls of functions, found " + call);
+  }
+
+  private static Map<?, ?> arguments(Object given) {
+    Object read = given instanceof String text && !text.isBlank() ? Json.read(text) : given;
+    if (read instanceof Map<?, ?> map) {
+      return map;
+    }
+    if (read == null || read instanceof String) {
+      return Map.of(); // a call without any, as some clients write it
+    }
+    throw new TextException("expected a call's arguments as an object, found " + given);
+  }
+
+  /** Results of neighbouring turns stand in one block. */
+  private String result(int i, Message m) {
+    boolean first = i == 0 || !messages.get(i - 1).role().equals("tool");
+    boolean last = i + 1 == messages.size() || !messages.get(i + 1).role().equals("tool");
+    return (first ? "\n\n<function_results>" : "")
+        + "\n<result>"
+        + m.content().orElse("")
+        + "</result>"
+        + (last ? "\n</function_results>" + turn(i, "\n\n") : "");
+  }
+
+  private static String tools(Object tools) {
+    if (!(tools instanceof List<?> list)) {
+      throw new TextException("tools: expected a list, found " + tools);
+    }
+    String all =
+        list.stream()
+            .map(V32Encoding::function)
+            .map(function -> Json.write(function, Map.of()))
+            .collect(Collectors.joining("\n"));
+    return TOOLS + all + "\n</functions>\n";
+  }
+
+  private static Optional<Object> given(Object value) {
+    return Optional.ofNullable(value).filter(v -> !Objects.equals(v, List.of()));
+  }
+
+  private static String text(Message m) {
+    return m.content()
+        .orElseThrow(() -> new TextException("found a turn of " + m.role() + " without text"));
+  }
+}
