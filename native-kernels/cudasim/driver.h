@@ -185,7 +185,9 @@ int drain(const std::shared_ptr<Stream>& stream, uint64_t upTo);
 int drain_stream(const std::shared_ptr<Stream>& stream);
 int drain_context(const std::shared_ptr<Context>& context);
 bool pending(const Context& context);
-// The error of a call that must not be made while a stream captures, or 0; such a call ends the capture.
+// The error of a call that must not be made while a stream captures, or 0; such a call ends the capture. In the relaxed mode
+// too, where the real one may let it pass: what allocates, loads or sets attributes there stops a device in the middle of a
+// step.
 int refuse_in_capture(const std::shared_ptr<Context>& context);
 // Takes the streams out of a capture that has ended or failed.
 void end_capture(const std::shared_ptr<Capture>& capture);

@@ -154,6 +154,7 @@ API cuMemHostAlloc(void** p, size_t bytes, unsigned flags) {
   Call call(Call::CONTEXT);
   if (call.error) return call.error;
   if (bytes == 0 || !p || flags > 7) return ERROR_INVALID_VALUE;
+  if (int refused = refuse_in_capture(call.context)) return refused;
   if (posix_memalign(p, 4096, bytes) != 0) return ERROR_OUT_OF_MEMORY;
   std::memset(*p, 0xff, bytes);
   driver().pinned[number(*p)] = {bytes, true, (flags & 2) != 0};

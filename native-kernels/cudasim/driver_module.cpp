@@ -12,6 +12,7 @@ using namespace yuzui_sim;
 API cuModuleLoadData(void** handle, const void* image) {
   Call call(Call::CONTEXT);
   if (call.error) return call.error;
+  if (int refused = refuse_in_capture(call.context)) return refused;
   if (image == nullptr) return ERROR_INVALID_VALUE;
   if (*static_cast<const char*>(image) == 0) return ERROR_INVALID_IMAGE;
   auto module = driver().add(std::make_shared<Module>());
@@ -37,6 +38,9 @@ API cuModuleUnload(void* handle) {
   Call call(Call::RELEASE);
   if (call.error) return call.error;
   auto module = driver().find<Module>(handle);
+  if (call.context) {
+    if (int refused = refuse_in_capture(call.context)) return refused;
+  }
   if (!module) return ERROR_INVALID_HANDLE;
   drain_context(module->context);
   for (auto& [name, function] : module->functions) driver().objects.erase(function);
@@ -47,6 +51,7 @@ API cuModuleUnload(void* handle) {
 API cuModuleGetFunction(void** handle, void* moduleHandle, const char* name) {
   Call call(Call::CONTEXT);
   if (call.error) return call.error;
+  if (int refused = refuse_in_capture(call.context)) return refused;
   auto module = driver().find<Module>(moduleHandle);
   if (!module) return ERROR_INVALID_HANDLE;
   if (!name) return ERROR_INVALID_VALUE;
@@ -75,6 +80,7 @@ API cuFuncGetModule(void** handle, void* functionHandle) {
 API cuFuncGetAttribute(int* value, int attribute, void* handle) {
   Call call(Call::CONTEXT);
   if (call.error) return call.error;
+  if (int refused = refuse_in_capture(call.context)) return refused;
   auto function = driver().find<Function>(handle);
   if (!function) return ERROR_INVALID_HANDLE;
   switch (attribute) {
@@ -89,6 +95,7 @@ API cuFuncGetAttribute(int* value, int attribute, void* handle) {
 API cuFuncSetAttribute(void* handle, int attribute, int value) {
   Call call(Call::CONTEXT);
   if (call.error) return call.error;
+  if (int refused = refuse_in_capture(call.context)) return refused;
   auto function = driver().find<Function>(handle);
   if (!function) return ERROR_INVALID_HANDLE;
   if (attribute == 9) return SUCCESS;  // the preferred carveout is a hint

@@ -144,8 +144,8 @@ bool pending(const Context& context) {
 
 int refuse_in_capture(const std::shared_ptr<Context>& context) {
   for (auto& capture : driver().captures) {
-    bool other = capture->mode == 1 && capture->thread != std::this_thread::get_id();
-    if (capture->mode == 2 || other || (capture->mode == 1 && capture->origin->context != context)) continue;
+    bool other = capture->thread != std::this_thread::get_id() || capture->origin->context != context;
+    if (capture->mode != 0 && other) continue;
     invalidate(*capture);
     return ERROR_STREAM_CAPTURE_UNSUPPORTED;
   }

@@ -43,10 +43,6 @@ public final class SmallDevice implements BackendProvider {
     return new ReferenceProvider()
         .open(
             new BackendOptions(
-                options.threads(),
-                Optional.empty(),
-                options.repack(),
-                options.cache(),
-                options.log()));
+                options.threads(), Optional.empty(), options.repack(), options.log()));
   }
 }

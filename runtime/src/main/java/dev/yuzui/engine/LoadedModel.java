@@ -103,7 +103,8 @@ final class LoadedModel implements AutoCloseable {
                       device.device(),
                       options.repack(),
                       options.driverCache(),
-                      options.log())));
+                      options.log(),
+                      options.notice())));
       options.log().accept(device.name() + ": " + backend.description());
       members.add(new DeviceGroup.Member(device.name(), backend));
     }

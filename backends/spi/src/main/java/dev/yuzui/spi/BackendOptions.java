@@ -11,16 +11,18 @@ import java.util.function.Consumer;
  * @param cache a folder of the user's for files that can be made again, such as compiled kernels;
  *     empty keeps none
  * @param log what a backend chose and why, a line each; shown under {@code -v}
+ * @param notice what the user waits for, a line each; always shown
  */
 public record BackendOptions(
     int threads,
     Optional<String> device,
     boolean repack,
     Optional<Path> cache,
-    Consumer<String> log) {
+    Consumer<String> log,
+    Consumer<String> notice) {
   public BackendOptions(
       int threads, Optional<String> device, boolean repack, Consumer<String> log) {
-    this(threads, device, repack, Optional.empty(), log);
+    this(threads, device, repack, Optional.empty(), log, line -> {});
   }
 
   public static BackendOptions defaults() {

@@ -369,6 +369,7 @@ public final class BenchCommand implements Callable<Integer> {
       options = rateOptions.applied(options);
     }
     options = distributionOptions.applied(context, options);
+    options = options.withNotice(context.err()::println);
     return verbose ? options.withLog(line -> context.err().println(Flags.in(line))) : options;
   }
 }

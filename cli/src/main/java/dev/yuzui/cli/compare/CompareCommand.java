@@ -210,6 +210,7 @@ public final class CompareCommand implements Callable<Integer> {
             .withCacheEncoding(cacheType.type().orElse(Encoding.F16))
             .withRepack(!noRepack)
             .withDriverCache(context.surroundings().cache());
+    options = options.withNotice(context.err()::println);
     return verbose ? options.withLog(line -> context.err().println(Flags.in(line))) : options;
   }
 

@@ -188,6 +188,7 @@ public final class ModelOptions {
       options = options.withCachePages(cachePages.get());
     }
     options = options.withRepack(!noRepack);
+    options = options.withNotice(context.err()::println);
     return verbose ? options.withLog(line -> context.err().println(Flags.in(line))) : options;
   }
 }

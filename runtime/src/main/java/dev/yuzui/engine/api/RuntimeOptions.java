@@ -35,6 +35,7 @@ import java.util.stream.Stream;
  *     keeps none
  * @param speculation whether and how tokens to come are guessed
  * @param log what was chosen and why, a line each
+ * @param notice what the user waits for besides reading the weights, a line each
  */
 public record RuntimeOptions(
     Path model,
@@ -51,7 +52,8 @@ public record RuntimeOptions(
     boolean repack,
     Optional<Path> driverCache,
     Speculation speculation,
-    Consumer<String> log) {
+    Consumer<String> log,
+    Consumer<String> notice) {
 
   public static final int DEFAULT_CONTEXT = 4096;
 
@@ -64,7 +66,7 @@ public record RuntimeOptions(
     Expected.atLeast(0, contextLength, "RuntimeOptions.contextLength");
     Expected.atLeast(0, batchTokens, "RuntimeOptions.batchTokens");
     Expected.atLeast(1, maxSequences, "RuntimeOptions.maxSequences");
-    Stream.of(model, metadata, backend, distribution, cache, driverCache, speculation, log)
+    Stream.of(model, metadata, backend, distribution, cache, driverCache, speculation, log, notice)
         .forEach(Objects::requireNonNull);
   }
 
@@ -84,6 +86,7 @@ public record RuntimeOptions(
         true,
         Optional.empty(),
         Speculation.NONE,
+        line -> {},
         line -> {});
   }
 
@@ -162,5 +165,9 @@ public record RuntimeOptions(
 
   public RuntimeOptions withLog(Consumer<String> sink) {
     return RecordCopy.with(this, "log", sink);
+  }
+
+  public RuntimeOptions withNotice(Consumer<String> sink) {
+    return RecordCopy.with(this, "notice", sink);
   }
 }

@@ -122,20 +122,32 @@ final class RankRunner implements AutoCloseable {
     return model.predictors();
   }
 
-  /** Writes what varies; what there is to run. */
+  /**
+   * Writes what varies; what there is to run. A shape is recorded when it comes for the second
+   * time: of many prompts' there is no second, and the first has the memory allocated that they
+   * need. Where devices meet it is at once, for the recording is what is cut into legs.
+   */
   List<Leg> prepare(Pass pass, List<Rows> all, int candidates) {
     Shape shape = fill(pass, all, candidates);
     List<Leg> legs = recordings.get(shape);
-    if (legs == null) {
+    if (legs == null && stages.size() == 1 && group.size() == 1) {
+      keep(shape, List.of());
+      return List.of(unrecorded(shape));
+    }
+    if (legs == null || legs.isEmpty()) {
       legs = record(shape);
-      recordings.put(shape, legs);
-      if (recordings.size() > MAX_RECORDINGS) {
-        var eldest = recordings.entrySet().iterator();
-        eldest.next().getValue().forEach(Leg::close);
-        eldest.remove();
-      }
+      keep(shape, legs);
     }
     return legs;
+  }
+
+  private void keep(Shape shape, List<Leg> legs) {
+    recordings.put(shape, legs);
+    if (recordings.size() > MAX_RECORDINGS) {
+      var eldest = recordings.entrySet().iterator();
+      eldest.next().getValue().forEach(Leg::close);
+      eldest.remove();
+    }
   }
 
   /** Runs a step op by op. */
@@ -272,6 +284,22 @@ final class RankRunner implements AutoCloseable {
         model.predict(step, some, layer, states, mtpHidden.slice("mtp_hidden", 0, wanted), out);
       }
     }
+  }
+
+  /** The whole step of a lone device, op by op. */
+  private Leg unrecorded(Shape shape) {
+    int device = model.lastDevice();
+    var ops =
+        new DeviceQueue.Recording() {
+          @Override
+          public void replay() {
+            enqueue(shape, new OpByOp(shape), Tap.none());
+          }
+
+          @Override
+          public void close() {}
+        };
+    return new Leg(device, stages.get(device).queue(), ops, new Leg.Then.End());
   }
 
   private List<Leg> record(Shape shape) {

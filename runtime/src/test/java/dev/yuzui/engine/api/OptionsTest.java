@@ -115,7 +115,8 @@ class OptionsTest {
             true,
             OPTIONS.driverCache(),
             OPTIONS.speculation(),
-            OPTIONS.log());
+            OPTIONS.log(),
+            OPTIONS.notice());
     devices.clear();
     assertEquals(List.of("cpu"), options.devices());
   }

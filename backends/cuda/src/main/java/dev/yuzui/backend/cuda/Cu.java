@@ -315,6 +315,17 @@ final class Cu implements AutoCloseable {
     return function;
   }
 
+  /** Bytes of shared memory that every block of {@code function} has unasked. */
+  int staticShared(CUfunction function, String name) {
+    here();
+    int[] bytes = new int[1];
+    check(
+        JCudaDriver.cuFuncGetAttribute(
+            bytes, CUfunction_attribute.CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, function),
+        "asking for the shared memory of kernel " + name);
+    return bytes[0];
+  }
+
   /** Allows launches of {@code function} with up to {@code bytes} of dynamic shared memory. */
   void allowShared(CUfunction function, int bytes, String name) {
     here();
@@ -324,50 +335,62 @@ final class Cu implements AutoCloseable {
         "giving kernel " + name + " " + bytes + " bytes of shared memory");
   }
 
-  void launch(
-      Address.Function function,
-      int gridX,
-      int gridY,
-      int gridZ,
-      int block,
-      int shared,
-      Address.Stream stream,
-      MemorySegment parameters,
-      String name) {
+  /**
+   * A launch's blocks.
+   *
+   * @param block threads of each
+   * @param shared bytes of dynamic shared memory of each
+   */
+  record Shape(int gridX, int gridY, int gridZ, int block, int shared) {
+    @Override
+    public String toString() {
+      return "grid %d × %d × %d, block %d, %d bytes of shared memory"
+          .formatted(gridX, gridY, gridZ, block, shared);
+    }
+  }
+
+  /**
+   * @param parameters where the address of each lies
+   */
+  void launch(Kernel kernel, Shape shape, Address.Stream stream, MemorySegment parameters) {
     here();
     int result =
         early
-            .map(e -> e.launch(function, gridX, gridY, gridZ, block, shared, stream, parameters))
-            .orElseGet(
-                () ->
-                    JCudaDriver.cuLaunchKernel(
-                        function,
-                        gridX,
-                        gridY,
-                        gridZ,
-                        block,
-                        1,
-                        1,
-                        shared,
-                        stream,
-                        Address.host(parameters.address()),
-                        null));
+            .map(e -> e.launch(kernel.function(), shape, stream, parameters))
+            .orElseGet(() -> launchAfterAll(kernel.function(), shape, stream, parameters));
     if (result != CUresult.CUDA_SUCCESS) {
-      throw failure(
-          result,
-          "launching %s, grid %d × %d × %d, block %d, %d bytes of shared memory,"
-              .formatted(name, gridX, gridY, gridZ, block, shared));
+      throw failure(result, "launching " + kernel.name() + ", " + shape + ",");
     }
+  }
+
+  /** That begins when all before it have ended. */
+  private static int launchAfterAll(
+      Address.Function function, Shape shape, Address.Stream stream, MemorySegment parameters) {
+    return JCudaDriver.cuLaunchKernel(
+        function,
+        shape.gridX(),
+        shape.gridY(),
+        shape.gridZ(),
+        shape.block(),
+        1,
+        1,
+        shape.shared(),
+        stream,
+        Address.host(parameters.address()),
+        null);
   }
 
   // ---- graphs -----------------------------------------------------------------------------------
 
-  /** From here on, what is put on the stream is noted and does not run. */
+  /**
+   * From here on, what this thread puts on the stream is noted and does not run; it allocates
+   * nothing, loads nothing and waits for nothing until {@link #endCapture}.
+   */
   void beginCapture(CUstream stream) {
     here();
     check(
         JCudaDriver.cuStreamBeginCapture(
-            stream, CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED),
+            stream, CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
         "beginning a recording");
   }
 

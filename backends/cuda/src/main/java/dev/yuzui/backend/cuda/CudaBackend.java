@@ -20,6 +20,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.WeakHashMap;
+import java.util.function.Consumer;
 
 /** One NVIDIA GPU. */
 final class CudaBackend extends AbstractBackend {
@@ -38,11 +39,12 @@ final class CudaBackend extends AbstractBackend {
 
   /**
    * @param peerCopy whether another device's memory is within reach, or there is no other
+   * @param notice told of what takes long
    */
-  CudaBackend(Cu cu, boolean peerCopy) {
+  CudaBackend(Cu cu, boolean peerCopy, Consumer<String> notice) {
     this.cu = cu;
     this.peerCopy = peerCopy;
-    this.kernels = Kernels.of(cu);
+    this.kernels = Kernels.of(cu, notice);
     this.transfers = new Transfers(cu);
     this.loader = new WeightLoader(cu, kernels, transfers);
   }

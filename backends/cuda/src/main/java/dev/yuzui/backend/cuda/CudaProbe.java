@@ -39,9 +39,11 @@ public final class CudaProbe {
   private static final int PAGE_TOKENS = 64;
 
   private final CudaDevice device;
+  private final Consumer<String> notice;
 
-  private CudaProbe(CudaDevice device) {
+  private CudaProbe(CudaDevice device, Consumer<String> notice) {
     this.device = device;
+    this.notice = notice;
   }
 
   /**
@@ -69,12 +71,12 @@ public final class CudaProbe {
               throw new BackendException(r.because(), r.fix());
             });
     List<CudaDevice> devices = Driver.devices();
-    return new CudaProbe(CudaProvider.named(options.device().orElse("cuda"), devices));
+    return new CudaProbe(CudaProvider.named(options.device().orElse("cuda"), devices), options.log());
   }
 
   public Roofs roofs() {
     try (Cu cu = Cu.open(device);
-        Kernels kernels = Kernels.of(cu)) {
+        Kernels kernels = Kernels.of(cu, notice)) {
       return new Roofs(device.name(), copy(cu, kernels), bf16(cu, kernels));
     }
   }
@@ -143,7 +145,7 @@ public final class CudaProbe {
     CUevent start = cu.timer();
     CUevent end = cu.timer();
     try {
-      Launch launch = new Launch(cu, stream, arena, _ -> {});
+      Launch launch = new Launch(cu, stream, arena);
       double[] seconds = new double[RUNS];
       for (int i = -2; i < RUNS; i++) { // the first two warm up
         cu.record(start, stream);

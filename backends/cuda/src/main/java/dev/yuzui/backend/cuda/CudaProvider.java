@@ -91,7 +91,7 @@ public final class CudaProvider implements BackendProvider {
     try (var _ = SignalHandlers.keep()) {
       Cu cu = Cu.open(device);
       try {
-        CudaBackend backend = new CudaBackend(cu, peerCopy(cu, devices));
+        CudaBackend backend = new CudaBackend(cu, peerCopy(cu, devices), options.notice());
         options.log().accept(backend.description());
         return backend;
       } catch (RuntimeException e) {

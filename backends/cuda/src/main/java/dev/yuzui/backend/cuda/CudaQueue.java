@@ -11,7 +11,11 @@ import java.util.Optional;
 import java.util.stream.Collectors;
 import jcuda.driver.CUgraphExec;
 
-/** A stream; a recording is a graph captured from it. */
+/**
+ * A stream. While a recording is under way launches are put together and kept, with all the memory
+ * and kernels that they ask for; its end captures them into a graph in one go, so that nothing is
+ * allocated or loaded while the driver captures.
+ */
 final class CudaQueue extends AbstractQueue {
   /** Kernels that a failure's message names. */
   private static final int NAMED = 12;
@@ -28,6 +32,7 @@ final class CudaQueue extends AbstractQueue {
   private final CudaOps ops;
   private final Deque<String> launched = new ArrayDeque<>();
   private Optional<HostTasks> tasks = Optional.empty();
+  private List<Runnable> kept = List.of();
   private List<Long> recorded = List.of();
   private long seen;
 
@@ -49,7 +54,16 @@ final class CudaQueue extends AbstractQueue {
 
   /** Makes launches on this queue's stream. */
   Launch launch() {
-    return new Launch(cu, stream, arena, this::note);
+    return new Launch(cu, stream, arena, this::note, this::put);
+  }
+
+  /** Puts work on the stream: now, or when the recording under way ends. */
+  private void put(Runnable work) {
+    if (recording()) {
+      kept.add(work);
+    } else {
+      work.run();
+    }
   }
 
   /** Before work is put on the stream: what was written before must arrive first. */
@@ -73,18 +87,31 @@ final class CudaQueue extends AbstractQueue {
 
   @Override
   protected void startRecording() {
-    cu.beginCapture(stream);
+    kept = new ArrayList<>();
     recorded = new ArrayList<>();
   }
 
   @Override
   protected Recording endRecording() {
+    List<Runnable> works = kept;
+    kept = List.of();
+    cu.beginCapture(stream);
+    boolean whole = false;
+    try {
+      works.forEach(Runnable::run);
+      whole = true;
+    } finally {
+      if (!whole) {
+        cu.abandonCapture(stream);
+        recorded.forEach(tasks()::forget);
+      }
+    }
     return new Graph(cu.endCapture(stream), recorded);
   }
 
   @Override
   protected void dropRecording() {
-    cu.abandonCapture(stream);
+    kept = List.of();
     recorded.forEach(tasks()::forget);
   }
 
@@ -98,10 +125,11 @@ final class CudaQueue extends AbstractQueue {
   @Override
   protected void enqueue(Runnable task) {
     precede();
-    long number = tasks().enqueue(stream, task, !recording());
+    long number = tasks().add(task, !recording());
     if (recording()) {
       recorded.add(number);
     }
+    put(() -> tasks().enqueue(stream, number));
   }
 
   @Override

@@ -44,17 +44,12 @@ final class EarlyLaunch {
 
   /** Answers the driver's result. */
   int launch(
-      Address.Function function,
-      int gridX,
-      int gridY,
-      int gridZ,
-      int block,
-      int shared,
-      Address.Stream stream,
-      MemorySegment parameters) {
+      Address.Function function, Cu.Shape shape, Address.Stream stream, MemorySegment parameters) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment config = arena.allocate(CONFIG_BYTES, 8);
-      int[] sizes = {gridX, gridY, gridZ, block, 1, 1, shared};
+      int[] sizes = {
+        shape.gridX(), shape.gridY(), shape.gridZ(), shape.block(), 1, 1, shape.shared()
+      };
       MemorySegment.copy(sizes, 0, config, JAVA_INT, 0, sizes.length);
       config.set(JAVA_LONG, 32, stream.value());
       config.set(ADDRESS, 40, attribute);

@@ -57,12 +57,14 @@ final class HostTasks implements AutoCloseable {
    * @param once false for a task of a recording, kept until {@link #forget}
    * @return the task's number
    */
-  long enqueue(Address.Stream stream, Runnable body, boolean once) {
-    long id;
-    synchronized (this) {
-      id = next++;
-      tasks.put(id, new Task(body, once));
-    }
+  synchronized long add(Runnable body, boolean once) {
+    long id = next++;
+    tasks.put(id, new Task(body, once));
+    return id;
+  }
+
+  /** Puts the task on the stream. */
+  void enqueue(Address.Stream stream, long id) {
     cu.checked(
         () -> {
           try {
@@ -74,7 +76,6 @@ final class HostTasks implements AutoCloseable {
           }
         },
         "enqueueing a task of the host");
-    return id;
   }
 
   synchronized void forget(long id) {

@@ -9,33 +9,52 @@ import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import jcuda.driver.CUmodule;
 
-/** The kernels of this jar on one device, loaded as they are asked for. */
+/**
+ * The kernels of this jar on one device, all loaded when it is opened: none while a step runs or is
+ * recorded.
+ */
 final class Kernels implements AutoCloseable {
+  /** Loading that takes longer is compiling. */
+  private static final int LONG_SECONDS = 1;
+
   private static final String REBUILD = "run native-kernels/cuda/build";
 
   private final Cu cu;
   private final KernelManifest manifest;
+  private final Consumer<String> notice;
   private final Map<String, CUmodule> modules = new HashMap<>();
   private final Map<String, Kernel> kernels = new HashMap<>();
 
-  private Kernels(Cu cu, KernelManifest manifest) {
+  private Kernels(Cu cu, KernelManifest manifest, Consumer<String> notice) {
     this.cu = cu;
     this.manifest = manifest;
+    this.notice = notice;
+    try {
+      manifest.kernels().keySet().stream().sorted().forEach(this::get);
+    } catch (RuntimeException e) {
+      close();
+      throw e;
+    }
   }
 
   /**
+   * @param notice told of what takes long: the driver compiles what it has no machine code for
    * @throws BackendException if the binaries are missing or were compiled from other sources
    */
-  static Kernels of(Cu cu) {
+  static Kernels of(Cu cu, Consumer<String> notice) {
     Optional<KernelManifest> manifest =
         resource("kernels/manifest.txt")
             .map(bytes -> KernelManifest.parse(new String(bytes, StandardCharsets.UTF_8)));
     Optional<String> stale = manifest.flatMap(m -> m.stale(file -> resource("sources/" + file)));
     if (cu.device().simulated()) {
       // it has its own kernels, compiled from the sources; binaries of others say nothing of them
-      return new Kernels(cu, manifest.filter(_ -> stale.isEmpty()).orElse(KernelManifest.EMPTY));
+      return new Kernels(
+          cu, manifest.filter(_ -> stale.isEmpty()).orElse(KernelManifest.EMPTY), notice);
     }
     if (manifest.isEmpty()) {
       throw new BackendException("the CUDA kernels are not in this build", REBUILD);
@@ -44,7 +63,7 @@ final class Kernels implements AutoCloseable {
       throw new BackendException(
           "the CUDA kernels were compiled from another native-kernels/" + stale.get(), REBUILD);
     }
-    return new Kernels(cu, manifest.get());
+    return new Kernels(cu, manifest.get(), notice);
   }
 
   synchronized Kernel get(String name) {
@@ -77,7 +96,20 @@ final class Kernels implements AutoCloseable {
     byte[] image =
         resource(file)
             .orElseThrow(() -> new BackendException(file + " is not in this build", REBUILD));
-    return cu.load(image, file);
+    // a task that is cancelled before its time never runs
+    var told =
+        CompletableFuture.runAsync(
+            () ->
+                notice.accept(
+                    ("%s: its driver compiles the kernels of %s, which takes up to a minute once;"
+                            + " it keeps the result")
+                        .formatted(cu.device().label(), stem)),
+            CompletableFuture.delayedExecutor(LONG_SECONDS, TimeUnit.SECONDS));
+    try {
+      return cu.load(image, file);
+    } finally {
+      told.cancel(false);
+    }
   }
 
   private static Optional<byte[]> resource(String name) {

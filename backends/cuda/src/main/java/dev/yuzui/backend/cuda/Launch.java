@@ -16,6 +16,7 @@ final class Launch {
   private final Cu cu;
   private final Address.Stream stream;
   private final Consumer<Kernel> launched;
+  private final Consumer<Runnable> course;
 
   // cuLaunchKernel wants the address of each parameter
   private final MemorySegment addresses;
@@ -28,13 +29,26 @@ final class Launch {
   private int block;
   private int shared;
 
+  /** Whose launches go to the stream at once. */
+  Launch(Cu cu, Address.Stream stream, Arena arena) {
+    this(cu, stream, arena, _ -> {}, Runnable::run);
+  }
+
   /**
    * @param launched told of each launch
+   * @param course runs what it is given, at once or when a recording ends: each launch, put
+   *     together
    */
-  Launch(Cu cu, Address.Stream stream, Arena arena, Consumer<Kernel> launched) {
+  Launch(
+      Cu cu,
+      Address.Stream stream,
+      Arena arena,
+      Consumer<Kernel> launched,
+      Consumer<Runnable> course) {
     this.cu = cu;
     this.stream = stream;
     this.launched = launched;
+    this.course = course;
     this.values = arena.allocate(ValueLayout.JAVA_LONG, MOST);
     this.addresses = arena.allocate(ValueLayout.JAVA_LONG, MOST);
     for (int i = 0; i < MOST; i++) {
@@ -110,17 +124,31 @@ final class Launch {
   }
 
   void run() {
-    kernel.check(letters.toString());
-    cu.launch(
-        kernel.function(shared),
-        gridX,
-        gridY,
-        gridZ,
-        block,
-        shared,
-        stream,
-        addresses,
-        kernel.name());
+    kernel.check(letters.toString(), shared);
+    course.accept(
+        new Ready(
+            kernel,
+            new Cu.Shape(gridX, gridY, gridZ, block, shared),
+            values.asSlice(0, 8L * letters.length()).toArray(ValueLayout.JAVA_LONG)));
     launched.accept(kernel);
+  }
+
+  /** A launch that waits for nothing but its turn. */
+  private final class Ready implements Runnable {
+    private final Kernel kernel;
+    private final Cu.Shape shape;
+    private final long[] parameters;
+
+    Ready(Kernel kernel, Cu.Shape shape, long[] parameters) {
+      this.kernel = kernel;
+      this.shape = shape;
+      this.parameters = parameters;
+    }
+
+    @Override
+    public void run() {
+      MemorySegment.copy(parameters, 0, values, ValueLayout.JAVA_LONG, 0, parameters.length);
+      cu.launch(kernel, shape, stream, addresses);
+    }
   }
 }

@@ -128,7 +128,7 @@ final class WeightLoader implements AutoCloseable {
             rows * rowBytes,
             (stage, stream) -> {
               if (repack[0] == null) {
-                repack[0] = new Launch(cu, stream, arena, _ -> {});
+                repack[0] = new Launch(cu, stream, arena);
               }
               repack[0]
                   .of(kernels.get("repack_" + Tiles.suffix(w.encoding())))

@@ -18,6 +18,7 @@ import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
@@ -130,13 +131,61 @@ class DeviceTest {
   @Test
   void aKernelWithOtherParametersIsRefused() {
     try (Cu cu = Cu.open(Driver.devices().getFirst());
-        Kernels kernels = Kernels.of(cu)) {
+        Kernels kernels = Kernels.of(cu, _ -> {})) {
       Kernel add = kernels.get("add");
-      add.check("pppl");
-      Kernel known = new Kernel(cu, add.function(0), "add", Optional.of("pppl"));
+      add.check("pppl", 0);
+      Kernel known = new Kernel(cu, add.function(), "add", Optional.of("pppl"));
       IllegalArgumentException e =
-          assertThrows(IllegalArgumentException.class, () -> known.check("pppi"));
+          assertThrows(IllegalArgumentException.class, () -> known.check("pppi", 0));
       assertEquals("kernel add takes parameters pppl, given pppi", e.getMessage());
+      int all = cu.device().sharedBytes();
+      known.check("pppl", all);
+      IllegalArgumentException more =
+          assertThrows(IllegalArgumentException.class, () -> known.check("pppl", all + 1));
+      assertTrue(
+          more.getMessage()
+              .startsWith("kernel add asks for %,d bytes of shared memory".formatted(all + 1)),
+          more::getMessage);
+    }
+  }
+
+  /**
+   * The simulator lets nothing be allocated or loaded while it captures, so that this fails where a
+   * recording is captured op by op.
+   */
+  @Test
+  void theFirstOpOfItsKindIsRecordedWithTheMemoryAndTheWeightsThatItAsksFor() {
+    int width = 64;
+    int rows = 20; // x in F16, for gemm, lies in scratch
+    try (Arena arena = Arena.ofShared();
+        CudaBackend backend = (CudaBackend) open(0);
+        DeviceBuffer buffer = backend.allocate(4L * 2 * rows * width, "x and out");
+        DeviceQueue queue = backend.openQueue()) {
+      MemorySegment data = arena.allocate(2L * width * width, 64);
+      for (int i = 0; i < width; i++) {
+        data.setAtIndex(ValueLayout.JAVA_SHORT, (long) i * width + i, Float.floatToFloat16(2));
+      }
+      Tensor w = backend.upload(HostTensor.of("twice", Encoding.F16, width, width, data));
+      Tensor x = new Tensor("x", buffer, 0, Encoding.F32, rows, width);
+      Tensor out = new Tensor("out", buffer, 4L * rows * width, Encoding.F32, rows, width);
+      long[] ran = {0};
+      try (DeviceQueue.Recording recording =
+          queue.record(
+              () -> {
+                queue.ops().matmul(x, w, out);
+                queue.hostTask(() -> ran[0]++);
+              })) {
+        float[] threes = new float[width];
+        Arrays.fill(threes, 3);
+        backend.fill(x, arena.allocateFrom(ValueLayout.JAVA_FLOAT, threes));
+        recording.replay();
+        recording.replay();
+        queue.synchronize();
+      }
+      assertEquals(2, ran[0]);
+      for (float v : read(backend, out)) {
+        assertEquals(6f, v);
+      }
     }
   }
 
