@@ -201,18 +201,18 @@ void load_matrix_transposed(unsigned* r, const void* shared) {
 }
 
 // The bytes are read here and arrive at copy_wait; until then what is there is garbage.
-void copy_async(void* shared, const void* global, bool valid) {
-  if (reinterpret_cast<uintptr_t>(shared) % 16 != 0 || (valid && reinterpret_cast<uintptr_t>(global) % 16 != 0)) {
-    fail(ERROR_MISALIGNED_ADDRESS, "copy_async with an address that is no multiple of 16");
+void copy_async(void* shared, const void* global, size_t bytes, bool valid) {
+  if (reinterpret_cast<uintptr_t>(shared) % bytes != 0 || (valid && reinterpret_cast<uintptr_t>(global) % bytes != 0)) {
+    fail(ERROR_MISALIGNED_ADDRESS, "copy_async with an address that is no multiple of its bytes");
   }
-  check_access(shared, 16, true);
+  check_access(shared, bytes, true);
   AsyncCopies& copies = async_copies();
-  AsyncCopy copy{shared, {}, copies.group};
+  AsyncCopy copy{shared, {}, bytes, copies.group};
   if (valid) {
-    check_access(global, 16, false);
-    std::memcpy(copy.bytes, global, 16);
+    check_access(global, bytes, false);
+    std::memcpy(copy.bytes, global, bytes);
   }
-  std::memset(shared, 0xff, 16);
+  std::memset(shared, 0xff, bytes);
   copies.queue.push_back(copy);
 }
 
@@ -223,7 +223,7 @@ void copy_wait(int groups) {
   size_t kept = 0;
   for (const AsyncCopy& copy : copies.queue) {
     if (copy.group < copies.group - groups) {
-      std::memcpy(copy.shared, copy.bytes, 16);
+      std::memcpy(copy.shared, copy.bytes, copy.size);
     } else {
       copies.queue[kept++] = copy;
     }

@@ -97,6 +97,7 @@ struct Module : Object {
 struct Function : Object {
   std::shared_ptr<Module> module;
   const Kernel* kernel = nullptr;
+  int staticShared = 0;
   int maxDynamicShared = 48 * 1024;
   const char* kind() const override { return "function"; }
 };
@@ -124,6 +125,13 @@ struct Options {
   size_t memory = size_t(4) << 30;
   int failDevice = -1;
   uint64_t failLaunch = 0;
+  int failCode = ERROR_DEVICE_UNAVAILABLE;
+  int driver = 13000;
+  int capability = 90;
+  bool refuseEarly = false;
+  int sharedBytes() const {  // that a block may ask for
+    return (capability < 80 ? 64 : capability == 80 ? 163 : capability == 86 || capability == 89 || capability >= 120 ? 99 : 227) * 1024;
+  }
   std::string report;
 };
 

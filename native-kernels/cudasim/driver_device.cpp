@@ -36,7 +36,7 @@ Call::Call(Need need) {
   if (!context) {
     error = stack.empty() ? ERROR_INVALID_CONTEXT : ERROR_CONTEXT_IS_DESTROYED;
   } else {
-    failed = driver().lost[context->device] ? (int)ERROR_DEVICE_UNAVAILABLE : context->error;
+    failed = driver().lost[context->device] ? driver().options.failCode : context->error;
     if (need == CONTEXT) error = failed;
   }
 }
@@ -112,10 +112,11 @@ int find_device_attribute(int attribute) {
     case 38: return 4 << 20;              // L2
     case 39: return 2048;                 // threads per multiprocessor
     case 40: return 2;                    // copy engines
-    case 75: return 9;                    // compute capability
-    case 76: return 0;
-    case 81: return 228 * 1024;           // shared memory per multiprocessor
-    case 97: return (int)MAX_SHARED;      // shared memory per block, opt in
+    case 75: return driver().options.capability / 10;  // compute capability
+    case 76: return driver().options.capability % 10;
+    // shared memory per multiprocessor; before 8.0 a block may have all of it, from then on 1 KiB is the system's
+    case 81: return driver().options.sharedBytes() + (driver().options.capability < 80 ? 0 : 1024);
+    case 97: return driver().options.sharedBytes();    // shared memory per block, opt in
     case 106: return 32;                  // blocks per multiprocessor
     case 111: return 1024;                // reserved shared memory per block
     case 19: case 31: case 41: case 78: case 79: case 80: case 90: case 99: return 1;
@@ -147,7 +148,7 @@ API cuInit(unsigned flags) {
 
 API cuDriverGetVersion(int* version) {
   if (!version) return ERROR_INVALID_VALUE;
-  *version = 13000;
+  *version = driver().initialised ? driver().options.driver : read_options().driver;
   return SUCCESS;
 }
 

@@ -330,6 +330,17 @@ API cuLaunchKernelEx(const LaunchConfig* config, void* handle, void** parameters
     if (config->attributes[i].id != PROGRAMMATIC_STREAM_SERIALIZATION) return ERROR_NOT_SUPPORTED;
     programmatic = config->attributes[i].value != 0;
   }
+  // A driver that knows such launches, and none in graphs: before CUDA 12.3.
+  if (programmatic && driver().options.driver < 12030) {
+    Call call(Call::CONTEXT);
+    if (call.error) return call.error;
+    auto stream = find_stream(config->stream, call.context);
+    if (stream && stream->capture) {
+      stream->capture->invalid = true;
+      return ERROR_NOT_SUPPORTED;
+    }
+  }
+  if (programmatic && driver().options.refuseEarly) return ERROR_NOT_SUPPORTED;
   return launch_kernel(handle, config->gridX, config->gridY, config->gridZ, config->blockX, config->blockY, config->blockZ,
                        config->shared, config->stream, parameters, extra, programmatic);
 }

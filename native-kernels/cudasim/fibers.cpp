@@ -113,8 +113,9 @@ uint64_t parameters[64];
 int error;
 unsigned char* sharedBase;
 
-std::map<std::string, Kernel>& registry() {
-  static auto* kernels = new std::map<std::string, Kernel>;
+// By name, and by the lowest capability that a form is for.
+std::map<std::string, std::map<int, Kernel>>& registry() {
+  static auto* kernels = new std::map<std::string, std::map<int, Kernel>>;
   return *kernels;
 }
 
@@ -260,7 +261,7 @@ Machine& machine() {
 }
 
 bool add_kernel(const Kernel& kernel) {
-  if (!registry().emplace(kernel.name, kernel).second) {
+  if (!registry()[kernel.name].emplace(kernel.capability, kernel).second) {
     std::fprintf(stderr, "cudasim: two kernels are called %s\n", kernel.name);
     std::abort();
   }
@@ -269,9 +270,12 @@ bool add_kernel(const Kernel& kernel) {
 
 void previous_done() { self->early = local.early = false; }
 
-const Kernel* find_kernel(const char* name) {
+const Kernel* find_kernel(const char* name, int capability) {
   auto found = registry().find(name);
-  return found == registry().end() ? nullptr : &found->second;
+  if (found == registry().end()) return nullptr;
+  auto& forms = found->second;
+  auto above = forms.upper_bound(capability);
+  return above == forms.begin() ? &above->second : &std::prev(above)->second;
 }
 
 int run(const Launch& launch, Counters& counters) {

@@ -50,7 +50,9 @@ struct Machine {
 };
 Machine& machine();
 
-const Kernel* find_kernel(const char* name);
+const Kernel* find_kernel(const char* name, int capability);
+// Bytes of shared memory that the compiler gives a block of the kernel besides the dynamic ones, as ../cuda/build noted them.
+int static_shared(const char* name);
 
 // Runs all blocks, on the calling thread: 0, or the CUDA error of the first thing that went wrong, which is told on
 // stderr.
@@ -75,6 +77,7 @@ void meet(void* mine, void (*combine)(void** all), const char* what);
 struct AsyncCopy {
   void* shared;
   unsigned char bytes[16];
+  size_t size;
   int group;
 };
 struct AsyncCopies {
@@ -100,6 +103,9 @@ enum Error {
   ERROR_NO_DEVICE = 100,
   ERROR_INVALID_DEVICE = 101,
   ERROR_INVALID_IMAGE = 200,
+  ERROR_NO_BINARY_FOR_GPU = 209,
+  ERROR_INVALID_PTX = 218,
+  ERROR_UNSUPPORTED_PTX_VERSION = 222,
   ERROR_INVALID_CONTEXT = 201,
   ERROR_PEER_ACCESS_UNSUPPORTED = 217,
   ERROR_FILE_NOT_FOUND = 301,

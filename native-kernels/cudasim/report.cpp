@@ -30,13 +30,26 @@ Options read_options() {
   Options options;
   options.devices = (int)number("YUZUI_CUDASIM_DEVICES", 1, 0, MAX_DEVICES);
   options.memory = number("YUZUI_CUDASIM_MEMORY", size_t(4) << 30, 1 << 20, size_t(1) << 40);
+  options.driver = (int)number("YUZUI_CUDASIM_DRIVER", 13000, 11000, 99999);
+  options.refuseEarly = number("YUZUI_CUDASIM_REFUSE_EARLY", 0, 0, 1) != 0;
+  if (const char* text = std::getenv("YUZUI_CUDASIM_CAPABILITY"); text != nullptr && *text != 0) {
+    unsigned major, minor;
+    if (std::sscanf(text, "%u.%u", &major, &minor) == 2 && major < 100 && minor < 10) {
+      options.capability = (int)(10 * major + minor);
+    } else {
+      std::fprintf(stderr, "cudasim: YUZUI_CUDASIM_CAPABILITY is \"%s\"; expected one such as \"8.6\"\n", text);
+    }
+  }
   if (const char* text = std::getenv("YUZUI_CUDASIM_FAIL"); text != nullptr && *text != 0) {
-    unsigned device, launch;
-    if (std::sscanf(text, "device=%u,launch=%u", &device, &launch) == 2) {
+    unsigned device, launch, code;
+    int read = std::sscanf(text, "device=%u,launch=%u,code=%u", &device, &launch, &code);
+    if (read >= 2) {
       options.failDevice = (int)device;
       options.failLaunch = launch;
+      if (read == 3) options.failCode = (int)code;
     } else {
-      std::fprintf(stderr, "cudasim: YUZUI_CUDASIM_FAIL is \"%s\"; expected \"device=D,launch=N\"\n", text);
+      std::fprintf(stderr, "cudasim: YUZUI_CUDASIM_FAIL is \"%s\"; expected \"device=D,launch=N\" or \"device=D,launch=N,code=C\"\n",
+                   text);
     }
   }
   if (const char* text = std::getenv("YUZUI_CUDASIM_REPORT")) options.report = text;

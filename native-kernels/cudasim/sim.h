@@ -11,6 +11,17 @@
 #include <type_traits>
 #include <utility>
 
+// The architecture that a file is compiled for. `build` compiles what differs before 8.0 once more, as 75, with the namespace
+// of the kernels under another name.
+#ifndef YUZUI_SIM_SM
+#define YUZUI_SIM_SM 80
+#endif
+#if YUZUI_SIM_SM < 80
+#define YUZUI_SYMBOL(name) name##_before_80
+#else
+#define YUZUI_SYMBOL(name) name
+#endif
+
 #define __device__
 #define __host__
 #define __global__
@@ -60,6 +71,7 @@ namespace yuzui_sim {
 // An entry point as the driver sees it: parameters are at most 8 bytes each, one in each slot of `values`.
 struct Kernel {
   const char* name;
+  int capability;  // the lowest that this form is for, 80 for 8.0; below it the lowest form there is
   int maxThreads;
   int parameters;
   const unsigned char* sizes;
@@ -85,7 +97,7 @@ struct Entry<F> {
   static void call(const uint64_t* values) { unpack(values, std::index_sequence_for<A...>()); }
   static Kernel describe(const char* name, int maxThreads) {
     static_assert(sizeof...(A) <= 64);
-    return {name, maxThreads, (int)sizeof...(A), sizes, &call};
+    return {name, YUZUI_SIM_SM, maxThreads, (int)sizeof...(A), sizes, &call};
   }
 };
 
@@ -101,7 +113,7 @@ int sum(int value);
 float max(float value);
 void mma(float* d, const unsigned* a, unsigned b0, unsigned b1, bool bf16);
 void load_matrix_transposed(unsigned* r, const void* shared);
-void copy_async(void* shared, const void* global, bool valid);
+void copy_async(void* shared, const void* global, size_t bytes, bool valid);
 void copy_commit();
 void copy_wait(int groups);
 float half_float(uint16_t h);
@@ -126,10 +138,10 @@ T shuffled(T v, int from) {
 }  // namespace yuzui_sim
 
 #define YUZUI_KERNEL(name, threads, parameters)                                                          \
-  extern "C" void name parameters;                                                                       \
+  extern "C" void YUZUI_SYMBOL(name) parameters;                                                         \
   [[maybe_unused]] static const bool registered_##name =                                                 \
-      yuzui_sim::add_kernel(yuzui_sim::Entry<&name>::describe(#name, threads));                          \
-  extern "C" void name parameters
+      yuzui_sim::add_kernel(yuzui_sim::Entry<&YUZUI_SYMBOL(name)>::describe(#name, threads));            \
+  extern "C" void YUZUI_SYMBOL(name) parameters
 #define KERNEL(name, parameters) YUZUI_KERNEL(name, 1024, parameters)
 #define KERNEL_BOUNDED(name, threads, blocks, parameters) YUZUI_KERNEL(name, threads, parameters)
 #define DYNAMIC_SHARED(name) unsigned char* const name = yuzui_sim::dynamic_shared()
@@ -226,7 +238,13 @@ inline void mma_bf16(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigne
 inline void load_matrix_transposed(unsigned (&r)[4], const void* shared) {
   yuzui_sim::load_matrix_transposed(r, shared);
 }
-inline void copy_async(void* shared, const void* global, bool valid) { yuzui_sim::copy_async(shared, global, valid); }
+constexpr bool COPIES_ARE_ASYNC = YUZUI_SIM_SM >= 80;
+template <int BYTES = 16>
+inline void copy_async(void* shared, const void* global, bool valid) {
+  static_assert(BYTES == 16 || BYTES == 8 || BYTES == 4, "what cp.async copies");
+  yuzui_sim::copy_async(shared, global, BYTES, valid);
+}
+inline void prefetch(const void*) {}
 inline void copy_commit() { yuzui_sim::copy_commit(); }
 template <int GROUPS>
 inline void copy_wait() { yuzui_sim::copy_wait(GROUPS); }

@@ -155,12 +155,12 @@ int refuse_in_capture(const std::shared_ptr<Context>& context) {
 int run_launch(const Launch& launch, const Context& context) {
   Driver& d = driver();
   int device = launch.device;
-  if (d.lost[device]) return ERROR_DEVICE_UNAVAILABLE;
+  if (d.lost[device]) return d.options.failCode;
   if (++d.launches[device] >= d.options.failLaunch && device == d.options.failDevice) {
     d.lost[device] = true;
     std::fprintf(stderr, "cudasim: device %d is lost at launch %zu, as YUZUI_CUDASIM_FAIL says\n", device,
                  (size_t)d.launches[device]);
-    return ERROR_DEVICE_UNAVAILABLE;
+    return d.options.failCode;
   }
   Machine& m = machine();
   m.reachable = 1u << device;
