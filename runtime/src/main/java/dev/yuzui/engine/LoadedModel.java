@@ -102,6 +102,7 @@ final class LoadedModel implements AutoCloseable {
                       threads,
                       device.device(),
                       options.repack(),
+                      options.earlyLaunch(),
                       options.driverCache(),
                       options.log(),
                       options.notice())));

@@ -8,6 +8,8 @@ import java.util.function.Consumer;
  * @param threads of the host; 0 means physical cores
  * @param device as the user named it ({@code cuda:0}, {@code opencl:Intel}), or empty for the first
  * @param repack whether weights may be copied into an order that suits the processor
+ * @param earlyLaunch whether kernels may begin while those before them end, where a device and its
+ *     driver can do that
  * @param cache a folder of the user's for files that can be made again, such as compiled kernels;
  *     empty keeps none
  * @param log what a backend chose and why, a line each; shown under {@code -v}
@@ -17,12 +19,13 @@ public record BackendOptions(
     int threads,
     Optional<String> device,
     boolean repack,
+    boolean earlyLaunch,
     Optional<Path> cache,
     Consumer<String> log,
     Consumer<String> notice) {
   public BackendOptions(
       int threads, Optional<String> device, boolean repack, Consumer<String> log) {
-    this(threads, device, repack, Optional.empty(), log, line -> {});
+    this(threads, device, repack, true, Optional.empty(), log, line -> {});
   }
 
   public static BackendOptions defaults() {
@@ -35,5 +38,9 @@ public record BackendOptions(
 
   public BackendOptions withRepack(boolean allowed) {
     return RecordCopy.with(this, "repack", allowed);
+  }
+
+  public BackendOptions withEarlyLaunch(boolean allowed) {
+    return RecordCopy.with(this, "earlyLaunch", allowed);
   }
 }

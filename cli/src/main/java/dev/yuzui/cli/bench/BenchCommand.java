@@ -167,6 +167,13 @@ public final class BenchCommand implements Callable<Integer> {
       description = "Use weights where they are mapped.")
   private boolean noRepack;
 
+  @Option(
+      names = "--no-early-launch",
+      description =
+          "CUDA: begin each kernel when the one before has ended, not while it ends; slower, for"
+              + " a device that does not do it well.")
+  private boolean noEarlyLaunch;
+
   @Option(names = "--no-warmup", description = "Leave out the untimed run before each test.")
   private boolean noWarmup;
 
@@ -369,7 +376,7 @@ public final class BenchCommand implements Callable<Integer> {
       options = rateOptions.applied(options);
     }
     options = distributionOptions.applied(context, options);
-    options = options.withNotice(context.err()::println);
+    options = options.withEarlyLaunch(!noEarlyLaunch).withNotice(context.err()::println);
     return verbose ? options.withLog(line -> context.err().println(Flags.in(line))) : options;
   }
 }

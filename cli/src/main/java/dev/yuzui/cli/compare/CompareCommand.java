@@ -112,6 +112,13 @@ public final class CompareCommand implements Callable<Integer> {
   private boolean noRepack;
 
   @Option(
+      names = "--no-early-launch",
+      description =
+          "CUDA: begin each kernel when the one before has ended, not while it ends; slower, for"
+              + " a device that does not do it well.")
+  private boolean noEarlyLaunch;
+
+  @Option(
       names = {"-o", "--output"},
       paramLabel = "FORMAT",
       defaultValue = "text",
@@ -210,7 +217,7 @@ public final class CompareCommand implements Callable<Integer> {
             .withCacheEncoding(cacheType.type().orElse(Encoding.F16))
             .withRepack(!noRepack)
             .withDriverCache(context.surroundings().cache());
-    options = options.withNotice(context.err()::println);
+    options = options.withEarlyLaunch(!noEarlyLaunch).withNotice(context.err()::println);
     return verbose ? options.withLog(line -> context.err().println(Flags.in(line))) : options;
   }
 

@@ -106,6 +106,13 @@ public final class ModelOptions {
   private boolean noRepack;
 
   @Option(
+      names = "--no-early-launch",
+      description =
+          "CUDA: begin each kernel when the one before has ended, not while it ends; slower, for"
+              + " a device that does not do it well.")
+  private boolean noEarlyLaunch;
+
+  @Option(
       names = {"-v", "--verbose"},
       description = "Say on stderr what was chosen and why.")
   private boolean verbose;
@@ -188,7 +195,7 @@ public final class ModelOptions {
       options = options.withCachePages(cachePages.get());
     }
     options = options.withRepack(!noRepack);
-    options = options.withNotice(context.err()::println);
+    options = options.withEarlyLaunch(!noEarlyLaunch).withNotice(context.err()::println);
     return verbose ? options.withLog(line -> context.err().println(Flags.in(line))) : options;
   }
 }

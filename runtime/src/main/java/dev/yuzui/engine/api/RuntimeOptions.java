@@ -31,6 +31,8 @@ import java.util.stream.Stream;
  * @param maxSequences sequences that hold cache at the same time
  * @param cache what the sequences share
  * @param repack whether a backend may copy weights into an order that suits the processor
+ * @param earlyLaunch whether a device's kernels may begin while those before them end; a matter of
+ *     speed alone, for devices on which it does not do well
  * @param driverCache a folder for programs that drivers have compiled and can compile again; empty
  *     keeps none
  * @param speculation whether and how tokens to come are guessed
@@ -50,6 +52,7 @@ public record RuntimeOptions(
     int maxSequences,
     KvCacheOptions cache,
     boolean repack,
+    boolean earlyLaunch,
     Optional<Path> driverCache,
     Speculation speculation,
     Consumer<String> log,
@@ -83,6 +86,7 @@ public record RuntimeOptions(
         0,
         1,
         KvCacheOptions.DEFAULT,
+        true,
         true,
         Optional.empty(),
         Speculation.NONE,
@@ -153,6 +157,10 @@ public record RuntimeOptions(
 
   public RuntimeOptions withRepack(boolean allowed) {
     return RecordCopy.with(this, "repack", allowed);
+  }
+
+  public RuntimeOptions withEarlyLaunch(boolean allowed) {
+    return RecordCopy.with(this, "earlyLaunch", allowed);
   }
 
   public RuntimeOptions withDriverCache(Path folder) {

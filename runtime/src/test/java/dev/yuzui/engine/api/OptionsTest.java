@@ -113,6 +113,7 @@ class OptionsTest {
             1,
             OPTIONS.cache(),
             true,
+            true,
             OPTIONS.driverCache(),
             OPTIONS.speculation(),
             OPTIONS.log(),
