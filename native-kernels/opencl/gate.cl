@@ -80,31 +80,45 @@ __kernel void route(IN(logits), IN(bias), int E, int K, int groups, int groupsUs
 }
 
 // Sorts the slots of ids, -1 in padding rows, by expert into offset [E + 1], slot and place [slots]; see Dispatch. One
-// group: a work-item looks through all slots for its experts, twice. count: E ints.
+// group: slots are counted, and placed as many at a time as it has work-items, each behind those of its expert before it.
+// count, next: E ints; here: as many as work-items.
 //
 // What is written is never read back: PoCL 3.1 lets every work-item run what only the first of a group should.
-__kernel void permute(IN(ids), int slots, int E, OUT(offset), OUT(slot), OUT(place), __local int *count) {
+__kernel void permute(IN(ids), int slots, int E, OUT(offset), OUT(slot), OUT(place), __local int *count, __local int *next,
+                      __local int *here) {
   const __global int *id = READ(int, ids);
   const int first = get_local_id(0), step = get_local_size(0);
-  for (int e = first; e < E; e += step) {
-    int n = 0;
-    for (int s = 0; s < slots; s++) n += id[s] == e;
-    count[e] = n;
+  for (int e = first; e < E; e += step) count[e] = 0;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  for (int s = first; s < slots; s += step) {
+    if (id[s] >= 0) atomic_inc(&count[id[s]]);
   }
   barrier(CLK_LOCAL_MEM_FENCE);
   for (int e = first; e <= E; e += step) {
     int to = 0;
     for (int before = 0; before < e; before++) to += count[before];
     WRITE(int, offset)[e] = to;
-    if (e == E || count[e] == 0) continue;
-    for (int s = 0; s < slots; s++) {
-      if (id[s] == e) {
-        WRITE(int, slot)[to] = s;
-        WRITE(int, place)[s] = to++;
-      }
-    }
+    if (e < E) next[e] = to;
   }
-  for (int s = first; s < slots; s += step) {
-    if (id[s] < 0) WRITE(int, place)[s] = -1;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  for (int from = 0; from < slots; from += step) {
+    const int s = from + first, e = s < slots ? id[s] : -1;
+    here[first] = e;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    int before = 0, all = 0;  // of these slots, those of the same expert
+    for (int i = 0; i < step; i++) {
+      all += here[i] == e;
+      before += here[i] == e && i < first;
+    }
+    if (e >= 0) {
+      const int to = next[e] + before;
+      WRITE(int, slot)[to] = s;
+      WRITE(int, place)[s] = to;
+    } else if (s < slots) {
+      WRITE(int, place)[s] = -1;
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (e >= 0 && before == 0) next[e] += all;
+    barrier(CLK_LOCAL_MEM_FENCE);
   }
 }

@@ -1,4 +1,4 @@
-// Norms, sums, copies, rotations and the latent cache's entries: kernels that pass over rows once.
+// Norms, sums, copies, rotations and the KV cache's entries: kernels that pass over rows once.
 #include "device.clh"
 #include "rows.clh"
 

@@ -272,6 +272,26 @@ final class Cl implements AutoCloseable {
     release(CL10.clReleaseProgram(program), "releasing a program");
   }
 
+  /** What the driver made of a kernel of {@code program}. */
+  Kernel kernelOf(long program, String name) {
+    long kernel = kernel(program, name);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment most = arena.allocate(ValueLayout.JAVA_LONG);
+      check(
+          CL10.nclGetKernelWorkGroupInfo(
+              kernel,
+              device.handle(),
+              CL10.CL_KERNEL_WORK_GROUP_SIZE,
+              most.byteSize(),
+              most.address(),
+              0),
+          "asking for the work-group of kernel " + name);
+      return new Kernel(program, name, Math.toIntExact(most.get(ValueLayout.JAVA_LONG, 0)));
+    } finally {
+      releaseKernel(kernel);
+    }
+  }
+
   /** A kernel of its own, with arguments of its own. */
   long kernel(long program, String name) {
     try (Arena arena = Arena.ofConfined()) {

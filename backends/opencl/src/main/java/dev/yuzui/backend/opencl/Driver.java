@@ -149,7 +149,10 @@ final class Driver {
     return Optional.empty();
   }
 
-  /** Bytes that are free, as far as the driver tells; a processor's are the machine's. */
+  /**
+   * Bytes that are free, as far as the driver tells; a processor's are the machine's. Where it does
+   * not, a guess: others have some of it, the desktop, say.
+   */
   static long freeBytes(DeviceFacts device) {
     if (device.cpu()) {
       long total = device.totalBytes();
@@ -157,7 +160,16 @@ final class Driver {
     }
     return device.has(FREE_MEMORY_EXTENSION)
         ? 1024 * number(device.handle(), QUERY_FREE_AMD)
-        : device.totalBytes();
+        : guessedFree(device.totalBytes());
+  }
+
+  static long guessedFree(long total) {
+    return total - total / 8;
+  }
+
+  /** Whether {@link #freeBytes} is a guess. */
+  static boolean guessesFree(DeviceFacts device) {
+    return !device.cpu() && !device.has(FREE_MEMORY_EXTENSION);
   }
 
   private static String text(long device, int what) {

@@ -39,7 +39,7 @@ final class Grouped {
             backend
                 .programs()
                 .kernel("rows", "append_grouped_" + Layout.suffix(entries.encoding())))
-        .local(device.rowGroup())
+        .upTo(device.rowGroup())
         .groups(k.rows(), shape.kvHeads() / each)
         .p(k)
         .p(v)

@@ -69,6 +69,13 @@ final class Launch {
     return local(x, 1, 1);
   }
 
+  /**
+   * As many as {@code wanted}, or as the driver gives this kernel: for those that take any number.
+   */
+  Launch upTo(int wanted) {
+    return local(kernel.atMost(wanted));
+  }
+
   Launch local(long x, long y, long z) {
     work.setAtIndex(ValueLayout.JAVA_LONG, 3, x);
     work.setAtIndex(ValueLayout.JAVA_LONG, 4, y);

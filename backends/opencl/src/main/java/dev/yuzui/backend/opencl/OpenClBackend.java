@@ -36,11 +36,18 @@ final class OpenClBackend extends AbstractBackend {
   private final IdentityHashMap<ExpertWeights, ExpertPlaces> places = new IdentityHashMap<>();
 
   OpenClBackend(Cl cl, Extras extras, BackendOptions options) {
+    this(cl, extras, true, options);
+  }
+
+  /**
+   * @param buffers whether recordings may be command buffers
+   */
+  OpenClBackend(Cl cl, Extras extras, boolean buffers, BackendOptions options) {
     this.cl = cl;
     this.extras = extras;
     this.programs = new Programs(cl, extras, cache(options), options.log());
     extras.tell(cl.device(), options.log());
-    this.commandBuffers = CommandBuffers.of(cl, options.log());
+    this.commandBuffers = buffers ? CommandBuffers.of(cl, options.log()) : Optional.empty();
     this.transfers = cl.queue();
   }
 

@@ -52,7 +52,7 @@ final class OpenClOps implements Ops {
   }
 
   private Launch begin(String stem, String kernel) {
-    return launch.of(backend.programs().kernel(stem, kernel)).local(group);
+    return launch.of(backend.programs().kernel(stem, kernel)).upTo(group);
   }
 
   /** A group for each row. */
@@ -62,8 +62,8 @@ final class OpenClOps implements Ops {
 
   /** A work-item for each of {@code perRow} numbers of each row, which must check its id. */
   private Launch elements(String kernel, long perRow, long rows) {
-    int local = Math.min(ELEMENTS, backend.cl().device().workGroup());
-    return begin("rows", kernel).local(local).groups(Math.ceilDiv(perRow, (long) local), rows);
+    launch.of(backend.programs().kernel("rows", kernel)).upTo(ELEMENTS);
+    return launch.groups(Math.ceilDiv(perRow, launch.groupSize(0)), rows);
   }
 
   // ---- rows -------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ final class OpenClOps implements Ops {
                 .programs()
                 .kernel("embed", "embed", "WEIGHTS=" + Layout.suffix(table.encoding())))
         .groups(out.rows())
-        .local(group)
+        .upTo(group)
         .p(table)
         .l(Layout.scalesAt(table.rows(), table.cols()))
         .l(table.encoding().rowBytes(table.cols()))
@@ -267,6 +267,8 @@ final class OpenClOps implements Ops {
         .p(out.slot())
         .p(out.place())
         .shared(4L * out.experts())
+        .shared(4L * out.experts())
+        .shared(4L * group)
         .run();
   }
 

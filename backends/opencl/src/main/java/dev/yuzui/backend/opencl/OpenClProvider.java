@@ -4,7 +4,9 @@ import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
+import dev.yuzui.spi.CheckedDevices;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.SelfCheck;
 import dev.yuzui.spi.SignalHandlers;
 import java.util.List;
 import java.util.Locale;
@@ -68,7 +70,11 @@ public final class OpenClProvider implements BackendProvider {
   private static String described(DeviceFacts device) {
     List<String> used =
         Stream.concat(device.used().stream(), Extras.of(device).extensions().stream()).toList();
-    return device + (used.isEmpty() ? "" : ", with " + String.join(" and ", used));
+    return device
+        + (used.isEmpty() ? "" : ", with " + String.join(" and ", used))
+        + (Driver.guessesFree(device)
+            ? "; its driver does not say what is free, 7/8 is a guess"
+            : "");
   }
 
   @Override
@@ -83,21 +89,30 @@ public final class OpenClProvider implements BackendProvider {
       Driver.refusal().ifPresent(r -> refuse(r));
       DeviceFacts device = chosen(options.device(), Driver.devices());
       Driver.unfit(device).ifPresent(r -> refuse(r));
-      Cl cl = Cl.open(device);
-      OpenClBackend backend;
+      Form form =
+          Form.checked(
+              device,
+              new CheckedDevices(options.cache(), options.log()),
+              f -> open(device, f, options));
+      OpenClBackend backend = open(device, form, options);
       try {
-        backend = new OpenClBackend(cl, Extras.of(device), options);
-      } catch (RuntimeException e) {
-        cl.close();
-        throw e;
-      }
-      try {
-        SelfCheck.run(backend, device.label());
+        SelfCheck.order(backend, device.label());
         return backend;
       } catch (RuntimeException e) {
         backend.close();
         throw e;
       }
+    }
+  }
+
+  private static OpenClBackend open(DeviceFacts device, Form form, BackendOptions options) {
+    Cl cl = Cl.open(device);
+    try {
+      Extras extras = form.extras() ? Extras.of(device) : Extras.NONE;
+      return new OpenClBackend(cl, extras, form.commandBuffers(), options);
+    } catch (RuntimeException e) {
+      cl.close();
+      throw e;
     }
   }
 

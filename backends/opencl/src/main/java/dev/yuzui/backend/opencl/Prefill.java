@@ -189,7 +189,7 @@ final class Prefill {
             backend
                 .programs()
                 .kernel("expand", "gather_entries", "WEIGHTS=" + Layout.suffix(entries.encoding())))
-        .local(device.rowGroup())
+        .upTo(device.rowGroup())
         .groups(out.rows())
         .p(entries)
         .l(entries.encoding().rowBytes(entries.cols()))

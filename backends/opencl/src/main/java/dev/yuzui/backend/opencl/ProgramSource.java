@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /**
  * The text of a program: drivers know no include path, so a header of ours is put where it is
@@ -18,7 +19,25 @@ import java.util.regex.Pattern;
 final class ProgramSource {
   private static final Pattern INCLUDE = Pattern.compile("#include \"(?:.*/)?([^/\"]+)\"");
 
+  private static final List<String> STEMS =
+      List.of(
+          "attention",
+          "embed",
+          "expand",
+          "gate",
+          "gemm",
+          "grouped",
+          "matvec",
+          "prefill",
+          "rows",
+          "sampling");
+
   private ProgramSource() {}
+
+  /** Of all programs: what a check of them depends on. */
+  static String all() {
+    return STEMS.stream().map(ProgramSource::of).collect(Collectors.joining());
+  }
 
   static String of(String stem) {
     StringBuilder text = new StringBuilder();

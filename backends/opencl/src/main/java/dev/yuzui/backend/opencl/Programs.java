@@ -49,7 +49,7 @@ final class Programs implements AutoCloseable {
   synchronized Kernel kernel(String stem, String name, String... macros) {
     Variant variant = new Variant(stem, List.of(macros));
     return kernels.computeIfAbsent(
-        new Name(variant, name), _ -> new Kernel(program(variant), name));
+        new Name(variant, name), _ -> cl.kernelOf(program(variant), name));
   }
 
   /**
