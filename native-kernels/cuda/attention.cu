@@ -12,6 +12,7 @@
 // heads on one device are eight blocks side by side in the grid, that meet in L2: 64 heads a block would keep 128
 // registers of sums a thread and leave no room for the queries, and 128 heads are bound by arithmetic before memory.
 #include "cache.cuh"
+#include "parts.cuh"
 
 namespace yuzui {
 namespace {
@@ -30,31 +31,6 @@ __device__ __forceinline__ Cut cut(int length, int splits, int leastTiles) {
   const int all = (length + TILE - 1) / TILE;
   const int each = max(leastTiles, (all + splits - 1) / splits);
   return {each, (all + each - 1) / each};
-}
-
-// Arithmetic of the tile in shared memory. Entries are taken as they are; what meets them, queries and weights p, is
-// two parts, high and low, so that the result is as exact as in F32 but for some bits. Memory is what this kernel waits
-// for.
-struct HalfTile {
-  __device__ static unsigned pack(float a, float b) { return pack_half2(a, b); }
-  __device__ static uint16_t round(float v) { return float_half(v); }
-  __device__ static float value(uint16_t v) { return half_float(v); }
-  __device__ static void mma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) { mma_f16(d, a, b0, b1); }
-};
-struct Bf16Tile {
-  __device__ static unsigned pack(float a, float b) { return pack_bf162(a, b); }
-  __device__ static uint16_t round(float v) { return float_bf16(v); }
-  __device__ static float value(uint16_t v) { return bf16_float(v); }
-  __device__ static void mma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
-    mma_bf16(d, a, b0, b1);
-  }
-};
-
-// a and b as a high part and what it leaves.
-template <class M>
-__device__ __forceinline__ void two_parts(float a, float b, unsigned& high, unsigned& low) {
-  high = M::pack(a, b);
-  low = M::pack(a - M::value((uint16_t)(high & 0xffffu)), b - M::value((uint16_t)(high >> 16)));
 }
 
 // Scores cross the warps through shared memory: [WARPS][HEADS][TILE], columns moved by the row so that stores of

@@ -1,4 +1,4 @@
-// The latent cache as kernels read it: entries [pages · pageTokens, Lkv + R] of one scalar type, found through a page
+// The KV cache as kernels read it: entries [pages · pageTokens, Lkv + R] of one scalar type, found through a page
 // table. Also what the attention kernels share: the order of keys within a tile, and waiting for a number of copies
 // known at run time.
 #pragma once

@@ -116,16 +116,37 @@ __device__ __forceinline__ void load_matrix_transposed(unsigned (&r)[4], const v
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
 }
 
-// 16 bytes from global to shared memory, both aligned; zeros if not `valid` (then `global` is not read). They have arrived
-// after copy_commit, copy_wait<groups begun since> and __syncthreads.
+// Whether copy_async leaves its thread free to go on; if not, it waits for the bytes.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+constexpr bool COPIES_ARE_ASYNC = false;
+#else
+constexpr bool COPIES_ARE_ASYNC = true;
+#endif
+// 16, 8 or 4 bytes from global to shared memory, both aligned; zeros if not `valid` (then `global` is not read). They have
+// arrived after copy_commit and copy_wait<groups begun since>, for other threads after __syncthreads too.
+template <int BYTES = 16>
 __device__ __forceinline__ void copy_async(void* shared, const void* global, bool valid) {
+  static_assert(BYTES == 16 || BYTES == 8 || BYTES == 4, "what cp.async copies");
 #if __CUDA_ARCH__ >= 800
   unsigned at = (unsigned)__cvta_generic_to_shared(shared);
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(global), "r"(valid ? 16 : 0) : "memory");
+  if constexpr (BYTES == 16) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(global), "r"(valid ? 16 : 0) : "memory");
+  } else {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(at), "l"(global), "n"(BYTES), "r"(valid ? BYTES : 0)
+                 : "memory");
+  }
 #else
-  *static_cast<uint4*>(shared) = valid ? *static_cast<const uint4*>(global) : make_uint4(0, 0, 0, 0);
+  if constexpr (BYTES == 16) {
+    *static_cast<uint4*>(shared) = valid ? *static_cast<const uint4*>(global) : make_uint4(0, 0, 0, 0);
+  } else if constexpr (BYTES == 8) {
+    *static_cast<uint2*>(shared) = valid ? *static_cast<const uint2*>(global) : make_uint2(0, 0);
+  } else {
+    *static_cast<unsigned*>(shared) = valid ? *static_cast<const unsigned*>(global) : 0u;
+  }
 #endif
 }
+// Begins to bring the bytes around `global` into the L2 cache.
+__device__ __forceinline__ void prefetch(const void* global) { asm volatile("prefetch.global.L2 [%0];" ::"l"(global)); }
 __device__ __forceinline__ void copy_commit() {
 #if __CUDA_ARCH__ >= 800
   asm volatile("cp.async.commit_group;" ::: "memory");

@@ -1,8 +1,12 @@
 // Products of many rows, bound by arithmetic: prompts, and large batches.
 //
-// D = W·Xᵀ by 16×8×16 mmas in F16 with F32 sums. W is decoded in registers, straight from the tiles, to F16 numbers (scale and
-// minimum included, times FACTOR); X was turned into F16 by to_half, under a power of two a row, and passes through shared
-// memory. A product errs by about 2^-11 of its terms.
+// D = W·Xᵀ by 16×8×16 mmas in F16 with F32 sums. W is decoded in registers to F16 numbers (scale and minimum included, times
+// FACTOR); X was turned into F16 by to_half, under a power of two a row, and passes through shared memory. A product errs by
+// about 2^-11 of its terms.
+//
+// The small form is bound by the bytes of the weights, which must be under way in time: each lane copies what it decodes into
+// places of its own in shared memory, several stages ahead (sm_80 on), and scales are fetched into L2. The large form, and the
+// small one before sm_80, load one stage ahead into registers.
 #include "activations.cuh"
 #include "groups.cuh"
 
@@ -22,8 +26,15 @@ constexpr float FACTOR = IS_FP8<Q> ? 16 : Q::SCALED ? 256 : 1;
 template <class Q>
 struct Pair;
 
+// Each loads its lane's part of two units into registers; or brings it to the warp's stage in shared memory, SLOT bytes a
+// lane, and takes it from there.
 struct PairK {
+  static constexpr int SLOT = 16;
   uint4 q;
+  __device__ __forceinline__ static void bring_codes(u8* stage, const u8* tile, int p, bool inside) {
+    copy_async(stage + 16 * lane(), tile + 512 * (p % 4) + 16 * lane(), inside);
+  }
+  __device__ __forceinline__ void take_codes(const u8* stage) { q = reinterpret_cast<const uint4*>(stage)[lane()]; }
   __device__ __forceinline__ void load_codes(const u8* strip, int p) {
     q = reinterpret_cast<const uint4*>(strip)[32 * (p % 4) + lane()];
   }
@@ -31,6 +42,10 @@ struct PairK {
 template <>
 struct Pair<Q4K> : PairK {
   __device__ __forceinline__ void load(const u8* strip, int p, int) { load_codes(strip + p / 4 * Q4K::BYTES, p); }
+  __device__ __forceinline__ static void bring(u8* stage, const u8* strip, int p, int, bool inside) {
+    bring_codes(stage, strip + p / 4 * Q4K::BYTES, p, inside);
+  }
+  __device__ __forceinline__ void take(const u8* stage) { take_codes(stage); }
   __device__ __forceinline__ void codes(int u, unsigned (&a)[2][4]) const {
     nibbles_to_half(u ? q.z : q.x, H1024, a[0], [](int) { return 0u; });
     nibbles_to_half(u ? q.w : q.y, H1024, a[1], [](int) { return 0u; });
@@ -43,6 +58,16 @@ struct Pair<Q5K> : PairK {
     const u8* tile = strip + p / 4 * Q5K::BYTES;
     load_codes(tile, p);
     high = reinterpret_cast<const unsigned*>(tile + Q5K::HIGH)[4 * lane() + p % 4];
+  }
+  static constexpr int SLOT = 20;
+  __device__ __forceinline__ static void bring(u8* stage, const u8* strip, int p, int, bool inside) {
+    const u8* tile = strip + p / 4 * Q5K::BYTES;
+    bring_codes(stage, tile, p, inside);
+    copy_async<4>(stage + 512 + 4 * lane(), tile + Q5K::HIGH + 16 * lane() + 4 * (p % 4), inside);
+  }
+  __device__ __forceinline__ void take(const u8* stage) {
+    take_codes(stage);
+    high = reinterpret_cast<const unsigned*>(stage + 512)[lane()];
   }
   __device__ __forceinline__ void codes(int u, unsigned (&a)[2][4]) const {
     const unsigned h = high;
@@ -58,6 +83,16 @@ struct Pair<Q6K> : PairK {
     load_codes(tile, p);
     high = reinterpret_cast<const uint2*>(tile + Q6K::HIGH)[(p % 4 / 2 * 32 + lane()) * 2 + (p & 1)];
   }
+  static constexpr int SLOT = 24;
+  __device__ __forceinline__ static void bring(u8* stage, const u8* strip, int p, int, bool inside) {
+    const u8* tile = strip + p / 4 * Q6K::BYTES;
+    bring_codes(stage, tile, p, inside);
+    copy_async<8>(stage + 512 + 8 * lane(), tile + Q6K::HIGH + (p % 4 / 2 * 32 + lane()) * 16 + 8 * (p & 1), inside);
+  }
+  __device__ __forceinline__ void take(const u8* stage) {
+    take_codes(stage);
+    high = reinterpret_cast<const uint2*>(stage + 512)[lane()];
+  }
   __device__ __forceinline__ void codes(int u, unsigned (&a)[2][4]) const {
     const unsigned h = u ? high.y : high.x;
     nibbles_to_half(u ? q.z : q.x, 0x64206420u, a[0], [=](int i) { return Q6K::upper(h, 0, i); });
@@ -67,6 +102,10 @@ struct Pair<Q6K> : PairK {
 template <>
 struct Pair<Iq4Xs> : PairK {
   __device__ __forceinline__ void load(const u8* strip, int p, int) { load_codes(strip + p / 4 * Iq4Xs::BYTES, p); }
+  __device__ __forceinline__ static void bring(u8* stage, const u8* strip, int p, int, bool inside) {
+    bring_codes(stage, strip + p / 4 * Iq4Xs::BYTES, p, inside);
+  }
+  __device__ __forceinline__ void take(const u8* stage) { take_codes(stage); }
   __device__ __forceinline__ void codes(int u, unsigned (&a)[2][4]) const {
     Iq4Xs::step(u ? q.z : q.x, a[0]);
     Iq4Xs::step(u ? q.w : q.y, a[1]);
@@ -91,6 +130,34 @@ struct Pair<Block32<BITS, BIAS>> {
       if constexpr (BITS == 5) high[u] = inside ? reinterpret_cast<const u16*>(tile + Q::HIGH)[lane()] : (u16)0;
     }
   }
+  static constexpr int CODES = BITS == 8 ? 16 : 8;  // bytes of a unit
+  static constexpr int SLOT = PAIR * (CODES + (BITS == 5 ? 4 : 0));
+  __device__ __forceinline__ static void bring(u8* stage, const u8* strip, int p, int units, bool inside) {
+#pragma unroll
+    for (int u = 0; u < PAIR; u++) {
+      const u8* tile = strip + (int64_t)(PAIR * p + u) * Q::BYTES;
+      const bool here = inside && PAIR * p + u < units;
+      copy_async<CODES>(stage + (32 * u + lane()) * CODES, tile + CODES * lane(), here);
+      // two lanes' bits in a copy, for each of them
+      if constexpr (BITS == 5) {
+        copy_async<4>(stage + PAIR * 32 * CODES + (32 * u + lane()) * 4, tile + Q::HIGH + 4 * (lane() / 2), here);
+      }
+    }
+  }
+  __device__ __forceinline__ void take(const u8* stage) {
+#pragma unroll
+    for (int u = 0; u < PAIR; u++) {
+      const u8* codes = stage + (32 * u + lane()) * CODES;
+      if constexpr (BITS == 8) {
+        q8[u] = *reinterpret_cast<const uint4*>(codes);
+      } else {
+        q4[u] = *reinterpret_cast<const uint2*>(codes);
+      }
+      if constexpr (BITS == 5) {
+        high[u] = (u16)(reinterpret_cast<const unsigned*>(stage + PAIR * 32 * CODES)[32 * u + lane()] >> 16 * (lane() & 1));
+      }
+    }
+  }
   __device__ __forceinline__ void codes(int u, unsigned (&a)[2][4]) const {
     typename Q::Raw raw;
     if constexpr (BITS == 8) {
@@ -111,6 +178,18 @@ struct Pair<Fp8> {
       q[u] = PAIR * p + u < units ? reinterpret_cast<const uint4*>(strip + (int64_t)(PAIR * p + u) * Fp8::BYTES)[lane()]
                                   : make_uint4(0, 0, 0, 0);
     }
+  }
+  static constexpr int SLOT = 16 * PAIR;
+  __device__ __forceinline__ static void bring(u8* stage, const u8* strip, int p, int units, bool inside) {
+#pragma unroll
+    for (int u = 0; u < PAIR; u++) {
+      copy_async(stage + (32 * u + lane()) * 16, strip + (int64_t)(PAIR * p + u) * Fp8::BYTES + 16 * lane(),
+                 inside && PAIR * p + u < units);
+    }
+  }
+  __device__ __forceinline__ void take(const u8* stage) {
+#pragma unroll
+    for (int u = 0; u < PAIR; u++) q[u] = reinterpret_cast<const uint4*>(stage)[32 * u + lane()];
   }
   __device__ __forceinline__ void codes(int u, unsigned (&a)[2][4]) const {
     Fp8::Raw raw;
@@ -133,6 +212,21 @@ struct Pair<Plain16<BF16>> {
       }
     }
   }
+  static constexpr int SLOT = 32 * PAIR;
+  __device__ __forceinline__ static void bring(u8* stage, const u8* strip, int p, int units, bool inside) {
+#pragma unroll
+    for (int i = 0; i < 2 * PAIR; i++) {
+      copy_async(stage + (32 * i + lane()) * 16, strip + (int64_t)(PAIR * p + i / 2) * Q::BYTES + (32 * (i & 1) + lane()) * 16,
+                 inside && PAIR * p + i / 2 < units);
+    }
+  }
+  __device__ __forceinline__ void take(const u8* stage) {
+#pragma unroll
+    for (int u = 0; u < PAIR; u++) {
+#pragma unroll
+      for (int j = 0; j < 2; j++) q[u][j] = reinterpret_cast<const uint4*>(stage)[32 * (2 * u + j) + lane()];
+    }
+  }
   __device__ __forceinline__ void codes(int u, unsigned (&a)[2][4]) const {
     typename Q::Raw raw;
     raw.q[0][0] = q[u][0];
@@ -140,6 +234,12 @@ struct Pair<Plain16<BF16>> {
     Q::codes(raw, 0, a);
   }
 };
+
+// Where the scale of a row lies, to be fetched early: its line in the tile.
+template <class Q>
+__device__ __forceinline__ const u8* affine_line(const u8* strip, int r, int unit) {
+  return strip + (int64_t)(unit / Q::UNITS) * Q::BYTES + Q::HEADER + r * ((Q::BYTES - Q::HEADER) / STRIP);
+}
 
 // The scale and minimum of row r of the strip, group `group` of unit `unit` (both of the whole row).
 template <class Q>
@@ -152,37 +252,6 @@ __device__ __forceinline__ Affine affine_at(const u8* strip, int r, int unit, in
   }
 }
 
-// The tokens of a block: of a dense product, or of the expert that tile `tile` of all experts' tiles belongs to.
-__device__ __forceinline__ Group token_tile(int tile, int size, int rows, const int* offset, int experts) {
-  if (offset == nullptr) {
-    const int left = rows - tile * size;
-    return {tile * size, left < size ? left : size, 0};
-  }
-  int begun = 0;  // tiles of the experts before these 32
-  for (int from = 0; from < experts; from += 32) {
-    const int e = from + lane();
-    const int first = e < experts ? offset[e] : 0;
-    const int count = e < experts ? offset[e + 1] - first : 0;
-    const int tiles = ceil_div(count, size);
-    int upto = tiles;  // inclusive sum over the lanes
-#pragma unroll
-    for (int m = 1; m < 32; m *= 2) {
-      const int more = shuffle_up(upto, m);
-      if (lane() >= m) upto += more;
-    }
-    const int mine = tile - begun - (upto - tiles);
-    const unsigned found = ballot(mine >= 0 && mine < tiles);
-    if (found != 0) {
-      int owner = 0;
-      while (!(found >> owner & 1)) owner++;
-      const int left = shuffle(count - mine * size, owner);
-      return {shuffle(first + mine * size, owner), left < size ? left : size, from + owner};
-    }
-    begun += shuffle(upto, 31);
-  }
-  return {0, 0, 0};
-}
-
 template <class Q>
 constexpr bool is_iq4 = false;
 template <>
@@ -190,12 +259,18 @@ constexpr bool is_iq4<Iq4Xs> = true;
 
 // ---- the product --------------------------------------------------------------------------------------------------------
 
+// Stages of weights of `slot` bytes a lane in the small form; Products.java counts as this does.
+constexpr int weight_stages(int slot) { return slot <= 24 ? 6 : slot <= 32 ? 4 : 3; }
+
 // A warp has WM strips and WN octets of tokens; a block WARPS_M × WARPS_N warps.
 template <class Q, int WM, int WN, int WARPS_M, int WARPS_N, bool SPLITS>
 struct Gemm {
   static constexpr int BM = 16 * WM * WARPS_M, BN = 8 * WN * WARPS_N;
   static constexpr int STAGE = BN * PAIR * 64;
   static constexpr int SCALES = Q::SCALED ? BM * PAIR * Q::GROUPS * 4 : 0;
+  // The stages of weights, each of SLOT bytes a lane: 512 bytes of a warp take as long to come as 2048.
+  static constexpr int SLOT = WM * Pair<Q>::SLOT;
+  static constexpr int AHEAD = !SPLITS || !COPIES_ARE_ASYNC ? 0 : weight_stages(SLOT);
   static constexpr int OWN = ((int)(SCALES / 4) + THREADS - 1) / THREADS;  // scales that a thread stages
 
   static __device__ void run(const u8* w, const u64* table, const u16* xh, const float* xScale, int xRows, void* out, int outHalf,
@@ -208,6 +283,7 @@ struct Gemm {
     if (group.count <= 0) return;
     unsigned* scales = reinterpret_cast<unsigned*>(shared + STAGES * STAGE);  // [2][unit and group][BM] pairs of F16
     int* rows = reinterpret_cast<int*>(shared + STAGES * STAGE + 2 * SCALES);
+    u8* slots = reinterpret_cast<u8*>(rows + BN) + warp() * (AHEAD * 32 * SLOT);  // the warp's stages of weights
 
     const int blocks = ceil_div(n, BM);
     const int head = blockIdx.x / blocks;
@@ -242,7 +318,6 @@ struct Gemm {
         const u16* from = xhead + (int64_t)rows[t] * (units * UNIT) + (PAIR * p + u) * UNIT + 8 * q;
         copy_async(stage + t * (PAIR * 64) + (u ^ (t & 1)) * 64 + 16 * q, inside ? from : xh, inside);
       }
-      copy_commit();
     };
     // the thread's share of the scales of pair p
     auto scale = [&](int p, unsigned (&to)[OWN > 0 ? OWN : 1]) {
@@ -280,18 +355,52 @@ struct Gemm {
       raw[m].load(inside ? strips + m * per_strip : matrix, inside ? p : 0, units);
     };
 
+    // the weights of pair p into their stage, and the line of a scale into L2
+    auto bring_weights = [&](int p) {
+      if constexpr (AHEAD > 0) {
+        u8* stage = slots + (p - p0) % AHEAD * (32 * SLOT);
+#pragma unroll
+        for (int m = 0; m < WM; m++) {
+          const bool inside = p < p1 && strip0 + m < head_strips;
+          Pair<Q>::bring(stage + m * 32 * Pair<Q>::SLOT, inside ? strips + m * per_strip : matrix, inside ? p : 0, units,
+                         inside);
+          if constexpr (Q::SCALED && !IS_FP8<Q>) {
+            if (inside && lane() < PAIR * 2 && PAIR * p + lane() / 2 < units) {
+              prefetch(affine_line<Q>(strips + m * per_strip, lane() % 2 * (STRIP - 1), PAIR * p + lane() / 2));
+            }
+          }
+        }
+      }
+    };
+
     float acc[WM][WN][4] = {};
     unsigned staged[OWN > 0 ? OWN : 1];
-    for (int p = p0; p < p0 + STAGES - 1; p++) bring(p);
+    for (int p = p0; p < p0 + STAGES - 1; p++) {
+      bring(p);
+      bring_weights(p);
+      if (p < p0 + STAGES - 2) copy_commit();
+    }
+    if constexpr (AHEAD > 0) {
+      for (int p = p0 + STAGES - 1; p < p0 + AHEAD - 1; p++) bring_weights(p);
+    }
+    copy_commit();
     scale(p0, staged);
     put_scales(p0, staged);
+    if constexpr (AHEAD == 0) {
 #pragma unroll
-    for (int m = 0; m < WM; m++) load(m, p0);
+      for (int m = 0; m < WM; m++) load(m, p0);
+    }
 #pragma unroll 1
     for (int p = p0; p < p1; p++) {
       copy_wait<STAGES - 2>();
       __syncthreads();
       bring(p + STAGES - 1);
+      if constexpr (AHEAD > 0) {
+#pragma unroll
+        for (int m = 0; m < WM; m++) raw[m].take(slots + (p - p0) % AHEAD * (32 * SLOT) + m * 32 * Pair<Q>::SLOT);
+        bring_weights(p + AHEAD - 1);
+      }
+      copy_commit();
       scale(p + 1, staged);
       const unsigned char* stage = shared + (p - p0) % STAGES * STAGE;
       const unsigned* affine = scales + (p & 1) * (SCALES / 4);
@@ -301,7 +410,9 @@ struct Gemm {
 #pragma unroll
         for (int m = 0; m < WM; m++) {
           raw[m].codes(u, a[m]);
-          if (u == PAIR - 1) load(m, p + 1);
+          if constexpr (AHEAD == 0) {
+            if (u == PAIR - 1) load(m, p + 1);
+          }
           if constexpr (Q::SCALED) {
             const int row = 16 * (warp_m * WM + m) + g;
 #pragma unroll
@@ -415,8 +526,9 @@ KERNEL_BOUNDED(to_half, 256, 4,
 // rows, table and offset null; n is a multiple of 16 unless heads is 1. Grouped: T tokens of `used` choices, w of expert e is
 // table[e], rows are sorted places, x by gather 0 = BY_TOKEN or 1 = IN_PLACE. Nothing happens if unless is given and *unless
 // is 0. Blocks of BM × 128 (large: BM = 128 for q4_0 and q4_k, else 64) or 64 × 64 (small).
-// grid (heads·⌈n/BM⌉, dense ⌈T/BN⌉ or grouped min(T·K, T·K/BN + experts), splits), block 128, shared bytes 388·BN + 16·BM
-// (32·BM for q6_k, none for f16 and bf16).
+// grid (heads·⌈n/BM⌉, dense ⌈T/BN⌉ or grouped as token_tile says for BN, splits), block 128, shared bytes 388·BN + 16·BM
+// (32·BM for q6_k, none for f16 and bf16), and from sm_80 on in the small form 128·slot·stages: slot 16 for q4_0 q4_k iq4_xs,
+// 20 for q5_k, 24 for q5_0 q6_k: 6 stages; 32 for q8_0 fp8: 4; 64 for f16 bf16: 3.
 // splits is 1 in the large form. If it is more: partial holds splits·rows·heads·n numbers, rows = T or T·K; counters gridX·gridY zeros, again zero afterwards.
 #define ENTRY(name, Q, form, Form)                                                                                             \
   KERNEL_BOUNDED(gemm_##name##_##form, THREADS, 2,                                                                             \

@@ -11,6 +11,7 @@
 // Neighbouring rows of one sequence, a run, meet each tile of entries together. For decode steps a block has the sixteen
 // queries of an mma and its warps share the keys; for prompts each warp has sixteen queries and all keys.
 #include "cache.cuh"
+#include "parts.cuh"
 
 namespace yuzui {
 namespace {
@@ -22,28 +23,6 @@ constexpr int MAX_D = 128;
 
 // `which` for rows alone in their sequence, which leave most warps of a prompt's block idle.
 constexpr int ALONE = 1;
-
-// Arithmetic of the tile in shared memory. Entries are taken as they are; what meets them, queries and weights p, is two
-// parts, high and low, so that the result is as exact as in F32 but for some bits.
-struct HalfTile {
-  __device__ static unsigned pack(float a, float b) { return pack_half2(a, b); }
-  __device__ static float value(uint16_t v) { return half_float(v); }
-  __device__ static void mma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) { mma_f16(d, a, b0, b1); }
-};
-struct Bf16Tile {
-  __device__ static unsigned pack(float a, float b) { return pack_bf162(a, b); }
-  __device__ static float value(uint16_t v) { return bf16_float(v); }
-  __device__ static void mma(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
-    mma_bf16(d, a, b0, b1);
-  }
-};
-
-// a and b as a high part and what it leaves.
-template <class M>
-__device__ __forceinline__ void two_parts(float a, float b, unsigned& high, unsigned& low) {
-  high = M::pack(a, b);
-  low = M::pack(a - M::value((uint16_t)(high & 0xffffu)), b - M::value((uint16_t)(high >> 16)));
-}
 
 __device__ __forceinline__ int warp_greatest(int v) {
   for (int m = 16; m > 0; m >>= 1) v = max(v, shuffle_xor(v, m));

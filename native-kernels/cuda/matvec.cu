@@ -208,7 +208,7 @@ __device__ void matvec(const u8* w, const u8* w2, const u64* table, const u64* t
   next_may_begin();
   const bool grouped = offset != nullptr;
   if (grouped) previous_done();
-  const Group group = grouped ? grouped_rows(blockIdx.z, offset, experts) : dense_rows(blockIdx.z, T);
+  const Group group = token_tile(blockIdx.z, few_rows(T), T, offset, experts);
   if (group.count <= 0) {
     previous_done();
     return;
@@ -276,7 +276,7 @@ __device__ void matvec(const u8* w, const u8* w2, const u64* table, const u64* t
   __syncthreads();
 
   const int64_t width = (int64_t)heads * n;
-  const int rows = grouped ? gridDim.z : T;
+  const int rows = grouped ? T * used : T;
   auto each_result = [&](auto use) {
     for (int i = threadIdx.x; i < strips * 128; i += WARPS * 32) {
       const int row = (blockIdx.x % blocks * strips + i / 128) * STRIP + i % 128 / 8;
@@ -288,14 +288,19 @@ __device__ void matvec(const u8* w, const u8* w2, const u64* table, const u64* t
   };
   each_result([&](int i, int row, int t) {
     float y[2] = {0, 0};
-    for (int pass = 0; pass < passes; pass++) {
+#pragma unroll
+    for (int pass = 0; pass < 2; pass++) {  // a count known to the compiler keeps y in registers
+      if (pass == passes) break;
       for (int v = 0; v < sharing; v++) y[pass] += sums[(pass * WARPS + i / 128 * sharing + v) * 128 + i % 128];
     }
     if (splits == 1) {
       finish(row, t, y[0], y[1]);
     } else {
       float* p = partial + ((blockIdx.y * (int64_t)rows + t) * width + head * n + row) * passes;
-      for (int pass = 0; pass < passes; pass++) p[pass] = y[pass];
+#pragma unroll
+      for (int pass = 0; pass < 2; pass++) {
+        if (pass < passes) p[pass] = y[pass];
+      }
     }
   });
   if (splits > 1 && last_block(counters + blockIdx.z * gridDim.x + blockIdx.x, splits, &last)) {
@@ -303,7 +308,10 @@ __device__ void matvec(const u8* w, const u8* w2, const u64* table, const u64* t
       float y[2] = {0, 0};
       for (int split = 0; split < splits; split++) {
         const float* p = partial + ((split * (int64_t)rows + t) * width + head * n + row) * passes;
-        for (int pass = 0; pass < passes; pass++) y[pass] += p[pass];
+#pragma unroll
+        for (int pass = 0; pass < 2; pass++) {
+          if (pass < passes) y[pass] += p[pass];
+        }
       }
       finish(row, t, y[0], y[1]);
     });
@@ -314,9 +322,10 @@ __device__ void matvec(const u8* w, const u8* w2, const u64* table, const u64* t
 
 // out[t, h, outOffset + i] = Σk x[t, h, xOffset + k]·w[h·n + i, k], or with a second matrix (w2, table2) silu(w x)·(w2 x).
 // Dense, T rows: table and offset are null; n is a multiple of 16 unless heads is 1. Grouped: w of expert e is table[e], rows
-// are sorted places, x by gather 0 = BY_TOKEN (row slot[i] / used) or 1 = IN_PLACE. Strides in numbers.
-// strips of 16 rows a block: 1, 2, 4 or 8. grid (heads·⌈⌈n/16⌉ / strips⌉, splits, dense ⌈T/8⌉ or grouped T·K), block 256.
-// With CHUNK = 4 for f16, bf16, fp8 and q8_0, else 8, tokens = min(rows, 8) and units = CHUNK·⌈⌈⌈k/32⌉ / CHUNK⌉ / splits⌉:
+// are sorted places of T tokens, x by gather 0 = BY_TOKEN (row slot[i] / used) or 1 = IN_PLACE. Strides in numbers.
+// strips of 16 rows a block: 1, 2, 4 or 8. grid (heads·⌈⌈n/16⌉ / strips⌉, splits, dense ⌈T/8⌉ or grouped as token_tile says
+// for min(T, 8)), block 256.
+// With CHUNK = 4 for f16, bf16, fp8 and q8_0, else 8, tokens = min(T, 8) and units = CHUNK·⌈⌈⌈k/32⌉ / CHUNK⌉ / splits⌉:
 // shared bytes tokens·(128·units + 64) + 64·units + 8192.
 // If splits > 1: partial holds splits·rows·heads·n·(1 or 2) numbers, rows = T or T·K; counters gridX·gridZ zeros, again zero
 // afterwards.

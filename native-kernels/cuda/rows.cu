@@ -1,4 +1,4 @@
-// Norms, sums, rotations and the latent cache's entries: kernels that pass over rows once.
+// Norms, sums, rotations and the KV cache's entries: kernels that pass over rows once.
 #include "e4m3.cuh"
 #include "rows.cuh"
 

@@ -43,6 +43,12 @@ record Groups(int tokens, int used, int experts, int[] ids, int[] offset, int[] 
     return of(tokens, 2, 4, ids);
   }
 
+  /** Tiles of up to {@code size} places of one expert that the host expects at most. */
+  int tiles(int size) {
+    int slots = tokens * used;
+    return (slots + (size - 1) * Math.min(experts, slots)) / size;
+  }
+
   int places() {
     return offset[experts];
   }

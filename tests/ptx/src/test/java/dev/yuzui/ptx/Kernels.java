@@ -4,6 +4,7 @@ import dev.yuzui.ptx.code.Fatbin;
 import dev.yuzui.ptx.code.KernelCode;
 import dev.yuzui.ptx.code.PtxModule;
 import dev.yuzui.ptx.machine.Program;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -15,8 +16,9 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.UnaryOperator;
+import java.util.zip.GZIPInputStream;
 
-/** The fat binaries in the jar of the CUDA backend, and the programs in them. */
+/** The binaries in the jar of the CUDA backend, and the programs in them. */
 final class Kernels {
   private static final String FOLDER = "/dev/yuzui/backend/cuda/kernels/";
 
@@ -82,7 +84,17 @@ final class Kernels {
 
   PtxModule module(String stem, int capability) {
     return modules.computeIfAbsent(
-        new Key(stem, capability), k -> PtxModule.of(fatbin(k.stem()).ptx(k.capability())));
+        new Key(stem, capability), k -> PtxModule.of(ptx(k.stem(), k.capability())));
+  }
+
+  private static String ptx(String stem, int capability) {
+    byte[] packed = resource("%s.sm_%d.ptx.gz".formatted(stem, capability));
+    try (var in = new GZIPInputStream(new ByteArrayInputStream(packed))) {
+      // nvcc sets tabs between words
+      return new String(in.readAllBytes(), StandardCharsets.ISO_8859_1).replaceAll("[ \t]+", " ");
+    } catch (IOException e) {
+      throw new UncheckedIOException(stem, e);
+    }
   }
 
   private PtxModule moduleOf(String kernel, int capability) {

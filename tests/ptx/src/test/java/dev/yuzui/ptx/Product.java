@@ -75,6 +75,11 @@ record Product(
     return groups.map(g -> g.tokens() * g.used()).orElse(tokens);
   }
 
+  /** Tiles of up to {@code size} rows, each of one matrix. */
+  int tiles(int size) {
+    return groups.map(g -> g.tiles(size)).orElse(Math.ceilDiv(tokens, size));
+  }
+
   int xRows() {
     return x.length / xStride();
   }

@@ -25,6 +25,11 @@ final class ProductCases {
       gemm(cases, f);
     }
     cases.add(new KernelCase("matmul_f32", "eleven rows", ProductCases::matmulFloats));
+    cases.add(new KernelCase("matmul_f32", "by expert", ProductCases::matmulFloatsByExpert));
+    cases.add(
+        new KernelCase(
+            "matmul_f32_tiled", "seventy rows, odd shapes", d -> tiled(d, 70, 67, 101, 1)));
+    cases.add(new KernelCase("matmul_f32_tiled", "columns split", d -> tiled(d, 66, 64, 328, 4)));
     cases.add(new KernelCase("to_half", "long rows", d -> toHalf(d, 6004)));
     cases.add(new KernelCase("to_half", "rows of any size", d -> toHalf(d, 37)));
     return cases;
@@ -54,7 +59,7 @@ final class ProductCases {
 
   private static void matmul(Device device, Product p) {
     GlobalBuffer out = p.output(device);
-    int y = p.groups().isPresent() ? p.rows() : Math.ceilDiv(p.tokens(), 8);
+    int y = p.tiles(Math.min(p.tokens(), 8));
     Launch launch =
         device.launch(
             "matmul_" + p.format().suffix(), Math.ceilDiv(p.n(), 8) * p.heads(), y, 1, 256, 0);
@@ -100,6 +105,79 @@ final class ProductCases {
         _ -> EXACT * k);
   }
 
+  private static void matmulFloatsByExpert(Device device) {
+    Groups g = Groups.some(6);
+    int n = 11;
+    int k = 70;
+    Numbers numbers = new Numbers(8);
+    float[][] w = new float[g.experts()][];
+    GlobalMemory memory = device.memory();
+    long[] table = new long[g.experts()];
+    for (int e = 0; e < w.length; e++) {
+      w[e] = numbers.normal(n * k, 1);
+      table[e] = memory.floats("w", Role.CONSTANT, w[e]).address();
+    }
+    float[] x = numbers.normal(g.tokens() * k, 1);
+    GlobalBuffer out = memory.output("out", 4L * g.tokens() * g.used() * n);
+    device.run(
+        device
+            .launch("matmul_f32", Math.ceilDiv(n, 8), g.tiles(g.tokens()), 1, 256, 0)
+            .none()
+            .p(memory.longs("table", Role.CONSTANT, table))
+            .p(memory.floats("x", Role.INPUT, x))
+            .i(k, k, 0)
+            .p(out)
+            .i(n, n, 0, g.tokens(), n, k, 1)
+            .p(g.offset(device))
+            .p(g.slot(device))
+            .i(g.used(), 0, g.experts()));
+    Numbers.assertClose(
+        out,
+        g.places() * n,
+        i -> {
+          double sum = 0;
+          for (int j = 0; j < k; j++) {
+            sum += (double) w[g.expert(i / n)][i % n * k + j] * x[g.row(i / n, true) * k + j];
+          }
+          return sum;
+        },
+        _ -> EXACT * k);
+  }
+
+  /** Rows of x and out are longer than what counts of them. */
+  private static void tiled(Device device, int rows, int n, int k, int splits) {
+    int xStride = k + 3 & ~3;
+    Numbers numbers = new Numbers(9);
+    float[] w = numbers.normal(n * k, 1);
+    float[] x = numbers.normal(rows * xStride, 1);
+    GlobalMemory memory = device.memory();
+    GlobalBuffer out = memory.output("out", 4L * rows * (n + 1));
+    int gridX = Math.ceilDiv(n, 64);
+    int gridY = Math.ceilDiv(rows, 64);
+    GlobalBuffer counters = memory.ints("counters", Role.IN_PLACE, new int[gridX * gridY]);
+    device.run(
+        device
+            .launch("matmul_f32_tiled", gridX, gridY, splits, 128, 0)
+            .p(memory.floats("w", Role.CONSTANT, w))
+            .p(memory.floats("x", Role.INPUT, x))
+            .i(xStride)
+            .p(out)
+            .i(n + 1, rows, n, k)
+            .p(memory.output("partial", 4L * splits * rows * n))
+            .p(counters)
+            .i(splits));
+    for (int t = 0; t < rows; t++) {
+      for (int i = 0; i < n; i++) {
+        double sum = 0;
+        for (int j = 0; j < k; j++) {
+          sum += (double) w[i * k + j] * x[t * xStride + j];
+        }
+        Numbers.close("row " + t + ", out", i, out.f32(t * (n + 1) + i), sum, EXACT * k);
+      }
+    }
+    zeroAgain(counters);
+  }
+
   // ---- matvec
   // -------------------------------------------------------------------------------------
 
@@ -134,11 +212,12 @@ final class ProductCases {
   }
 
   private static void matvec(Device device, Product p, int splits, int strips) {
-    int z = p.groups().isPresent() ? p.rows() : Math.ceilDiv(p.tokens(), 8);
+    int tile = Math.min(p.tokens(), 8);
+    int z = p.tiles(tile);
     int x = Math.ceilDiv(Math.ceilDiv(p.n(), WeightFormat.STRIP), strips) * p.heads();
     int chunks = Math.ceilDiv(Math.ceilDiv(p.k(), 32), p.format().chunk());
     int units = p.format().chunk() * Math.ceilDiv(chunks, splits);
-    int shared = Math.min(p.rows(), 8) * (128 * units + 64) + 64 * units + 8192;
+    int shared = tile * (128 * units + 64) + 64 * units + 8192;
     int matrices = p.matrices().size() / p.groups().map(Groups::experts).orElse(1);
     GlobalMemory memory = device.memory();
     GlobalBuffer out = p.output(device);
@@ -209,10 +288,7 @@ final class ProductCases {
     int rows = large && !p.format().narrowGemm() ? 128 : 64;
     int columns = large ? 128 : 64;
     int x = Math.ceilDiv(p.n(), rows) * p.heads();
-    int y =
-        p.groups()
-            .map(g -> Math.min(p.rows(), p.rows() / columns + g.experts()))
-            .orElse(Math.ceilDiv(p.tokens(), columns));
+    int y = p.tiles(columns);
     GlobalMemory memory = device.memory();
     int padded = Math.ceilDiv(p.k(), 32) * 32;
     GlobalBuffer xh = memory.output("x in F16", 2L * p.heads() * p.xRows() * padded);
@@ -231,7 +307,9 @@ final class ProductCases {
             y,
             splits,
             128,
-            388 * columns + p.format().gemmScaleBytes() * rows);
+            388 * columns
+                + p.format().gemmScaleBytes() * rows
+                + (large ? 0 : p.format().gemmStagedBytes(device.capability())));
     p.putWeights(launch, device, false);
     launch.p(device.handOn(xh)).p(device.handOn(xScale)).i(p.xRows()).p(out).i(half ? 1 : 0);
     p.putShape(launch);

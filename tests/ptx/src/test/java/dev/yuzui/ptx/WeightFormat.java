@@ -74,6 +74,19 @@ enum WeightFormat {
     };
   }
 
+  /** Bytes of weights that a block of gemm's small form has under way in shared memory. */
+  int gemmStagedBytes(int capability) {
+    int lane =
+        switch (this) {
+          case Q5_K -> 20;
+          case Q5_0, Q6_K -> 24;
+          case Q8_0, FP8 -> 32;
+          case F16, BF16 -> 64;
+          default -> 16;
+        };
+    return capability < 80 ? 0 : 128 * lane * (lane <= 24 ? 6 : lane == 32 ? 4 : 3);
+  }
+
   /** A row of random blocks: any code, scales such that weights are of the size of 1. */
   byte[] randomRow(int k, Random random) {
     byte[] row = new byte[rowBytes(k)];

@@ -111,7 +111,11 @@ final class Attention {
     }
     long blocks = q.rows() * Math.ceilDiv(shape.heads(), HEADS);
     int leastTiles = blocks <= 8 ? 2 : blocks <= 32 ? 4 : 8;
-    int splits = splits(blocks, unless == 0 && q.rows() > 1 ? 16 : 1, leastTiles, cache, batch);
+    int splits =
+        device.splits(
+            blocks,
+            unless == 0 && q.rows() > 1,
+            Math.ceilDiv(mostEntries(cache, batch), (long) TILE * leastTiles));
     try (var frame = scratch.frame()) {
       long partial =
           splits == 1
@@ -141,16 +145,9 @@ final class Attention {
     }
   }
 
-  /**
-   * Blocks that may share a row's entries: two for each multiprocessor in all, none that could
-   * never have work.
-   *
-   * @param least where one long sequence among short ones may need help
-   */
-  private int splits(long blocks, int least, int leastTiles, KvCache cache, StepBatch batch) {
-    long wanted = Math.max(least, 2L * device.multiprocessors() / blocks);
-    long entries = Math.min(batch.pages().cols() * cache.pageTokens(), cache.entries().rows());
-    return (int) Math.clamp(Math.ceilDiv(entries, (long) TILE * leastTiles), 1, wanted);
+  /** That a row can see. */
+  static long mostEntries(KvCache cache, StepBatch batch) {
+    return Math.min(batch.pages().cols() * cache.pageTokens(), cache.entries().rows());
   }
 
   private void arguments(Tensor q, KvCache cache, MlaShape shape, StepBatch batch, long length) {

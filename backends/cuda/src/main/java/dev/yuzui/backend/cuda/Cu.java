@@ -3,6 +3,7 @@ package dev.yuzui.backend.cuda;
 import dev.yuzui.spi.BackendException;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.function.IntSupplier;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
@@ -31,20 +32,30 @@ final class Cu implements AutoCloseable {
   private final CudaDevice device;
   private final CUdevice handle;
   private final CUcontext context = new CUcontext();
-  private final Optional<EarlyLaunch> early;
+  private final Consumer<String> log;
+  private volatile Optional<EarlyLaunch> early;
   private volatile Optional<String> lost = Optional.empty();
 
-  private Cu(CudaDevice device) {
+  private Cu(CudaDevice device, boolean earlyLaunch, Consumer<String> log) {
     this.early =
-        device.capability() >= EarlyLaunch.CAPABILITY
+        earlyLaunch && EarlyLaunch.suits(device)
             ? Optional.of(new EarlyLaunch())
             : Optional.empty();
+    this.log = log;
     this.device = device;
     this.handle = Driver.handle(device.ordinal());
   }
 
   static Cu open(CudaDevice device) {
-    Cu cu = new Cu(device);
+    return open(device, true, _ -> {});
+  }
+
+  /**
+   * @param earlyLaunch whether {@link EarlyLaunch} may be used
+   * @param log told where it is not used any more
+   */
+  static Cu open(CudaDevice device, boolean earlyLaunch, Consumer<String> log) {
+    Cu cu = new Cu(device, earlyLaunch, log);
     Driver.check(JCudaDriver.cuDevicePrimaryCtxRetain(cu.context, cu.handle), "opening " + device);
     return cu;
   }
@@ -358,9 +369,27 @@ final class Cu implements AutoCloseable {
         early
             .map(e -> e.launch(kernel.function(), shape, stream, parameters))
             .orElseGet(() -> launchAfterAll(kernel.function(), shape, stream, parameters));
+    if (result != CUresult.CUDA_SUCCESS && triesWithoutEarly(result, "a launch")) {
+      result = launchAfterAll(kernel.function(), shape, stream, parameters);
+    }
     if (result != CUresult.CUDA_SUCCESS) {
       throw failure(result, "launching " + kernel.name() + ", " + shape + ",");
     }
+  }
+
+  /**
+   * Whether what failed is worth another try without early launches, which are then over: where the
+   * driver refuses them, and not where the device is lost.
+   */
+  private boolean triesWithoutEarly(int result, String what) {
+    if (early.isEmpty() || Driver.losesDevice(result)) {
+      return false;
+    }
+    early = Optional.empty();
+    log.accept(
+        "%s: %s failed with %s; kernels begin when the one before has ended from now on"
+            .formatted(device.label(), what, CUresult.stringFor(result)));
+    return true;
   }
 
   /** That begins when all before it have ended. */
@@ -404,14 +433,26 @@ final class Cu implements AutoCloseable {
     }
   }
 
-  CUgraphExec endCapture(CUstream stream) {
+  /**
+   * @return empty where the driver refused a graph with early launches, and a capture without may
+   *     do better
+   */
+  Optional<CUgraphExec> endCapture(CUstream stream) {
     here();
     CUgraph graph = new CUgraph();
-    check(JCudaDriver.cuStreamEndCapture(stream, graph), "ending a recording");
+    int ended = JCudaDriver.cuStreamEndCapture(stream, graph);
+    if (ended != CUresult.CUDA_SUCCESS && triesWithoutEarly(ended, "a recording")) {
+      return Optional.empty();
+    }
+    check(ended, "ending a recording");
     try {
       CUgraphExec exec = new CUgraphExec();
-      check(JCudaDriver.cuGraphInstantiate(exec, graph, 0), "making a graph of a recording");
-      return exec;
+      int made = JCudaDriver.cuGraphInstantiate(exec, graph, 0);
+      if (made != CUresult.CUDA_SUCCESS && triesWithoutEarly(made, "a graph")) {
+        return Optional.empty();
+      }
+      check(made, "making a graph of a recording");
+      return Optional.of(exec);
     } finally {
       release(JCudaDriver.cuGraphDestroy(graph), "dropping a recording's draft");
     }

@@ -71,7 +71,8 @@ public final class CudaProbe {
               throw new BackendException(r.because(), r.fix());
             });
     List<CudaDevice> devices = Driver.devices();
-    return new CudaProbe(CudaProvider.named(options.device().orElse("cuda"), devices), options.log());
+    return new CudaProbe(
+        CudaProvider.named(options.device().orElse("cuda"), devices), options.log());
   }
 
   public Roofs roofs() {

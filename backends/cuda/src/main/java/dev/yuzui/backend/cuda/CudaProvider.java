@@ -4,15 +4,23 @@ import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider;
+import dev.yuzui.spi.CheckedDevices;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.SelfCheck;
 import dev.yuzui.spi.SignalHandlers;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 
 /** NVIDIA GPUs, by JCuda's driver API. */
 public final class CudaProvider implements BackendProvider {
+  /** Forms in which a device may pass its check: how kernels begin. */
+  private static final String EARLY = "kernels begin early";
+
+  private static final String IN_TURN = "kernels begin in turn";
+
   @Override
   public String name() {
     return "cuda";
@@ -89,16 +97,57 @@ public final class CudaProvider implements BackendProvider {
     CudaDevice device = chosen(options.device(), devices);
     tooOld(device).ifPresent(r -> refuse(r));
     try (var _ = SignalHandlers.keep()) {
-      Cu cu = Cu.open(device);
-      try {
-        CudaBackend backend = new CudaBackend(cu, peerCopy(cu, devices), options.notice());
-        options.log().accept(backend.description());
-        return backend;
-      } catch (RuntimeException e) {
-        cu.close();
-        throw e;
-      }
+      boolean early = options.earlyLaunch() && EarlyLaunch.suits(device);
+      boolean kept =
+          earlyChecked(
+              device,
+              early,
+              new CheckedDevices(options.cache(), options.log()),
+              e -> open(device, devices, e, options));
+      CudaBackend backend = open(device, devices, kept, options);
+      options.log().accept(backend.description());
+      return backend;
     }
+  }
+
+  private static CudaBackend open(
+      CudaDevice device, List<CudaDevice> devices, boolean early, BackendOptions options) {
+    Cu cu = Cu.open(device, early, options.log());
+    try {
+      return new CudaBackend(cu, peerCopy(cu, devices), options.notice());
+    } catch (RuntimeException e) {
+      cu.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Whether kernels may begin early: where the device's sums are right so, as {@link SelfCheck}
+   * found at the first open with this driver and these kernels.
+   *
+   * @throws BackendException if they are wrong in either form
+   */
+  private static boolean earlyChecked(
+      CudaDevice device,
+      boolean early,
+      CheckedDevices checks,
+      Function<Boolean, CudaBackend> open) {
+    if (!checks.keeps()) {
+      return early;
+    }
+    String key =
+        CheckedDevices.key(
+            "cuda",
+            List.of(
+                device.name(),
+                "" + device.capability(),
+                "" + device.driver(),
+                "" + early,
+                Kernels.manifestText()));
+    List<String> forms = early ? List.of(EARLY, IN_TURN) : List.of(IN_TURN);
+    return checks
+        .check(key, device.label(), forms, form -> open.apply(form.equals(EARLY)))
+        .equals(EARLY);
   }
 
   private static CudaDevice chosen(Optional<String> name, List<CudaDevice> devices) {

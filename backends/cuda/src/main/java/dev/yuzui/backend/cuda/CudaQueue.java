@@ -95,6 +95,20 @@ final class CudaQueue extends AbstractQueue {
   protected Recording endRecording() {
     List<Runnable> works = kept;
     kept = List.of();
+    boolean whole = false;
+    try {
+      // what the driver does not take with early launches it may take without, once
+      CUgraphExec graph = captured(works).or(() -> captured(works)).orElseThrow();
+      whole = true;
+      return new Graph(graph, recorded);
+    } finally {
+      if (!whole) {
+        recorded.forEach(tasks()::forget);
+      }
+    }
+  }
+
+  private Optional<CUgraphExec> captured(List<Runnable> works) {
     cu.beginCapture(stream);
     boolean whole = false;
     try {
@@ -103,10 +117,9 @@ final class CudaQueue extends AbstractQueue {
     } finally {
       if (!whole) {
         cu.abandonCapture(stream);
-        recorded.forEach(tasks()::forget);
       }
     }
-    return new Graph(cu.endCapture(stream), recorded);
+    return cu.endCapture(stream);
   }
 
   @Override

@@ -22,10 +22,13 @@ import jcuda.driver.JCudaDriver;
 final class Driver {
   static final String LIBRARY = "libcuda.so.1";
 
-  /** CUDA 13.0, in NVIDIA's numbering: what the kernels' binaries ask for. */
-  private static final int NEEDED = 13000;
+  /** CUDA 12.0, in NVIDIA's numbering: its drivers know sm_90, and all of PTX that is shipped. */
+  private static final int NEEDED = 12000;
 
-  static final String INSTALL = "install NVIDIA's driver 580 or newer";
+  static final String INSTALL = "install NVIDIA's driver 525 or newer";
+
+  /** CUDA_ERROR_CONTAINED, which JCuda has no name for: the device stopped what went wrong. */
+  private static final int CONTAINED = 721;
 
   private Driver() {}
 
@@ -47,13 +50,9 @@ final class Driver {
             "check that nvidia-smi lists one and that CUDA_VISIBLE_DEVICES does not hide it");
       }
       check(result, "starting the NVIDIA driver");
-      int[] version = new int[1];
-      check(JCudaDriver.cuDriverGetVersion(version), "asking for the driver's version");
-      if (version[0] < NEEDED) {
-        return refused(
-            "the NVIDIA driver speaks CUDA %d.%d, 13.0 is needed"
-                .formatted(version[0] / 1000, version[0] % 1000 / 10),
-            INSTALL);
+      Optional<Probe.Unusable> old = tooOld(version());
+      if (old.isPresent()) {
+        return old;
       }
       if (count() == 0) {
         return refused("the NVIDIA driver finds no device", "check that nvidia-smi lists one");
@@ -66,6 +65,23 @@ final class Driver {
           "JCuda's native library does not load (" + e.getMessage() + ")",
           "it is made for Linux on x86-64; use --backend cpu elsewhere");
     }
+  }
+
+  /** {@link #refusal} of a driver that speaks {@code version}. */
+  static Optional<Probe.Unusable> tooOld(int version) {
+    return version >= NEEDED
+        ? Optional.empty()
+        : refused(
+            "the NVIDIA driver speaks CUDA %d.%d, 12.0 is needed"
+                .formatted(version / 1000, version % 1000 / 10),
+            INSTALL);
+  }
+
+  /** The newest CUDA that the driver speaks, 12040 for 12.4. */
+  private static int version() {
+    int[] version = new int[1];
+    check(JCudaDriver.cuDriverGetVersion(version), "asking for the driver's version");
+    return version[0];
   }
 
   private static Optional<Probe.Unusable> refused(String because, String fix) {
@@ -97,7 +113,8 @@ final class Driver {
             + attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device),
         bytes[0],
         attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, device),
-        attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, device));
+        attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, device),
+        version());
   }
 
   static CUdevice handle(int ordinal) {
@@ -145,6 +162,7 @@ final class Driver {
           CUresult.CUDA_ERROR_INVALID_PC,
           CUresult.CUDA_ERROR_LAUNCH_FAILED,
           CUresult.CUDA_ERROR_EXTERNAL_DEVICE,
+          CONTAINED,
           CUresult.CUDA_ERROR_UNKNOWN ->
           true;
       default -> false;

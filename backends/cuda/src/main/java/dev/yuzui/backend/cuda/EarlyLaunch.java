@@ -18,7 +18,10 @@ import java.lang.invoke.MethodHandle;
  * does not bind {@code cuLaunchKernelEx}.
  */
 final class EarlyLaunch {
-  static final int CAPABILITY = 90;
+  private static final int CAPABILITY = 90;
+
+  /** The first CUDA whose drivers record such launches. */
+  private static final int DRIVER = 12030;
 
   /** CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION. */
   private static final int PROGRAMMATIC = 6;
@@ -40,6 +43,10 @@ final class EarlyLaunch {
   EarlyLaunch() {
     attribute.set(JAVA_INT, 0, PROGRAMMATIC);
     attribute.set(JAVA_INT, 8, 1);
+  }
+
+  static boolean suits(CudaDevice device) {
+    return device.capability() >= CAPABILITY && device.driver() >= DRIVER;
   }
 
   /** Answers the driver's result. */

@@ -113,7 +113,11 @@ final class Grouped {
     prompt &= stages(cache, shape, true) > 0;
     Blocks blocks = Blocks.of(prompt, rows > sequences, rows, shape);
     int leastTiles = blocks.count() <= 32 ? 1 : blocks.count() <= 128 ? 2 : 4;
-    int splits = splits(blocks.count(), !prompt && rows > 1 ? 16 : 1, leastTiles, cache, batch);
+    int splits =
+        device.splits(
+            blocks.count(),
+            !prompt && rows > 1,
+            Math.ceilDiv(Attention.mostEntries(cache, batch), (long) TILE * leastTiles));
     try (var frame = scratch.frame()) {
       long partial =
           splits == 1
@@ -181,18 +185,6 @@ final class Grouped {
         .i(shape.head())
         .f(shape.scale())
         .p(out);
-  }
-
-  /**
-   * Blocks that may share a run's entries: two for each multiprocessor in all, none that could
-   * never have work.
-   *
-   * @param least where one long sequence among short ones may need help
-   */
-  private int splits(long blocks, int least, int leastTiles, KvCache cache, StepBatch batch) {
-    long wanted = Math.max(least, 2L * device.multiprocessors() / blocks);
-    long entries = Math.min(batch.pages().cols() * cache.pageTokens(), cache.entries().rows());
-    return (int) Math.clamp(Math.ceilDiv(entries, (long) TILE * leastTiles), 1, wanted);
   }
 
   /** Tiles on chip at once, or 0 if only the plain kernel does it. */

@@ -4,29 +4,63 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
 import java.util.function.Function;
 
 /**
  * What native-kernels/cuda/build wrote beside the binaries, a line each: {@code source SHA256 FILE}
- * of what they were compiled from, {@code kernel STEM NAME LETTERS} of what {@code STEM.fatbin}
- * holds.
+ * of what they were compiled from, {@code kernel STEM NAME LETTERS} of the kernels, {@code cubin
+ * ARCH} of what {@code STEM.fatbin} has machine code for, {@code ptx ARCH VERSION} of the files
+ * {@code STEM.sm_ARCH.ptx.gz}.
  *
  * @param sources files, relative to native-kernels, and their SHA-256
+ * @param cubins compute capabilities, 90 for 9.0
+ * @param ptx the same
  */
-record KernelManifest(Map<String, String> sources, Map<String, Entry> kernels) {
+record KernelManifest(
+    Map<String, String> sources,
+    Map<String, Entry> kernels,
+    Set<Integer> cubins,
+    Set<Integer> ptx) {
 
   /**
    * @param letters of the parameters in order: p pointer, i int, l long long, f float
    */
   record Entry(String stem, String letters) {}
 
-  static final KernelManifest EMPTY = new KernelManifest(Map.of(), Map.of());
+  /**
+   * The CUDA of the toolkit that makes the machine code, whose format older drivers do not load.
+   */
+  private static final int TOOLKIT = 13000;
+
+  static final KernelManifest EMPTY = new KernelManifest(Map.of(), Map.of(), Set.of(), Set.of());
 
   KernelManifest {
     sources = Map.copyOf(sources);
     kernels = Map.copyOf(kernels);
+    cubins = Set.copyOf(cubins);
+    ptx = Set.copyOf(ptx);
+  }
+
+  /**
+   * What a device gets of each file: machine code, where its driver is new enough to load what a
+   * toolkit 13 made and there is some for the device's major version and none but older minor ones,
+   * else the newest PTX that the device can run, which the driver compiles.
+   *
+   * @return the architecture of the PTX, or empty for machine code
+   */
+  OptionalInt ptxFor(CudaDevice device) {
+    int capability = device.capability();
+    boolean machineCode =
+        device.driver() >= TOOLKIT
+            && cubins.stream().anyMatch(c -> c / 10 == capability / 10 && c <= capability);
+    return machineCode
+        ? OptionalInt.empty()
+        : ptx.stream().mapToInt(Integer::intValue).filter(p -> p <= capability).max();
   }
 
   /**
@@ -35,12 +69,18 @@ record KernelManifest(Map<String, String> sources, Map<String, Entry> kernels) {
   static KernelManifest parse(String text) {
     Map<String, String> sources = new LinkedHashMap<>();
     Map<String, Entry> kernels = new LinkedHashMap<>();
+    Set<Integer> cubins = new LinkedHashSet<>();
+    Set<Integer> ptx = new LinkedHashSet<>();
     text.lines()
         .forEach(
             line -> {
               String[] words = line.split(" ", -1);
               if (words.length == 3 && words[0].equals("source")) {
                 sources.put(words[2], words[1]);
+              } else if (words.length == 2 && line.matches("cubin [0-9]+")) {
+                cubins.add(Integer.parseInt(words[1]));
+              } else if (words.length == 3 && line.matches("ptx [0-9]+ [0-9]+[.][0-9]+")) {
+                ptx.add(Integer.parseInt(words[1]));
               } else if (words.length == 4
                   && words[0].equals("kernel")
                   && words[3].matches("[pilf]+")) {
@@ -50,7 +90,7 @@ record KernelManifest(Map<String, String> sources, Map<String, Entry> kernels) {
                     "manifest of the CUDA kernels: '" + line + "' is no line of it");
               }
             });
-    return new KernelManifest(sources, kernels);
+    return new KernelManifest(sources, kernels, cubins, ptx);
   }
 
   /**

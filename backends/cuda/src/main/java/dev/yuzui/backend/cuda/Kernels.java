@@ -2,21 +2,25 @@ package dev.yuzui.backend.cuda;
 
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.SignalHandlers;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.zip.GZIPInputStream;
 import jcuda.driver.CUmodule;
 
 /**
  * The kernels of this jar on one device, all loaded when it is opened: none while a step runs or is
- * recorded.
+ * recorded. {@link KernelManifest#ptxFor} says as what.
  */
 final class Kernels implements AutoCloseable {
   /** Loading that takes longer is compiling. */
@@ -52,7 +56,7 @@ final class Kernels implements AutoCloseable {
             .map(bytes -> KernelManifest.parse(new String(bytes, StandardCharsets.UTF_8)));
     Optional<String> stale = manifest.flatMap(m -> m.stale(file -> resource("sources/" + file)));
     if (cu.device().simulated()) {
-      // it has its own kernels, compiled from the sources; binaries of others say nothing of them
+      // it runs what it compiled of the sources; binaries of others say nothing of those
       return new Kernels(
           cu, manifest.filter(_ -> stale.isEmpty()).orElse(KernelManifest.EMPTY), notice);
     }
@@ -66,6 +70,13 @@ final class Kernels implements AutoCloseable {
     return new Kernels(cu, manifest.get(), notice);
   }
 
+  /** What says which sources and which kernels there are. */
+  static String manifestText() {
+    return resource("kernels/manifest.txt")
+        .map(bytes -> new String(bytes, StandardCharsets.UTF_8))
+        .orElse("");
+  }
+
   synchronized Kernel get(String name) {
     return kernels.computeIfAbsent(
         name,
@@ -77,11 +88,9 @@ final class Kernels implements AutoCloseable {
   }
 
   private Kernel load(String name) {
-    if (cu.device().simulated()) {
+    if (manifest.kernels().isEmpty()) {
       CUmodule all = modules.computeIfAbsent("", _ -> cu.load(new byte[] {1}, "the simulator"));
-      Optional<String> letters =
-          Optional.ofNullable(manifest.kernels().get(name)).map(KernelManifest.Entry::letters);
-      return new Kernel(cu, cu.function(all, name), name, letters);
+      return new Kernel(cu, cu.function(all, name), name, Optional.empty());
     }
     KernelManifest.Entry entry = manifest.kernels().get(name);
     if (entry == null) {
@@ -92,24 +101,42 @@ final class Kernels implements AutoCloseable {
   }
 
   private CUmodule module(String stem) {
-    String file = "kernels/" + stem + ".fatbin";
-    byte[] image =
-        resource(file)
-            .orElseThrow(() -> new BackendException(file + " is not in this build", REBUILD));
+    OptionalInt ptx = manifest.ptxFor(cu.device());
+    if (ptx.isEmpty()) {
+      String file = "kernels/" + stem + ".fatbin";
+      return cu.load(bytes(file), file);
+    }
+    String file = "kernels/%s.sm_%d.ptx.gz".formatted(stem, ptx.getAsInt());
+    byte[] text = text(bytes(file), file);
     // a task that is cancelled before its time never runs
     var told =
         CompletableFuture.runAsync(
             () ->
                 notice.accept(
-                    ("%s: its driver compiles the kernels of %s, which takes up to a minute once;"
+                    ("%s: the driver compiles the kernels of %s, which takes up to a minute, once:"
                             + " it keeps the result")
                         .formatted(cu.device().label(), stem)),
             CompletableFuture.delayedExecutor(LONG_SECONDS, TimeUnit.SECONDS));
     try {
-      return cu.load(image, file);
+      return cu.load(text, file);
     } finally {
       told.cancel(false);
     }
+  }
+
+  /** With the zero at the end by which the driver knows where the text ends. */
+  private static byte[] text(byte[] packed, String file) {
+    try (var in = new GZIPInputStream(new ByteArrayInputStream(packed))) {
+      byte[] text = in.readAllBytes();
+      return Arrays.copyOf(text, text.length + 1);
+    } catch (IOException e) {
+      throw new UncheckedIOException("unpacking " + file, e);
+    }
+  }
+
+  private static byte[] bytes(String file) {
+    return resource(file)
+        .orElseThrow(() -> new BackendException(file + " is not in this build", REBUILD));
   }
 
   private static Optional<byte[]> resource(String name) {

@@ -16,6 +16,9 @@ final class Products {
   /** Rows that matvec multiplies by one read of the weights. */
   private static final int FEW = 8;
 
+  /** Rows of a tile of a product of many rows in F32. */
+  private static final long SIDE = 64;
+
   /** Grouped slots up to which experts have few rows each. */
   private static final int FEW_SLOTS = 512;
 
@@ -80,6 +83,23 @@ final class Products {
     boolean dense() {
       return offset == 0;
     }
+
+    /** Tokens whose choices the places are; of a dense product its rows. */
+    long tokens(long rows) {
+      return dense() ? rows : slots / used;
+    }
+
+    /**
+     * Tiles of up to {@code size} rows, each of one expert's, that there may be: where slots are
+     * few, each may be another expert's, where they are many, an expert's last one may be nearly
+     * empty.
+     */
+    long tiles(long rows, long size, int experts) {
+      long together = Math.min(experts, slots);
+      return dense()
+          ? Math.ceilDiv(rows, size)
+          : Math.max(1, (slots + (size - 1) * together) / size);
+    }
   }
 
   private Groups groups(Dispatch d, Gather gather) {
@@ -116,6 +136,8 @@ final class Products {
     Weight weight = weight(w, 1);
     if (weight.tiled() && x.rows() <= FEW) {
       dense(x, 0, w, 1, out, 0);
+    } else if (w.encoding().equals(Encoding.F32) && x.rows() > FEW) {
+      tiled(rows(x, 0, 1), x.rows(), weight, rows(out, 0, 1));
     } else {
       matmul(rows(x, 0, 1), x.rows(), weight, Groups.NONE, rows(out, 0, 1));
     }
@@ -187,7 +209,9 @@ final class Products {
   }
 
   private void product(Rows x, long tokens, Weight w, Groups groups, Rows out, long unless) {
-    if (!w.tiled()) {
+    if (w.encoding().equals(Encoding.F32) && groups.dense() && w.heads() == 1 && tokens > FEW) {
+      tiled(x, tokens, w, out);
+    } else if (!w.tiled()) {
       matmul(x, tokens, w, groups, out);
     } else if (groups.dense() ? tokens <= FEW : groups.slots() <= FEW_SLOTS) {
       matvec(x, tokens, w, Optional.empty(), groups, out);
@@ -205,13 +229,44 @@ final class Products {
     begin(w.kernel("matmul"))
         .grid(
             Math.ceilDiv(w.n(), 8L) * w.heads(),
-            groups.dense() ? Math.ceilDiv(tokens, 8L) : groups.slots())
+            groups.tiles(tokens, few(groups.tokens(tokens)), w.experts()))
         .block(THREADS);
     weights(w, groups);
     from(x);
-    to(out, tokens, w);
+    to(out, groups.tokens(tokens), w);
     grouping(w, groups);
     launch.run();
+  }
+
+  /** Rows of a tile of a product of few rows. */
+  private static long few(long tokens) {
+    return Math.min(tokens, FEW);
+  }
+
+  /** Many rows by F32 weights, in F32: the router of a prompt. */
+  private void tiled(Rows x, long tokens, Weight w, Rows out) {
+    long gridX = Math.ceilDiv(w.n(), SIDE);
+    long gridY = Math.ceilDiv(tokens, SIDE);
+    int splits = splits(gridX, gridY, w.k());
+    try (var frame = scratch.frame()) {
+      long partial =
+          splits == 1 ? 0 : scratch.bytes("parts of a product", 4L * splits * tokens * w.n());
+      begin("matmul_f32_tiled")
+          .grid(gridX, gridY, splits)
+          .block(128)
+          .p(w.w())
+          .p(x.address() + 4L * x.offset())
+          .i(x.stride())
+          .p(out.address() + 4L * out.offset())
+          .i(out.stride())
+          .i(tokens)
+          .i(w.n())
+          .i(w.k())
+          .p(partial)
+          .p(queue.counters())
+          .i(splits)
+          .run();
+    }
   }
 
   private void weights(Weight w, Groups groups) {
@@ -260,7 +315,7 @@ final class Products {
   private void matvec(
       Rows x, long tokens, Weight w, Optional<Weight> second, Groups groups, Rows out) {
     long rows = groups.dense() ? tokens : groups.slots();
-    Cut cut = cut(w, rows, groups.dense());
+    Cut cut = cut(w, groups, tokens);
     int matrices = second.isPresent() ? 2 : 1;
     try (var frame = scratch.frame()) {
       long partial =
@@ -279,7 +334,7 @@ final class Products {
         launch.p(0).p(0).p(w.w()).p(other);
       }
       from(x);
-      to(out, tokens, w);
+      to(out, groups.tokens(tokens), w);
       grouping(w, groups);
       launch.p(partial).p(queue.counters()).i(cut.splits()).i(cut.strips()).run();
     }
@@ -289,8 +344,9 @@ final class Products {
    * As many strips a block as leave two blocks for each multiprocessor; the columns are split where
    * even single strips are too few, or a block's share of x does not fit on chip.
    */
-  private Cut cut(Weight w, long rows, boolean dense) {
-    long gridZ = dense ? Math.ceilDiv(rows, (long) FEW) : rows;
+  private Cut cut(Weight w, Groups groups, long rows) {
+    long tokens = few(groups.tokens(rows));
+    long gridZ = groups.tiles(rows, tokens, w.experts());
     long wanted = 2L * device.multiprocessors();
     long perHead = Math.ceilDiv(w.n(), (long) Tiles.ROWS);
     int strips = 8;
@@ -304,7 +360,6 @@ final class Products {
     int splits =
         (int) Math.clamp(wanted / (gridX * gridZ), 1, Math.max(1, Math.min(most, chunks / 8)));
     long allowed = Math.min(96 << 10, device.sharedBytes() - 1024);
-    long tokens = Math.min(rows, FEW);
     while (splits < most && shared(tokens, chunk, chunks, splits) > allowed) {
       splits++;
     }
@@ -364,10 +419,7 @@ final class Products {
     int rows = large && !narrow(w.encoding()) ? 128 : 64;
     int columns = large ? 128 : 64;
     long gridX = Math.ceilDiv(w.n(), (long) rows) * w.heads();
-    long gridY =
-        groups.dense()
-            ? Math.ceilDiv(tokens, (long) columns)
-            : Math.min(groups.slots(), groups.slots() / columns + w.experts());
+    long gridY = groups.tiles(tokens, columns, w.experts());
     long total = groups.dense() ? tokens : groups.slots();
     int splits = large ? 1 : splits(gridX, gridY, w.k());
     try (var frame = scratch.frame()) {
@@ -378,10 +430,13 @@ final class Products {
       begin(w.kernel("gemm") + (large ? "_large" : "_small"))
           .grid(gridX, gridY, splits)
           .block(128)
-          .shared(388L * columns + (long) scaleBytes(w.encoding()) * rows);
+          .shared(
+              388L * columns
+                  + (long) scaleBytes(w.encoding()) * rows
+                  + (large ? 0 : stagedBytes(w.encoding())));
       weights(w, groups);
       launch.p(x.values()).p(x.scales()).i(x.rows()).p(out.address()).i(half);
-      shape(out, tokens, w);
+      shape(out, groups.tokens(tokens), w);
       grouping(w, groups);
       launch.p(unless).p(partial).p(queue.counters()).i(splits).run();
     }
@@ -402,6 +457,22 @@ final class Products {
       case Encoding.Q4_0 _, Encoding.Q4_K _ -> false;
       default -> true;
     };
+  }
+
+  /** Bytes of weights that a block of gemm's small form has under way in shared memory. */
+  private long stagedBytes(Encoding encoding) {
+    if (device.capability() < CudaDevice.ASYNC_COPIES) {
+      return 0;
+    }
+    int lane =
+        switch (encoding) {
+          case Encoding.Q5_K _ -> 20;
+          case Encoding.Q5_0 _, Encoding.Q6_K _ -> 24;
+          case Encoding.Q8_0 _, Encoding.Fp8Tiled _ -> 32;
+          case Encoding.Plain _ -> 64;
+          default -> 16;
+        };
+    return 128L * lane * (lane <= 24 ? 6 : lane <= 32 ? 4 : 3);
   }
 
   /** Bytes of scales a row of a tile keeps on chip. */

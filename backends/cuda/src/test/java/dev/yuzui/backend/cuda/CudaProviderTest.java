@@ -8,6 +8,7 @@ import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.BackendProvider.Probe;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -16,7 +17,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class CudaProviderTest {
   private static CudaDevice device(int ordinal, String name, int capability) {
-    return new CudaDevice(ordinal, name, capability, 1L << 30, 8, 100 << 10);
+    return new CudaDevice(ordinal, name, capability, 1L << 30, 8, 100 << 10, 13000);
   }
 
   private static final List<CudaDevice> DEVICES =
@@ -42,6 +43,21 @@ class CudaProviderTest {
         e.getMessage());
   }
 
+  @Test
+  void driversFrom525OnAreNewEnough() {
+    assertEquals(Optional.empty(), Driver.tooOld(12000));
+    Probe.Unusable old = Driver.tooOld(11080).orElseThrow();
+    assertEquals("the NVIDIA driver speaks CUDA 11.8, 12.0 is needed", old.because());
+    assertEquals("install NVIDIA's driver 525 or newer", old.fix());
+  }
+
+  @ParameterizedTest
+  @CsvSource({"89, 13000, false", "90, 12000, false", "90, 12030, true", "120, 13000, true"})
+  void kernelsBeginEarlyWhereDeviceAndDriverCanRecordThat(int capability, int driver, boolean can) {
+    CudaDevice device = new CudaDevice(0, "a device", capability, 1L << 30, 8, 100 << 10, driver);
+    assertEquals(can, EarlyLaunch.suits(device));
+  }
+
   /** The reason and the fix where there is no driver, every device where there is one. */
   @Test
   void aProbeSaysWhatIsThere() {
@@ -62,7 +78,7 @@ class CudaProviderTest {
     BackendException e =
         assertThrows(BackendException.class, () -> provider.open(BackendOptions.defaults()));
     assertEquals(
-        "no libcuda.so.1 on this machine: install NVIDIA's driver 580 or newer", e.getMessage());
+        "no libcuda.so.1 on this machine: install NVIDIA's driver 525 or newer", e.getMessage());
   }
 
   private static void everyDeviceIsProbed() {

@@ -38,7 +38,8 @@ class LostDeviceTest {
       }
       BackendException first = assertThrows(BackendException.class, queue::synchronize);
       assertTrue(first.getMessage().contains("add, add"), first::getMessage);
-      assertTrue(first.getMessage().contains("lost"), first::getMessage);
+      assertTrue(
+          first.getMessage().contains("lost to this process; start again"), first::getMessage);
       BackendException second = assertThrows(BackendException.class, () -> backend.read(x, one));
       assertTrue(second.getMessage().contains("was lost"), second::getMessage);
       assertEquals(1f, one.get(ValueLayout.JAVA_FLOAT, 0), "nothing was read");

@@ -3,7 +3,6 @@ package dev.yuzui.ptx.code;
 import io.airlift.compress.v3.zstd.ZstdJavaDecompressor;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -81,16 +80,6 @@ public record Fatbin(List<Image> images) {
     int written = new ZstdJavaDecompressor().decompress(file, from, packed, bytes, 0, bytes.length);
     require(written == unpacked, "an image that is shorter than its header says");
     return bytes;
-  }
-
-  /** The PTX for {@code capability}. */
-  public String ptx(int capability) {
-    byte[] bytes = image(Kind.PTX, capability);
-    int end = bytes.length;
-    while (end > 0 && bytes[end - 1] == 0) {
-      end--;
-    }
-    return new String(bytes, 0, end, StandardCharsets.ISO_8859_1);
   }
 
   /** The machine code for {@code capability}, an ELF file. */

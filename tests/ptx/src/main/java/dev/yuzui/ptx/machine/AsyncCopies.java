@@ -8,13 +8,14 @@ import dev.yuzui.ptx.machine.Access.Place;
 import dev.yuzui.ptx.machine.Access.Space;
 import java.util.Arrays;
 import java.util.Iterator;
+import java.util.List;
 
 /**
  * cp.async: what is copied arrives as late as it may, at the wait for its group, and until then NaN
  * is there.
  */
 final class AsyncCopies {
-  private static final int BYTES = 16;
+  private static final List<Integer> SIZES = List.of(4, 8, 16);
   private static final byte POISON = (byte) 0xff;
 
   /** One lane's copy under way to offset {@code to} of shared memory. */
@@ -28,7 +29,7 @@ final class AsyncCopies {
 
   Operation operation(Instruction i) {
     return switch (i.opcode()) {
-      case "cp.async.cg.shared.global" -> copy(i);
+      case "cp.async.cg.shared.global", "cp.async.ca.shared.global" -> copy(i);
       case "cp.async.commit_group" -> AsyncCopies::commit;
       case "cp.async.wait_group" ->
           waitFor(Math.toIntExact(((Operand.Immediate) i.operands().getFirst()).bits()));
@@ -42,30 +43,35 @@ final class AsyncCopies {
     }
   }
 
-  /** The fourth operand is how many bytes there are to read; the others become zero. */
+  /**
+   * The third operand is how many bytes are written, the fourth how many there are to read; the
+   * others become zero.
+   */
   private Operation copy(Instruction i) {
     MemoryOps.Address to = MemoryOps.address(decoder, i.operands().get(0));
     MemoryOps.Address from = MemoryOps.address(decoder, i.operands().get(1));
-    if (!i.operands().get(2).equals(new Operand.Immediate(BYTES))) {
+    int count =
+        i.operands().get(2) instanceof Operand.Immediate(long bits) ? Math.toIntExact(bits) : 0;
+    if (!SIZES.contains(count) || i.has("cg") && count != SIZES.getLast()) {
       throw Decoder.unknown(i);
     }
     int size =
         decoder.word(
-            i.operands().size() > 3 ? i.operands().get(3) : new Operand.Immediate(BYTES),
+            i.operands().size() > 3 ? i.operands().get(3) : new Operand.Immediate(count),
             PtxType.U32);
     return (w, mask) -> {
       for (int m = mask; m != 0; m &= m - 1) {
         int lane = Integer.numberOfTrailingZeros(m);
         int bytes = w.r[size + lane];
-        if (bytes != 0 && bytes != BYTES) {
+        if (bytes != 0 && bytes != count) {
           throw w.fault("lane " + lane + ": a copy of " + bytes + " bytes");
         }
-        byte[] data = new byte[BYTES];
+        byte[] data = new byte[count];
         long source = from.of(w, lane);
         if (bytes != 0) {
-          Place at = Access.place(w, lane, Space.GLOBAL, Kind.READ, source, BYTES);
-          System.arraycopy(at.bytes(), at.offset(), data, 0, BYTES);
-        } else if ((source & BYTES - 1) != 0) {
+          Place at = Access.place(w, lane, Space.GLOBAL, Kind.READ, source, count);
+          System.arraycopy(at.bytes(), at.offset(), data, 0, count);
+        } else if ((source & count - 1) != 0) {
           throw w.fault("lane " + lane + ": misaligned source");
         }
         depart(w, lane, to.of(w, lane), data);
@@ -74,12 +80,12 @@ final class AsyncCopies {
   }
 
   private static void depart(Warp w, int lane, long address, byte[] data) {
-    if ((address & BYTES - 1) != 0) {
+    if ((address & data.length - 1) != 0) {
       throw w.fault("lane %d: misaligned target 0x%x".formatted(lane, address));
     }
-    int to = Access.sharedOffset(w, lane, address, BYTES);
-    w.block.sharedShadow.departs(to, BYTES, w.block.stamp(w, lane), w);
-    Arrays.fill(w.block.shared, to, to + BYTES, POISON);
+    int to = Access.sharedOffset(w, lane, address, data.length);
+    w.block.sharedShadow.departs(to, data.length, w.block.stamp(w, lane), w);
+    Arrays.fill(w.block.shared, to, to + data.length, POISON);
     w.copies.add(new Copy(lane, w.groups[lane], to, data));
   }
 
@@ -90,8 +96,8 @@ final class AsyncCopies {
       while (copies.hasNext()) {
         Copy c = copies.next();
         if ((mask >>> c.lane() & 1) != 0 && c.group() < w.groups[c.lane()] - pending) {
-          System.arraycopy(c.data(), 0, w.block.shared, c.to(), BYTES);
-          w.block.sharedShadow.arrived(c.to(), BYTES, w.block.stamp(w, c.lane()));
+          System.arraycopy(c.data(), 0, w.block.shared, c.to(), c.data().length);
+          w.block.sharedShadow.arrived(c.to(), c.data().length, w.block.stamp(w, c.lane()));
           copies.remove();
         }
       }

@@ -93,6 +93,7 @@ final class Decoder {
       case "bra", "bar" -> i.has("warp") ? WarpOps.barrier() : Decoder::nothing;
       case "ret", "exit" -> FlowOps.end();
       case "trap" -> FlowOps.trap();
+      case "prefetch" -> Decoder::nothing;
       case "griddepcontrol" -> i.has("wait") ? FlowOps.waits() : Decoder::nothing;
       case "membar", "fence" -> FlowOps.fence();
       case "ld", "st", "atom" -> new MemoryOps(this).operation(i);
