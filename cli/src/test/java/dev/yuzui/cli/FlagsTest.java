@@ -55,6 +55,7 @@ class FlagsTest {
           "RuntimeOptions.repack",
           "RuntimeOptions.driverCache",
           "RuntimeOptions.log",
+          "RuntimeOptions.notice",
           "SamplingParams.dry",
           "SamplingParams.penalties",
           "Penalties.counted",

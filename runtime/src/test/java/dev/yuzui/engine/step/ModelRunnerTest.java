@@ -16,10 +16,13 @@ import dev.yuzui.parallel.DeviceGroup;
 import dev.yuzui.parallel.DevicePlan;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
+import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoints;
 import dev.yuzui.weights.DeepseekConfig;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -43,6 +46,7 @@ class ModelRunnerTest {
   private KvCacheStore cache;
   private ModelRunner runner;
   private int vocab;
+  private int recordings;
 
   @BeforeEach
   void open() {
@@ -50,7 +54,9 @@ class ModelRunnerTest {
         Path.of(System.getProperty("yuzui.root"), "tests/system/src/test/resources/golden/v3-f32");
     checkpoint = Checkpoints.open(golden);
     vocab = checkpoint.config().vocabSize();
-    backend = new ReferenceProvider().open(BackendOptions.defaults());
+    backend =
+        watched(
+            Backend.class, new ReferenceProvider().open(BackendOptions.defaults()), "openQueue");
     group = new DeviceGroup(List.of(new DeviceGroup.Member("reference", backend)));
     loaded =
         ModelLoader.load(
@@ -66,6 +72,27 @@ class ModelRunnerTest {
             4);
     runner =
         new ModelRunner(group, Optional.empty(), loaded.ranks(), new KvCaches(List.of(cache)), 32);
+  }
+
+  /** {@code real}, whose queues count their recordings. */
+  private <T> T watched(Class<T> type, T real, String opens) {
+    return type.cast(
+        Proxy.newProxyInstance(
+            type.getClassLoader(),
+            new Class<?>[] {type},
+            (_, method, arguments) -> {
+              if (method.getName().equals("begin")) {
+                recordings++;
+              }
+              try {
+                Object result = method.invoke(real, arguments);
+                return method.getName().equals(opens)
+                    ? watched(DeviceQueue.class, (DeviceQueue) result, "")
+                    : result;
+              } catch (InvocationTargetException e) {
+                throw e.getCause();
+              }
+            }));
   }
 
   private DevicePlan plan() {
@@ -102,6 +129,18 @@ class ModelRunnerTest {
 
   private static void assertClose(float[] expected, float[] actual) {
     assertArrayEquals(expected, actual, 2e-5f);
+  }
+
+  @Test
+  void aShapeIsRecordedWhenItComesForTheSecondTime() {
+    float[] first = alone(A);
+    assertEquals(0, recordings);
+    for (int i = 0; i < 3; i++) {
+      assertArrayEquals(first, alone(A));
+      assertEquals(1, recordings);
+    }
+    alone(B);
+    assertEquals(1, recordings, "another shape");
   }
 
   @Test
