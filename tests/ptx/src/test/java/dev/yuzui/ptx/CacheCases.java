@@ -132,7 +132,7 @@ final class CacheCases {
   }
 
   /** The rows of no step, the padding row's too. */
-  private static void unchanged(KvCache cache, byte[] after, Format f) {
+  static void unchanged(KvCache cache, byte[] after, Format f) {
     int row = cache.width() * f.bytes();
     for (int i = 0; i < after.length; i++) {
       boolean written =
@@ -145,7 +145,7 @@ final class CacheCases {
   }
 
   /** Half a step of the format, and what F32 arithmetic loses. */
-  private static double rounding(Format f, double v) {
+  static double rounding(Format f, double v) {
     double relative =
         switch (f) {
           case F32 -> 0x1p-21;

@@ -15,6 +15,7 @@ final class Cases {
             ProductCases.all(),
             AttentionCases.all(),
             GroupedCases.all(),
+            IndexCases.all(),
             PrefillCases.all(),
             ExpertCases.all(),
             SamplingCases.all())
