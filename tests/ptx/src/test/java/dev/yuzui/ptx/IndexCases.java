@@ -31,6 +31,8 @@ final class IndexCases {
       String append = "append_index_" + f.suffix();
       cases.add(new KernelCase(append, "128", d -> append(d, f, 128, 64, false)));
       cases.add(new KernelCase(append, "32, spread", d -> append(d, f, 32, 16, true)));
+      cases.add(new KernelCase(append, "1024, spread", d -> append(d, f, 1024, 768, true)));
+      cases.add(new KernelCase(append, "1400", d -> append(d, f, 1400, 10, false)));
       String scores = "index_scores_" + f.suffix();
       cases.add(new KernelCase(scores, "16 heads of 32", d -> scores(d, f, 16, 32)));
       cases.add(new KernelCase(scores, "5 heads of 20", d -> scores(d, f, 5, 20)));

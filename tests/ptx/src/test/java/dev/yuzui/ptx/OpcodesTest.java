@@ -86,6 +86,7 @@ class OpcodesTest {
         "div.u32 %r2, -1, 2;                        | 2147483647",
         "mov.u64 %rd3, -1; mov.u64 %rd4, 4294967297; div.u64 %rd5, %rd3, %rd4; cvt.u32.u64 %r2, %rd5; | -1",
         // bytes and bits
+        "mov.u32 %r3, 0x80112233; popc.b32 %r2, %r3; | 9",
         "mov.u32 %r3, 0x80112233; prmt.b32 %r2, %r3, %r3, 0x00BF; | 0x3333FFFF",
         "mov.u32 %r3, 0x44332211; mov.u32 %r4, 0x88776655; prmt.b32 %r2, %r3, %r4, 0x7410; | 0x88552211",
         "bfi.b32 %r2, -1, 0, 4, 8;                  | 4080",

@@ -95,6 +95,10 @@ final class WordOps {
           (r, a, _, _, t) -> {
             for (int l = 0; l < LANES; l++) t[l] = ~r[a + l];
           };
+      case "popc.b32" ->
+          (r, a, _, _, t) -> {
+            for (int l = 0; l < LANES; l++) t[l] = Integer.bitCount(r[a + l]);
+          };
       case "neg.s32" ->
           (r, a, _, _, t) -> {
             for (int l = 0; l < LANES; l++) t[l] = -r[a + l];
