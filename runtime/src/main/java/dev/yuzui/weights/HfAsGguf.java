@@ -181,7 +181,8 @@ final class HfAsGguf {
       double own = 0.1 * Math.log(yarn.by()) + 1; // what readers multiply cos and sin by
       double attention = yarn.factor() / own;
       if (Math.abs(attention - 1) > 1e-6) {
-        put("rope.scaling.yarn_attn_factor", GgufValue.f32(attention));
+        // llama.cpp's converter writes yarn_attn_factor, which llama.cpp does not read
+        put("rope.scaling.attn_factor", GgufValue.f32(attention));
       }
       return;
     }
