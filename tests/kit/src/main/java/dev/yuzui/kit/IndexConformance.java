@@ -47,12 +47,13 @@ public abstract class IndexConformance extends Conformance {
         .map(Encoding::label)
         .flatMap(
             e ->
-                Stream.of(
-                    Arguments.of(e, SHORT, new IndexShape(3, 32, 8, 5, false)),
-                    Arguments.of(e, SHORT, new IndexShape(1, 64, 64, 40, false)),
-                    Arguments.of(e, PROMPT, new IndexShape(16, 64, 32, 16, false)),
-                    Arguments.of(e, PROMPT, new IndexShape(64, 128, 64, 33, false)),
-                    Arguments.of(e, LONG, new IndexShape(8, 32, 16, 512, false))));
+                e.equals("F16")
+                    ? Stream.of(
+                        Arguments.of(e, SHORT, new IndexShape(3, 32, 8, 5, false)),
+                        Arguments.of(e, SHORT, new IndexShape(1, 64, 64, 40, false)),
+                        Arguments.of(e, PROMPT, new IndexShape(64, 128, 64, 33, false)),
+                        Arguments.of(e, LONG, new IndexShape(8, 32, 16, 512, false)))
+                    : Stream.of(Arguments.of(e, PROMPT, new IndexShape(16, 64, 32, 16, false))));
   }
 
   /** Whole numbers, so that scores are exact and many are equal. */

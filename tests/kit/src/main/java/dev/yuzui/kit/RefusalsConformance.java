@@ -11,10 +11,12 @@ import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.GroupedShape;
+import dev.yuzui.spi.IndexShape;
 import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.StepBatch;
+import dev.yuzui.spi.Selection;
 import dev.yuzui.spi.Tensor;
 import java.lang.reflect.Method;
 import java.util.List;
@@ -33,6 +35,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 public abstract class RefusalsConformance extends Conformance {
   private static final MlaShape SHAPE = new MlaShape(2, 4, 2, 3, 6, 1);
   private static final GroupedShape GROUPED = new GroupedShape(2, 1, 4, 1);
+  private static final IndexShape INDEX = new IndexShape(2, 4, 2, 3, false);
   private static final GateRule RULE =
       new GateRule(GateRule.Scoring.SOFTMAX, 8, 2, 1, 1, GateRule.GroupScore.MAX, false, 1);
 
@@ -181,6 +184,29 @@ public abstract class RefusalsConformance extends Conformance {
             "attend | N·D is 8 | q F32 [3, 12]",
             (o, s) ->
                 o.attend(s.f32("q", 3, 12), s.cache(8), GROUPED, s.batch, s.f32("out", 3, 8))),
+        call(
+            "appendIndex | I is 4 | cache F32 [8, 5]",
+            (o, s) ->
+                o.appendIndex(
+                    s.f32("keys", 3, 4),
+                    s.f32("norm", 1, 4),
+                    s.f32("bias", 1, 4),
+                    0,
+                    s.f32("table", 9, 2),
+                    s.cache(5),
+                    INDEX,
+                    s.batch)),
+        call(
+            "select | more than the 3 | rows I32 [3, 4]",
+            (o, s) ->
+                o.select(
+                    s.f32("q", 3, 8),
+                    s.f32("weights", 3, 2),
+                    s.cache(4),
+                    INDEX,
+                    s.batch,
+                    new Selection(
+                        s.i32("rows", 3, 4), s.i32("sequence", 1, 3), s.i32("count", 1, 3)))),
         call(
             "mlaDecode | 16 | q F32 [3, 12]",
             (o, s) ->
