@@ -27,16 +27,19 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Models without latent attention share steps, pages, prefixes and guesses as those with do. */
+/**
+ * Steps, pages, prefixes and guesses are shared whatever the attention: grouped-query, or over
+ * entries that an indexer chose.
+ */
 @Timeout(600)
-class GroupedModelsTest {
+class ModelFamiliesTest {
   private static final int[] TEXT = IntStream.range(0, 60).map(i -> 3 + i * 37 % 200).toArray();
 
   static Stream<Arguments> models() {
     return UnderTest.backends()
         .flatMap(
             backend ->
-                Stream.of("llama3-f32", "qwen3-f32", "moe-f32")
+                Stream.of("llama3-f32", "qwen3-f32", "moe-f32", "v32-f32", "glm5-f32")
                     .map(model -> Arguments.of(backend, model)));
   }
 
