@@ -136,12 +136,18 @@ class SeveralDevicesTest {
     }
   }
 
-  /** Without latent attention; what has no experts has its layers apart. */
+  /**
+   * With other attention, also layers that share a choice; what has no experts has its layers
+   * apart.
+   */
   @ParameterizedTest
   @MethodSource("someLayouts")
-  void groupedModelsSayWhatTheySayOnOneDevice(Way way, List<String> devices) {
+  void otherFamiliesSayWhatTheySayOnOneDevice(Way way, List<String> devices) {
     UnderTest.requireUsable(devices);
-    List<String> models = way == Way.LAYERS ? List.of("moe-f32", "llama3-f32") : List.of("moe-f32");
+    List<String> models =
+        way == Way.LAYERS
+            ? List.of("moe-f32", "llama3-f32", "glm5-f32")
+            : List.of("moe-f32", "glm5-f32");
     for (String model : models) {
       RuntimeOptions options = options(model);
       List<float[]> logits;
