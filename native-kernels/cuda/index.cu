@@ -169,7 +169,7 @@ KERNEL(index_choose, (const float* scores, int capacity, const int* pages, int p
       greater += greaterOf[w];
       equal += equalOf[w];
     }
-    if (more || same && q < room) to[g + min(q, room)] = entry_row(table, pageTokens, i);
+    if (more || (same && q < room)) to[g + min(q, room)] = entry_row(table, pageTokens, i);
     __syncthreads();
   }
 }
