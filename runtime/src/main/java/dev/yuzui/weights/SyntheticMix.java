@@ -46,7 +46,7 @@ enum SyntheticMix {
     return switch (this) {
       case FP8 ->
           switch (part) {
-            case EMBED, HEAD, MTP_EMBED, MTP_HEAD, MTP_PROJ, ROUTER -> Encoding.BF16;
+            case EMBED, HEAD, MTP_EMBED, MTP_HEAD, MTP_PROJ, ROUTER, INDEX_WEIGHTS -> Encoding.BF16;
             case KEY_UP, VALUE_UP -> Encoding.F32;
             default -> Encoding.FP8;
           };

@@ -134,6 +134,7 @@ class SyntheticCheckpointTest {
     "v2-lite, 15.71",
     "v2-lite-4l, 2.25",
     "v3-4l, 15.11",
+    "v3.2-4l, 15.17",
     "moonlight, 15.96",
     "kimi-k2-4l, 54.02",
     "r1-distill-qwen-1.5b, 1.78",
@@ -179,6 +180,7 @@ class SyntheticCheckpointTest {
         List.of(
             List.of("v2-lite", "deepseek-ai--DeepSeek-V2-Lite"),
             List.of("v3-4l", "deepseek-ai--DeepSeek-V3"),
+            List.of("v3.2-4l", "deepseek-ai--DeepSeek-V3.2"),
             List.of("moonlight", "moonshotai--Moonlight-16B-A3B-Instruct"),
             List.of("kimi-k2-4l", "moonshotai--Kimi-K2-Instruct"),
             List.of("glm-4.7-flash", "zai-org--GLM-4.7-Flash"))) {
