@@ -40,8 +40,10 @@ final class Replay {
     };
   }
 
+  /** A shape is recorded when it comes again: the prompt is read twice. */
   Deviation measure() {
     Deviation.Sum sum = new Deviation.Sum();
+    engine.logits(trace.promptTokens(), (_, _) -> {});
     engine.logits(
         trace.promptTokens(), (position, row) -> sum.add(row, rows.get(position), 0, row.length));
     return sum.total();

@@ -16,6 +16,7 @@ import dev.yuzui.engine.api.Speculation.Drafts;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.spi.Encoding;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -99,11 +100,17 @@ class ModelFamiliesTest {
   void guessesChangeNothing(String backend, String model) {
     RuntimeOptions options = options(backend, model);
     List<List<Integer>> expected = alone(options);
-    for (Speculation how :
-        List.of(new Speculation(Drafts.NGRAM, 4, 0), by(model, 3, 0), by("v2lite-f32", 2, 0))) {
+    List<Speculation> ways =
+        new ArrayList<>(
+            List.of(new Speculation(Drafts.NGRAM, 4, 0), by(model, 3, 0), by("v2lite-f32", 2, 0)));
+    if (model.equals("v32-f32")) { // the one with an MTP layer
+      ways.add(new Speculation(Drafts.MTP, 2, 0));
+    }
+    for (Speculation how : ways) {
       try (Engine engine = open(options.withMaxSequences(6).withSpeculation(how))) {
         assertEquals(expected, texts(engine), how::toString);
-        assertTrue(engine.metrics().draftTokens() > 0, how::toString);
+        boolean repeats = how.drafts() != Drafts.NGRAM; // no text has to
+        assertTrue(!repeats || engine.metrics().draftTokens() > 0, how::toString);
       }
     }
   }
