@@ -230,6 +230,14 @@ public final class Tokenizer implements AutoCloseable {
     return vocabulary.special().get(checked(id));
   }
 
+  /**
+   * Whether the vocabulary added {@code id} to those that texts are made of, as it does with
+   * control tokens that it does not mark as special, {@code <｜User｜>}.
+   */
+  public boolean isControl(int id) {
+    return vocabulary.added().get(checked(id));
+  }
+
   /** Whether a model that writes {@code id} has said all it wants to. */
   public boolean isEndOfGeneration(int id) {
     return id == vocabulary.eos()

@@ -1,0 +1,136 @@
+package dev.yuzui.grammar;
+
+import dev.yuzui.grammar.GrammarSource.Choices;
+import dev.yuzui.grammar.GrammarSource.Gbnf;
+import dev.yuzui.grammar.GrammarSource.JsonObject;
+import dev.yuzui.grammar.GrammarSource.JsonSchema;
+import dev.yuzui.grammar.GrammarSource.Pattern;
+import java.nio.charset.StandardCharsets;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Compiles grammars for one vocabulary, and keeps those that were used last. Any thread may use it;
+ * what terminals of one grammar taught about tokens serves the next.
+ */
+public final class GrammarCompiler {
+  private static final int MOST_KEPT = 64;
+
+  /** Expressions after which terminals are forgotten: those in use keep theirs. */
+  private static final int MOST_EXPRESSIONS = 400_000;
+
+  private final GrammarVocabulary vocabulary;
+  private final GrammarLimits limits;
+  private final Map<GrammarSource, Grammar> kept;
+  private Terminals terminals;
+
+  /** Terminals of many grammars, and what tokens do in them. */
+  private record Terminals(
+      RegexPool pool, TokenWalker walker, TextEncoding text, Map<JsonLayout, JsonTerminals> json) {
+    static Terminals of(GrammarVocabulary vocabulary) {
+      RegexPool pool = new RegexPool();
+      Map<JsonLayout, JsonTerminals> json = new EnumMap<>(JsonLayout.class);
+      for (JsonLayout layout : JsonLayout.values()) {
+        json.put(layout, new JsonTerminals(pool, layout));
+      }
+      return new Terminals(
+          pool, new TokenWalker(vocabulary, pool), new TextEncoding(pool), Map.copyOf(json));
+    }
+  }
+
+  public GrammarCompiler(GrammarVocabulary vocabulary) {
+    this(vocabulary, GrammarLimits.DEFAULT);
+  }
+
+  public GrammarCompiler(GrammarVocabulary vocabulary, GrammarLimits limits) {
+    this.vocabulary = vocabulary;
+    this.limits = limits;
+    terminals = Terminals.of(vocabulary);
+    kept =
+        new LinkedHashMap<>(16, 0.75f, true) {
+          private static final long serialVersionUID = 1L;
+
+          @Override
+          protected boolean removeEldestEntry(Map.Entry<GrammarSource, Grammar> eldest) {
+            return size() > MOST_KEPT;
+          }
+        };
+  }
+
+  /** Throws {@link GrammarException} if the grammar is malformed, empty, or beyond the limits. */
+  public Grammar compile(GrammarSource source) {
+    Terminals now;
+    synchronized (this) {
+      Grammar found = kept.get(source);
+      if (found != null) {
+        return found;
+      }
+      if (terminals.pool().size() > MOST_EXPRESSIONS) {
+        terminals = Terminals.of(vocabulary);
+      }
+      now = terminals;
+    }
+    Grammar made = make(source, now);
+    synchronized (this) {
+      kept.put(source, made);
+    }
+    return made;
+  }
+
+  private Grammar make(GrammarSource source, Terminals now) {
+    Budget budget = new Budget(limits);
+    Expr root;
+    try {
+      root = root(source, now, budget);
+    } catch (StackOverflowError e) {
+      throw new GrammarException("the grammar is nested too deeply; simplify it", e);
+    }
+    Sound sound = new Sound(root);
+    if (!sound.productive(root)) {
+      throw new GrammarException(
+          "the grammar: expected one that some text matches, found one that none does");
+    }
+    return new Grammar(vocabulary, now.walker(), new Machine(root, sound));
+  }
+
+  private Expr root(GrammarSource source, Terminals now, Budget budget) {
+    return switch (source) {
+      case JsonSchema schema -> {
+        requireSize(schema.schema());
+        yield JsonSchemaGrammar.of(schema.schema(), now.json().get(schema.layout()), budget);
+      }
+      case JsonObject object ->
+          JsonSchemaGrammar.of(
+              "{\"type\":\"object\"}", now.json().get(object.layout()), budget);
+      case Gbnf gbnf -> {
+        requireSize(gbnf.text());
+        yield GbnfGrammar.of(gbnf.text(), now.text(), budget);
+      }
+      case Pattern pattern -> {
+        requireSize(pattern.regex());
+        yield new Expr.Lexeme(RegexParser.whole(pattern.regex(), now.text(), budget));
+      }
+      case Choices choices -> {
+        if (choices.texts().isEmpty()) {
+          throw new GrammarException("choices: expected at least one text, found none");
+        }
+        choices.texts().forEach(this::requireSize);
+        List<byte[]> texts =
+            choices.texts().stream().map(t -> t.getBytes(StandardCharsets.UTF_8)).toList();
+        yield new Expr.Lexeme(now.pool().oneOf(texts));
+      }
+    };
+  }
+
+  private void requireSize(String text) {
+    if (text.length() > limits.bytes()) {
+      throw new GrammarException(
+          "the grammar: expected at most "
+              + limits.bytes()
+              + " characters, found "
+              + text.length());
+    }
+  }
+}
