@@ -31,7 +31,7 @@ final class ByteClasses {
 
   /** The coarsest partition that is as fine as both. */
   ByteClasses meet(ByteClasses other) {
-    if (count == 1 || this == other) {
+    if (count == 1) {
       return other;
     }
     if (other.count == 1 || equals(other)) {

@@ -13,12 +13,12 @@ final class Config {
   record Thread(Regex state, Frame after) {
     @Override
     public boolean equals(Object other) {
-      return other instanceof Thread o && state == o.state && after == o.after;
+      return other instanceof Thread o && state == o.state && Frame.id(after) == Frame.id(o.after);
     }
 
     @Override
     public int hashCode() {
-      return state.id * 31 + System.identityHashCode(after);
+      return state.id * 31 + Frame.id(after);
     }
   }
 
@@ -32,6 +32,7 @@ final class Config {
   private final int hash;
   private volatile Edges edges;
   private volatile long[] mask;
+  private volatile boolean asked;
 
   private record Edges(ByteClasses classes, Config[] next) {}
 
@@ -88,6 +89,13 @@ final class Config {
 
   void mask(long[] found) {
     mask = found;
+  }
+
+  /** Whether the mask was asked for before. */
+  boolean askedAgain() {
+    boolean before = asked;
+    asked = true;
+    return before;
   }
 
   @Override

@@ -77,14 +77,15 @@ sealed interface Expr {
 
     final Lexeme close;
 
-    /** Required ones at or behind each place; and those that may be written. Set by {@link Sound}. */
+    /**
+     * Required ones at or behind each place; and those that may be written. Set by {@link Sound}.
+     */
     final int[] requiredFrom;
 
     final int[] possibleFrom;
     boolean othersPossible;
 
-    Members(
-        List<Member> listed, List<Member> others, int min, int max, Lexeme none, Lexeme close) {
+    Members(List<Member> listed, List<Member> others, int min, int max, Lexeme none, Lexeme close) {
       this.listed = List.copyOf(listed);
       this.others = List.copyOf(others);
       this.min = min;

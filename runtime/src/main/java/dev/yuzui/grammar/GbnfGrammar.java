@@ -58,8 +58,7 @@ final class GbnfGrammar {
     budget.spend();
     return switch (node) {
       case Node.One one -> encoding.one(one.set());
-      case Node.Seq seq ->
-          pool.concat(seq.parts().stream().map(this::regex).toArray(Regex[]::new));
+      case Node.Seq seq -> pool.concat(seq.parts().stream().map(this::regex).toArray(Regex[]::new));
       case Node.Alt alt -> pool.alt(alt.parts().stream().map(this::regex).toList());
       case Node.Repeat repeat -> pool.repeat(regex(repeat.part()), repeat.min(), repeat.max());
       case Node.Ref ref -> {
@@ -82,8 +81,7 @@ final class GbnfGrammar {
       case Node.One _ -> throw new IllegalStateException();
       case Node.Seq seq -> sequence(seq.parts());
       case Node.Alt alt -> new Expr.Alt(alt.parts().stream().map(this::expr).toList());
-      case Node.Repeat repeat ->
-          new Expr.Repeat(expr(repeat.part()), repeat.min(), repeat.max());
+      case Node.Repeat repeat -> new Expr.Repeat(expr(repeat.part()), repeat.min(), repeat.max());
       case Node.Ref ref -> {
         Expr.Rule found = rules.get(ref.rule());
         if (found == null) {

@@ -318,14 +318,19 @@ final class GbnfParser {
   }
 
   private String place() {
-    int line = 1 + (int) text.substring(0, Math.min(at, text.length())).chars().filter(c -> c == '\n').count();
+    int line =
+        1
+            + (int)
+                text.substring(0, Math.min(at, text.length()))
+                    .chars()
+                    .filter(c -> c == '\n')
+                    .count();
     return "GBNF, line " + line;
   }
 
   private GrammarException expected(String what) {
     int end = at < text.length() ? text.indexOf('\n', at) : -1;
-    String rest =
-        at < text.length() ? text.substring(at, end < 0 ? text.length() : end) : "";
+    String rest = at < text.length() ? text.substring(at, end < 0 ? text.length() : end) : "";
     return new GrammarException(
         place()
             + ": expected "

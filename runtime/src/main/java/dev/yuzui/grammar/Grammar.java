@@ -76,7 +76,7 @@ public final class Grammar {
     if (config.accepting) {
       vocabulary.ends().stream().forEach(id -> words[id >> 6] |= 1L << id);
     }
-    if (masks.get() < MOST_MASKS && masks.incrementAndGet() <= MOST_MASKS) {
+    if (config.askedAgain() && masks.get() < MOST_MASKS && masks.incrementAndGet() <= MOST_MASKS) {
       config.mask(Arrays.copyOf(words, vocabulary.words()));
     }
   }

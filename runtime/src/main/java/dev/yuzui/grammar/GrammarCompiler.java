@@ -102,8 +102,7 @@ public final class GrammarCompiler {
         yield JsonSchemaGrammar.of(schema.schema(), now.json().get(schema.layout()), budget);
       }
       case JsonObject object ->
-          JsonSchemaGrammar.of(
-              "{\"type\":\"object\"}", now.json().get(object.layout()), budget);
+          JsonSchemaGrammar.of("{\"type\":\"object\"}", now.json().get(object.layout()), budget);
       case Gbnf gbnf -> {
         requireSize(gbnf.text());
         yield GbnfGrammar.of(gbnf.text(), now.text(), budget);

@@ -45,9 +45,7 @@ public final class GrammarState {
   /** Whether {@code token} may come next; costs its bytes, no mask. */
   public boolean accepts(int token) {
     requireToken(token);
-    return grammar.vocabulary().ends().get(token)
-        ? mayEnd()
-        : !ended && !behind(token).isDead();
+    return grammar.vocabulary().ends().get(token) ? mayEnd() : !ended && !behind(token).isDead();
   }
 
   /** Goes on by a token that {@link #accepts} allows; any other is a mistake of the caller's. */

@@ -6,8 +6,8 @@ import java.util.BitSet;
 /**
  * The tokens that a text is made of.
  *
- * @param bytes of each token; empty for those that a text must not hold: control tokens, ids without
- *     a spelling
+ * @param bytes of each token; empty for those that a text must not hold: control tokens, ids
+ *     without a spelling
  * @param ends tokens that end a text; allowed where it may end
  */
 public record GrammarVocabulary(byte[][] bytes, BitSet ends) {

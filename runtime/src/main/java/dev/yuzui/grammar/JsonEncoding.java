@@ -35,7 +35,8 @@ final class JsonEncoding extends TextEncoding {
       return pool.literal("\\" + ESCAPES.charAt(at));
     }
     String hex = String.format(Locale.ROOT, "\\u%04x", c);
-    return pool.alt(pool.literal(hex), pool.literal("\\u" + hex.substring(2).toUpperCase(Locale.ROOT)));
+    return pool.alt(
+        pool.literal(hex), pool.literal("\\u" + hex.substring(2).toUpperCase(Locale.ROOT)));
   }
 
   private static String controls() {

@@ -13,9 +13,8 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * A JSON value as a schema's grammar writes it: names in the schema's order, one space behind colons
- * and commas, characters as they are where JSON allows that, numbers without exponents, and whole
- * ones without a point.
+ * A JSON value as a schema's grammar writes it: names in the schema's order, one space behind
+ * colons and commas, characters as they are where JSON allows that, numbers without exponents.
  */
 public final class JsonForm {
   /** Orders of names that are tried in all. */
@@ -83,7 +82,7 @@ public final class JsonForm {
     BigDecimal number = value.decimalValue();
     Set<String> texts = new LinkedHashSet<>();
     if (Math.abs((long) number.scale()) <= NumberForms.MOST_DIGITS) {
-      texts.add(NumberForms.text(number));
+      texts.add(number.signum() == 0 && number.scale() <= 0 ? "0" : number.toPlainString());
     }
     texts.add(number.toString());
     return List.copyOf(texts);

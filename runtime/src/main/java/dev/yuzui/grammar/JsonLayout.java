@@ -9,8 +9,8 @@ public enum JsonLayout {
   /** Nothing but the two forms above. */
   COMPACT,
   /**
-   * Also one space inside brackets; or, there and behind commas, a line's end and up to 64 spaces or
-   * 16 tabs: what {@code indent=} gives.
+   * Also one space inside brackets; or, there and behind commas, a line's end and up to 64 spaces
+   * or 16 tabs: what {@code indent=} gives.
    */
   SPACED
 }

@@ -161,8 +161,7 @@ final class JsonSchemaGrammar {
     }
     List<Regex> all = List.copyOf(patterns.keySet());
     Regex unlisted =
-        pool.not(
-            terminals.string(pool.oneOf(known.stream().map(Shapes::encoded).toList())));
+        pool.not(terminals.string(pool.oneOf(known.stream().map(Shapes::encoded).toList())));
     List<Member> result = new ArrayList<>();
     for (int chosen = 0; chosen < 1 << all.size(); chosen++) {
       budget.spend();
@@ -254,8 +253,7 @@ final class JsonSchemaGrammar {
                   .forEach(
                       v ->
                           result.add(
-                              new Lexeme(
-                                  terminals.string(pool.literal(Shapes.encoded(v))))));
+                              new Lexeme(terminals.string(pool.literal(Shapes.encoded(v))))));
           default -> few = false;
         }
       }

@@ -33,9 +33,7 @@ final class JsonTerminals {
     unit = unit(pool);
     Regex space = pool.literal(" ");
     Regex oneSpace = pool.optional(space);
-    Regex indent =
-        pool.alt(
-            pool.repeat(space, 0, 64), pool.repeat(pool.literal("\t"), 0, 16));
+    Regex indent = pool.alt(pool.repeat(space, 0, 64), pool.repeat(pool.literal("\t"), 0, 16));
     Regex line = pool.concat(pool.optional(pool.literal("\r")), pool.literal("\n"), indent);
     gap =
         switch (layout) {
@@ -133,8 +131,8 @@ final class JsonTerminals {
   }
 
   /**
-   * A name that is not listed. Its terminal ends with its quote, so that all such have most of their
-   * states together.
+   * A name that is not listed. Its terminal ends with its quote, so that all such have most of
+   * their states together.
    */
   Member other(String name, Regex key, Expr value) {
     return new Member(

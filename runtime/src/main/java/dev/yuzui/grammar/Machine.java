@@ -33,6 +33,7 @@ final class Machine {
   private final Sound sound;
   private final Map<Frame, Frame> frames = new HashMap<>();
   private final Map<Config, Config> configs = new HashMap<>();
+  private int numbered;
   private final Config dead = new Config(List.of(), false);
   private final Config start;
 
@@ -100,7 +101,7 @@ final class Machine {
     if (frames.size() > MOST_KEPT) {
       frames.clear();
     }
-    Frame made = new Frame(expr, at, count, parent);
+    Frame made = new Frame(numbered++, expr, at, count, parent);
     Frame before = frames.putIfAbsent(made, made);
     return before == null ? made : before;
   }
@@ -167,7 +168,7 @@ final class Machine {
       switch (expr) {
         case Lexeme lexeme -> reach(lexeme.regex, after);
         case Rule rule -> {
-          if (entered.add(new Frame(rule, 0, 0, after))) {
+          if (entered.add(new Frame(-1, rule, 0, 0, after))) {
             enter(rule.body(), after);
           }
         }
@@ -176,8 +177,7 @@ final class Machine {
           if (seq.parts.isEmpty()) {
             resume(after);
           } else {
-            enter(
-                seq.parts.getFirst(), seq.parts.size() == 1 ? after : frame(seq, 1, 0, after));
+            enter(seq.parts.getFirst(), seq.parts.size() == 1 ? after : frame(seq, 1, 0, after));
           }
         }
         case Repeat repeat -> repeat(repeat, repeat.min, repeat.max, after);
@@ -202,9 +202,7 @@ final class Machine {
         Member member = m.listed.get(i);
         int needed = m.requiredFrom[i + 1];
         boolean fits =
-            member.required()
-                || m.max == RegexPool.UNBOUNDED
-                || count + 1 + needed <= m.max;
+            member.required() || m.max == RegexPool.UNBOUNDED || count + 1 + needed <= m.max;
         if (fits && enough(m, i + 1, count + 1)) {
           begin(m, member, i, count, after);
         }
@@ -303,7 +301,9 @@ final class Machine {
           enter(items.at(index), next(frame.count));
         }
         if (left > 0) {
-          enter(items.wanted().get(Math.min(index, items.wanted().size() - 1)), next(frame.count + 1));
+          enter(
+              items.wanted().get(Math.min(index, items.wanted().size() - 1)),
+              next(frame.count + 1));
         }
       }
 
@@ -325,7 +325,7 @@ final class Machine {
       List<Thread> sorted = new ArrayList<>(threads);
       sorted.sort(
           Comparator.<Thread>comparingInt(t -> t.state().id)
-              .thenComparingInt(t -> System.identityHashCode(t.after())));
+              .thenComparingInt(t -> Frame.id(t.after())));
       return kept(new Config(List.copyOf(sorted), accepting));
     }
   }

@@ -93,8 +93,7 @@ final class NumberForms {
           ? natural
           : pool.alt(
               natural,
-              negative(
-                  pool.and(above(BigDecimal.ZERO, true), upTo(bound.negate(), exclusive))));
+              negative(pool.and(above(BigDecimal.ZERO, true), upTo(bound.negate(), exclusive))));
     }
     return above(bound, exclusive);
   }
@@ -162,8 +161,7 @@ final class NumberForms {
     }
     Regex more =
         exclusive
-            ? pool.concat(
-                pool.star(pool.literal("0")), pool.bytes(ByteSet.range('1', '9')), digits)
+            ? pool.concat(pool.star(pool.literal("0")), pool.bytes(ByteSet.range('1', '9')), digits)
             : digits;
     parts.add(pool.concat(pool.literal(bound), more));
     return pool.alt(parts);
@@ -185,7 +183,9 @@ final class NumberForms {
       int modulus = unit.divide(unit.gcd(scale)).intValueExact();
       Regex multiple = modulus == 1 ? pool.all : pool.multiple(modulus);
       Regex point =
-          written == 0 ? pool.empty : pool.concat(pool.literal("."), pool.repeat(digit, written, written));
+          written == 0
+              ? pool.empty
+              : pool.concat(pool.literal("."), pool.repeat(digit, written, written));
       Regex shape = pool.concat(whole, point);
       Regex more =
           written == places

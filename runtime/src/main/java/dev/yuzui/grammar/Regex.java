@@ -2,8 +2,8 @@ package dev.yuzui.grammar;
 
 /**
  * A regular expression over bytes, and the state of a DFA: what may follow is {@link #next} of each
- * byte, its derivative (Brzozowski 1964; Owens, Reppy, Turon 2009). Made by a {@link RegexPool},
- * in which equal expressions are one object.
+ * byte, its derivative (Brzozowski 1964; Owens, Reppy, Turon 2009). Made by a {@link RegexPool}, in
+ * which equal expressions are one object.
  */
 final class Regex {
   enum Kind {

@@ -280,8 +280,7 @@ final class RegexParser {
     }
     String name = text.substring(at + 1, end);
     at = end + 1;
-    return UnicodeProperties.named(name)
-        .orElseThrow(() -> refused("\\p{" + name + "}"));
+    return UnicodeProperties.named(name).orElseThrow(() -> refused("\\p{" + name + "}"));
   }
 
   /** A class, behind its bracket. */

@@ -1,7 +1,6 @@
 package dev.yuzui.grammar;
 
 import dev.yuzui.grammar.Regex.Kind;
-import dev.yuzui.grammar.Regex.Life;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -12,7 +11,6 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.TreeMap;
 
 /**
  * Makes regular expressions, each once, and their derivatives. Several threads may use it: new
@@ -22,12 +20,6 @@ final class RegexPool {
   static final int UNBOUNDED = -1;
 
   private static final Regex[] NO_KIDS = {};
-
-  /** States looked at before an expression is refused. */
-  private static final int MOST_STATES = 20_000;
-
-  /** States looked at, while a text is read, before something is taken to match. */
-  private static final int MOST_STATES_AHEAD = 2_000;
 
   private record Key(Kind kind, List<Regex> kids, ByteSet bytes, int min, int max) {}
 
@@ -239,8 +231,7 @@ final class RegexPool {
       while (to < sorted.size() && sorted.get(to)[depth] == first) {
         to++;
       }
-      parts.add(
-          concat(bytes(ByteSet.of(first & 255)), oneOf(sorted.subList(from, to), depth + 1)));
+      parts.add(concat(bytes(ByteSet.of(first & 255)), oneOf(sorted.subList(from, to), depth + 1)));
       from = to;
     }
     return alt(parts);
@@ -290,97 +281,12 @@ final class RegexPool {
 
   /** {@code r}, or {@code NONE} if it matches nothing. */
   Regex living(Regex r) {
-    return alive(r, false) ? r : none;
+    return RegexLife.alive(r, false) ? r : none;
   }
 
   /** Whether some text matches; throws where that would take too long to find. */
   boolean alive(Regex r) {
-    return alive(r, true);
-  }
-
-  private boolean alive(Regex r, boolean strictly) {
-    if (r.plain) {
-      return r != none;
-    }
-    return switch (r.life()) {
-      case ALIVE -> true;
-      case DEAD -> false;
-      case UNKNOWN -> {
-        boolean found = findAlive(r, strictly);
-        r.life(found ? Life.ALIVE : Life.DEAD);
-        yield found;
-      }
-    };
-  }
-
-  private boolean findAlive(Regex r, boolean strictly) {
-    if (r.nullable) {
-      return true;
-    }
-    return switch (r.kind) {
-      case CONCAT -> alive(r.kids[0], strictly) && alive(r.kids[1], strictly);
-      case ALT -> Arrays.stream(r.kids).anyMatch(kid -> alive(kid, strictly));
-      case REPEAT -> alive(r.kids[0], strictly);
-      default -> infiniteWithoutFew(r) || search(r, strictly);
-    };
-  }
-
-  /** Endless texts without finitely many. */
-  private static boolean infiniteWithoutFew(Regex r) {
-    return r.kind == Kind.AND && r.kids.length == 2 && excluding(r) >= 0;
-  }
-
-  /**
-   * The index of {@code X} in an intersection of an endless {@code X} and all but a finite set of
-   * texts; −1 if this is none.
-   */
-  static int excluding(Regex r) {
-    for (int i = 0; i < 2; i++) {
-      Regex not = r.kids[1 - i];
-      if (r.kids[i].infinite
-          && not.kind == Kind.NOT
-          && not.kids[0].plain
-          && !not.kids[0].infinite) {
-        return i;
-      }
-    }
-    return -1;
-  }
-
-  private boolean search(Regex start, boolean strictly) {
-    Map<Regex, Regex> cameFrom = new HashMap<>();
-    ArrayDeque<Regex> open = new ArrayDeque<>();
-    cameFrom.put(start, start);
-    open.add(start);
-    while (!open.isEmpty()) {
-      Regex at = open.poll();
-      for (int value : at.classes().representatives()) {
-        Regex next = derivative(at, value);
-        if (next == none || next.life() == Life.DEAD) {
-          continue;
-        }
-        if (next.plain || next.nullable || next.life() == Life.ALIVE) {
-          for (Regex r = at; r != start; r = cameFrom.get(r)) {
-            r.life(Life.ALIVE);
-          }
-          return true;
-        }
-        if (cameFrom.putIfAbsent(next, at) == null) {
-          if (!strictly && cameFrom.size() > MOST_STATES_AHEAD) {
-            return true;
-          }
-          if (cameFrom.size() > MOST_STATES) {
-            throw new GrammarException(
-                "a regular expression or number range needs more than "
-                    + MOST_STATES
-                    + " states; simplify it");
-          }
-          open.add(next);
-        }
-      }
-    }
-    cameFrom.keySet().forEach(r -> r.life(Life.DEAD));
-    return false;
+    return RegexLife.alive(r, true);
   }
 
   /**
@@ -412,12 +318,5 @@ final class RegexPool {
       // what two expressions share depends on all that follows
       default -> r;
     };
-  }
-
-  /** For tests: how many states each kind has. */
-  synchronized Map<Kind, Integer> census() {
-    Map<Kind, Integer> result = new TreeMap<>();
-    made.values().forEach(r -> result.merge(r.kind, 1, Integer::sum));
-    return result;
   }
 }

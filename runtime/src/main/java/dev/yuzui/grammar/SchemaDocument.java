@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectReader;
+import com.fasterxml.jackson.databind.cfg.JsonNodeFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.net.URI;
 import java.net.URLDecoder;
@@ -19,6 +20,7 @@ final class SchemaDocument {
   private static final ObjectReader READER =
       JsonMapper.builder()
           .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
+          .disable(JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES)
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
           .build()
@@ -32,7 +34,7 @@ final class SchemaDocument {
 
   private final JsonNode root;
   private final boolean referencesStandAlone;
-  private final Map<JsonNode, URI> bases = new IdentityHashMap<>();
+  private final IdentityHashMap<JsonNode, URI> bases = new IdentityHashMap<>();
   private final Map<String, Place> named = new HashMap<>();
 
   private SchemaDocument(JsonNode root) {
@@ -145,7 +147,10 @@ final class SchemaDocument {
     int hash = whole.indexOf('#');
     String document = hash < 0 ? whole : whole.substring(0, hash);
     String fragment =
-        hash < 0 ? "" : URLDecoder.decode(whole.substring(hash + 1).replace("+", "%2B"), StandardCharsets.UTF_8);
+        hash < 0
+            ? ""
+            : URLDecoder.decode(
+                whole.substring(hash + 1).replace("+", "%2B"), StandardCharsets.UTF_8);
     Place start = document.isEmpty() ? new Place(root, "") : named.get(document);
     if (start == null && named.isEmpty() && reference.startsWith("#")) {
       start = new Place(root, "");
@@ -161,7 +166,10 @@ final class SchemaDocument {
     String result = start.pointer();
     for (String key : fragment.isEmpty() ? new String[0] : fragment.substring(1).split("/", -1)) {
       String name = key.replace("~1", "/").replace("~0", "~");
-      node = node.isArray() && name.matches("\\d{1,9}") ? node.path(Integer.parseInt(name)) : node.path(name);
+      node =
+          node.isArray() && name.matches("\\d{1,9}")
+              ? node.path(Integer.parseInt(name))
+              : node.path(name);
       result = child(result, name);
     }
     if (node.isMissingNode()) {

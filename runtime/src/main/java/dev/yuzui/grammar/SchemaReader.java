@@ -12,13 +12,16 @@ import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 
-/** What values a schema allows, as a union of shapes; schemas of properties and items stay names. */
+/**
+ * What values a schema allows, as a union of shapes; schemas of properties and items stay names.
+ */
 final class SchemaReader {
   private static final Set<String> REFUSED =
       Set.of("$dynamicRef", "$recursiveRef", "extends", "disallow");
@@ -30,10 +33,9 @@ final class SchemaReader {
   private final Budget budget;
   private final Map<Wanted, List<Shape>> known = new HashMap<>();
   private final Set<Wanted> open = new HashSet<>();
-  private final Map<JsonNode, List<Shape>> read = new java.util.IdentityHashMap<>();
+  private final IdentityHashMap<JsonNode, List<Shape>> read = new IdentityHashMap<>();
 
-  SchemaReader(
-      SchemaDocument document, Schemas schemas, JsonTerminals terminals, Budget budget) {
+  SchemaReader(SchemaDocument document, Schemas schemas, JsonTerminals terminals, Budget budget) {
     this.document = document;
     this.schemas = schemas;
     this.budget = budget;
@@ -128,8 +130,7 @@ final class SchemaReader {
 
   private static JsonNode requireArray(JsonNode node, String pointer) {
     if (!node.isArray()) {
-      throw new SchemaException(
-          pointer, "expected an array, found " + SchemaDocument.kind(node));
+      throw new SchemaException(pointer, "expected an array, found " + SchemaDocument.kind(node));
     }
     return node;
   }
@@ -281,9 +282,7 @@ final class SchemaReader {
         JsonNode needs = entry.getValue();
         if (needs.isArray() || needs.isTextual()) {
           for (JsonNode name : needs.isArray() ? needs : List.of(needs)) {
-            with =
-                shapes.and(
-                    with, List.of(shapes.property(name.asText(), Wanted.ANY, true)));
+            with = shapes.and(with, List.of(shapes.property(name.asText(), Wanted.ANY, true)));
           }
         } else {
           with = shapes.and(with, shapes(schemas.raw(needs, at)));

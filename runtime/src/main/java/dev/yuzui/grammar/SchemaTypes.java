@@ -188,8 +188,7 @@ final class SchemaTypes {
       }
       if (known.isPresent()) {
         RegexSyntax syntax = RegexParser.parse(known.get(), budget);
-        content =
-            pool.and(content, RegexParser.whole(known.get(), terminals.content, budget));
+        content = pool.and(content, RegexParser.whole(known.get(), terminals.content, budget));
         shortest = Math.max(shortest, syntax.shortest());
         longest = Math.min(longest, syntax.longest());
       }

@@ -41,7 +41,7 @@ final class Schemas {
   }
 
   private final List<Atom> atoms = new ArrayList<>();
-  private final Map<JsonNode, Integer> raw = new IdentityHashMap<>();
+  private final IdentityHashMap<JsonNode, Integer> raw = new IdentityHashMap<>();
   private final Map<Wanted, Integer> negated = new HashMap<>();
   private final Wanted nothing;
 

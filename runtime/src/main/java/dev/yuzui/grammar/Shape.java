@@ -96,10 +96,10 @@ sealed interface Shape {
   /** At least {@code min} items that are {@code what}. */
   record Contains(Wanted what, int min) {}
 
-  record Arr(List<Places> layers, int min, int max, List<Contains> contains, Optional<String> unique)
+  record Arr(
+      List<Places> layers, int min, int max, List<Contains> contains, Optional<String> unique)
       implements Shape {
-    static final Arr ANY =
-        new Arr(List.of(), 0, RegexPool.UNBOUNDED, List.of(), Optional.empty());
+    static final Arr ANY = new Arr(List.of(), 0, RegexPool.UNBOUNDED, List.of(), Optional.empty());
 
     Wanted at(int index) {
       Wanted result = Wanted.ANY;

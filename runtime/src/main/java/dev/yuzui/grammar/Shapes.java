@@ -14,6 +14,7 @@ import java.io.ByteArrayOutputStream;
 import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -52,8 +53,7 @@ final class Shapes {
     this.shapes = shapes;
     pool = terminals.pool;
     number = new Num(terminals.numbers.plain(), true, false, Optional.empty());
-    string =
-        new Str(0, RegexPool.UNBOUNDED, pool.all, 0, Integer.MAX_VALUE, Optional.empty());
+    string = new Str(0, RegexPool.UNBOUNDED, pool.all, 0, Integer.MAX_VALUE, Optional.empty());
   }
 
   /** A string's text as {@link JsonEncoding} writes it. */
@@ -72,9 +72,7 @@ final class Shapes {
                     case '\r' -> "\\r";
                     case '\t' -> "\\t";
                     default ->
-                        c < 0x20
-                            ? String.format(Locale.ROOT, "\\u%04x", c)
-                            : Character.toString(c);
+                        c < 0x20 ? String.format(Locale.ROOT, "\\u%04x", c) : Character.toString(c);
                   };
               out.writeBytes(written.getBytes(StandardCharsets.UTF_8));
             });
@@ -82,8 +80,7 @@ final class Shapes {
   }
 
   List<Shape> everything() {
-    return List.of(
-        new Null(), new Bool(false), new Bool(true), number, string, Obj.ANY, Arr.ANY);
+    return List.of(new Null(), new Bool(false), new Bool(true), number, string, Obj.ANY, Arr.ANY);
   }
 
   Num anyNumber() {
@@ -114,7 +111,8 @@ final class Shapes {
     Set<Shape> seen = new HashSet<>();
     for (Shape x : a) {
       for (Shape y : b) {
-        and(x, y).ifPresent(
+        and(x, y)
+            .ifPresent(
                 both -> {
                   budget.spend();
                   if (!isEmpty(both, 0) && seen.add(both)) {
@@ -174,8 +172,9 @@ final class Shapes {
   private Optional<Shape> and(Num a, Num b) {
     boolean integer = a.integer() || b.integer();
     if (a.literals().isPresent() || b.literals().isPresent()) {
-      Num few = a.literals().isPresent() ? a : b;
-      Num other = few == a ? b : a;
+      boolean first = a.literals().isPresent();
+      Num few = first ? a : b;
+      Num other = first ? b : a;
       Set<BigDecimal> left = new LinkedHashSet<>();
       for (BigDecimal value : few.literals().get()) {
         if (other.set().matches(NumberForms.text(value).getBytes(StandardCharsets.US_ASCII))) {
@@ -194,8 +193,9 @@ final class Shapes {
     int min = Math.max(a.min(), b.min());
     int max = lower(a.max(), b.max());
     if (a.literals().isPresent() || b.literals().isPresent()) {
-      Str few = a.literals().isPresent() ? a : b;
-      Str other = few == a ? b : a;
+      boolean first = a.literals().isPresent();
+      Str few = first ? a : b;
+      Str other = first ? b : a;
       Set<String> left = new LinkedHashSet<>();
       for (String value : few.literals().get()) {
         int length = value.codePointCount(0, value.length());
@@ -205,9 +205,7 @@ final class Shapes {
           left.add(value);
         }
       }
-      return left.isEmpty()
-          ? new Str(0, 0, pool.none, 0, 0, Optional.of(Set.of()))
-          : strings(left);
+      return left.isEmpty() ? new Str(0, 0, pool.none, 0, 0, Optional.of(Set.of())) : strings(left);
     }
     return new Str(
         min,
@@ -300,8 +298,7 @@ final class Shapes {
     }
     if (s.content() != pool.all) {
       Regex rest = pool.and(terminals.content.any(), pool.not(s.content()));
-      result.add(
-          new Str(0, RegexPool.UNBOUNDED, rest, 0, Integer.MAX_VALUE, Optional.empty()));
+      result.add(new Str(0, RegexPool.UNBOUNDED, rest, 0, Integer.MAX_VALUE, Optional.empty()));
     }
   }
 
@@ -322,8 +319,7 @@ final class Shapes {
     o.required().forEach(name -> result.add(property(name, schemas.nothing(), false)));
     for (Layer layer : o.layers()) {
       if (layer.patterns().stream().anyMatch(p -> !p.value().isAny()) || !layer.others().isAny()) {
-        throw new GrammarException(
-            "that additionalProperties or patternProperties does not hold");
+        throw new GrammarException("that additionalProperties or patternProperties does not hold");
       }
       layer
           .listed()
@@ -338,8 +334,7 @@ final class Shapes {
       result.add(new Obj(List.of(), Set.of(), List.of(), 0, o.min() - 1));
     }
     if (o.max() != RegexPool.UNBOUNDED) {
-      result.add(
-          new Obj(List.of(), Set.of(), List.of(), o.max() + 1, RegexPool.UNBOUNDED));
+      result.add(new Obj(List.of(), Set.of(), List.of(), o.max() + 1, RegexPool.UNBOUNDED));
     }
   }
 
@@ -350,7 +345,7 @@ final class Shapes {
     for (Places layer : a.layers()) {
       for (int i = 0; i < layer.prefix().size(); i++) {
         if (!layer.prefix().get(i).isAny()) {
-          List<Wanted> prefix = new ArrayList<>(java.util.Collections.nCopies(i, Wanted.ANY));
+          List<Wanted> prefix = new ArrayList<>(Collections.nCopies(i, Wanted.ANY));
           prefix.add(schemas.not(layer.prefix().get(i)));
           result.add(array(List.of(new Places(prefix, Wanted.ANY)), i + 1, RegexPool.UNBOUNDED));
         }

@@ -18,8 +18,7 @@ final class StringFormats {
   private static final String HEX = "%[0-9A-Fa-f]{2}";
   private static final String CHAR = "(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|" + HEX + ")";
   private static final String PATH = "(?:/" + CHAR + "*)*";
-  private static final String TAIL =
-      "(?:\\?(?:" + CHAR + "|[/?])*)?(?:#(?:" + CHAR + "|[/?])*)?";
+  private static final String TAIL = "(?:\\?(?:" + CHAR + "|[/?])*)?(?:#(?:" + CHAR + "|[/?])*)?";
   private static final String HOST =
       "(?:\\[(?:[0-9A-Fa-f:.]+|v[0-9A-Fa-f]+\\.[A-Za-z0-9._~!$&'()*+,;=:-]+)\\]"
           + "|(?:[A-Za-z0-9._~!$&'()*+,;=-]|"
@@ -91,33 +90,11 @@ final class StringFormats {
 
   private static String duration() {
     String time =
-        "T(?:"
-            + UNIT
-            + "H(?:"
-            + UNIT
-            + "M(?:"
-            + UNIT
-            + "S)?)?|"
-            + UNIT
-            + "M(?:"
-            + UNIT
-            + "S)?|"
-            + UNIT
-            + "S)";
+        "T(?:" + UNIT + "H(?:" + UNIT + "M(?:" + UNIT + "S)?)?|" + UNIT + "M(?:" + UNIT + "S)?|"
+            + UNIT + "S)";
     String date =
-        "(?:"
-            + UNIT
-            + "Y(?:"
-            + UNIT
-            + "M(?:"
-            + UNIT
-            + "D)?)?|"
-            + UNIT
-            + "M(?:"
-            + UNIT
-            + "D)?|"
-            + UNIT
-            + "D)";
+        "(?:" + UNIT + "Y(?:" + UNIT + "M(?:" + UNIT + "D)?)?|" + UNIT + "M(?:" + UNIT + "D)?|"
+            + UNIT + "D)";
     return "P(?:" + date + "(?:" + time + ")?|" + time + "|" + UNIT + "W)";
   }
 

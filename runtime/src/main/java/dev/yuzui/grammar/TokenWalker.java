@@ -137,7 +137,7 @@ final class TokenWalker {
 
   private TokenSets find(Regex state, Length length) {
     if (state.kind == Kind.AND && state.kids.length == 2) {
-      int base = RegexPool.excluding(state);
+      int base = RegexLife.excluding(state);
       if (base >= 0) {
         Optional<TokenSets> found = excluding(state, base, length);
         if (found.isPresent()) {
@@ -178,8 +178,7 @@ final class TokenWalker {
       }
       i++;
     }
-    return new TokenSets(
-        TokenSets.Stay.of(stay), TokenTrie.of(behind), TokenSets.NO_EXCEPTIONS);
+    return new TokenSets(TokenSets.Stay.of(stay), TokenTrie.of(behind), TokenSets.NO_EXCEPTIONS);
   }
 
   /**

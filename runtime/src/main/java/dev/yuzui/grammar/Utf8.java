@@ -1,6 +1,7 @@
 package dev.yuzui.grammar;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -36,17 +37,23 @@ final class Utf8 {
   private static Regex bytes(RegexPool pool, List<int[]> ranges, int rest, int length) {
     int shift = 6 * rest;
     Map<Integer, List<int[]>> byByte = new TreeMap<>();
+    ByteSet whole = ByteSet.NONE; // bytes that any others may follow
     for (int[] range : ranges) {
       for (int high = range[0] >> shift; high <= range[1] >> shift; high++) {
         int from = Math.max(range[0], high << shift) - (high << shift);
         int to = Math.min(range[1], (high << shift) + (1 << shift) - 1) - (high << shift);
-        byByte.computeIfAbsent(high, _ -> new ArrayList<>()).add(new int[] {from, to});
+        if (from == 0 && to == (1 << shift) - 1) {
+          whole = whole.or(ByteSet.of(lead(high, length)));
+        } else {
+          byByte.computeIfAbsent(high, _ -> new ArrayList<>()).add(new int[] {from, to});
+        }
       }
     }
-    Map<Regex, ByteSet> byTail = new java.util.LinkedHashMap<>();
+    Map<Regex, ByteSet> byTail = new LinkedHashMap<>();
+    byTail.put(pool.repeat(pool.bytes(ByteSet.range(0x80, 0xBF)), rest, rest), whole);
     byByte.forEach(
         (high, tails) -> {
-          Regex tail = rest == 0 ? pool.empty : bytes(pool, tails, rest - 1, 0);
+          Regex tail = bytes(pool, tails, rest - 1, 0);
           byTail.merge(tail, ByteSet.of(lead(high, length)), ByteSet::or);
         });
     List<Regex> parts = new ArrayList<>();
