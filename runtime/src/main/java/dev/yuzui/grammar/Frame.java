@@ -45,9 +45,10 @@ final class Frame {
   }
 
   @Override
+  @SuppressWarnings("ReferenceEquality") // expressions are themselves alone
   public boolean equals(Object other) {
     return other instanceof Frame o
-        && (Object) expr == o.expr
+        && expr == o.expr
         && at == o.at
         && count == o.count
         && id(parent) == id(o.parent);

@@ -43,8 +43,9 @@ final class NumberForms {
         pool.concat(
             pool.alt(pool.literal("e"), pool.literal("E")),
             pool.optional(pool.alt(minus, pool.literal("+"))),
-            digit,
-            digits);
+            pool.optional(pool.bytes(ByteSet.range('1', '2'))), // what a double can hold
+            pool.optional(digit),
+            digit);
     free = pool.concat(pool.optional(minus), natural, pool.optional(exponent));
     Regex zeros = pool.optional(pool.concat(pool.literal("."), zero, pool.star(zero)));
     integral = pool.alt(pool.concat(whole, zeros), pool.concat(minus, many, zeros));
@@ -55,7 +56,7 @@ final class NumberForms {
     return pool.concat(minus, positive);
   }
 
-  /** As JSON writes numbers. */
+  /** As JSON writes numbers; exponents are below 300. */
   Regex free() {
     return free;
   }

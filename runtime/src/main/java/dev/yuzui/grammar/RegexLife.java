@@ -8,8 +8,8 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * Whether an expression matches anything. Where nothing is intersected that can be seen; else states
- * are looked at until one matches.
+ * Whether an expression matches anything. Where nothing is intersected that can be seen; else
+ * states are looked at until one matches.
  */
 final class RegexLife {
   /** States looked at before an expression is refused. */

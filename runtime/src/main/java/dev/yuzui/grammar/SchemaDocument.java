@@ -88,7 +88,7 @@ final class SchemaDocument {
 
   private void scan(JsonNode node, String pointer, URI outer) {
     URI base = outer;
-    if (node.isObject()) {
+    if (node.isObject() && !(referencesStandAlone && node.has("$ref"))) {
       for (String key : new String[] {"$id", "id"}) {
         JsonNode id = node.get(key);
         if (id != null && id.isTextual()) {
@@ -108,6 +108,8 @@ final class SchemaDocument {
               resolve(base, "#" + anchor.textValue()).toString(), new Place(node, pointer));
         }
       }
+    }
+    if (node.isObject()) {
       bases.put(node, base);
     }
     for (Map.Entry<String, JsonNode> entry : node.properties()) {

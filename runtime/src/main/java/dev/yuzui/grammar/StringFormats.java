@@ -14,7 +14,12 @@ final class StringFormats {
   private static final String LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
   private static final String BYTE = "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
   private static final String IPV4 = BYTE + "(?:\\." + BYTE + "){3}";
-  private static final String ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+";
+  private static final String ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]";
+
+  /** Of up to 64 characters, of up to 32 with dots among them. */
+  private static final String MAILBOX =
+      "(?:" + ATOM + "{1,64}|" + ATOM + "(?:\\.?" + ATOM + "){0,31})";
+
   private static final String HEX = "%[0-9A-Fa-f]{2}";
   private static final String CHAR = "(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|" + HEX + ")";
   private static final String PATH = "(?:/" + CHAR + "*)*";
@@ -59,7 +64,7 @@ final class StringFormats {
           case "time" -> TIME;
           case "date-time" -> DATE + "[Tt]" + TIME;
           case "duration" -> duration();
-          case "email" -> ATOM + "(?:\\." + ATOM + ")*@" + LABEL + "(?:\\." + LABEL + ")*";
+          case "email" -> MAILBOX + "@" + LABEL + "(?:\\." + LABEL + ")*";
           case "hostname" -> LABEL + "(?:\\." + LABEL + ")*";
           case "ipv4" -> IPV4;
           case "ipv6" -> ipv6();

@@ -37,7 +37,7 @@ import picocli.CommandLine.TypeConversionException;
     description = {
       "Measures tokens per second: reading prompts (pp), making text (tg), and both (pp+tg); with"
           + " --rate how long requests wait that arrive at random; with --spec-type alone what"
-          + " guessing is worth, term by term.",
+          + " guessing is worth, term by term; with --grammar what masks of JSON Schemas cost.",
       "Lists such as -p 128,512 and repeated flags measure every combination."
     },
     footer = {
@@ -45,7 +45,8 @@ import picocli.CommandLine.TypeConversionException;
       "Example: yuzui bench --synthetic v3-4l --quant Q4_K_M -p 128 -n 32 -r 3 -o md",
       "Example: yuzui bench --backend cpu,cuda -p 128,512 -n 64 -npl 1,4 -o html > bench.html",
       "Example: yuzui bench --rate 1,2,4 --num-prompts 50 -p 512 --shared-prefix 256 -n 64",
-      "Example: yuzui bench --spec-type draft-mtp --num-prompts 24 -n 200"
+      "Example: yuzui bench --spec-type draft-mtp --num-prompts 24 -n 200",
+      "Example: yuzui bench --grammar schemas.jsonl.gz -m folder-of-tokenizer.json -o md"
     })
 public final class BenchCommand implements Callable<Integer> {
   private static final int MAX_PARALLEL = 64;
@@ -185,6 +186,7 @@ public final class BenchCommand implements Callable<Integer> {
   @Mixin private DistributionOptions distributionOptions;
   @Mixin private ContenderOptions contenders;
   @Mixin private RateOptions rateOptions;
+  @Mixin private GrammarOptions grammarOptions;
   @Spec private CommandSpec spec;
 
   public BenchCommand(Context context) {
@@ -221,6 +223,9 @@ public final class BenchCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    if (grammarOptions.given()) {
+      return grammarOptions.run(context, sources, format, spec.commandLine().getParseResult());
+    }
     requireSense();
     List<Benchmark> tests = rateOptions.given() ? rateTests() : tests();
     int sequences = sequences();

@@ -3,6 +3,7 @@ package dev.yuzui.cli.options;
 import dev.yuzui.cli.shell.Context;
 import dev.yuzui.cli.shell.UsageException;
 import dev.yuzui.weights.Checkpoint;
+import dev.yuzui.weights.Checkpoint.VocabularySource;
 import dev.yuzui.weights.Checkpoints;
 import dev.yuzui.weights.MetadataOverrides;
 import dev.yuzui.weights.SyntheticCheckpoint;
@@ -73,6 +74,19 @@ public final class ModelSources {
       sources.add(() -> open(embedded, overrides));
     }
     return sources;
+  }
+
+  /** Of the one model, which may be no more than a folder with a tokenizer.json. */
+  public VocabularySource vocabulary(Context context) {
+    if (models.size() > 1 || !synthetic.isEmpty()) {
+      throw UsageException.ofFlag(
+          "-m", "one model or folder with a tokenizer.json", synthetic.isEmpty() ? "several" : "--synthetic");
+    }
+    Path path =
+        models.isEmpty()
+            ? EmbeddedModel.path(context.surroundings())
+            : ModelPath.resolved(context, models.getFirst());
+    return Checkpoints.vocabulary(path, metadata.overrides(), _ -> {});
   }
 
   private static Checkpoint open(Path path, MetadataOverrides overrides) {

@@ -42,6 +42,7 @@ class ArchitectureTest {
           arrows("sampling", "spi"),
           arrows("text", "weights io spi"),
           arrows("convert", "spi io weights text"),
+          arrows("grammar", "text"),
           arrows("model", "spi weights cache parallel"),
           arrows("engine.api", "spi weights sampling model"),
           arrows("engine.plan", "spi weights cache parallel model engine.api"),
@@ -75,7 +76,7 @@ class ArchitectureTest {
               "batch cli.options cli.shell engine engine.api io sampling text weights"),
           arrows(
               "cli.bench",
-              "cli.chart cli.options cli.shell engine engine.api engine.plan io sampling spi text weights"),
+              "cli.chart cli.options cli.shell engine engine.api engine.plan grammar io sampling spi text weights"),
           arrows(
               "cli.compare",
               "cli.options cli.shell compare engine engine.api engine.plan io sampling spi text weights"),

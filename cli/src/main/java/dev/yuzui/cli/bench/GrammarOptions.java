@@ -1,0 +1,61 @@
+package dev.yuzui.cli.bench;
+
+import dev.yuzui.cli.options.ModelSources;
+import dev.yuzui.cli.shell.Context;
+import dev.yuzui.cli.shell.ExitCode;
+import dev.yuzui.cli.shell.UsageException;
+import dev.yuzui.grammar.GrammarCompiler;
+import dev.yuzui.grammar.GrammarVocabulary;
+import dev.yuzui.text.Tokenizer;
+import dev.yuzui.weights.Checkpoint.VocabularySource;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParseResult;
+
+/** Instead of a model's speed, what masks of grammars cost. */
+final class GrammarOptions {
+  /** What means something with {@code --grammar}. */
+  private static final List<String> FLAGS =
+      List.of("--grammar", "-m", "--model", "-o", "--output", "-v", "--override-kv");
+
+  @Option(
+      names = "--grammar",
+      paramLabel = "FILE",
+      description =
+          "Instead of speed, measure the masks that JSON Schemas make of the vocabulary: a JSONL"
+              + " file, plain or .gz, a line {\"name\", \"schema\", \"tests\": [{\"valid\","
+              + " \"data\"}]} each. -m may be the folder of a tokenizer.json; -o md or jsonl.")
+  private Optional<Path> file = Optional.empty();
+
+  boolean given() {
+    return file.isPresent();
+  }
+
+  int run(Context context, ModelSources sources, BenchFormat format, ParseResult typed) {
+    for (var option : typed.matchedOptions()) {
+      if (!FLAGS.contains(option.longestName()) && !FLAGS.contains(option.shortestName())) {
+        throw new UsageException(
+            option.longestName() + " and --grammar: expected one of them, found both");
+      }
+    }
+    if (format != BenchFormat.MD && format != BenchFormat.JSONL) {
+      throw UsageException.ofFlag("-o", "md or jsonl beside --grammar", "another");
+    }
+    Path path = file.orElseThrow();
+    List<GrammarCase> cases = GrammarCase.read(path);
+    VocabularySource source = sources.vocabulary(context);
+    source.remarks().forEach(context.err()::println);
+    try (Tokenizer tokenizer = Tokenizer.of(source)) {
+      GrammarCompiler compiler = new GrammarCompiler(GrammarVocabulary.of(tokenizer));
+      GrammarReport report = new GrammarReport(context.out(), format == BenchFormat.JSONL);
+      for (GrammarCase each : cases) {
+        GrammarMeasurement measurement = new GrammarMeasurement(compiler, tokenizer);
+        report.row(measurement.measure(each), measurement.masks());
+      }
+      report.end(tokenizer.size());
+    }
+    return ExitCode.DONE;
+  }
+}
