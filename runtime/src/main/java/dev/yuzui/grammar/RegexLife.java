@@ -12,16 +12,14 @@ import java.util.Map;
  * states are looked at until one matches.
  */
 final class RegexLife {
-  /** States looked at before an expression is refused. */
-  private static final int MOST_STATES = 20_000;
-
-  /** States looked at, while a text is read, before something is taken to match. */
-  private static final int MOST_STATES_AHEAD = 2_000;
+  /** States looked at before an expression is refused, or a way on is taken for none. */
+  private static final int MOST_STATES = 2_000;
 
   private RegexLife() {}
 
   /**
-   * @param strictly throw where that would take too long to find, rather than say yes
+   * @param strictly throw where that would take too long to find; else it is no. What was found to
+   *     lead to a match goes on doing so, so that a text never gets stuck.
    */
   static boolean alive(Regex r, boolean strictly) {
     if (r.plain) {
@@ -91,8 +89,8 @@ final class RegexLife {
           return true;
         }
         if (cameFrom.putIfAbsent(next, at) == null) {
-          if (!strictly && cameFrom.size() > MOST_STATES_AHEAD) {
-            return true;
+          if (!strictly && cameFrom.size() > MOST_STATES) {
+            return false;
           }
           if (cameFrom.size() > MOST_STATES) {
             throw new GrammarException(

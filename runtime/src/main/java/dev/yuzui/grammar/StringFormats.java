@@ -64,7 +64,7 @@ final class StringFormats {
           case "time" -> TIME;
           case "date-time" -> DATE + "[Tt]" + TIME;
           case "duration" -> duration();
-          case "email" -> MAILBOX + "@" + LABEL + "(?:\\." + LABEL + ")*";
+          case "email" -> MAILBOX + "@(?:" + LABEL + "\\.)+[A-Za-z]{2,24}";
           case "hostname" -> LABEL + "(?:\\." + LABEL + ")*";
           case "ipv4" -> IPV4;
           case "ipv6" -> ipv6();

@@ -76,7 +76,8 @@ class GbnfGrammarTest {
       })
   void refusesWithTheLineOrRule(String text) {
     var e = assertThrows(GrammarException.class, () -> Vocabularies.grammar(new Gbnf(text)));
-    assertTrue(e.getMessage().contains("GBNF") || e.getMessage().contains("grammar"), e.getMessage());
+    assertTrue(
+        e.getMessage().contains("GBNF") || e.getMessage().contains("grammar"), e.getMessage());
   }
 
   @Test
@@ -112,7 +113,8 @@ class GbnfGrammarTest {
     var limits = new GrammarLimits(100, 50, java.time.Duration.ofSeconds(1));
     var compiler = new GrammarCompiler(Vocabularies.of(), limits);
     assertThrows(
-        GrammarException.class, () -> compiler.compile(new Gbnf("root ::= " + "\"a\" ".repeat(30))));
+        GrammarException.class,
+        () -> compiler.compile(new Gbnf("root ::= " + "\"a\" ".repeat(30))));
     assertThrows(
         GrammarException.class, () -> compiler.compile(new Gbnf("root ::= " + "a ".repeat(60))));
   }

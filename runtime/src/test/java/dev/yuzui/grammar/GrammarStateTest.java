@@ -22,9 +22,36 @@ import org.junit.jupiter.api.Test;
 class GrammarStateTest {
   /** Tokens that cross terminals, begin and end within characters, and are longer than 16 bytes. */
   private static final String[] LONGER = {
-    "{\"", "\": ", "\":", "\", \"", "\"}", "\"]", "}]", "}}", "true", "tru", "e,", "[1", "1, 2",
-    "name", "name\": \"", "abc", "世界", "  ", "\n    ", "{\"name\": \"abc\"}", "a very long token of text",
-    "\\u00", "\\n", "-1", ".5", "e+", "null}", "café", "00", "123456789012345678"
+    "{\"",
+    "\": ",
+    "\":",
+    "\", \"",
+    "\"}",
+    "\"]",
+    "}]",
+    "}}",
+    "true",
+    "tru",
+    "e,",
+    "[1",
+    "1, 2",
+    "name",
+    "name\": \"",
+    "abc",
+    "世界",
+    "  ",
+    "\n    ",
+    "{\"name\": \"abc\"}",
+    "a very long token of text",
+    "\\u00",
+    "\\n",
+    "-1",
+    ".5",
+    "e+",
+    "null}",
+    "café",
+    "00",
+    "123456789012345678"
   };
 
   private static GrammarVocabulary vocabulary() {
@@ -39,9 +66,10 @@ class GrammarStateTest {
 
   private static final List<GrammarSource> SOURCES =
       List.of(
-          new JsonSchema("{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},"
-              + "\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"maxLength\":5}},"
-              + "\"n\":{\"type\":\"number\"},\"ok\":{\"type\":\"boolean\"}},\"required\":[\"name\"]}"),
+          new JsonSchema(
+              "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},"
+                  + "\"tags\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"maxLength\":5}},"
+                  + "\"n\":{\"type\":\"number\"},\"ok\":{\"type\":\"boolean\"}},\"required\":[\"name\"]}"),
           new JsonSchema("{}"),
           new JsonSchema("{\"type\":\"string\",\"pattern\":\"^[a-zé世]{2,20}$\"}"),
           new JsonSchema("{\"type\":\"string\",\"pattern\":\"ab\",\"maxLength\":9}"),

@@ -90,7 +90,8 @@ class JsonSchemaGrammarTest {
             "[]")) {
       assertTrue(spaced.matches(text.getBytes(StandardCharsets.UTF_8)), text);
     }
-    for (String text : List.of(" {}", "{} ", "[1,  2]", "[1\n\n]", "{\"a\" :1}", "{\"a\":  1}", "[1")) {
+    for (String text :
+        List.of(" {}", "{} ", "[1,  2]", "[1\n\n]", "{\"a\" :1}", "{\"a\":  1}", "[1")) {
       assertFalse(spaced.matches(text.getBytes(StandardCharsets.UTF_8)), text);
     }
     Grammar compact = COMPILER.compile(new JsonObject(JsonLayout.COMPACT));
@@ -116,7 +117,8 @@ class JsonSchemaGrammarTest {
   void namesComeInTheSchemasOrderAndOnlyOnce() {
     Grammar grammar =
         COMPILER.compile(
-            new JsonSchema("{\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{}},\"type\":\"object\"}"));
+            new JsonSchema(
+                "{\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{}},\"type\":\"object\"}"));
     assertTrue(grammar.matches("{\"a\": 1, \"b\": 2, \"c\": 3}".getBytes(StandardCharsets.UTF_8)));
     assertFalse(grammar.matches("{\"b\": 1, \"a\": 2}".getBytes(StandardCharsets.UTF_8)));
     assertFalse(grammar.matches("{\"c\": 1, \"a\": \"x\"}".getBytes(StandardCharsets.UTF_8)));

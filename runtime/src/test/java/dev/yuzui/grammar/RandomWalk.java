@@ -30,7 +30,10 @@ final class RandomWalk {
       if (mask.isEmpty()) {
         throw new AssertionError("nothing may follow " + out.toString(StandardCharsets.UTF_8));
       }
-      int token = state.length() < ENOUGH ? drawn(mask, random) : closing(mask, begun(out), vocabulary, random);
+      int token =
+          state.length() < ENOUGH
+              ? drawn(mask, random)
+              : closing(mask, begun(out), vocabulary, random);
       state.accept(token);
       out.writeBytes(vocabulary.bytes()[token]);
       if (state.length() > MOST) {

@@ -20,13 +20,11 @@ class RandomWalkTest {
     Grammar grammar = COMPILER.compile(new JsonSchema(each.schema()));
     Validator validator = new Validator(each.schema());
     Random random = new Random(each.schema().hashCode());
-    // which host names a mailbox may have, validators do not agree upon
-    for (int i = 0; i < 40 && !each.schema().contains("email"); i++) {
+    for (int i = 0; i < 40; i++) {
       RandomWalk.text(grammar, random)
           .ifPresent(
               text ->
-                  assertEquals(
-                      List.of(), validator.errors(text), each.schema() + " and " + text));
+                  assertEquals(List.of(), validator.errors(text), each.schema() + " and " + text));
     }
     for (String value : each.valid()) {
       String text = JsonForm.of(grammar, value).orElseThrow();

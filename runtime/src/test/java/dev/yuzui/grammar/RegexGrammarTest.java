@@ -59,16 +59,17 @@ class RegexGrammarTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"(", "a)", "[a", "*", "a{3,2}", "\\1(a)", "\\bx", "(?<=a)b", "(^a)*", "\\q"})
+  @ValueSource(
+      strings = {"(", "a)", "[a", "*", "a{3,2}", "\\1(a)", "\\bx", "(?<=a)b", "(^a)*", "\\q"})
   void refusesWithTheExpressionNamed(String regex) {
-    var e = assertThrows(GrammarException.class, () -> Vocabularies.matches(new Pattern(regex), ""));
+    var e =
+        assertThrows(GrammarException.class, () -> Vocabularies.matches(new Pattern(regex), ""));
     assertTrue(e.getMessage().contains("'" + regex + "'"), e.getMessage());
   }
 
   @Test
   void anEmptyLanguageIsRefused() {
-    assertThrows(
-        GrammarException.class, () -> Vocabularies.grammar(new Pattern("(?=b)a")));
+    assertThrows(GrammarException.class, () -> Vocabularies.grammar(new Pattern("(?=b)a")));
     assertThrows(GrammarException.class, () -> Vocabularies.grammar(new Choices(List.of())));
   }
 
@@ -116,7 +117,9 @@ class RegexGrammarTest {
     assertTrue(Vocabularies.matches(choices, "yes"));
     assertTrue(Vocabularies.matches(choices, "yesterday"));
     assertFalse(Vocabularies.matches(choices, "yeste"));
-    var many = new Choices(java.util.stream.IntStream.range(0, 20_000).mapToObj(i -> "item " + i).toList());
+    var many =
+        new Choices(
+            java.util.stream.IntStream.range(0, 20_000).mapToObj(i -> "item " + i).toList());
     assertTrue(Vocabularies.matches(many, "item 19999"));
     assertFalse(Vocabularies.matches(many, "item 20000"));
   }

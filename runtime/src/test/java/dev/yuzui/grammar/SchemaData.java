@@ -85,12 +85,16 @@ final class SchemaData {
     try {
       for (Map.Entry<String, byte[]> file : untarred(unzipped(archive)).entrySet()) {
         String name = file.getKey();
-        if (name.contains("/" + draft + "/") && name.endsWith(".json") && !name.contains("/optional/")) {
+        if (name.contains("/" + draft + "/")
+            && name.endsWith(".json")
+            && !name.contains("/optional/")) {
           for (JsonNode group : JSON.readTree(file.getValue())) {
             String title =
                 name.substring(name.indexOf(draft)) + ": " + group.get("description").asText();
             JsonNode schema = group.get("schema");
-            if (draft.equals("draft7") && schema instanceof ObjectNode node && !node.has("$schema")) {
+            if (draft.equals("draft7")
+                && schema instanceof ObjectNode node
+                && !node.has("$schema")) {
               node.put("$schema", "http://json-schema.org/draft-07/schema#");
             }
             result.add(entry(title, schema, group.get("tests")));

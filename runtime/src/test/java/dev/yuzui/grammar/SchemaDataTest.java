@@ -20,8 +20,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** Thousands of schemas that others wrote. */
 class SchemaDataTest {
-  private final GrammarCompiler compiler =
-      new GrammarCompiler(Vocabularies.of(RandomWalk.COMMON));
+  private final GrammarCompiler compiler = new GrammarCompiler(Vocabularies.of(RandomWalk.COMMON));
 
   private int compiled;
   private final Map<String, Integer> refusals = new LinkedHashMap<>();
@@ -79,7 +78,9 @@ class SchemaDataTest {
       if (grammar.isEmpty()) {
         continue;
       }
-      Optional<Validator> validator = Validator.of(entry.schema());
+      // Java's \\s is ASCII's, ECMAScript's is not
+      Optional<Validator> validator =
+          entry.schema().contains("\\\\s") ? Optional.empty() : Validator.of(entry.schema());
       for (int i = 0; i < 3 && validator.isPresent(); i++) {
         Optional<String> text;
         try {
@@ -120,8 +121,17 @@ class SchemaDataTest {
       }
     }
     System.out.println(
-        version + ": " + compiled + " of " + entries.size() + " compiled, " + tests + " tests, "
-            + refused.size() + " valid ones refused: " + String.join("\n", refused));
+        version
+            + ": "
+            + compiled
+            + " of "
+            + entries.size()
+            + " compiled, "
+            + tests
+            + " tests, "
+            + refused.size()
+            + " valid ones refused: "
+            + String.join("\n", refused));
     System.out.println("not compiled: " + refusals);
     assertEquals("", String.join("\n", allowed));
   }

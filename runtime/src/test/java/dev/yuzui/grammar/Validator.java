@@ -16,8 +16,7 @@ final class Validator {
   }
 
   Validator(String text, SpecificationVersion version) {
-    schema =
-        SchemaRegistry.withDefaultDialect(version).getSchema(text, InputFormat.JSON);
+    schema = SchemaRegistry.withDefaultDialect(version).getSchema(text, InputFormat.JSON);
   }
 
   /** By the draft that the schema names; empty where the validator cannot read it. */

@@ -5,7 +5,9 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 
-/** Small vocabularies: every byte, some longer tokens, one that ends a text and one that is never. */
+/**
+ * Small vocabularies: every byte, some longer tokens, one that ends a text and one that is never.
+ */
 final class Vocabularies {
   static final int END = 256;
   static final int CONTROL = 257;

@@ -18,7 +18,7 @@ import picocli.CommandLine.ParseResult;
 final class GrammarOptions {
   /** What means something with {@code --grammar}. */
   private static final List<String> FLAGS =
-      List.of("--grammar", "-m", "--model", "-o", "--output", "-v", "--override-kv");
+      List.of("--grammar", "--model", "--synthetic", "--output", "--override-kv");
 
   @Option(
       names = "--grammar",

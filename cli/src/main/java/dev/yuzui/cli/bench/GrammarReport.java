@@ -53,7 +53,8 @@ final class GrammarReport {
     }
     out.println("| schemas | compiled | refused | errors |");
     out.println("|---:|---:|---:|---:|");
-    out.println("| " + all + " | " + (all - refused - failed) + " | " + refused + " | " + failed + " |");
+    out.println(
+        "| " + all + " | " + (all - refused - failed) + " | " + refused + " | " + failed + " |");
     out.println("");
     out.println("| instances | of them | accepted | refused |");
     out.println("|---|---:|---:|---:|");
@@ -77,7 +78,15 @@ final class GrammarReport {
     List<Outcome> some = outcomes.stream().filter(o -> o.valid() == valid).toList();
     long accepted = some.stream().filter(Outcome::accepted).count();
     out.println(
-        "| " + name + " | " + some.size() + " | " + accepted + " | " + (some.size() - accepted) + " |");
+        "| "
+            + name
+            + " | "
+            + some.size()
+            + " | "
+            + accepted
+            + " | "
+            + (some.size() - accepted)
+            + " |");
   }
 
   private void times(String name, List<Long> nanos) {

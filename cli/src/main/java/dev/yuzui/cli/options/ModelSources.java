@@ -80,7 +80,9 @@ public final class ModelSources {
   public VocabularySource vocabulary(Context context) {
     if (models.size() > 1 || !synthetic.isEmpty()) {
       throw UsageException.ofFlag(
-          "-m", "one model or folder with a tokenizer.json", synthetic.isEmpty() ? "several" : "--synthetic");
+          "-m",
+          "one model or folder with a tokenizer.json",
+          synthetic.isEmpty() ? "several" : "--synthetic");
     }
     Path path =
         models.isEmpty()
