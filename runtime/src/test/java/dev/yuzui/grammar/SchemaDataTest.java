@@ -78,9 +78,11 @@ class SchemaDataTest {
       if (grammar.isEmpty()) {
         continue;
       }
-      // Java's \\s is ASCII's, ECMAScript's is not
+      // Java's \\s is ASCII's, ECMAScript's is not; and the validator has a list of domains
       Optional<Validator> validator =
-          entry.schema().contains("\\\\s") ? Optional.empty() : Validator.of(entry.schema());
+          entry.schema().contains("\\\\s") || entry.schema().contains("\"email\"")
+              ? Optional.empty()
+              : Validator.of(entry.schema());
       for (int i = 0; i < 3 && validator.isPresent(); i++) {
         Optional<String> text;
         try {
