@@ -29,14 +29,22 @@ public final class GrammarCompiler {
   /** Terminals of many grammars, and what tokens do in them. */
   private record Terminals(
       RegexPool pool, TokenWalker walker, TextEncoding text, Map<JsonLayout, JsonTerminals> json) {
-    static Terminals of(GrammarVocabulary vocabulary) {
-      RegexPool pool = new RegexPool();
+    static Terminals of(RegexPool pool, TokenWalker walker) {
       Map<JsonLayout, JsonTerminals> json = new EnumMap<>(JsonLayout.class);
       for (JsonLayout layout : JsonLayout.values()) {
         json.put(layout, new JsonTerminals(pool, layout));
       }
-      return new Terminals(
-          pool, new TokenWalker(vocabulary, pool), new TextEncoding(pool), Map.copyOf(json));
+      return new Terminals(pool, walker, new TextEncoding(pool), Map.copyOf(json));
+    }
+
+    static Terminals of(GrammarVocabulary vocabulary) {
+      RegexPool pool = new RegexPool();
+      return of(pool, new TokenWalker(vocabulary, pool));
+    }
+
+    Terminals anew() {
+      RegexPool fresh = new RegexPool();
+      return of(fresh, walker.in(fresh));
     }
   }
 
@@ -68,7 +76,7 @@ public final class GrammarCompiler {
         return found;
       }
       if (terminals.pool().size() > MOST_EXPRESSIONS) {
-        terminals = Terminals.of(vocabulary);
+        terminals = terminals.anew();
       }
       now = terminals;
     }

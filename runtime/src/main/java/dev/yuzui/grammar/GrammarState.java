@@ -7,7 +7,8 @@ import java.util.BitSet;
 import java.util.List;
 
 /**
- * How far a text is in its grammar. For one sequence and one thread; {@link #copy} is cheap.
+ * How far a text is in its grammar. For one sequence and one thread; {@link #copy} is cheap. What
+ * is asked of a grammar that has become too ambiguous to follow throws {@link GrammarException}.
  *
  * <pre>
  *   draw a token; if !state.accepts(token): state.mask(words), draw again among those

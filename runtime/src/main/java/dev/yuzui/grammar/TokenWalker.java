@@ -29,8 +29,20 @@ final class TokenWalker {
   /** Tokens of up to {@code most} bytes. */
   private record Length(int index, int most, TokenTrie trie) {}
 
-  /** Tokens of {@code text}'s, and the tree of the others, a tree for each length. */
-  private record Slice(Regex text, List<BitSet> tokens, List<TokenTrie> others) {}
+  /**
+   * Tokens of characters of {@code set}, and the tree of the others, a tree for each length.
+   *
+   * @param text any such characters
+   */
+  private record Slice(Charset set, Regex text, List<BitSet> tokens, List<TokenTrie> others) {
+    static Regex text(RegexPool pool, Charset set) {
+      return pool.star(Utf8.regex(pool, set));
+    }
+
+    Slice in(RegexPool pool) {
+      return new Slice(set, text(pool, set), tokens, others);
+    }
+  }
 
   TokenWalker(GrammarVocabulary vocabulary, RegexPool pool) {
     this.vocabulary = vocabulary;
@@ -52,11 +64,23 @@ final class TokenWalker {
     Charset json = Charset.jsonPlain();
     for (Charset set :
         List.of(json, json.and(Charset.range(0, 0x7F)), Charset.word(), Charset.lower())) {
-      slices.add(slice(pool.star(Utf8.regex(pool, set)), entries));
+      slices.add(slice(set, Slice.text(pool, set), entries));
     }
   }
 
-  private Slice slice(Regex text, List<List<TokenTrie.Entry>> entries) {
+  private TokenWalker(GrammarVocabulary vocabulary, List<Length> lengths, List<Slice> slices) {
+    this.vocabulary = vocabulary;
+    this.lengths = lengths;
+    this.slices = slices;
+  }
+
+  /** The same trees for terminals of another pool. */
+  TokenWalker in(RegexPool pool) {
+    return new TokenWalker(
+        vocabulary, lengths, slices.stream().map(slice -> slice.in(pool)).toList());
+  }
+
+  private Slice slice(Charset set, Regex text, List<List<TokenTrie.Entry>> entries) {
     List<BitSet> tokens = new ArrayList<>();
     List<TokenTrie> others = new ArrayList<>();
     for (Length length : lengths) {
@@ -72,7 +96,7 @@ final class TokenWalker {
       tokens.add(inside);
       others.add(TokenTrie.of(outside));
     }
-    return new Slice(text, tokens, others);
+    return new Slice(set, text, tokens, others);
   }
 
   int kinds() {
