@@ -3,6 +3,7 @@ package dev.yuzui.compare;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.api.Observer;
 import dev.yuzui.model.Point;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 
@@ -40,10 +41,15 @@ final class Replay {
     };
   }
 
-  /** A shape is recorded when it comes again: the prompt is read twice. */
+  /**
+   * A shape is recorded when it comes again: another prompt of the same length is read before, so
+   * that what a replay leaves undone shows.
+   */
   Deviation measure() {
     Deviation.Sum sum = new Deviation.Sum();
-    engine.logits(trace.promptTokens(), (_, _) -> {});
+    int vocab = engine.config().vocabSize();
+    int[] others = Arrays.stream(trace.promptTokens()).map(t -> (t + 1) % vocab).toArray();
+    engine.logits(others, (_, _) -> {});
     engine.logits(
         trace.promptTokens(), (position, row) -> sum.add(row, rows.get(position), 0, row.length));
     return sum.total();
