@@ -20,6 +20,9 @@ final class GrammarOptions {
   private static final List<String> FLAGS =
       List.of("--grammar", "--model", "--synthetic", "--output", "--override-kv");
 
+  /** Schemas that are measured once before. */
+  private static final int WARM_UP = 200;
+
   @Option(
       names = "--grammar",
       paramLabel = "FILE",
@@ -48,7 +51,9 @@ final class GrammarOptions {
     VocabularySource source = sources.vocabulary(context);
     source.remarks().forEach(context.err()::println);
     try (Tokenizer tokenizer = Tokenizer.of(source)) {
-      GrammarCompiler compiler = new GrammarCompiler(GrammarVocabulary.of(tokenizer));
+      GrammarVocabulary vocabulary = GrammarVocabulary.of(tokenizer);
+      warmUp(cases, vocabulary, tokenizer);
+      GrammarCompiler compiler = new GrammarCompiler(vocabulary);
       GrammarReport report = new GrammarReport(context.out(), format == BenchFormat.JSONL);
       for (GrammarCase each : cases) {
         GrammarMeasurement measurement = new GrammarMeasurement(compiler, tokenizer);
@@ -57,5 +62,14 @@ final class GrammarOptions {
       report.end(tokenizer.size());
     }
     return ExitCode.DONE;
+  }
+
+  /** So that the JVM has compiled what is measured; what is learnt of terminals is thrown away. */
+  private static void warmUp(
+      List<GrammarCase> cases, GrammarVocabulary vocabulary, Tokenizer tokenizer) {
+    GrammarCompiler compiler = new GrammarCompiler(vocabulary);
+    cases.stream()
+        .limit(WARM_UP)
+        .forEach(each -> new GrammarMeasurement(compiler, tokenizer).measure(each));
   }
 }
