@@ -21,6 +21,7 @@ public final class DeepseekModel {
   private final Tensor head;
   private final List<MultiTokenPredictor> predictors;
   private final List<Integer> devices;
+  private final List<Integer> distinct;
   private final Map<Integer, Tensor> ropeTables;
 
   /**
@@ -38,6 +39,7 @@ public final class DeepseekModel {
       Map<Integer, Tensor> ropeTables) {
     this.config = config;
     this.devices = List.copyOf(devices);
+    this.distinct = devices.stream().distinct().toList();
     this.embedding = embedding;
     this.blocks = List.copyOf(blocks);
     this.finalNorm = finalNorm;
@@ -62,7 +64,7 @@ public final class DeepseekModel {
 
   /** Those of all layers, each once. */
   public List<Integer> devices() {
-    return devices.stream().distinct().toList();
+    return distinct;
   }
 
   /** cos and sin of every position, [context, R]. */

@@ -243,6 +243,9 @@ public final class EngineLoop implements AutoCloseable {
    * that what a sequence makes does not depend on whose prompt is read beside it.
    */
   private List<List<Grant<Request>>> passes(List<Grant<Request>> grants) {
+    if (grants.size() == 1) {
+      return List.of(grants);
+    }
     Map<AttentionForm, List<Grant<Request>>> passes = new EnumMap<>(AttentionForm.class);
     for (Grant<Request> grant : grants) {
       int start = grant.entry().sequence().orElseThrow().length();

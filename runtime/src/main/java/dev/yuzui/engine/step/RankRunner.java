@@ -21,7 +21,6 @@ import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -172,8 +171,17 @@ final class RankRunner implements AutoCloseable {
   }
 
   private Shape fill(Pass pass, List<Rows> all, int candidates) {
-    int count = all.stream().mapToInt(r -> r.tokens().length).sum();
-    int outputs = all.stream().mapToInt(r -> r.outputs().count(r.tokens().length)).sum();
+    // loops: streams would be most of what a step allocates
+    int count = 0;
+    int outputs = 0;
+    AttentionForm form = AttentionForm.ABSORBED;
+    for (Rows part : all) {
+      int tokens = part.tokens().length;
+      count += tokens;
+      outputs += part.outputs().count(tokens);
+      AttentionForm suits = form(part.start(), tokens);
+      form = suits.compareTo(form) > 0 ? suits : form;
+    }
     if (count > maxTokens || outputs > Step.MAX_OUTPUTS) {
       throw new IllegalArgumentException(
           count
@@ -185,14 +193,10 @@ final class RankRunner implements AutoCloseable {
               + Step.MAX_OUTPUTS);
     }
     int rows = bucket(group, model, count);
-    AttentionForm form =
-        all.stream()
-            .map(r -> form(r.start(), r.tokens().length))
-            .max(Comparator.naturalOrder())
-            .orElse(AttentionForm.ABSORBED);
-    stages.forEach(
-        (device, stage) ->
-            group.run(device, () -> stage.inputs().fill(all, rows, pass.takesStates())));
+    for (var stage : stages.entrySet()) {
+      StepInputs inputs = stage.getValue().inputs();
+      group.run(stage.getKey(), () -> inputs.fill(all, rows, pass.takesStates()));
+    }
     int made = outputs == count ? outputs : outputBucket(outputs, rows);
     int best = this.outputs.begin(outputs, made, candidates, logitTokens(pass));
     boolean some = pass.takesStates() && !pass.whole() && outputs < rows;
@@ -212,10 +216,11 @@ final class RankRunner implements AutoCloseable {
 
   /** Rows of a step of {@code tokens} tokens that suit all devices of a rank. */
   static int bucket(DeviceGroup group, DeepseekModel model, int tokens) {
-    return model.devices().stream()
-        .mapToInt(d -> group.backend(d).capabilities().bucket(tokens))
-        .max()
-        .orElseThrow();
+    int rows = 0;
+    for (int device : model.devices()) {
+      rows = Math.max(rows, group.backend(device).capabilities().bucket(tokens));
+    }
+    return rows;
   }
 
   /**
