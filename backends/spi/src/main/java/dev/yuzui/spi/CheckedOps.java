@@ -25,10 +25,10 @@ import java.util.Optional;
  * lie on the device and are not looked at. What a composite op of the device calls is not checked
  * again.
  */
-record CheckedOps(AbstractQueue queue, Ops device) implements Ops {
+record CheckedOps(AbstractQueue queue, Ops device) implements Ops, CheckedCompressedOps {
 
-  /** Where a call goes whose arguments are right. */
-  private Ops to() {
+  @Override
+  public Ops to() {
     queue.requireOpen();
     return device;
   }
@@ -288,7 +288,12 @@ record CheckedOps(AbstractQueue queue, Ops device) implements Ops {
 
   @Override
   public void mlaDecode(Tensor q, KvCache cache, MlaShape shape, StepBatch batch, Tensor out) {
-    String op = "mlaDecode";
+    decode("mlaDecode", q, cache, shape, batch, out);
+    to().mlaDecode(q, cache, shape, batch, out);
+  }
+
+  static void decode(
+      String op, Tensor q, KvCache cache, MlaShape shape, StepBatch batch, Tensor out) {
     encoding(op, Encoding.F32, q, out);
     cache(op, cache);
     batch(op, batch, q, out);
@@ -296,7 +301,6 @@ record CheckedOps(AbstractQueue queue, Ops device) implements Ops {
     width(op, "N·Lkv", (long) shape.heads() * shape.kvLora(), out);
     width(op, "Lkv+R", shape.entry(), cache.entries());
     apart(op, out, q, cache.entries());
-    to().mlaDecode(q, cache, shape, batch, out);
   }
 
   @Override
@@ -481,7 +485,32 @@ record CheckedOps(AbstractQueue queue, Ops device) implements Ops {
       ExpertWeights down,
       Dispatch dispatch,
       Tensor out) {
-    String op = "expertFfn";
+    ffn("expertFfn", x, gate, up, down, dispatch, out);
+    to().expertFfn(x, gate, up, down, dispatch, out);
+  }
+
+  @Override
+  public void expertFfn(
+      Tensor x,
+      ExpertWeights gate,
+      ExpertWeights up,
+      ExpertWeights down,
+      float limit,
+      Dispatch dispatch,
+      Tensor out) {
+    ffn("expertFfn", x, gate, up, down, dispatch, out);
+    check(limit > 0, "expertFfn", "a limit above 0, not " + limit, x);
+    to().expertFfn(x, gate, up, down, limit, dispatch, out);
+  }
+
+  private static void ffn(
+      String op,
+      Tensor x,
+      ExpertWeights gate,
+      ExpertWeights up,
+      ExpertWeights down,
+      Dispatch dispatch,
+      Tensor out) {
     experts(op, gate, dispatch);
     experts(op, up, dispatch);
     experts(op, down, dispatch);
@@ -494,21 +523,26 @@ record CheckedOps(AbstractQueue queue, Ops device) implements Ops {
     check(x.rows() == tokens(dispatch), op, "x needs a row per token", x, dispatch.slot());
     check(out.rows() == dispatch.slots(), op, "out needs T·K rows", out, dispatch.slot());
     apart(op, out, x);
-    to().expertFfn(x, gate, up, down, dispatch, out);
   }
 
   @Override
   public void gatedMlp(Tensor x, Tensor gate, Tensor up, Tensor out) {
-    product("gatedMlp", x, gate.cols(), gate.rows(), out, gate);
-    check(
-        gate.rows() == up.rows() && gate.cols() == up.cols(),
-        "gatedMlp",
-        "gate and up differ",
-        gate,
-        up);
-    check(x.rows() == out.rows(), "gatedMlp", "x and out differ in rows", x, out);
-    apart("gatedMlp", out, x, gate, up);
+    gated("gatedMlp", x, gate, up, out);
     to().gatedMlp(x, gate, up, out);
+  }
+
+  @Override
+  public void gatedMlp(Tensor x, Tensor gate, Tensor up, float limit, Tensor out) {
+    gated("gatedMlp", x, gate, up, out);
+    check(limit > 0, "gatedMlp", "a limit above 0, not " + limit, x);
+    to().gatedMlp(x, gate, up, limit, out);
+  }
+
+  private static void gated(String op, Tensor x, Tensor gate, Tensor up, Tensor out) {
+    product(op, x, gate.cols(), gate.rows(), out, gate);
+    check(gate.rows() == up.rows() && gate.cols() == up.cols(), op, "gate and up differ", gate, up);
+    check(x.rows() == out.rows(), op, "x and out differ in rows", x, out);
+    apart(op, out, x, gate, up);
   }
 
   @Override

@@ -8,7 +8,7 @@ import java.util.Optional;
  * input unless said otherwise. Methods with bodies are compositions: a backend overrides the ones
  * it can fuse.
  */
-public interface Ops {
+public interface Ops extends CompressedOps {
 
   /** Memory of the step that composite ops may use. */
   Scratch scratch();
@@ -265,6 +265,29 @@ public interface Ops {
     }
   }
 
+  /** {@link #expertFfn} of experts that clamp, see {@link #clampedSiluMul}; ∞ clamps nothing. */
+  default void expertFfn(
+      Tensor x,
+      ExpertWeights gate,
+      ExpertWeights up,
+      ExpertWeights down,
+      float limit,
+      Dispatch dispatch,
+      Tensor out) {
+    if (limit == Float.POSITIVE_INFINITY) {
+      expertFfn(x, gate, up, down, dispatch, out);
+      return;
+    }
+    try (var frame = scratch().frame()) {
+      Tensor g = scratch().f32("expert_gate", dispatch.slots(), gate.rows());
+      Tensor u = scratch().f32("expert_up", dispatch.slots(), up.rows());
+      groupedMatmul(x, Gather.BY_TOKEN, gate, dispatch, g);
+      groupedMatmul(x, Gather.BY_TOKEN, up, dispatch, u);
+      clampedSiluMul(g, u, limit, g);
+      groupedMatmul(g, Gather.IN_PLACE, down, dispatch, out);
+    }
+  }
+
   // ---- sampling ---------------------------------------------------------------------------------
 
   /** Most of a row that {@link #topK} picks. */
@@ -289,6 +312,20 @@ public interface Ops {
       matmul(x, gate, out);
       matmul(x, up, u);
       siluMul(out, u, out);
+    }
+  }
+
+  /** {@link #gatedMlp} of an FFN that clamps, see {@link #clampedSiluMul}; ∞ clamps nothing. */
+  default void gatedMlp(Tensor x, Tensor gate, Tensor up, float limit, Tensor out) {
+    if (limit == Float.POSITIVE_INFINITY) {
+      gatedMlp(x, gate, up, out);
+      return;
+    }
+    try (var frame = scratch().frame()) {
+      Tensor u = scratch().f32("mlp_up", x.rows(), up.rows());
+      matmul(x, gate, out);
+      matmul(x, up, u);
+      clampedSiluMul(out, u, limit, out);
     }
   }
 

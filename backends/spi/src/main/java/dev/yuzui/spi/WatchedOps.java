@@ -18,9 +18,10 @@ record WatchedOps(
     Function<Tensor, String> names,
     Function<ExpertWeights, List<String>> experts,
     ProductWatcher watcher)
-    implements Ops {
+    implements Ops, DelegatingCompressedOps {
 
-  private Ops ops() {
+  @Override
+  public Ops ops() {
     return queue.ops();
   }
 

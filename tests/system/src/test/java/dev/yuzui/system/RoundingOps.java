@@ -1,6 +1,7 @@
 package dev.yuzui.system;
 
 import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.DelegatingCompressedOps;
 import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Encoding;
@@ -24,12 +25,17 @@ import java.util.Optional;
  * Products with weights in blocks take x rounded: of each block, q = round(x·127/max|x|), and the
  * product sees q·max|x|/127. Everything else is exact, composite ops are composed.
  */
-record RoundingOps(Backend backend, DeviceQueue queue) implements Ops {
+record RoundingOps(Backend backend, DeviceQueue queue) implements Ops, DelegatingCompressedOps {
   /** From this many tokens on the CPU backend rebuilds keys and values, from weights in F32. */
   private static final int EXPAND_TOKENS = 16;
 
   private Ops exact() {
     return queue.ops();
+  }
+
+  @Override
+  public Ops ops() {
+    return exact();
   }
 
   // ---- what rounds ------------------------------------------------------------------------------

@@ -5,10 +5,13 @@ import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.GroupedShape;
+import dev.yuzui.spi.HyperShape;
 import dev.yuzui.spi.IndexShape;
 import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
+import dev.yuzui.spi.Ring;
+import dev.yuzui.spi.Rounding;
 import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.Selection;
 import dev.yuzui.spi.StepBatch;
@@ -119,7 +122,7 @@ final class CpuOps implements Ops {
     Optional<Packed> packed = HostBuffer.packed(w).filter(p -> StripsOp.takes(p, heads));
     Optional<Product> panels = packed.flatMap(p -> panels(p, x.rows()));
     if (packed.isPresent() && panels.isEmpty()) {
-      strips(x, xOffset, packed.get(), Optional.empty(), heads, out, outOffset);
+      strips(rowKernels, x, xOffset, packed.get(), Optional.empty(), heads, out, outOffset);
       return;
     }
     Product weight = panels.orElseGet(() -> rows(w));
@@ -144,7 +147,14 @@ final class CpuOps implements Ops {
   }
 
   private void strips(
-      Tensor x, int xOffset, Packed w, Optional<Packed> up, int heads, Tensor out, int outOffset) {
+      RowKernels rowKernels,
+      Tensor x,
+      int xOffset,
+      Packed w,
+      Optional<Packed> up,
+      int heads,
+      Tensor out,
+      int outOffset) {
     try (var frame = scratch.frame()) {
       PrepareOp.Prepared prepared = prepare(x, xOffset, heads, w);
       StripsOp op =
@@ -172,13 +182,26 @@ final class CpuOps implements Ops {
 
   @Override
   public void gatedMlp(Tensor x, Tensor gate, Tensor up, Tensor out) {
+    gatedMlp(rowKernels, x, gate, up, out);
+  }
+
+  @Override
+  public void gatedMlp(Tensor x, Tensor gate, Tensor up, float limit, Tensor out) {
+    gatedMlp(clamped(limit), x, gate, up, out);
+  }
+
+  private RowKernels clamped(float limit) {
+    return limit == Float.POSITIVE_INFINITY ? rowKernels : new ClampedRowKernels(rowKernels, limit);
+  }
+
+  private void gatedMlp(RowKernels rowKernels, Tensor x, Tensor gate, Tensor up, Tensor out) {
     Optional<Packed> w = HostBuffer.packed(gate);
     Optional<Packed> other = HostBuffer.packed(up);
     Optional<Product> panels = w.flatMap(p -> panels(p, x.rows()));
     Optional<Product> others = other.flatMap(p -> panels(p, x.rows()));
     boolean alike = w.isPresent() && other.isPresent() && w.get().sharesActivations(other.get());
     if (alike && panels.isEmpty()) {
-      strips(x, 0, w.get(), other, 1, out, 0);
+      strips(rowKernels, x, 0, w.get(), other, 1, out, 0);
       return;
     }
     Product first = panels.filter(_ -> others.isPresent()).orElseGet(() -> rows(gate));
@@ -247,19 +270,31 @@ final class CpuOps implements Ops {
 
   @Override
   public void attend(Tensor q, KvCache cache, GroupedShape shape, StepBatch batch, Tensor out) {
-    attend(q, cache, AttentionShape.of(shape), batch, out);
+    attend(q, cache, AttentionShape.of(shape), Optional.empty(), batch, out);
   }
 
   @Override
   public void mlaDecode(Tensor q, KvCache cache, MlaShape shape, StepBatch batch, Tensor out) {
-    attend(q, cache, AttentionShape.of(shape), batch, out);
+    attend(q, cache, AttentionShape.of(shape), Optional.empty(), batch, out);
   }
 
-  private void attend(Tensor q, KvCache cache, AttentionShape shape, StepBatch batch, Tensor out) {
+  @Override
+  public void sinkDecode(
+      Tensor q, KvCache cache, Tensor sinks, MlaShape shape, StepBatch batch, Tensor out) {
+    attend(q, cache, AttentionShape.of(shape), Optional.of(sinks), batch, out);
+  }
+
+  private void attend(
+      Tensor q,
+      KvCache cache,
+      AttentionShape shape,
+      Optional<Tensor> sinks,
+      StepBatch batch,
+      Tensor out) {
     PagedAttention attention =
         natives
-            .flatMap(n -> NativePagedAttention.of(n, q, cache, shape, batch, out))
-            .orElseGet(() -> new RowPagedAttention(kernels, q, cache, shape, batch, out));
+            .flatMap(n -> NativePagedAttention.of(n, q, cache, shape, sinks, batch, out))
+            .orElseGet(() -> new RowPagedAttention(kernels, q, cache, shape, sinks, batch, out));
     if (q.rows() > SPLIT_TOKENS) {
       queue.reserve(attention.wholeLaneBytes(), 0);
       submit(attention.whole());
@@ -365,7 +400,7 @@ final class CpuOps implements Ops {
   @Override
   public void groupedMatmul(
       Tensor x, Gather gather, ExpertWeights w, Dispatch dispatch, Tensor out) {
-    grouped(x, gather, w, Optional.empty(), dispatch, out);
+    grouped(rowKernels, x, gather, w, Optional.empty(), dispatch, out);
   }
 
   @Override
@@ -382,14 +417,38 @@ final class CpuOps implements Ops {
       ExpertWeights down,
       Dispatch dispatch,
       Tensor out) {
+    expertFfn(rowKernels, x, gate, up, down, dispatch, out);
+  }
+
+  @Override
+  public void expertFfn(
+      Tensor x,
+      ExpertWeights gate,
+      ExpertWeights up,
+      ExpertWeights down,
+      float limit,
+      Dispatch dispatch,
+      Tensor out) {
+    expertFfn(clamped(limit), x, gate, up, down, dispatch, out);
+  }
+
+  private void expertFfn(
+      RowKernels rowKernels,
+      Tensor x,
+      ExpertWeights gate,
+      ExpertWeights up,
+      ExpertWeights down,
+      Dispatch dispatch,
+      Tensor out) {
     try (var frame = scratch.frame()) {
       Tensor g = scratch.f32("expert_gate", dispatch.slots(), gate.rows());
-      grouped(x, Gather.BY_TOKEN, gate, Optional.of(up), dispatch, g);
-      grouped(g, Gather.IN_PLACE, down, Optional.empty(), dispatch, out);
+      grouped(rowKernels, x, Gather.BY_TOKEN, gate, Optional.of(up), dispatch, g);
+      grouped(rowKernels, g, Gather.IN_PLACE, down, Optional.empty(), dispatch, out);
     }
   }
 
   private void grouped(
+      RowKernels rowKernels,
       Tensor x,
       Gather gather,
       ExpertWeights w,
@@ -402,7 +461,8 @@ final class CpuOps implements Ops {
         up.isEmpty() || !ups.isEmpty() && gates.getFirst().sharesActivations(ups.getFirst());
     if (gates.isEmpty() || !both) {
       ActiveExperts all = new ActiveExperts(dispatch);
-      grouped(x, gather, rows(w), up.map(this::rows).orElse(List.of()), dispatch, all, out);
+      grouped(
+          rowKernels, x, gather, rows(w), up.map(this::rows).orElse(List.of()), dispatch, all, out);
       return;
     }
     int tokens = dispatch.slots() / dispatch.used();
@@ -428,11 +488,12 @@ final class CpuOps implements Ops {
     }
     if (!panels.isEmpty()) {
       ActiveExperts busy = new ActiveExperts(dispatch, few + 1, Integer.MAX_VALUE);
-      grouped(x, gather, panels, upPanels, dispatch, busy, out);
+      grouped(rowKernels, x, gather, panels, upPanels, dispatch, busy, out);
     }
   }
 
   private void grouped(
+      RowKernels rowKernels,
       Tensor x,
       Gather gather,
       List<Product> w,
@@ -454,5 +515,86 @@ final class CpuOps implements Ops {
     List<Packed> all = w.experts().stream().flatMap(e -> HostBuffer.packed(e).stream()).toList();
     boolean alike = all.size() == w.experts().size();
     return alike && all.stream().allMatch(all.getFirst()::sharesActivations) ? all : List.of();
+  }
+
+  // ---- DeepSeek-V4 ------------------------------------------------------------------------------
+
+  @Override
+  public void readStreams(
+      Tensor x,
+      Tensor mixes,
+      Tensor base,
+      Tensor scale,
+      HyperShape shape,
+      Optional<Tensor> mix,
+      Tensor out) {
+    submit(Streams.read(rowKernels, x, mixes, base, scale, shape, mix, out));
+  }
+
+  @Override
+  public void writeStreams(Tensor x, Tensor y, Tensor mix, HyperShape shape) {
+    queue.reserve(Streams.laneBytes(shape), 0);
+    submit(Streams.write(rowKernels, x, y, mix, shape));
+  }
+
+  @Override
+  public void wholeBlocks(Tensor length, int tokens, Tensor out) {
+    submit(CompressedAttention.wholeBlocks(length, tokens, out));
+  }
+
+  @Override
+  public void stage(Tensor x, Ring ring) {
+    submit(CompressedAttention.stage(kernels, x, ring));
+  }
+
+  @Override
+  public void keep(Tensor x, Ring ring, StepBatch batch) {
+    submit(CompressedAttention.keep(kernels, x, ring, batch));
+  }
+
+  @Override
+  public void appendBlock(
+      Tensor x,
+      Tensor ape,
+      Tensor norm,
+      float eps,
+      Tensor table,
+      Rounding rounding,
+      Ring state,
+      KvCache blocks,
+      StepBatch batch) {
+    queue.reserve(CompressedAttention.laneBytes(norm), 0);
+    submit(
+        CompressedAttention.append(
+            kernels, rowKernels, x, ape, norm, eps, table, rounding, state, blocks, batch));
+  }
+
+  @Override
+  public void round(Tensor x, int heads, int rope, Rounding rounding) {
+    queue.reserve(4 * x.cols() / heads, 0);
+    submit(CompressedAttention.round(x, heads, rope, rounding));
+  }
+
+  @Override
+  public void look(
+      Ring ring,
+      int window,
+      Optional<Blocks> all,
+      Optional<Selection> chosen,
+      StepBatch batch,
+      Selection out) {
+    submit(CompressedAttention.look(ring, window, all, chosen, batch, out));
+  }
+
+  @Override
+  public void routeByToken(
+      Tensor logits, Tensor table, GateRule rule, StepBatch batch, Tensor ids, Tensor weights) {
+    queue.reserve(4L * rule.experts(), 0);
+    submit(Experts.routeByToken(logits, table, rule, batch, ids, weights));
+  }
+
+  @Override
+  public void clampedSiluMul(Tensor gate, Tensor up, float limit, Tensor out) {
+    submit(Rows.siluMul(clamped(limit), gate, up, out));
   }
 }

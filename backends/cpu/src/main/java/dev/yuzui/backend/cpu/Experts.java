@@ -1,5 +1,6 @@
 package dev.yuzui.backend.cpu;
 
+import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.StepBatch;
@@ -53,6 +54,51 @@ final class Experts {
     };
   }
 
+  /** {@link dev.yuzui.spi.Ops#routeByToken}. Lane memory: scores, E floats. */
+  static Op routeByToken(
+      Tensor logits, Tensor table, GateRule rule, StepBatch batch, Tensor ids, Tensor weights) {
+    long in = HostBuffer.address(logits);
+    Matrix named = Matrix.of(table);
+    long token = HostBuffer.address(batch.token());
+    long sequence = HostBuffer.address(batch.sequence());
+    long idAt = HostBuffer.address(ids);
+    long weightAt = HostBuffer.address(weights);
+    int experts = rule.experts();
+    int used = rule.used();
+    return new RowOp(logits.rows(), 32L * experts) {
+      @Override
+      void row(int t, Lane lane) {
+        boolean padding = Memory.i32(sequence + 4L * t) < 0;
+        long scores = lane.memory();
+        if (!padding) {
+          score(rule, in + 4L * t * experts, scores);
+        }
+        float sum = 0;
+        for (int k = 0; k < used; k++) {
+          long at = 4L * (t * (long) used + k);
+          int e = padding ? -1 : Memory.i32(named.row(Memory.i32(token + 4L * t)) + 4L * k);
+          if (e >= experts || e < 0 && !padding) {
+            throw new BackendException(
+                table + " names expert " + e + " for a token of row " + t,
+                "experts must be below " + experts);
+          }
+          float s = padding ? 0 : Memory.f32(scores + 4L * e);
+          Memory.i32(idAt + at, e);
+          Memory.f32(weightAt + at, s);
+          sum += s;
+        }
+        scale(rule, sum, weightAt + 4L * t * used);
+      }
+    };
+  }
+
+  private static void scale(GateRule rule, float sum, long weight) {
+    float by = rule.normalise() ? rule.scale() / (sum + 1e-20f) : rule.scale();
+    for (int k = 0; k < rule.used(); k++) {
+      Memory.f32(weight + 4L * k, Memory.f32(weight + 4L * k) * by);
+    }
+  }
+
   private static void score(GateRule rule, long logits, long scores) {
     int experts = rule.experts();
     double max = Double.NEGATIVE_INFINITY;
@@ -66,6 +112,7 @@ final class Experts {
           switch (rule.scoring()) {
             case SOFTMAX -> Math.exp(z - max);
             case SIGMOID -> 1 / (1 + Math.exp(-z));
+            case SQRT_SOFTPLUS -> Math.sqrt(Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z))));
           };
       sum += s;
       Memory.f32(scores + 4L * e, (float) s);
@@ -134,10 +181,7 @@ final class Experts {
       Memory.f32(weight + 4L * k, s);
       sum += s;
     }
-    float by = rule.normalise() ? rule.scale() / (sum + 1e-20f) : rule.scale();
-    for (int k = 0; k < rule.used(); k++) {
-      Memory.f32(weight + 4L * k, Memory.f32(weight + 4L * k) * by);
-    }
+    scale(rule, sum, weight);
   }
 
   /** {@link dev.yuzui.spi.Ops#permute}: a counting sort, in one piece. */

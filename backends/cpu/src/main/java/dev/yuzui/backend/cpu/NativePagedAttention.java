@@ -21,9 +21,10 @@ final class NativePagedAttention extends PagedAttention {
       Tensor q,
       KvCache cache,
       AttentionShape shape,
+      Optional<Tensor> sinks,
       StepBatch batch,
       Tensor out) {
-    super(q, cache, shape, batch, out, true);
+    super(q, cache, shape, sinks, batch, out, true);
     this.kernels = kernels;
     this.cacheNumber = cacheNumber;
     this.workBytes = kernels.attendBytes(shape);
@@ -35,12 +36,14 @@ final class NativePagedAttention extends PagedAttention {
       Tensor q,
       KvCache cache,
       AttentionShape shape,
+      Optional<Tensor> sinks,
       StepBatch batch,
       Tensor out) {
     OptionalInt number = NativeKernels.cacheNumber(cache.entries().encoding(), shape.width());
     return number.isPresent() && shape.values() % 8 == 0
         ? Optional.of(
-            new NativePagedAttention(kernels, number.getAsInt(), q, cache, shape, batch, out))
+            new NativePagedAttention(
+                kernels, number.getAsInt(), q, cache, shape, sinks, batch, out))
         : Optional.empty();
   }
 
@@ -76,6 +79,20 @@ final class NativePagedAttention extends PagedAttention {
     long part = cache.encoding().rowBytes((long) block.kvHead() * shape.width());
     pages.describe(cache, pages.sequence(block.token()), to, part, entries);
     kernels.attend(cacheNumber, ready, entries, from, last, shape, result, last + LAST_BYTES);
+  }
+
+  /** Scores are of base 2 here. */
+  @Override
+  void sink(Block block, long sinks, long result) {
+    for (long at = 0; at < partBytes(); at += 4) {
+      Memory.f32(result + at, 0);
+    }
+    long state = result + 4L * QUERIES * shape.values();
+    for (int j = 0; j < QUERIES; j++) {
+      float score = Memory.f32(sinks + 4L * (j % block.heads()));
+      Memory.f32(state + 4L * j, (float) (score / Math.log(2)));
+      Memory.f32(state + 4L * (QUERIES + j), 1);
+    }
   }
 
   @Override

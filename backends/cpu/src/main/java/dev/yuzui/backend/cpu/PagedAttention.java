@@ -4,6 +4,7 @@ import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * {@link dev.yuzui.spi.Ops#mlaDecode} and {@link dev.yuzui.spi.Ops#attend}: online softmax over the
@@ -29,6 +30,10 @@ abstract class PagedAttention {
   private final int mostParts;
 
   final AttentionShape shape;
+
+  /** A score for each head that stands beside those of its entries, or 0. */
+  private final long sinks;
+
   final Matrix cache;
   final Pages pages;
   private final long q;
@@ -47,16 +52,19 @@ abstract class PagedAttention {
   private final Block[] all;
 
   /**
+   * @param sinks of the heads, where there is one key head
    * @param together whether a block may hold several tokens
    */
   PagedAttention(
       Tensor q,
       KvCache cache,
       AttentionShape shape,
+      Optional<Tensor> sinks,
       StepBatch batch,
       Tensor out,
       boolean together) {
     this.shape = shape;
+    this.sinks = sinks.map(HostBuffer::address).orElse(0L);
     this.cache = Matrix.of(cache.entries());
     this.pages = new Pages(cache, batch);
     this.q = HostBuffer.address(q);
@@ -95,6 +103,9 @@ abstract class PagedAttention {
   /** Attention of a block over the entries from ≤ i < to, as far as each query sees them. */
   abstract void part(Lane lane, Block block, long ready, int from, int to, long result);
 
+  /** Writes what a part would be whose one entry has the scores {@code sinks} and the value 0. */
+  abstract void sink(Block block, long sinks, long result);
+
   /** Puts {@code count} parts of a block together, results one behind the other; zeros of none. */
   abstract void merge(Block block, long parts, int count, long out);
 
@@ -104,7 +115,7 @@ abstract class PagedAttention {
   }
 
   private long blockBytes() {
-    return readyBytes() + mostParts * partBytes();
+    return readyBytes() + (mostParts + (sinks == 0 ? 0 : 1)) * partBytes();
   }
 
   /** For few tokens: every part is a chunk. */
@@ -190,6 +201,9 @@ abstract class PagedAttention {
     Block block = block(i);
     long parts = memory + readyBytes();
     int count = groups.partsUsed(i / blocks);
+    if (sinks != 0 && count > 0) {
+      sink(block, sinks + 4L * QUERIES * (i % blocks), parts + count++ * partBytes());
+    }
     if (contiguous(block)) {
       merge(block, parts, count, block.out());
       return;

@@ -3,6 +3,7 @@ package dev.yuzui.backend.cpu;
 import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
+import java.util.Optional;
 
 /**
  * {@link PagedAttention} by {@link CpuKernels}: entries are decoded in blocks, each once for a
@@ -17,9 +18,10 @@ final class RowPagedAttention extends PagedAttention {
       Tensor q,
       KvCache cache,
       AttentionShape shape,
+      Optional<Tensor> sinks,
       StepBatch batch,
       Tensor out) {
-    super(q, cache, shape, batch, out, false);
+    super(q, cache, shape, sinks, batch, out, false);
     this.kernels = kernels;
   }
 
@@ -95,6 +97,16 @@ final class RowPagedAttention extends PagedAttention {
           shape.values(),
           result,
           rowBytes());
+    }
+  }
+
+  @Override
+  void sink(Block block, long sinks, long result) {
+    for (int i = 0; i < block.heads(); i++) {
+      long row = result + i * rowBytes();
+      kernels.zero(row, shape.values());
+      Memory.f32(state(row), Memory.f32(sinks + 4L * i));
+      Memory.f32(state(row) + 4, 1);
     }
   }
 

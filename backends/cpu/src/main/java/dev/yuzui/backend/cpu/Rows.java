@@ -298,7 +298,7 @@ public final class Rows {
   }
 
   /** Cosines and sines by position. */
-  private static final class Angles {
+  static final class Angles {
     private final Tensor table;
     private final long tableAt;
     private final long position;
@@ -317,7 +317,11 @@ public final class Rows {
 
     /** Address of the table's row for token t. */
     long of(int t) {
-      int p = position(t);
+      return at(position(t));
+    }
+
+    /** Address of the row for a position. */
+    long at(int p) {
       if (p < 0 || p >= table.rows()) {
         throw new BackendException(
             "position " + p + " is outside " + table, "build the table for a longer context");

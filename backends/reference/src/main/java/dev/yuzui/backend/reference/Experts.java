@@ -33,13 +33,41 @@ final class Experts {
       } else {
         double[] scores = scores(from.row(t), rule.scoring());
         best = choose(scores, extra, rule);
-        double sum = 0;
-        for (int e : best) {
-          sum += scores[e];
-        }
-        for (int k = 0; k < w.length; k++) {
-          w[k] = scores[best[k]] / (rule.normalise() ? sum + 1e-20 : 1) * rule.scale();
-        }
+        w = weights(scores, best, rule);
+      }
+      for (int k = 0; k < best.length; k++) {
+        chosen.setInteger(t, k, best[k]);
+      }
+      weight.set(t, w);
+    }
+  }
+
+  private static double[] weights(double[] scores, int[] best, GateRule rule) {
+    double sum = 0;
+    for (int e : best) {
+      sum += scores[e];
+    }
+    double by = rule.scale() / (rule.normalise() ? sum + 1e-20 : 1);
+    return Arrays.stream(best).mapToDouble(e -> scores[e] * by).toArray();
+  }
+
+  static void routeByToken(
+      Tensor logits, Tensor table, GateRule rule, StepBatch batch, Tensor ids, Tensor weights) {
+    Matrix from = Matrix.of(logits);
+    Matrix named = Matrix.of(table);
+    Matrix token = Matrix.of(batch.token());
+    Matrix sequence = Matrix.of(batch.sequence());
+    Matrix chosen = Matrix.of(ids);
+    Matrix weight = Matrix.of(weights);
+    for (int t = 0; t < from.rows(); t++) {
+      int[] best = new int[rule.used()];
+      double[] w = new double[rule.used()];
+      if (sequence.integer(0, t) < 0) {
+        Arrays.fill(best, -1);
+      } else {
+        int row = token.integer(0, t);
+        Arrays.setAll(best, k -> named.integer(row, k));
+        w = weights(scores(from.row(t), rule.scoring()), best, rule);
       }
       for (int k = 0; k < best.length; k++) {
         chosen.setInteger(t, k, best[k]);
@@ -53,6 +81,9 @@ final class Experts {
     switch (scoring) {
       case SOFTMAX -> Attention.softmax(s);
       case SIGMOID -> Arrays.setAll(s, e -> 1 / (1 + Math.exp(-s[e])));
+      case SQRT_SOFTPLUS ->
+          Arrays.setAll(
+              s, e -> Math.sqrt(Math.max(s[e], 0) + Math.log1p(Math.exp(-Math.abs(s[e])))));
     }
     return s;
   }
