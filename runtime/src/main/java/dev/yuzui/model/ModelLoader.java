@@ -19,6 +19,7 @@ import dev.yuzui.weights.AttentionConfig;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.DeepseekConfig;
 import dev.yuzui.weights.Part;
+import dev.yuzui.weights.WeightException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -192,6 +193,13 @@ public final class ModelLoader {
     return switch (config.attention()) {
       case AttentionConfig.Latent latent -> latent(b, layer, latent);
       case AttentionConfig.Grouped grouped -> grouped(b, layer, grouped);
+      case AttentionConfig.Compressed _ ->
+          throw new WeightException(
+              checkpoint.path(),
+              "attention",
+              "latent or grouped-query attention",
+              "compressed attention of DeepSeek-V4, which is read and not computed yet",
+              "choose another model");
     };
   }
 

@@ -3,6 +3,7 @@ package dev.yuzui.weights;
 import dev.yuzui.spi.GroupedShape;
 import dev.yuzui.spi.IndexShape;
 import dev.yuzui.spi.MlaShape;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
@@ -132,4 +133,90 @@ public sealed interface AttentionConfig {
       return new GroupedShape(heads, kvHeads, head, (float) scale);
     }
   }
+
+  /**
+   * Compressed attention, DeepSeek-V4 report §2.3: a row of D numbers is key and value of all
+   * heads. A query looks at the rows of the last {@code window} tokens and, where the layer has a
+   * ratio, at rows that stand for that many tokens each. The last {@link #rope} elements of queries
+   * and rows rotate, and those of the heads' sums are rotated back.
+   *
+   * @param head D, elements of a query and of a row
+   * @param groups of consecutive heads, whose sums are each projected to {@code groupRank} numbers
+   *     before all of them become the output
+   * @param window tokens whose own rows a query sees, itself among them
+   * @param ratios of each layer but MTP layers: tokens that a compressed row stands for; 0 where
+   *     the layer has the window alone, as MTP layers do
+   * @param compressed how queries and rows of layers with a ratio rotate, the window's rows too;
+   *     those of the others as the model does
+   * @param indexer of the layers whose ratio is {@link #OVERLAPPED}
+   * @param qat whether rows and the indexer's numbers are rounded as they were in training
+   */
+  record Compressed(
+      int heads,
+      int head,
+      int rope,
+      int qLoraRank,
+      int groups,
+      int groupRank,
+      int window,
+      List<Integer> ratios,
+      Rope compressed,
+      BlockIndexer indexer,
+      boolean qat)
+      implements AttentionConfig {
+
+    /**
+     * The ratio whose rows are made of their own block and the one before it, and chosen by an
+     * indexer (CSA); those of others are made of their block alone, and all are looked at (HCA).
+     */
+    public static final int OVERLAPPED = 4;
+
+    public Compressed {
+      ratios = List.copyOf(ratios);
+    }
+
+    /** Tokens that a compressed row of the layer stands for; 0 where it has none. */
+    public int ratio(int layer) {
+      return layer < ratios.size() ? ratios.get(layer) : 0;
+    }
+
+    public boolean compresses(int layer) {
+      return ratio(layer) > 0;
+    }
+
+    /** Whether the layer's compressed rows overlap and are chosen. */
+    public boolean indexes(int layer) {
+      return ratio(layer) == OVERLAPPED;
+    }
+
+    /** Blocks that one token's projections go into: c, of the widths of compressors. */
+    public int shares(int layer) {
+      return indexes(layer) ? 2 : 1;
+    }
+
+    @Override
+    public int cacheEntry() {
+      return head;
+    }
+
+    @Override
+    public int query() {
+      return head;
+    }
+
+    @Override
+    public int value() {
+      return head;
+    }
+  }
+
+  /**
+   * What chooses compressed rows: queries against a small key for each of them, made as the rows
+   * are. The last {@link AttentionConfig#rope} elements of both rotate.
+   *
+   * @param heads of its queries; there is one key
+   * @param head elements of a query and of the key
+   * @param topK compressed rows that a query looks at
+   */
+  record BlockIndexer(int heads, int head, int topK) {}
 }

@@ -26,7 +26,7 @@ public final class Checkpoints {
   /**
    * The same with some of a GGUF's metadata replaced.
    *
-   * @param log told what was replaced
+   * @param log told what was replaced, and what of the files is left aside
    * @throws WeightException also where something is to be replaced and there is no GGUF
    */
   public static Checkpoint open(Path path, MetadataOverrides overrides, Consumer<String> log) {
@@ -119,7 +119,7 @@ public final class Checkpoints {
       Path folder, Arena arena, MetadataOverrides overrides, Consumer<String> log) {
     if (Files.exists(folder.resolve("config.json")) && HfFolder.hasWeights(folder)) {
       requireNone(folder, overrides);
-      return HfFolder.open(folder, arena);
+      return HfFolder.open(folder, arena, log);
     }
     List<Path> ggufs = ggufs(folder);
     if (!ggufs.isEmpty()) {
@@ -133,7 +133,7 @@ public final class Checkpoints {
           "neither",
           "give the folder that the model was downloaded to");
     }
-    return HfFolder.open(folder, arena);
+    return HfFolder.open(folder, arena, log);
   }
 
   private static Path theOnly(Path folder, List<Path> ggufs) {

@@ -15,10 +15,14 @@ final class ConfigLimits {
   static final int HEADS = 1 << 12;
   static final int HEAD = 1 << 14;
   static final int EXPERTS = 1 << 14;
+  static final int STREAMS = 1 << 6;
   static final double MIN_EPS = 1e-12;
   static final double MIN_THETA = 1.001;
   static final double MAX_THETA = 1e12;
   static final double MAX_FACTOR = 1e6;
+
+  /** Tokens that a compressed row may stand for: pages of the cache are a multiple of it. */
+  static final int MAX_RATIO = 128;
 
   private ConfigLimits() {}
 
@@ -31,6 +35,9 @@ final class ConfigLimits {
     if (a instanceof AttentionConfig.Latent l) {
       l.indexer().ifPresent(i -> check(file, l, i));
     }
+    if (a instanceof AttentionConfig.Compressed compressed) {
+      check(file, compressed);
+    }
     if (a instanceof AttentionConfig.Grouped g) {
       require(
           file,
@@ -39,9 +46,9 @@ final class ConfigLimits {
           "a multiple of the key and value heads, " + g.kvHeads(),
           g.heads());
     }
-    if (c.ropeScaling() instanceof RopeScaling.Yarn y) {
-      require(file, y.betaFast() >= y.betaSlow(), "yarn beta_fast", "at least beta_slow", y);
-    }
+    yarn(file, c.ropeScaling());
+    c.hyperConnections()
+        .ifPresent(h -> product(file, "streams × width", h.streams(), c.hiddenSize()));
     GateRule g = c.gate();
     require(file, g.experts() % g.groups() == 0, "expert groups", "a divisor of the experts", g);
     require(file, g.groupsUsed() <= g.groups(), "expert groups used", "at most " + g.groups(), g);
@@ -82,10 +89,45 @@ final class ConfigLimits {
         "one that shares what a layer before it chose");
   }
 
+  private static void check(Path file, AttentionConfig.Compressed a) {
+    AttentionConfig.BlockIndexer i = a.indexer();
+    product(file, "indexer heads × head", i.heads(), i.head());
+    product(file, "output groups × rank", a.groups(), a.groupRank());
+    yarn(file, a.compressed().scaling());
+    require(
+        file,
+        a.rope() <= Math.min(a.head(), i.head()),
+        "rope dimensions",
+        "at most the elements of a head and of an indexer's, %d and %d"
+            .formatted(a.head(), i.head()),
+        a.rope());
+    require(
+        file,
+        a.heads() % a.groups() == 0,
+        "attention heads",
+        "a multiple of the output groups, " + a.groups(),
+        a.heads());
+    for (int ratio : a.ratios()) {
+      require(
+          file,
+          ratio == 0 || ratio >= 4 && ratio <= MAX_RATIO && Integer.bitCount(ratio) == 1,
+          "compress ratios",
+          "0, 4, or a power of two up to " + MAX_RATIO + "; published models have 0, 4 and 128",
+          ratio);
+    }
+  }
+
+  private static void yarn(Path file, RopeScaling scaling) {
+    if (scaling instanceof RopeScaling.Yarn y) {
+      require(file, y.betaFast() >= y.betaSlow(), "yarn beta_fast", "at least beta_slow", y);
+    }
+  }
+
   private static long widest(AttentionConfig attention) {
     return switch (attention) {
       case AttentionConfig.Latent l -> Math.max(l.kvLoraRank(), l.query() + l.value());
       case AttentionConfig.Grouped g -> g.query() + g.value();
+      case AttentionConfig.Compressed compressed -> compressed.query() + compressed.value();
     };
   }
 

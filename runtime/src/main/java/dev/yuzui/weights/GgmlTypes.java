@@ -31,6 +31,7 @@ public final class GgmlTypes {
           Map.entry(21, new Encoding.IQ3_S()),
           Map.entry(22, new Encoding.IQ2_S()),
           Map.entry(23, new Encoding.IQ4_XS()),
+          Map.entry(26, Encoding.I32), // indices
           Map.entry(29, new Encoding.IQ1_M()),
           Map.entry(30, Encoding.BF16),
           Map.entry(34, new Encoding.TQ1_0()),
@@ -48,7 +49,6 @@ public final class GgmlTypes {
           Map.entry(15, "Q8_K, for activations"),
           Map.entry(24, "I8"),
           Map.entry(25, "I16"),
-          Map.entry(26, "I32"),
           Map.entry(27, "I64"),
           Map.entry(28, "F64"),
           Map.entry(31, "Q4_0_4_4, retired"),
@@ -120,6 +120,7 @@ public final class GgmlTypes {
   private static String supported() {
     return ENCODINGS.entrySet().stream()
         .sorted(Map.Entry.comparingByKey())
+        .filter(e -> !e.getValue().equals(Encoding.I32))
         .map(e -> e.getValue().label())
         .collect(Collectors.joining(" "));
   }

@@ -22,19 +22,19 @@ import java.util.stream.IntStream;
  */
 final class GgufConfig {
   private static final int GLM_FLASH_VOCABULARY = 154880;
-  private static final int SOFTMAX = 1;
-  private static final int SIGMOID = 2;
+  static final int SOFTMAX = 1;
+  static final int SIGMOID = 2;
 
   private static final String GATING = "expert_gating_func";
 
   private GgufConfig() {}
 
-  /** Biases are added to sigmoid scores alone: they say that the key is wrong or missing. */
+  /** Biases are not added to softmax scores: they say that the key is wrong or missing. */
   static void requireGatingOf(
       Path file, Map<String, Object> metadata, DeepseekConfig config, Set<String> tensors) {
     Optional<String> bias =
         tensors.stream().filter(n -> n.endsWith("exp_probs_b.bias")).findFirst();
-    if (bias.isPresent() && config.gate().scoring() != GateRule.Scoring.SIGMOID) {
+    if (bias.isPresent() && config.gate().scoring() == GateRule.Scoring.SOFTMAX) {
       String prefix = metadata.get("general.architecture") + ".";
       Keys keys = new Keys(file, prefix, metadata);
       throw keys.refused(
@@ -63,6 +63,9 @@ final class GgufConfig {
     Optional<GroupedFamily> grouped = GroupedFamily.named(architecture);
     if (grouped.isPresent()) {
       return GgufGroupedConfig.of(file, grouped.get(), metadata);
+    }
+    if (architecture.equals(GgufCompressedConfig.ARCHITECTURE)) {
+      return GgufCompressedConfig.of(file, metadata);
     }
     if (!Architectures.GGUF.contains(architecture)) {
       throw Architectures.unsupported(file, "general.architecture", architecture);

@@ -40,10 +40,11 @@ final class GgufModel {
       }
     }
     GgmlTypes.requireEncodings(raw.values());
+    List<RawTensor> own = List.copyOf(raw.values());
     Map<String, Object> metadata = overrides.applied(first.path(), first.metadata(), log);
+    DeepseekConfig announced = withMtpFile(first.path(), metadata, raw, arena, log);
     DeepseekConfig config =
-        GgufGroupedConfig.withDivisors(
-            MtpLayers.present(GgufConfig.of(first.path(), metadata), TensorNames.GGUF, raw), raw);
+        GgufGroupedConfig.withDivisors(MtpLayers.present(announced, TensorNames.GGUF, raw), raw);
     GgufConfig.requireGatingOf(first.path(), metadata, config, raw.keySet());
     var bound =
         TensorBinder.bind(
@@ -73,8 +74,44 @@ final class GgufModel {
             vocabulary,
             defaults(first.path(), metadata)),
         bound,
-        checkpoint -> GgufAsGguf.of(checkpoint, first, raw.values()),
+        checkpoint -> GgufAsGguf.of(checkpoint, first, own),
         arena);
+  }
+
+  /**
+   * DeepSeek-V4's MTP layer is in a file of its own.
+   *
+   * @param raw the main file's tensors, to which that file's are added
+   */
+  private static DeepseekConfig withMtpFile(
+      Path file,
+      Map<String, Object> metadata,
+      Map<String, RawTensor> raw,
+      Arena arena,
+      Consumer<String> log) {
+    DeepseekConfig config = GgufConfig.of(file, metadata);
+    if (!(config.attention() instanceof AttentionConfig.Compressed)) {
+      return config;
+    }
+    String block = TensorNames.GGUF.layerPrefix(0);
+    if (raw.keySet().stream().noneMatch(name -> name.startsWith(block))) {
+      throw new WeightException(
+          file,
+          "tensors",
+          "the layers of a DeepSeek-V4, from " + block + "* on",
+          "none: this file has the MTP layer alone",
+          "give the main model's file; this one is found beside it");
+    }
+    Optional<MtpFile> mtp =
+        config.mtpLayers() == 0
+            ? MtpFile.beside(file, config.layers(), arena, log)
+            : Optional.empty();
+    mtp.ifPresent(
+        m -> {
+          GgmlTypes.requireEncodings(m.tensors().values());
+          raw.putAll(m.tensors());
+        });
+    return mtp.map(m -> config.withMtpLayers(m.layers())).orElse(config);
   }
 
   /** What is in the file, whether or not it runs. */
@@ -157,10 +194,15 @@ final class GgufModel {
     }
   }
 
-  /** The GGUF file of a folder: its only one, or the first part of its only split one. */
+  /**
+   * The GGUF file of a folder: its only one, or the first part of its only split one. One that has
+   * an MTP layer alone comes with it.
+   */
   static Optional<Path> only(List<Path> files) {
+    boolean other = files.stream().anyMatch(f -> !MtpFile.named(f));
     List<Path> models =
         files.stream()
+            .filter(f -> !other || !MtpFile.named(f))
             .filter(
                 f -> {
                   Matcher m = SPLIT.matcher(f.getFileName().toString());

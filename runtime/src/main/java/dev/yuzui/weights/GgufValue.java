@@ -86,6 +86,14 @@ public final class GgufValue {
     return new GgufValue(bytes);
   }
 
+  public static GgufValue floats(List<Float> values) {
+    byte[] bytes = new byte[16 + 4 * values.size()];
+    ByteBuffer out = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    out.putInt(GgufCursor.ARRAY).putInt(F32).putLong(values.size());
+    values.forEach(out::putFloat);
+    return new GgufValue(bytes);
+  }
+
   private static ByteBuffer room(int bytes) {
     return ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
   }

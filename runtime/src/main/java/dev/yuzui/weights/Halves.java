@@ -36,6 +36,7 @@ final class Halves {
       case AttentionConfig.Latent a ->
           a.indexer().filter(AttentionConfig.Indexer::halves).isPresent() ? INDEX : Set.of();
       case AttentionConfig.Grouped _ -> grouped ? GROUPED : Set.of();
+      case AttentionConfig.Compressed _ -> Set.of();
     };
   }
 
@@ -60,6 +61,7 @@ final class Halves {
     return switch (c.attention()) {
       case AttentionConfig.Latent latent -> latent.indexer().orElseThrow().head();
       case AttentionConfig.Grouped grouped -> grouped.head();
+      case AttentionConfig.Compressed compressed -> compressed.head();
     };
   }
 

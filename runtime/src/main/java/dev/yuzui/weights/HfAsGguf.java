@@ -3,6 +3,7 @@ package dev.yuzui.weights;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.HostTensor;
+import dev.yuzui.weights.AttentionConfig.Compressed;
 import dev.yuzui.weights.AttentionConfig.Grouped;
 import dev.yuzui.weights.AttentionConfig.Latent;
 import dev.yuzui.weights.TensorBinder.PartOf;
@@ -10,6 +11,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -28,6 +30,10 @@ final class HfAsGguf {
   private final DeepseekConfig config;
   private final Optional<GroupedFamily> family;
   private final String architecture;
+
+  /** MTP layers included, where the format has them in the same file. */
+  private final int layers;
+
   private final Map<String, GgufValue> metadata = new LinkedHashMap<>();
   private final List<GgufTensor> tensors = new ArrayList<>();
   private final List<String> remarks = new ArrayList<>();
@@ -36,12 +42,15 @@ final class HfAsGguf {
   private HfAsGguf(MappedCheckpoint checkpoint) {
     this.checkpoint = checkpoint;
     this.config = checkpoint.config();
+    this.layers =
+        config.layers() + (config.attention() instanceof Compressed ? 0 : config.mtpLayers());
     this.family = GroupedFamily.named(checkpoint.metadata().getOrDefault("model_type", ""));
     checkpoint.stored().forEach(t -> files.put(t.name(), t.file()));
     this.architecture =
         switch (config.attention()) {
           case Latent latent -> Architectures.latent(latent);
           case Grouped _ -> family.orElseThrow().label();
+          case Compressed _ -> GgufCompressedConfig.ARCHITECTURE;
         };
   }
 
@@ -49,8 +58,7 @@ final class HfAsGguf {
     HfAsGguf made = new HfAsGguf(checkpoint);
     made.describe();
     made.model();
-    int layers = made.config.layers() + made.config.mtpLayers();
-    for (int layer = 0; layer < layers; layer++) {
+    for (int layer = 0; layer < made.layers; layer++) {
       made.layer(layer);
     }
     return new GgufForm(checkpoint, made.metadata, made.tensors, made.remarks);
@@ -66,7 +74,7 @@ final class HfAsGguf {
     metadata.put("general.architecture", GgufValue.text(architecture));
     metadata.put("general.type", GgufValue.text("model"));
     metadata.put("general.name", GgufValue.text(config.name()));
-    put("block_count", GgufValue.u32(config.layers() + config.mtpLayers()));
+    put("block_count", GgufValue.u32(layers));
     put("context_length", GgufValue.u32(config.contextLength()));
     put("embedding_length", GgufValue.u32(config.hiddenSize()));
     put("feed_forward_length", GgufValue.u32(config.denseWidth()));
@@ -77,14 +85,18 @@ final class HfAsGguf {
     switch (config.attention()) {
       case Latent latent -> latent(latent);
       case Grouped grouped -> grouped(grouped);
+      case Compressed compressed -> compressed(compressed);
     }
     if (config.gate().experts() > 0) {
       experts(config.gate());
     }
-    if (config.mtpLayers() > 0) {
+    if (layers > config.layers()) {
       put("nextn_predict_layers", GgufValue.u32(config.mtpLayers()));
     }
-    scaling();
+    scaling(
+        config.attention() instanceof Compressed compressed
+            ? compressed.compressed().scaling()
+            : config.ropeScaling());
     sampling();
   }
 
@@ -138,8 +150,43 @@ final class HfAsGguf {
     put("rope.dimension_count", GgufValue.u32(a.head()));
   }
 
+  private void compressed(Compressed a) {
+    put("feed_forward_length", GgufValue.u32(config.expertWidth()));
+    put("embedding_length_out", GgufValue.u32(config.stateSize()));
+    put("rope.dimension_count", GgufValue.u32(a.rope()));
+    put("attention.head_count_kv", GgufValue.u32(1));
+    put("attention.key_length", GgufValue.u32(a.head()));
+    put("attention.value_length", GgufValue.u32(a.head()));
+    put("attention.q_lora_rank", GgufValue.u32(a.qLoraRank()));
+    put("attention.output_group_count", GgufValue.u32(a.groups()));
+    put("attention.output_lora_rank", GgufValue.u32(a.groupRank()));
+    put("attention.sliding_window", GgufValue.u32(a.window()));
+    int[] ratios = a.ratios().stream().mapToInt(Integer::intValue).toArray();
+    put("attention.compress_ratios", GgufValue.integers(ratios));
+    put("attention.compress_rope_freq_base", GgufValue.f32(a.compressed().theta()));
+    put("attention.indexer.head_count", GgufValue.u32(a.indexer().heads()));
+    put("attention.indexer.key_length", GgufValue.u32(a.indexer().head()));
+    put("attention.indexer.top_k", GgufValue.u32(a.indexer().topK()));
+    put("hash_layer_count", GgufValue.u32(config.hashLayers()));
+    HyperConnections streams = config.hyperConnections().orElseThrow();
+    put("hyper_connection.count", GgufValue.u32(streams.streams()));
+    put("hyper_connection.sinkhorn_iterations", GgufValue.u32(streams.iterations()));
+    put("hyper_connection.epsilon", GgufValue.f32(streams.eps()));
+    if (config.swigluLimit() < DeepseekConfig.UNLIMITED) {
+      List<Float> limits = Collections.nCopies(layers, config.swigluLimit());
+      put("swiglu_clamp_exp", GgufValue.floats(limits));
+      put("swiglu_clamp_shexp", GgufValue.floats(limits));
+    }
+    if (config.mtpLayers() > 0) {
+      remarks.add(
+          "llama.cpp has the MTP layer of a DeepSeek-V4 in a file of its own, which is not written");
+    }
+  }
+
   private void experts(GateRule gate) {
-    put("leading_dense_block_count", GgufValue.u32(config.firstDense()));
+    if (!(config.attention() instanceof Compressed)) {
+      put("leading_dense_block_count", GgufValue.u32(config.firstDense()));
+    }
     put("expert_feed_forward_length", GgufValue.u32(config.expertWidth()));
     put("expert_count", GgufValue.u32(gate.experts()));
     put("expert_used_count", GgufValue.u32(gate.used()));
@@ -147,15 +194,23 @@ final class HfAsGguf {
     put("expert_weights_scale", GgufValue.f32(gate.scale()));
     put("expert_weights_norm", GgufValue.bool(gate.normalise()));
     if (family.isEmpty()) {
-      put("expert_group_count", GgufValue.u32(gate.groups()));
-      put("expert_group_used_count", GgufValue.u32(gate.groupsUsed()));
-      boolean sigmoid = gate.scoring() == GateRule.Scoring.SIGMOID;
-      put("expert_gating_func", GgufValue.u32(sigmoid ? 2 : 1));
+      if (gate.scoring() != GateRule.Scoring.SQRT_SOFTPLUS) {
+        put("expert_group_count", GgufValue.u32(gate.groups()));
+        put("expert_group_used_count", GgufValue.u32(gate.groupsUsed()));
+      }
+      put(
+          "expert_gating_func",
+          GgufValue.u32(
+              switch (gate.scoring()) {
+                case SOFTMAX -> GgufConfig.SOFTMAX;
+                case SIGMOID -> GgufConfig.SIGMOID;
+                case SQRT_SOFTPLUS -> GgufCompressedConfig.SQRT_SOFTPLUS;
+              }));
     }
   }
 
-  private void scaling() {
-    switch (config.ropeScaling()) {
+  private void scaling(RopeScaling scaling) {
+    switch (scaling) {
       case RopeScaling.None _ -> {
         if (config.gate().experts() > 0) {
           put("rope.scaling.type", GgufValue.text("none"));
@@ -165,8 +220,7 @@ final class HfAsGguf {
         put("rope.scaling.type", GgufValue.text("linear"));
         put("rope.scaling.factor", GgufValue.f32(by));
       }
-      case RopeScaling.Llama3 _, RopeScaling.Divisors _ ->
-          tensors.add(divisors(config.ropeScaling()));
+      case RopeScaling.Llama3 _, RopeScaling.Divisors _ -> tensors.add(divisors(scaling));
       case RopeScaling.Yarn yarn -> yarn(yarn);
     }
   }
@@ -239,11 +293,11 @@ final class HfAsGguf {
 
   private void model() {
     HostTensor embedding = checkpoint.tensor(Part.EMBED, 0);
-    add(Part.EMBED, -1, embedding);
-    add(Part.FINAL_NORM, -1, checkpoint.tensor(Part.FINAL_NORM, 0));
-    HostTensor head = checkpoint.tensor(Part.HEAD, 0);
-    if (!head.equals(embedding)) {
-      add(Part.HEAD, -1, head);
+    for (Part part : LayerParts.ofModel(config)) {
+      HostTensor tensor = checkpoint.tensor(part, 0);
+      if (part == Part.EMBED || !tensor.equals(embedding)) {
+        add(part, -1, tensor);
+      }
     }
   }
 
@@ -259,8 +313,14 @@ final class HfAsGguf {
           Latent latent = (Latent) config.attention();
           tensors.add(KeyValueUp.heads(part, layer, kvB, latent, file));
         }
-        case EXPERT_GATE, EXPERT_UP, EXPERT_DOWN ->
+        case EXPERT_GATE, EXPERT_UP, EXPERT_DOWN -> {
+          List<Fp4Pairs> pairs = checkpoint.bound().pairs().get(key);
+          if (pairs != null) {
+            pairs(part, layer, pairs);
+          } else {
             experts(part, layer, checkpoint.experts(part, layer));
+          }
+        }
         default -> {
           HostTensor moved = checkpoint.bound().halves().get(key);
           if (moved != null) {
@@ -282,7 +342,7 @@ final class HfAsGguf {
   private void halves(Part part, int layer, HostTensor t) {
     boolean stay =
         switch (config.attention()) {
-          case Latent _ -> true; // those of an indexer, which alone lie so
+          case Latent _, Compressed _ -> true; // those of an indexer, which alone lie so
           case Grouped _ -> family.orElseThrow().halvesInGguf();
         };
     if (stay) {
@@ -325,6 +385,19 @@ final class HfAsGguf {
             fileOf(first.name()),
             experts.size(),
             (i, _) -> experts.get(i)));
+  }
+
+  private void pairs(Part part, int layer, List<Fp4Pairs> experts) {
+    Fp4Pairs first = experts.getFirst();
+    tensors.add(
+        new GgufTensor(
+            TensorNames.GGUF.of(part, layer).orElseThrow(),
+            List.of((long) experts.size(), first.rows(), first.cols()),
+            Fp4Pairs.MXFP4,
+            layer,
+            fileOf(first.name()),
+            experts.size(),
+            (i, arena) -> experts.get(i).mxfp4(arena)));
   }
 
   private Path fileOf(String tensor) {

@@ -24,10 +24,17 @@ public final class HfConfig {
 
   private static final Set<String> MODEL_TYPES =
       Set.of(
-          "deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2", "glm4_moe_lite", "glm_moe_dsa");
+          "deepseek_v2",
+          "deepseek_v3",
+          "deepseek_v32",
+          HfCompressedConfig.TYPE,
+          "kimi_k2",
+          "glm4_moe_lite",
+          "glm_moe_dsa");
 
   /** Those with an indexer. */
-  private static final Set<String> SPARSE = Set.of("deepseek_v32", "glm_moe_dsa");
+  private static final Set<String> SPARSE =
+      Set.of("deepseek_v32", "glm_moe_dsa", HfCompressedConfig.TYPE);
 
   private HfConfig() {}
 
@@ -58,6 +65,9 @@ public final class HfConfig {
     Optional<GroupedFamily> grouped = GroupedFamily.named(type);
     if (grouped.isPresent()) {
       return HfGroupedConfig.of(file, grouped.get(), keys);
+    }
+    if (type.equals(HfCompressedConfig.TYPE)) {
+      return HfCompressedConfig.of(file, keys);
     }
     refuseWhatDiffers(keys);
     int vocab = keys.integer("vocab_size", 1, ConfigLimits.VOCABULARY);

@@ -1,5 +1,6 @@
 package dev.yuzui.weights;
 
+import dev.yuzui.io.Texts;
 import dev.yuzui.weights.Checkpoint.GenerationDefaults;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
@@ -10,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Consumer;
 
 /** A Hugging Face folder: config.json and safetensors, in one file or sharded with an index. */
 final class HfFolder {
@@ -23,19 +25,27 @@ final class HfFolder {
     return Files.exists(folder.resolve(SINGLE)) || Files.exists(folder.resolve(INDEX));
   }
 
-  static Checkpoint open(Path folder, Arena arena) {
+  /**
+   * @param log told what of the folder is left aside
+   */
+  static Checkpoint open(Path folder, Arena arena, Consumer<String> log) {
     Path configFile = folder.resolve("config.json");
     Map<String, Object> json = Json.object(configFile);
     DeepseekConfig announced = HfConfig.of(configFile, json);
     refuseOtherQuantization(folder);
+    TensorNames names = TensorNames.huggingFace(announced);
     Map<String, RawTensor> raw = raw(folder, arena);
+    if (names == TensorNames.DEEPSEEK_V4
+        && HfCompressedConfig.dspark(new Keys(configFile, "", json))) {
+      leaveStages(folder, raw, log);
+    }
     Optional<Keys> generation = generation(folder);
-    DeepseekConfig present = MtpLayers.present(announced, TensorNames.HUGGING_FACE, raw);
+    DeepseekConfig present = MtpLayers.present(announced, names, raw);
     DeepseekConfig config = generation.map(g -> HfConfig.withEos(present, g)).orElse(present);
     var bound =
         TensorBinder.bind(
             folder,
-            TensorNames.HUGGING_FACE,
+            names,
             config,
             HfConfig.tied(configFile, json),
             Halves.parts(config, true),
@@ -55,6 +65,20 @@ final class HfFolder {
         bound,
         HfAsGguf::of,
         arena);
+  }
+
+  /** DSpark's stages draft from states of the main model, which is whole without them. */
+  private static void leaveStages(Path folder, Map<String, RawTensor> raw, Consumer<String> log) {
+    List<String> stages = raw.keySet().stream().filter(n -> n.startsWith("mtp.")).toList();
+    long bytes = stages.stream().mapToLong(n -> raw.get(n).data().byteSize()).sum();
+    stages.forEach(raw::remove);
+    log.accept(
+        folder
+            + ": DSpark's "
+            + stages.size()
+            + " tensors (mtp.*, "
+            + Texts.bytes(bytes)
+            + ") are left aside: the model makes the same text without them");
   }
 
   /** What is in the folder, whether or not it runs. */

@@ -29,7 +29,10 @@ record Keys(Path file, String prefix, Map<String, Object> values) {
 
   /** A finite number within [min, max]. */
   double number(String key, double min, double max) {
-    Object value = require(key, "a number");
+    return number(key, require(key, "a number"), min, max);
+  }
+
+  private double number(String key, Object value, double min, double max) {
     if (value instanceof Number n
         && n.doubleValue() >= min
         && n.doubleValue() <= max
@@ -67,15 +70,30 @@ record Keys(Path file, String prefix, Map<String, Object> values) {
 
   /** A list of whole numbers, or one number; empty if absent. */
   List<Integer> integers(String key, int min, int max) {
+    return each(key).stream().map(value -> checked(key, value, min, max)).toList();
+  }
+
+  /** A list of finite numbers within [min, max], or one number; empty if absent. */
+  List<Double> numbers(String key, double min, double max) {
+    return each(key).stream().map(value -> number(key, value, min, max)).toList();
+  }
+
+  private List<Object> each(String key) {
     if (!has(key)) {
       return List.of();
     }
-    Object value = values.get(prefix + key);
-    List<Integer> out = new ArrayList<>();
-    for (Object each : value instanceof List<?> list ? list : List.of(value)) {
-      out.add(checked(key, each == null ? "null" : each, min, max));
+    List<Object> out = new ArrayList<>();
+    switch (values.get(prefix + key)) {
+      case List<?> list -> list.forEach(value -> out.add(value == null ? "null" : value));
+      case GgufArray array -> {
+        if (array.count() > ConfigLimits.LAYERS) {
+          throw wrong(key, "at most " + ConfigLimits.LAYERS + " values", array);
+        }
+        out.addAll(array.first(array.count()));
+      }
+      case Object value -> out.add(value);
     }
-    return List.copyOf(out);
+    return out;
   }
 
   /** A list of texts; empty if absent. */

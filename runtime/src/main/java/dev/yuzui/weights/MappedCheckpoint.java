@@ -31,6 +31,7 @@ final class MappedCheckpoint implements Checkpoint {
   private final Function<MappedCheckpoint, GgufForm> ggufForm;
   private final Arena arena;
   private final Map<PartOf, HostTensor> derived = new HashMap<>();
+  private final Map<PartOf, List<HostTensor>> unpaired = new HashMap<>();
 
   /**
    * @param ggufForm how the format becomes a GGUF
@@ -99,28 +100,53 @@ final class MappedCheckpoint implements Checkpoint {
     return halves.or(() -> split(key));
   }
 
-  /** Keys or values of kv_b. */
+  /** Keys or values of kv_b, or half of an MTP layer's projection. */
   private Optional<HostTensor> split(PartOf key) {
-    return switch (config().attention()) {
-      case AttentionConfig.Latent latent -> {
-        Optional<HostTensor> kvB = Optional.ofNullable(bound.keyValueUps().get(key.layer()));
-        yield switch (key.part()) {
-          case KEY_UP -> kvB.map(t -> KeyValueUp.key(t, latent, arena));
-          case VALUE_UP -> kvB.map(t -> KeyValueUp.value(t, latent, arena));
-          default -> Optional.empty();
-        };
-      }
-      case AttentionConfig.Grouped _ -> Optional.empty();
+    Optional<HostTensor> projection = Optional.ofNullable(bound.projections().get(key.layer()));
+    return switch (key.part()) {
+      case KEY_UP -> keyValueUp(key).map(t -> KeyValueUp.key(t, latent(), arena));
+      case VALUE_UP -> keyValueUp(key).map(t -> KeyValueUp.value(t, latent(), arena));
+      case MTP_PROJ_EMBED, MTP_PROJ_HIDDEN ->
+          projection.map(
+              t ->
+                  Columns.half(
+                      TensorNames.GGUF.of(key.part(), key.layer()).orElseThrow(),
+                      t,
+                      key.part() == Part.MTP_PROJ_HIDDEN,
+                      arena));
+      default -> Optional.empty();
     };
+  }
+
+  private Optional<HostTensor> keyValueUp(PartOf key) {
+    return Optional.ofNullable(bound.keyValueUps().get(key.layer()));
+  }
+
+  /** Where there is a kv_b. */
+  private AttentionConfig.Latent latent() {
+    return (AttentionConfig.Latent) config().attention();
   }
 
   @Override
   public List<HostTensor> experts(Part part, int layer) {
-    List<HostTensor> experts = bound.experts().get(new PartOf(part, layer));
-    if (experts == null) {
-      throw WeightException.absent(path(), part, layer);
+    PartOf key = new PartOf(part, layer);
+    return Optional.ofNullable(bound.experts().get(key))
+        .or(() -> unpaired(key))
+        .orElseThrow(() -> WeightException.absent(path(), part, layer));
+  }
+
+  /** Made once, when they are first asked for: V4-Flash's take 145 GB. */
+  private Optional<List<HostTensor>> unpaired(PartOf key) {
+    synchronized (unpaired) {
+      Optional<List<HostTensor>> made =
+          Optional.ofNullable(unpaired.get(key))
+              .or(
+                  () ->
+                      Optional.ofNullable(bound.pairs().get(key))
+                          .map(all -> all.stream().map(p -> p.mxfp4(arena)).toList()));
+      made.ifPresent(experts -> unpaired.put(key, experts));
+      return made;
     }
-    return experts;
   }
 
   @Override
@@ -133,33 +159,42 @@ final class MappedCheckpoint implements Checkpoint {
         .forEach(e -> weights.add(Weight.of(e.getKey(), e.getValue(), 1)));
     bound.experts().forEach((key, e) -> weights.add(Weight.of(key, e.getFirst(), e.size())));
     bound.halves().forEach((key, t) -> weights.add(Halves.weight(key, t, config())));
-    if (config().attention() instanceof AttentionConfig.Latent latent) {
-      bound
-          .keyValueUps()
-          .forEach(
-              (layer, kvB) -> {
-                for (Part part : List.of(Part.KEY_UP, Part.VALUE_UP)) {
-                  if (!bound.tensors().containsKey(new PartOf(part, layer))) {
-                    weights.add(KeyValueUp.weight(new PartOf(part, layer), kvB, latent));
-                  }
+    bound.pairs().forEach((key, all) -> weights.add(weight(key, all)));
+    bound
+        .projections()
+        .forEach(
+            (layer, whole) -> {
+              for (Part part : List.of(Part.MTP_PROJ_EMBED, Part.MTP_PROJ_HIDDEN)) {
+                weights.add(Columns.weight(new PartOf(part, layer), whole));
+              }
+            });
+    bound
+        .keyValueUps()
+        .forEach(
+            (layer, kvB) -> {
+              for (Part part : List.of(Part.KEY_UP, Part.VALUE_UP)) {
+                if (!bound.tensors().containsKey(new PartOf(part, layer))) {
+                  weights.add(KeyValueUp.weight(new PartOf(part, layer), kvB, latent()));
                 }
-              });
-    }
+              }
+            });
     return weights;
+  }
+
+  private static Weight weight(PartOf key, List<Fp4Pairs> all) {
+    Fp4Pairs first = all.getFirst();
+    return new Weight(
+        key.part(), key.layer(), Fp4Pairs.MXFP4, first.rows(), first.cols(), all.size());
   }
 
   @Override
   public long derivedBytes() {
-    long halves =
-        bound.halves().values().stream().mapToLong(t -> Halves.byteSize(t, config())).sum();
-    return switch (config().attention()) {
-      case AttentionConfig.Latent latent ->
-          halves
-              + bound.keyValueUps().values().stream()
-                  .mapToLong(t -> KeyValueUp.byteSize(t, latent))
-                  .sum();
-      case AttentionConfig.Grouped _ -> halves;
-    };
+    return bound.halves().values().stream().mapToLong(t -> Halves.byteSize(t, config())).sum()
+        + bound.pairs().values().stream().flatMap(List::stream).mapToLong(Fp4Pairs::byteSize).sum()
+        + bound.projections().values().stream().mapToLong(Columns::byteSize).sum()
+        + bound.keyValueUps().values().stream()
+            .mapToLong(t -> KeyValueUp.byteSize(t, latent()))
+            .sum();
   }
 
   @Override
@@ -184,6 +219,12 @@ final class MappedCheckpoint implements Checkpoint {
     bound
         .keyValueUps()
         .forEach((layer, kvB) -> matrices.put(new PartOf(Part.KEY_UP, layer), List.of(kvB)));
+    bound
+        .projections()
+        .forEach((layer, whole) -> matrices.put(new PartOf(Part.MTP_PROJ, layer), List.of(whole)));
+    bound
+        .pairs()
+        .forEach((key, all) -> matrices.put(key, all.stream().map(Fp4Pairs::stored).toList()));
     return Fingerprint.of(metadata(), matrices);
   }
 

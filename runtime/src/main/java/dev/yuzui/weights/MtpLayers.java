@@ -12,7 +12,7 @@ final class MtpLayers {
       DeepseekConfig config, TensorNames names, Map<String, RawTensor> raw) {
     boolean any =
         IntStream.range(config.layers(), config.layers() + config.mtpLayers())
-            .mapToObj(names::layerPrefix)
+            .mapToObj(layer -> names.layerPrefix(layer, config))
             .anyMatch(prefix -> raw.keySet().stream().anyMatch(n -> n.startsWith(prefix)));
     return any ? config : config.withMtpLayers(0);
   }

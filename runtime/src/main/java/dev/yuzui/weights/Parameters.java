@@ -14,8 +14,8 @@ public record Parameters(long total, long active, long mtp) {
 
   public static Parameters of(DeepseekConfig c) {
     long total = 0;
-    for (Part part : LayerParts.WHOLE_MODEL) {
-      total += PartShape.of(part, c).elements();
+    for (Part part : LayerParts.ofModel(c)) {
+      total += PartShape.of(part, 0, c).elements();
     }
     long active = total;
     for (int layer = 0; layer < c.layers(); layer++) {
@@ -24,7 +24,10 @@ public record Parameters(long total, long active, long mtp) {
     }
     long mtp = 0;
     for (int layer = c.layers(); layer < c.layers() + c.mtpLayers(); layer++) {
-      mtp += layer(c, layer, c.gate().experts()) + PartShape.of(Part.MTP_NORM, c).elements();
+      mtp += layer(c, layer, c.gate().experts());
+      if (!LayerParts.required(c, layer).contains(Part.MTP_NORM)) {
+        mtp += PartShape.of(Part.MTP_NORM, layer, c).elements();
+      }
     }
     return new Parameters(total, active, mtp);
   }
@@ -32,8 +35,11 @@ public record Parameters(long total, long active, long mtp) {
   private static long layer(DeepseekConfig c, int layer, int experts) {
     Set<Part> parts = LayerParts.required(c, layer);
     return parts.stream()
+        .filter(p -> p != Part.ROUTER_TABLE) // indices
         .mapToLong(
-            p -> PartShape.of(p, c).elements() * (LayerParts.EXPERTS.contains(p) ? experts : 1))
+            p ->
+                PartShape.of(p, layer, c).elements()
+                    * (LayerParts.EXPERTS.contains(p) ? experts : 1))
         .sum();
   }
 }

@@ -23,6 +23,10 @@ record RawTensor(
     MemorySegment data,
     Path file) {
 
+  RawTensor renamed(String name) {
+    return new RawTensor(name, type, encoding, shape, data, file);
+  }
+
   StoredTensor stored() {
     return new StoredTensor(name, type, shape, data.byteSize(), file);
   }

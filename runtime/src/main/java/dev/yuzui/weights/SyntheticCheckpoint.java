@@ -120,7 +120,7 @@ public final class SyntheticCheckpoint implements Checkpoint {
 
   private List<Plan> plan() {
     List<Plan> out = new ArrayList<>();
-    for (Part part : List.of(Part.EMBED, Part.FINAL_NORM, Part.HEAD)) {
+    for (Part part : LayerParts.ofModel(config)) {
       plan(out, part, 0);
     }
     for (int layer = 0; layer < config.layers() + config.mtpLayers(); layer++) {
@@ -140,7 +140,7 @@ public final class SyntheticCheckpoint implements Checkpoint {
             TensorNames.GGUF.of(part, layer).orElseThrow(),
             new PartOf(part, layer),
             mix.encoding(part, layer, config),
-            PartShape.of(part, config),
+            PartShape.of(part, layer, config),
             LayerParts.EXPERTS.contains(part) ? config.gate().experts() : 1,
             offset));
   }

@@ -39,7 +39,7 @@ enum SyntheticMix {
   }
 
   Encoding encoding(Part part, int layer, DeepseekConfig c) {
-    PartShape shape = PartShape.of(part, c);
+    PartShape shape = PartShape.of(part, layer, c);
     if (shape.rows() == 1) {
       return Encoding.F32;
     }

@@ -33,13 +33,17 @@ final class TensorBinder {
    * others.
    *
    * @param halves parts whose rows lie as {@link Halves} finds them
+   * @param pairs experts that are stored so, and are none of {@code experts}
    * @param keyValueUps kv_b of a layer, where its halves are not there
+   * @param projections {@link Part#MTP_PROJ} of a layer, where what is asked for are its halves
    */
   record Bound(
       Map<PartOf, HostTensor> tensors,
       Map<PartOf, HostTensor> halves,
       Map<PartOf, List<HostTensor>> experts,
-      Map<Integer, HostTensor> keyValueUps) {
+      Map<PartOf, List<Fp4Pairs>> pairs,
+      Map<Integer, HostTensor> keyValueUps,
+      Map<Integer, HostTensor> projections) {
 
     /** Matrices of the file, apart from experts and kv_b. */
     Map<PartOf, HostTensor> stored() {
@@ -69,7 +73,13 @@ final class TensorBinder {
   private final Arena arena;
   private final Set<String> used = new HashSet<>();
   private final Bound bound =
-      new Bound(new HashMap<>(), new HashMap<>(), new HashMap<>(), new HashMap<>());
+      new Bound(
+          new HashMap<>(),
+          new HashMap<>(),
+          new HashMap<>(),
+          new HashMap<>(),
+          new HashMap<>(),
+          new HashMap<>());
 
   private TensorBinder(
       Path path,
@@ -110,13 +120,13 @@ final class TensorBinder {
   }
 
   private void model(boolean tied) {
-    HostTensor embedding = require(Part.EMBED, 0);
-    require(Part.FINAL_NORM, 0);
-    if (find(Part.HEAD, 0).isEmpty()) {
-      if (!tied) {
-        throw missing(names.of(Part.HEAD, 0).orElseThrow());
+    for (Part part : LayerParts.ofModel(config)) {
+      if (part == Part.HEAD && tied && find(part, 0).isEmpty()) {
+        HostTensor embedding = bound.tensors.get(new PartOf(Part.EMBED, 0));
+        bound.tensors.put(new PartOf(part, 0), embedding);
+      } else if (part != Part.HEAD || !tied) {
+        require(part, 0);
       }
-      bound.tensors.put(new PartOf(Part.HEAD, 0), embedding);
     }
   }
 
@@ -128,8 +138,9 @@ final class TensorBinder {
     for (Part part : LayerParts.required(config, layer)) {
       switch (part) {
         case KEY_UP, VALUE_UP -> {} // together, below
-        case EXPERT_GATE, EXPERT_UP, EXPERT_DOWN ->
-            bound.experts.put(new PartOf(part, layer), experts(part, layer));
+        case EXPERT_GATE, EXPERT_UP, EXPERT_DOWN -> experts(part, layer);
+        case ROUTER_TABLE -> bound.tensors.put(new PartOf(part, layer), table(part, layer));
+        case MTP_PROJ_EMBED, MTP_PROJ_HIDDEN -> projection(part, layer);
         default -> require(part, layer);
       }
     }
@@ -143,7 +154,7 @@ final class TensorBinder {
 
   /** Some files have queries, keys and values under each other in one tensor. */
   private void splitFused(AttentionConfig.Grouped a, int layer, String kind) {
-    RawTensor fused = raw.get(names.layerPrefix(layer) + "attn_qkv." + kind);
+    RawTensor fused = raw.get(names.layerPrefix(layer, config) + "attn_qkv." + kind);
     long rows = (a.heads() + 2L * a.kvHeads()) * a.head();
     if (fused == null || fused.encoding().isEmpty()) {
       return;
@@ -157,11 +168,11 @@ final class TensorBinder {
     boolean bias = kind.equals("bias");
     for (Part part :
         bias ? List.of(Part.Q_BIAS, Part.K_BIAS, Part.V_BIAS) : List.of(Part.Q, Part.K, Part.V)) {
-      PartShape shape = PartShape.of(part, config);
+      PartShape shape = PartShape.of(part, layer, config);
       long count = bias ? shape.cols() : shape.rows();
       List<Long> lengths = new ArrayList<>(fused.shape());
       lengths.set(0, count);
-      String name = names.of(part, layer).orElseThrow();
+      String name = name(part, layer);
       MemorySegment data = fused.data().asSlice(from * rowBytes, count * rowBytes);
       raw.put(
           name, new RawTensor(name, fused.type(), fused.encoding(), lengths, data, fused.file()));
@@ -182,15 +193,42 @@ final class TensorBinder {
     }
   }
 
+  /** Two tensors, or as llama.cpp has them one. */
+  private void projection(Part part, int layer) {
+    Optional<String> whole = names.of(Part.MTP_PROJ, layer, config);
+    if (whole.isEmpty() || find(part, layer).isPresent()) {
+      require(part, layer);
+    } else if (!bound.projections.containsKey(layer)) {
+      PartShape shape = PartShape.of(Part.MTP_PROJ, layer, config);
+      RawTensor t = take(whole.get()).orElseThrow(() -> missing(whole.get()));
+      bound.projections.put(layer, matrix(t, shape.rows(), shape.cols(), Optional.empty()));
+    }
+  }
+
+  /** Experts' numbers, of which each is looked at: they are indices. */
+  private HostTensor table(Part part, int layer) {
+    String name = name(part, layer);
+    RawTensor t = take(name).orElseThrow(() -> missing(name));
+    PartShape shape = PartShape.of(part, layer, config);
+    if (!t.shape().equals(List.of(shape.rows(), shape.cols()))) {
+      throw wrongShape(t, "[" + shape.rows() + ", " + shape.cols() + "]");
+    }
+    return ExpertTable.of(t, config.gate().experts(), arena);
+  }
+
+  private String name(Part part, int layer) {
+    return names.of(part, layer, config).orElseThrow();
+  }
+
   private HostTensor require(Part part, int layer) {
-    return find(part, layer).orElseThrow(() -> missing(names.of(part, layer).orElseThrow()));
+    return find(part, layer).orElseThrow(() -> missing(name(part, layer)));
   }
 
   private Optional<HostTensor> find(Part part, int layer) {
-    Optional<RawTensor> found = names.of(part, layer).flatMap(this::take);
+    Optional<RawTensor> found = names.of(part, layer, config).flatMap(this::take);
     return found.map(
         t -> {
-          PartShape shape = PartShape.of(part, config);
+          PartShape shape = PartShape.of(part, layer, config);
           HostTensor host = matrix(t, shape.rows(), shape.cols(), Optional.of(part));
           boolean moved = halves.contains(part);
           (moved ? bound.halves : bound.tensors).put(new PartOf(part, layer), host);
@@ -198,19 +236,29 @@ final class TensorBinder {
         });
   }
 
-  private List<HostTensor> experts(Part part, int layer) {
-    PartShape shape = PartShape.of(part, config);
-    int n = config.gate().experts();
-    if (names == TensorNames.HUGGING_FACE) {
-      List<HostTensor> out = new ArrayList<>(n);
-      for (int e = 0; e < n; e++) {
-        String name = names.ofExpert(part, layer, e);
-        RawTensor t = take(name).orElseThrow(() -> missing(name));
-        out.add(matrix(t, shape.rows(), shape.cols(), Optional.of(part)));
-      }
-      return List.copyOf(out);
+  private void experts(Part part, int layer) {
+    PartOf key = new PartOf(part, layer);
+    PartShape shape = PartShape.of(part, layer, config);
+    if (names == TensorNames.GGUF) {
+      bound.experts.put(key, stacked(part, layer, shape));
+      return;
     }
-    String name = names.of(part, layer).orElseThrow();
+    List<RawTensor> all = new ArrayList<>();
+    for (int e = 0; e < config.gate().experts(); e++) {
+      String name = names.ofExpert(part, layer, e, config);
+      all.add(take(name).orElseThrow(() -> missing(name)));
+    }
+    if (all.getFirst().type().equals("I8")) {
+      bound.pairs.put(key, all.stream().map(t -> pairs(t, shape.rows(), shape.cols())).toList());
+    } else {
+      bound.experts.put(
+          key,
+          all.stream().map(t -> matrix(t, shape.rows(), shape.cols(), Optional.of(part))).toList());
+    }
+  }
+
+  private List<HostTensor> stacked(Part part, int layer, PartShape shape) {
+    String name = name(part, layer);
     Optional<RawTensor> own = take(name);
     if (own.isPresent() || part == Part.EXPERT_DOWN) {
       return slices(own.orElseThrow(() -> missing(name)), shape, shape.rows(), 0);
@@ -225,7 +273,7 @@ final class TensorBinder {
     if (!t.shape().equals(List.of((long) n, stride, shape.cols()))) {
       throw wrongShape(t, "[" + n + ", " + stride + ", " + shape.cols() + "]");
     }
-    Encoding encoding = encoding(t, Optional.empty());
+    Encoding encoding = encoding(t, false);
     long row = encoding.rowBytes(shape.cols());
     List<HostTensor> out = new ArrayList<>(n);
     for (int e = 0; e < n; e++) {
@@ -237,10 +285,6 @@ final class TensorBinder {
   }
 
   private HostTensor matrix(RawTensor t, long rows, long cols, Optional<Part> part) {
-    Optional<RawTensor> powers = powers(t).filter(_ -> t.type().equals("I8"));
-    if (powers.isPresent()) {
-      return pairs(t, powers.get(), rows, cols);
-    }
     boolean vector = rows == 1 && t.shape().equals(List.of(cols));
     boolean matrix = t.shape().equals(List.of(rows, cols));
     boolean heads =
@@ -250,18 +294,23 @@ final class TensorBinder {
     if (!vector && !matrix && !heads) {
       throw wrongShape(t, rows == 1 ? "[" + cols + "]" : "[" + rows + ", " + cols + "]");
     }
-    Encoding encoding = encoding(t, part);
+    Encoding encoding = encoding(t, part.isPresent() && rows == 1);
     return new HostTensor(
         t.name(), encoding, rows, cols, t.data(), scales(t, encoding, rows, cols));
   }
 
   /** The float8_e8m0 scales of {@code x.weight}, if a Hugging Face folder has {@code x.scale}. */
   private Optional<RawTensor> powers(RawTensor t) {
-    return Optional.ofNullable(raw.get(t.name().replaceFirst("\\.weight$", ".scale")))
-        .filter(s -> names == TensorNames.HUGGING_FACE && s.type().equals("F8_E8M0"));
+    return Optional.ofNullable(raw.get(scale(t)))
+        .filter(s -> names != TensorNames.GGUF && s.type().equals("F8_E8M0"));
   }
 
-  private HostTensor pairs(RawTensor t, RawTensor powers, long rows, long cols) {
+  private static String scale(RawTensor t) {
+    return t.name().replaceFirst("\\.weight$", ".scale");
+  }
+
+  private Fp4Pairs pairs(RawTensor t, long rows, long cols) {
+    RawTensor powers = powers(t).orElseThrow(() -> missing(scale(t)));
     used.add(powers.name());
     if (!t.shape().equals(List.of(rows, cols / 2)) || cols % Fp4Pairs.GROUP != 0) {
       throw wrongShape(t, "[" + rows + ", " + cols + " / 2], two float4 a byte,");
@@ -269,11 +318,10 @@ final class TensorBinder {
     if (!powers.shape().equals(List.of(rows, cols / Fp4Pairs.GROUP))) {
       throw wrongShape(powers, "[" + rows + ", " + cols + " / 32], one power for 32 float4,");
     }
-    return Fp4Pairs.mxfp4(t.name(), t.data(), powers.data(), rows, cols, arena);
+    return new Fp4Pairs(t.name(), t.data(), powers.data(), rows, cols);
   }
 
-  private Encoding encoding(RawTensor t, Optional<Part> part) {
-    boolean vector = part.filter(p -> PartShape.of(p, config).rows() == 1).isPresent();
+  private Encoding encoding(RawTensor t, boolean vector) {
     Optional<Encoding> encoding =
         t.encoding()
             .filter(
@@ -289,7 +337,7 @@ final class TensorBinder {
                 "tensor " + t.name(),
                 vector ? "type F32, F16 or BF16" : "a type weights can have",
                 t.type(),
-                "use the publisher's BF16 or FP8 weights, or a GGUF of a supported type"));
+                "use the publisher's BF16 or FP8 weights, or a GGUF of a supported type, such as Q4_K_M"));
   }
 
   /** Their values are not looked at: V3's 45,000 grids lie all over 690 GB. */

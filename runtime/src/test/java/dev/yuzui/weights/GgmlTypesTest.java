@@ -35,6 +35,7 @@ class GgmlTypesTest {
     "21, IQ3_S",
     "22, IQ2_S",
     "23, IQ4_XS",
+    "26, I32",
     "29, IQ1_M",
     "30, BF16",
     "34, TQ1_0",
@@ -71,6 +72,7 @@ class GgmlTypesTest {
             .collect(Collectors.toSet());
     Set<Encoding> all = new HashSet<>(Encoding.all());
     all.remove(Encoding.FP8);
+    all.add(Encoding.I32); // of numbers of experts
     assertEquals(all, loaded);
   }
 }

@@ -191,7 +191,9 @@ class GgufConfigTest {
 
   @ParameterizedTest
   @CsvSource({
-    "deepseek4, DeepSeek-V4",
+    "deepseek41, DeepSeek-V4.1",
+    "deepseek4_mtp_support, the MTP layer of DeepSeek-V4",
+    "dflash, DSpark",
     "deepseek2-ocr, DeepSeek-OCR",
     "glm4moelite, Ollama",
     "llama4, another architecture",

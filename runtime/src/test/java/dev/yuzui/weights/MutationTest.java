@@ -225,8 +225,8 @@ class MutationTest {
       assertTrue(Double.isFinite(f));
     }
     for (int layer = 0; layer < config.layers() + config.mtpLayers(); layer++) {
-      for (Part part : LayerParts.LATENT) {
-        PartShape want = PartShape.of(part, config);
+      for (Part part : LayerParts.all(config, layer)) {
+        PartShape want = PartShape.of(part, layer, config);
         boolean experts =
             List.of(Part.EXPERT_GATE, Part.EXPERT_UP, Part.EXPERT_DOWN).contains(part);
         List<HostTensor> tensors =

@@ -50,11 +50,17 @@ class PublishedConfigsTest {
       meta-llama--Meta-Llama-3.1-8B, 32, 2048, 8.03, 8.03, Llama3
       """;
 
+  /** With compressed attention; 1.06 and 1.85 billion of the active ones are embedding and head. */
+  private static final String COMPRESSED =
+      """
+      file, layers, total, active, experts, window, four, many, topK, scale
+      deepseek-ai--DeepSeek-V4-Flash, 43, 284.33, 13.80, 256, 2, 21, 20, 512, 1.5
+      deepseek-ai--DeepSeek-V4-Pro, 61, 1573, 49.78, 384, 0, 30, 31, 1024, 2.5
+      """;
+
   private static final String REFUSED =
       """
       file, key, says
-      deepseek-ai--DeepSeek-V4-Flash,                    model_type, DeepSeek-V4
-      deepseek-ai--DeepSeek-V4-Pro,                      model_type, DeepSeek-V4
       official-inference/config_16B,                     model_type, inference demo
       official-inference/config_236B,                    model_type, inference demo
       official-inference/config_671B,                    model_type, inference demo
@@ -121,6 +127,37 @@ class PublishedConfigsTest {
     assertEquals(false, c.isMoe(0));
   }
 
+  @ParameterizedTest
+  @CsvSource(textBlock = COMPRESSED, useHeadersInDisplayName = true)
+  void withCompressedAttentionIsAcceptedWithItsSizes(
+      String file,
+      int layers,
+      double totalBillions,
+      double activeBillions,
+      int experts,
+      int window,
+      int four,
+      int many,
+      int topK,
+      float scale) {
+    DeepseekConfig c = read(file);
+    var a = (AttentionConfig.Compressed) c.attention();
+    assertEquals(
+        List.of(layers, 1, 512, 128), List.of(c.layers(), c.mtpLayers(), a.head(), a.window()));
+    assertEquals(layers, a.ratios().size());
+    assertEquals(window, a.ratios().stream().filter(r -> r == 0).count());
+    assertEquals(four, a.ratios().stream().filter(r -> r == 4).count());
+    assertEquals(many, a.ratios().stream().filter(r -> r == 128).count());
+    assertEquals(new AttentionConfig.BlockIndexer(64, 128, topK), a.indexer());
+    assertEquals(1 / Math.sqrt(512), c.softmaxScale(), 1e-12);
+    assertEquals(10f, c.swigluLimit());
+    assertEquals(
+        new GateRule(Scoring.SQRT_SOFTPLUS, experts, 6, 1, 1, GroupScore.MAX, true, scale),
+        c.gate());
+    assertEquals(totalBillions, Parameters.of(c).total() / 1e9, 0.0005 * totalBillions);
+    assertEquals(activeBillions, Parameters.of(c).active() / 1e9, 0.0005 * activeBillions);
+  }
+
   /** Llama 3.1: pairs 0 to 28 stay, 35 to 63 are divided by 8. */
   @Test
   void anglesOfLlama3() {
@@ -144,7 +181,7 @@ class PublishedConfigsTest {
   @Test
   void everyPublishedConfigIsInOneOfTheTables() {
     Set<String> listed =
-        Stream.of(ACCEPTED, GROUPED, REFUSED)
+        Stream.of(ACCEPTED, GROUPED, COMPRESSED, REFUSED)
             .flatMap(table -> table.lines().skip(1))
             .map(line -> line.split(",")[0].strip())
             .collect(Collectors.toCollection(TreeSet::new));

@@ -32,14 +32,14 @@ class SyntheticCheckpointTest {
     try (var c = SyntheticCheckpoint.create("tiny", quant, 1)) {
       DeepseekConfig config = c.config();
       for (int layer = 0; layer < config.layers() + config.mtpLayers(); layer++) {
-        for (Part part : LayerParts.LATENT) {
+        for (Part part : LayerParts.all(config, layer)) {
           boolean experts = LayerParts.EXPERTS.contains(part);
           if (experts && !config.isMoe(layer)) {
             continue;
           }
           for (HostTensor t :
               experts ? c.experts(part, layer) : c.find(part, layer).stream().toList()) {
-            PartShape shape = PartShape.of(part, config);
+            PartShape shape = PartShape.of(part, layer, config);
             assertEquals(List.of(shape.rows(), shape.cols()), List.of(t.rows(), t.cols()));
             if (t.rows() > 1) {
               assertNormal(t);
@@ -186,8 +186,11 @@ class SyntheticCheckpointTest {
             List.of("glm-4.7-flash", "zai-org--GLM-4.7-Flash"))) {
       DeepseekConfig ours = SyntheticPreset.config(pair.get(0));
       DeepseekConfig theirs = Published.config(pair.get(1));
-      for (Part part : LayerParts.LATENT) {
-        assertEquals(PartShape.of(part, theirs), PartShape.of(part, ours), pair + " " + part);
+      for (int layer = 0; layer < ours.layers(); layer++) {
+        for (Part part : LayerParts.all(theirs, layer)) {
+          PartShape shape = PartShape.of(part, layer, theirs);
+          assertEquals(shape, PartShape.of(part, layer, ours), pair + " " + part);
+        }
       }
       assertEquals(theirs.gate(), ours.gate());
       assertEquals(theirs.firstDense(), ours.firstDense());

@@ -38,6 +38,11 @@ record ScaleShape(
         yield queries + latent + n * a.value() * h;
       }
       case AttentionConfig.Grouped a -> h * (2L * a.heads() * a.head() + a.cacheEntry());
+      case AttentionConfig.Compressed a -> {
+        long query = (long) a.heads() * a.head();
+        long output = (long) a.groupRank() * (query + a.groups() * h);
+        yield a.qLoraRank() * (h + query) + h * a.head() + output;
+      }
     };
   }
 
@@ -46,6 +51,7 @@ record ScaleShape(
     return switch (config.attention()) {
       case AttentionConfig.Latent a -> a.cacheEntry() + a.kvLoraRank();
       case AttentionConfig.Grouped a -> 2 * a.head();
+      case AttentionConfig.Compressed a -> 2 * a.head();
     };
   }
 

@@ -97,6 +97,12 @@ record DeviceDemand(
               a.heads() * (2L * a.query() + 2L * a.cacheEntry())
                   + a.indexer().map(i -> (long) i.heads() * i.head() + i.topK()).orElse(0L);
           case AttentionConfig.Grouped a -> 2L * a.heads() * a.head() + a.cacheEntry();
+          case AttentionConfig.Compressed a ->
+              2L * a.heads() * a.head()
+                  + 4L * a.head()
+                  + (long) a.groups() * a.groupRank()
+                  + (long) a.indexer().heads() * a.indexer().head()
+                  + a.indexer().topK();
         };
     long dense = 2L * c.denseWidth();
     long experts = (long) c.gate().used() * (2L * c.expertWidth() + c.hiddenSize());

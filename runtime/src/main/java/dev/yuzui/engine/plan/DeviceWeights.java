@@ -15,7 +15,11 @@ import java.util.function.Predicate;
 final class DeviceWeights {
   private static final Set<Part> ROUTED =
       EnumSet.of(Part.EXPERT_GATE, Part.EXPERT_UP, Part.EXPERT_DOWN);
-  private static final Set<Part> WHOLE_MODEL = EnumSet.of(Part.EMBED, Part.FINAL_NORM, Part.HEAD);
+
+  /** What stands behind the last layer. */
+  private static final Set<Part> HEAD =
+      EnumSet.of(
+          Part.FINAL_NORM, Part.HEAD, Part.HC_HEAD_FN, Part.HC_HEAD_BASE, Part.HC_HEAD_SCALE);
 
   /** Bytes of {@code count} matrices that are uploaded together. */
   interface Size {
@@ -55,7 +59,11 @@ final class DeviceWeights {
   /** Everything of a layer but its routed experts. */
   long dense(int layer) {
     return sum(
-        w -> w.layer() == layer && !ROUTED.contains(w.part()) && !WHOLE_MODEL.contains(w.part()));
+        w ->
+            w.layer() == layer
+                && !ROUTED.contains(w.part())
+                && w.part() != Part.EMBED
+                && !HEAD.contains(w.part()));
   }
 
   /** {@code count} routed experts of a layer. */
@@ -75,10 +83,9 @@ final class DeviceWeights {
     return sum(w -> w.part() == Part.EMBED);
   }
 
-  /** The head and the norm before it; the embedding again where that is the head. */
+  /** The head and what is before it; the embedding again where that is the head. */
   long head() {
-    return sum(w -> w.part() == Part.HEAD || w.part() == Part.FINAL_NORM)
-        + (tied() ? embedding() : 0);
+    return sum(w -> HEAD.contains(w.part())) + (tied() ? embedding() : 0);
   }
 
   private boolean tied() {
@@ -109,7 +116,7 @@ final class DeviceWeights {
     }
     long bytes = layers.stream().mapToLong(this::dense).sum();
     bytes += embedding ? embedding() : 0;
-    bytes += head ? sum(w -> w.part() == Part.HEAD || w.part() == Part.FINAL_NORM) : 0;
+    bytes += head ? sum(w -> HEAD.contains(w.part())) : 0;
     for (int layer = 0; layer < plan.experts().size(); layer++) {
       int at = layer;
       bytes +=

@@ -96,6 +96,7 @@ public record MemoryPlan(
         switch (c.attention()) {
           case AttentionConfig.Latent latent -> latent.cacheEntry();
           case AttentionConfig.Grouped grouped -> 2 * grouped.head(); // heads are read one by one
+          case AttentionConfig.Compressed compressed -> compressed.cacheEntry();
         };
     if (part % cache.blockElements() != 0) {
       throw new EngineException(
