@@ -73,11 +73,16 @@ class GeneratedModelsTest {
 
   private static void generate(String tool, String first, List<String> rest)
       throws IOException, InterruptedException {
-    List<String> command = new ArrayList<>();
-    command.add(PYTHON.toString());
-    command.add(SharedData.path("tools/" + tool).toString());
-    command.add(first);
-    command.addAll(rest);
+    List<String> arguments = new ArrayList<>(List.of(first));
+    arguments.addAll(rest);
+    python(SharedData.path("tools/" + tool), arguments);
+  }
+
+  /** Runs a tool, or skips the test where Python cannot. */
+  static void python(Path tool, List<String> arguments) throws IOException, InterruptedException {
+    assumeTrue(Files.isExecutable(PYTHON), "no Python");
+    List<String> command = new ArrayList<>(List.of(PYTHON.toString(), tool.toString()));
+    command.addAll(arguments);
     Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
     String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertTrue(process.waitFor(10, TimeUnit.MINUTES), "generator takes too long");
