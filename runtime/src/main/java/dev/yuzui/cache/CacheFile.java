@@ -29,8 +29,9 @@ import java.util.zip.CRC32C;
  * tokens: I32 each | entries of stream 0, in order | … of stream 1 | … | CRC32C of all before: I32
  * </pre>
  *
- * Streams go layer by layer; version 1 had one of each. Pages do not show: a file fits stores of
- * any page size.
+ * Streams go layer by layer; version 1 had one of each. Of a stream's entries there are as many as
+ * rows stand for tokens, and behind them those of the last tokens that it keeps beside its pages.
+ * Pages do not show: a file fits stores of any page size.
  */
 public final class CacheFile {
   private static final long MAGIC =
@@ -47,7 +48,7 @@ public final class CacheFile {
     static Header of(KvCacheStore store, ModelKey model, int tokens) {
       return new Header(
           tokens,
-          store.streams().stream().map(s -> (int) s.entries().cols()).toList(),
+          store.streams().stream().map(s -> s.kind().width()).toList(),
           store.layer(0).entries().encoding().label(),
           model.name(),
           model.fingerprint());
@@ -130,7 +131,7 @@ public final class CacheFile {
     try (Arena arena = Arena.ofConfined()) {
       long page =
           store.streams().stream()
-              .mapToLong(s -> s.entries().slice("page", 0, store.pageTokens()).byteSize())
+              .mapToLong(s -> s.all().slice("page", 0, s.pageRows()).byteSize())
               .max()
               .orElseThrow();
       MemorySegment staging = arena.allocate(page, 64);
@@ -274,26 +275,37 @@ public final class CacheFile {
   }
 
   private static long bodyBytes(KvCacheStore store, int tokens) {
-    long entry =
-        store.streams().stream()
-            .mapToLong(s -> s.entries().encoding().byteSize(1, s.entries().cols()))
+    return 4L * tokens
+        + store.streams().stream()
+            .mapToLong(
+                s -> {
+                  long paged = s.paged() ? tokens / s.kind().tokens() : 0;
+                  long last = Math.min(s.kind().ring(), tokens);
+                  return s.all().encoding().byteSize(1, s.kind().width()) * (paged + last);
+                })
             .sum();
-    return (4L + entry) * tokens;
   }
 
   private interface RunAction {
     void run(int layer, Tensor entries) throws IOException;
   }
 
-  /** The first {@code count} entries of each stream, page by page. */
+  /** The first {@code count} entries of each stream, page by page, then its ring's. */
   private static void eachRun(Sequence sequence, int count, RunAction action) throws IOException {
     KvCacheStore store = sequence.store();
     int size = store.pageTokens();
     for (KvCacheStore.Stream stream : store.streams()) {
-      for (int i = 0; i * size < count; i++) {
-        long row = (long) sequence.page(i) * size;
+      for (int i = 0; i * size < count && stream.paged(); i++) {
         int entries = Math.min(size, count - i * size);
-        action.run(stream.layer(), stream.entries().slice("page", row, entries));
+        if (entries >= stream.kind().tokens()) {
+          action.run(stream.layer(), stream.page(sequence.page(i), entries));
+        }
+      }
+      if (stream.ring().isPresent()) {
+        Tensor ring = stream.ringOf(sequence.slot());
+        for (int p = Math.max(0, count - stream.kind().ring()); p < count; p++) {
+          action.run(stream.layer(), ring.slice("row", p % ring.rows(), 1));
+        }
       }
     }
   }

@@ -6,6 +6,7 @@ import dev.yuzui.spi.DeviceBuffer;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.Quantizer;
+import dev.yuzui.spi.Ring;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -15,6 +16,7 @@ import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.function.IntFunction;
 
@@ -36,10 +38,33 @@ public final class KvCacheStore implements AutoCloseable {
   private final List<DeviceBuffer> buffers = new ArrayList<>();
   private final List<Stream> streams = new ArrayList<>();
 
-  /** One that a layer keeps. */
-  record Stream(int layer, String name, KvCache cache) {
-    Tensor entries() {
-      return cache.entries();
+  private final Rings rings;
+
+  /**
+   * One that a layer keeps.
+   *
+   * @param all rows: those in pages, the sequences' rings, those of the step under way
+   * @param pageRows rows of a page
+   */
+  record Stream(int layer, CacheStream kind, Tensor all, int pageRows, Optional<Ring> ring) {
+    KvCache cache() {
+      long first = ring.map(Ring::first).orElse(all.rows());
+      return paged() ? new KvCache(all.slice(all.name(), 0, first), pageRows) : new KvCache(all, 1);
+    }
+
+    /** Rows of the first {@code count} entries of a page. */
+    Tensor page(int page, int count) {
+      return all.slice("page", (long) page * pageRows, count / kind.tokens());
+    }
+
+    /** The ring of a sequence. */
+    Tensor ringOf(int slot) {
+      Ring r = ring.orElseThrow();
+      return all.slice("ring", r.first() + (long) slot * r.length(), r.length());
+    }
+
+    boolean paged() {
+      return kind.tokens() > 0;
     }
   }
 
@@ -83,9 +108,38 @@ public final class KvCacheStore implements AutoCloseable {
         pages);
   }
 
+  /** For streams without rings. */
+  public KvCacheStore(
+      IntFunction<Backend> backends,
+      List<List<CacheStream>> layers,
+      Encoding encoding,
+      int pageTokens,
+      int contextLength,
+      int maxSequences,
+      int pages) {
+    this(
+        backends,
+        layers,
+        encoding,
+        pageTokens,
+        contextLength,
+        maxSequences,
+        pages,
+        new RingSize(0, 0));
+  }
+
+  /**
+   * How much room rings have beside the rows that the next step needs.
+   *
+   * @param step rows of a step at most
+   * @param drafts entries at the end of a sequence that may be taken back
+   */
+  public record RingSize(int step, int drafts) {}
+
   /**
    * @param backends of the layers
    * @param layers of the model, MTP layers included: the streams of each
+   * @param pageTokens a multiple of the tokens that a row of any stream stands for
    * @param contextLength entries of a sequence at most
    * @param maxSequences sequences open at the same time
    * @param pages they share; fewer than all of them may come to need
@@ -97,24 +151,19 @@ public final class KvCacheStore implements AutoCloseable {
       int pageTokens,
       int contextLength,
       int maxSequences,
-      int pages) {
+      int pages,
+      RingSize ringSize) {
     this.backends = backends;
     this.pageTokens = pageTokens;
     this.pagesPerSequence = Math.ceilDiv(contextLength, pageTokens);
     this.maxSequences = maxSequences;
     this.pages = pages;
     this.pool = new PagePool(pages);
-    long rows = (long) pages * pageTokens;
+    this.rings = new Rings(this, ringSize.drafts());
     try {
       for (int i = 0; i < layers.size(); i++) {
-        for (CacheStream stream : layers.get(i)) {
-          DeviceBuffer buffer =
-              backends.apply(i).allocate(encoding.byteSize(rows, stream.width()), "KV cache");
-          buffers.add(buffer);
-          Tensor entries =
-              new Tensor(
-                  "cache." + i + "." + stream.name(), buffer, 0, encoding, rows, stream.width());
-          streams.add(new Stream(i, stream.name(), new KvCache(entries, pageTokens)));
+        for (CacheStream kind : layers.get(i)) {
+          add(i, kind, encoding, ringSize);
         }
       }
     } catch (RuntimeException e) {
@@ -123,11 +172,51 @@ public final class KvCacheStore implements AutoCloseable {
     }
   }
 
-  /** Bytes per token over all streams. */
+  private void add(int layer, CacheStream kind, Encoding caches, RingSize size) {
+    Encoding encoding = kind.encoding(caches);
+    int pageRows = kind.tokens() == 0 ? 0 : pageTokens / kind.tokens();
+    if (kind.tokens() > 0 && pageTokens % kind.tokens() != 0) {
+      throw new IllegalArgumentException(
+          "pages of %d tokens for rows of %d".formatted(pageTokens, kind.tokens()));
+    }
+    long first = (long) pages * pageRows;
+    int length = kind.ring() == 0 ? 0 : kind.ring() + size.drafts();
+    long staged = first + (long) maxSequences * length;
+    long rows = staged + (kind.staged() ? size.step() : 0);
+    DeviceBuffer buffer =
+        backends.apply(layer).allocate(encoding.byteSize(rows, kind.width()), "KV cache");
+    buffers.add(buffer);
+    Tensor all =
+        new Tensor("cache." + layer + "." + kind.name(), buffer, 0, encoding, rows, kind.width());
+    Optional<Ring> ring =
+        length == 0
+            ? Optional.empty()
+            : Optional.of(new Ring(all, first, length, kind.staged() ? staged : -1));
+    streams.add(new Stream(layer, kind, all, Math.max(1, pageRows), ring));
+  }
+
+  /** Bytes per token over all streams, of what is kept in pages. */
   public static long bytesPerToken(List<List<CacheStream>> layers, Encoding encoding) {
     return layers.stream()
         .flatMap(List::stream)
-        .mapToLong(stream -> encoding.byteSize(1, stream.width()))
+        .filter(stream -> stream.tokens() > 0)
+        .mapToLong(s -> Math.ceilDiv(s.encoding(encoding).byteSize(1, s.width()), s.tokens()))
+        .sum();
+  }
+
+  /** Bytes of the rings of all streams: of each sequence, and of the step under way. */
+  public static long ringBytes(
+      List<List<CacheStream>> layers, Encoding encoding, RingSize size, int sequences) {
+    return layers.stream()
+        .flatMap(List::stream)
+        .filter(s -> s.ring() > 0)
+        .mapToLong(
+            s ->
+                s.encoding(encoding)
+                    .byteSize(
+                        (long) sequences * (s.ring() + size.drafts())
+                            + (s.staged() ? size.step() : 0),
+                        s.width()))
         .sum();
   }
 
@@ -138,12 +227,25 @@ public final class KvCacheStore implements AutoCloseable {
 
   /** What the layer keeps under a name. */
   public KvCache stream(int layer, String name) {
+    return find(layer, name).cache();
+  }
+
+  /** What the layer keeps of the last tokens under a name. */
+  public Ring ring(int layer, String name) {
+    return find(layer, name).ring().orElseThrow();
+  }
+
+  private Stream find(int layer, String name) {
     return streams.stream()
-        .filter(s -> s.layer() == layer && s.name().equals(name))
+        .filter(s -> s.layer() == layer && s.kind().name().equals(name))
         .findFirst()
         .orElseThrow(
-            () -> new IllegalArgumentException("layer " + layer + " has no stream " + name))
-        .cache();
+            () -> new IllegalArgumentException("layer " + layer + " has no stream " + name));
+  }
+
+  /** What sequences keep of their last tokens. */
+  Rings rings() {
+    return rings;
   }
 
   public int pageTokens() {
@@ -180,6 +282,7 @@ public final class KvCacheStore implements AutoCloseable {
   /** Nothing published so far is found any more; sequences keep what they hold. */
   public void forgetPrefixes() {
     pool.withdrawAll();
+    rings.forget();
   }
 
   public int pages() {
@@ -202,14 +305,16 @@ public final class KvCacheStore implements AutoCloseable {
   int published(int[] tokens) {
     PageKey key = PageKey.ROOT;
     int pages = 0;
+    int found = 0;
     while ((pages + 1) * pageTokens < tokens.length) {
       key = key.next(tokens, pages * pageTokens, pageTokens);
       if (pool.find(key).isEmpty()) {
         break;
       }
       pages++;
+      found = rings.known(key) ? pages : found;
     }
-    return pages * pageTokens;
+    return found * pageTokens;
   }
 
   int takeSlot() {
@@ -246,11 +351,13 @@ public final class KvCacheStore implements AutoCloseable {
   void copyPage(int from, int to, int entries) {
     try (Arena arena = Arena.ofConfined()) {
       for (Stream stream : streams) {
-        Tensor all = stream.entries();
-        Tensor source = all.slice("page", (long) from * pageTokens, entries);
+        if (!stream.paged() || entries < stream.kind().tokens()) {
+          continue;
+        }
+        Tensor source = stream.page(from, entries);
         MemorySegment bytes = arena.allocate(source.byteSize());
         read(stream.layer(), source, bytes);
-        write(stream.layer(), all.slice("page", (long) to * pageTokens, entries), bytes);
+        write(stream.layer(), stream.page(to, entries), bytes);
       }
     }
   }
@@ -262,13 +369,13 @@ public final class KvCacheStore implements AutoCloseable {
   public void fill() {
     forgetPrefixes();
     SplittableRandom random = new SplittableRandom(1);
-    Map<Long, MemorySegment> patterns = new HashMap<>(); // by width
+    Map<Long, MemorySegment> patterns = new HashMap<>(); // by width and kind
     try (Arena arena = Arena.ofConfined()) {
       for (Stream stream : streams) {
-        Tensor entries = stream.entries();
-        MemorySegment pattern =
-            patterns.computeIfAbsent(entries.cols(), _ -> pattern(entries, random, arena));
-        backends.apply(stream.layer()).fill(entries, pattern);
+        Tensor rows = stream.all();
+        long alike = 2 * rows.cols() + (stream.kind().exact() ? 1 : 0);
+        MemorySegment pattern = patterns.computeIfAbsent(alike, _ -> pattern(rows, random, arena));
+        backends.apply(stream.layer()).fill(rows, pattern);
       }
     }
   }

@@ -3,7 +3,9 @@ package dev.yuzui.cache;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.NavigableMap;
 import java.util.OptionalInt;
+import java.util.TreeMap;
 
 /**
  * One sequence's place in the cache: how many entries it has and in which pages. Pages may be
@@ -18,6 +20,12 @@ public final class Sequence implements AutoCloseable {
   private int pageCount;
   private int length;
   private boolean closed;
+
+  /** The most entries that it had since its rings were last written as a whole. */
+  private int reached;
+
+  /** Rings as they were at lengths that end a page. */
+  private final NavigableMap<Integer, Rings.Copy> copies = new TreeMap<>();
 
   /** Of the first pages, which are full: those adopted or published so far. */
   private final List<PageKey> keys = new ArrayList<>();
@@ -122,13 +130,67 @@ public final class Sequence implements AutoCloseable {
       throw new IllegalStateException("advance by " + tokens + " without a reservation");
     }
     length += tokens;
+    reached = Math.max(reached, length);
+    if (tokens > 0 && length % store.pageTokens() == 0 && store.rings().present()) {
+      Integer before = copies.isEmpty() ? null : copies.lastKey();
+      if (before != null && !Rings.stays(before)) {
+        copies.remove(before);
+      }
+      copies.put(length, store.rings().copy(slot));
+    }
   }
 
-  /** Forgets entries from {@code newLength} on and frees their pages; touches no tensor. */
+  /**
+   * Whether {@link #truncate} to a length leaves a sequence that can go on: what is kept of the
+   * last tokens alone is known for few of them.
+   */
+  public boolean canTruncate(int newLength) {
+    return newLength == 0
+        || reached - newLength <= store.rings().drafts()
+        || !store.rings().present();
+  }
+
+  /** Whether it keeps more than what is in pages. */
+  public boolean hasRings() {
+    return store.rings().present();
+  }
+
+  /** A place to come back to, see {@link #mark}. */
+  public record Mark(int length, Rings.Copy rings) {}
+
+  /** Remembers where the sequence is, to come back to it from any greater length. */
+  public Mark mark() {
+    boolean rings = store.rings().present();
+    return new Mark(length, rings ? store.rings().copy(slot) : new Rings.Copy(new byte[0]));
+  }
+
+  /** Forgets the entries behind a mark that was made of this sequence. */
+  public void reset(Mark mark) {
+    if (store.rings().present()) {
+      store.rings().restore(mark.rings(), slot);
+      reached = mark.length();
+    }
+    truncate(mark.length());
+  }
+
+  /**
+   * Forgets entries from {@code newLength} on and frees their pages; touches no tensor.
+   *
+   * @throws IllegalStateException if {@link #canTruncate} says no
+   */
   public void truncate(int newLength) {
     if (newLength < 0 || newLength > length) {
       throw new IllegalArgumentException("truncate to " + newLength + " of " + length + " entries");
     }
+    if (!canTruncate(newLength)) {
+      throw new IllegalStateException(
+          "truncate to %d of a sequence that had %d entries: what it kept of its last tokens is known for %d back"
+              .formatted(newLength, reached, store.rings().drafts()));
+    }
+    if (newLength == 0) {
+      reached = 0;
+    }
+    copies.tailMap(newLength, false).clear();
     length = newLength;
     int full = newLength / store.pageTokens();
     if (full < keys.size()) {
@@ -150,6 +212,11 @@ public final class Sequence implements AutoCloseable {
       store.pool().retain(pages[i]);
     }
     other.keys.addAll(keys);
+    if (store.rings().present() && length > 0) {
+      store.rings().restore(store.rings().copy(slot), other.slot);
+      other.reached = reached;
+      other.copies.putAll(copies);
+    }
     return other;
   }
 
@@ -171,6 +238,7 @@ public final class Sequence implements AutoCloseable {
     int most = Math.min((tokens.length - 1) / size, store.pagesPerSequence());
     PagePool pool = store.pool();
     PageKey key = PageKey.ROOT;
+    most = Math.min(most, store.published(tokens) / size);
     while (pageCount < most) {
       key = key.next(tokens, pageCount * size, size);
       OptionalInt page = pool.find(key);
@@ -185,6 +253,10 @@ public final class Sequence implements AutoCloseable {
       keys.add(key);
     }
     length = pageCount * size;
+    reached = length;
+    if (length > 0 && store.rings().present()) {
+      store.rings().restore(key, slot);
+    }
     store.countAdopted(tokens.length, length);
     return length;
   }
@@ -207,6 +279,7 @@ public final class Sequence implements AutoCloseable {
       store.pool().publish(key, pages[i]);
       keys.add(key);
     }
+    copies.forEach((at, copy) -> store.rings().publish(keys.get(at / size - 1), copy));
   }
 
   /** Whose pages it has. */

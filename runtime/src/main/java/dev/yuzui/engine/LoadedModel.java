@@ -49,7 +49,7 @@ final class LoadedModel implements AutoCloseable {
   LoadedModel(
       Checkpoint checkpoint, List<Device> devices, RuntimeOptions options, LoadProgress progress) {
     this.checkpoint = checkpoint;
-    this.options = options;
+    this.options = MemoryPlan.suited(checkpoint.config(), options);
     DeepseekConfig config = checkpoint.config();
     if (options.speculation().drafts() == Speculation.Drafts.MTP && config.mtpLayers() == 0) {
       throw new EngineException(
@@ -78,7 +78,7 @@ final class LoadedModel implements AutoCloseable {
             x -> x.rebalanceBy(new Rebalancer(this::stored, rebalance, options.log())));
       }
       ModelLoader.Loaded loaded = opened.add(load(plan, progress));
-      cache = new KvCaches(caches(plan));
+      cache = new KvCaches(caches(plan, batch));
       runner = opened.add(new ModelRunner(group, exchanges, loaded.ranks(), cache, batch));
     } catch (Throwable e) {
       opened.giveUp(e);
@@ -159,7 +159,7 @@ final class LoadedModel implements AutoCloseable {
   }
 
   /** One for each rank, which has its share of the sequences and pages. */
-  private List<KvCacheStore> caches(DevicePlan plan) {
+  private List<KvCacheStore> caches(DevicePlan plan, int batch) {
     DeepseekConfig config = checkpoint.config();
     return plan.ranks().stream()
         .map(
@@ -172,7 +172,8 @@ final class LoadedModel implements AutoCloseable {
                         options.cache().pageTokens(),
                         contextLength(),
                         memoryPlan.rankSequences(),
-                        memoryPlan.cachePages())))
+                        memoryPlan.cachePages(),
+                        MemoryPlan.ringSize(options, batch))))
         .toList();
   }
 

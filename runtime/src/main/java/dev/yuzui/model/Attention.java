@@ -3,7 +3,8 @@ package dev.yuzui.model;
 import dev.yuzui.spi.Tensor;
 
 /** A layer's attention, one class for each paper's. x and y are [T, H]; x is normalised already. */
-sealed interface Attention permits MultiHeadLatentAttention, GroupedQueryAttention {
+sealed interface Attention
+    permits MultiHeadLatentAttention, GroupedQueryAttention, CompressedAttention {
   int layer();
 
   void forward(Step s, Tensor x, Tensor y);

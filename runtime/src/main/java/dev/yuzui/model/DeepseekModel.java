@@ -2,6 +2,7 @@ package dev.yuzui.model;
 
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.HyperShape;
 import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.Selection;
 import dev.yuzui.spi.StepBatch;
@@ -17,7 +18,8 @@ public final class DeepseekModel {
   private final DeepseekConfig config;
   private final Tensor embedding;
   private final List<TransformerBlock> blocks;
-  private final Norm finalNorm;
+  private final Residual.Input headInput;
+  private final Optional<HyperShape> hyper;
   private final Tensor head;
   private final List<MultiTokenPredictor> predictors;
   private final List<Integer> devices;
@@ -33,7 +35,8 @@ public final class DeepseekModel {
       List<Integer> devices,
       Tensor embedding,
       List<TransformerBlock> blocks,
-      Norm finalNorm,
+      Optional<HyperShape> hyper,
+      Residual.Input headInput,
       Tensor head,
       List<MultiTokenPredictor> predictors,
       Map<Integer, Tensor> ropeTables) {
@@ -42,7 +45,8 @@ public final class DeepseekModel {
     this.distinct = devices.stream().distinct().toList();
     this.embedding = embedding;
     this.blocks = List.copyOf(blocks);
-    this.finalNorm = finalNorm;
+    this.hyper = hyper;
+    this.headInput = headInput;
     this.head = head;
     this.predictors = List.copyOf(predictors);
     this.ropeTables = Map.copyOf(ropeTables);
@@ -91,15 +95,29 @@ public final class DeepseekModel {
    * Enqueues a step.
    *
    * @param s on the first device
-   * @param hidden receives the state after the final norm, [T, H], on the last device
+   * @param hidden receives the state after the final norm, [T, H], or all streams, on the last
+   *     device
    * @param logits of the rows the batch asks for, [M, vocab], on the last device; rows() may be 0
    */
   public void forward(Step s, Tensor hidden, Tensor logits) {
     try (Scratch.Frame _ = s.scratch().frame()) {
-      Tensor x = s.rows("residual", config.hiddenSize());
-      s.ops().embed(embedding, s.batch().token(), x);
+      Tensor x = s.rows("residual", config.stateSize());
+      embed(s, x);
       s.tap().at(0, Point.EMBEDDING, x);
-      forward(s.choosing(config), 0, new Residual(s, x), hidden, logits);
+      forward(s.choosing(config), 0, Residual.of(s, x, hyper), hidden, logits);
+    }
+  }
+
+  /** Every stream begins as the token's embedding. */
+  private void embed(Step s, Tensor x) {
+    if (hyper.isEmpty()) {
+      s.ops().embed(embedding, s.batch().token(), x);
+      return;
+    }
+    try (Scratch.Frame _ = s.scratch().frame()) {
+      Tensor one = s.rows("embedding", config.hiddenSize());
+      s.ops().embed(embedding, s.batch().token(), one);
+      s.repeat(one, x);
     }
   }
 
@@ -121,9 +139,13 @@ public final class DeepseekModel {
       }
       blocks.get(i).forward(s, x);
     }
-    x.norm(s, last, Point.FINAL_NORM, finalNorm, hidden);
+    Tensor normed = hyper.isEmpty() ? hidden : s.rows("normed", config.hiddenSize());
+    x.norm(s, last, Point.FINAL_NORM, headInput, normed);
+    if (hyper.isPresent()) {
+      s.ops().copyPerHead(x.state(normed), 0, (int) hidden.cols(), 1, hidden, 0);
+    }
     if (logits.rows() > 0) {
-      project(s, last, s.wanted(hidden), head, logits);
+      project(s, last, s.wanted(normed), head, logits);
     }
   }
 
@@ -151,10 +173,11 @@ public final class DeepseekModel {
       Step s, Optional<StepBatch> some, int depth, Tensor hidden, Tensor state, Tensor logits) {
     MultiTokenPredictor predictor = predictors.get(depth);
     try (Scratch.Frame _ = s.scratch().frame()) {
-      predictor.forward(s, some, config, hidden, state);
-    }
-    if (logits.rows() > 0) {
-      project(s, predictor.block().layer(), state, predictor.head(), logits);
+      Tensor normed = normed(s, state);
+      predictor.forward(s, some, config, hidden, state, normed);
+      if (logits.rows() > 0) {
+        project(s, predictor.block().layer(), normed, predictor.head(), logits);
+      }
     }
   }
 
@@ -167,11 +190,19 @@ public final class DeepseekModel {
   public void predictAll(Step s, int depth, Tensor hidden, Tensor state, Tensor logits) {
     MultiTokenPredictor predictor = predictors.get(depth);
     try (Scratch.Frame _ = s.scratch().frame()) {
-      predictor.forward(s, Optional.empty(), config, hidden, state);
+      Tensor normed = normed(s, state);
+      predictor.forward(s, Optional.empty(), config, hidden, state, normed);
       if (logits.rows() > 0) {
-        project(s, predictor.block().layer(), s.wanted(state), predictor.head(), logits);
+        project(s, predictor.block().layer(), s.wanted(normed), predictor.head(), logits);
       }
     }
+  }
+
+  /** What the head sees of an MTP layer's state: of one stream, the state. */
+  private Tensor normed(Step s, Tensor state) {
+    return hyper.isEmpty()
+        ? state
+        : s.scratch().f32("mtp_normed", state.rows(), config.hiddenSize());
   }
 
   private static void project(Step s, int layer, Tensor states, Tensor head, Tensor logits) {

@@ -8,12 +8,13 @@ import dev.yuzui.spi.Tensor;
  * @param gate [F, H]
  * @param up [F, H]
  * @param down [H, F]
+ * @param limit that gate and up are clamped to; ∞ where they are not
  */
-record DenseMlp(Tensor gate, Tensor up, Tensor down) implements FeedForward {
+record DenseMlp(Tensor gate, Tensor up, Tensor down, float limit) implements FeedForward {
   @Override
   public void forward(Step s, Tensor x, Tensor out) {
     Tensor h = s.rows("mlp_hidden", gate.rows());
-    s.ops().gatedMlp(x, gate, up, h);
+    s.ops().gatedMlp(x, gate, up, limit, h);
     s.ops().matmul(h, down, out);
   }
 }

@@ -9,21 +9,26 @@ import dev.yuzui.parallel.ExpertPlacement;
 import dev.yuzui.parallel.ExpertShard;
 import dev.yuzui.parallel.LocalExperts;
 import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.CacheStream;
 import dev.yuzui.spi.Dequantizer;
 import dev.yuzui.spi.DeviceBuffer;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.HostTensor;
+import dev.yuzui.spi.HyperShape;
+import dev.yuzui.spi.IndexShape;
+import dev.yuzui.spi.MlaShape;
+import dev.yuzui.spi.Rounding;
 import dev.yuzui.spi.Tensor;
 import dev.yuzui.weights.AttentionConfig;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.DeepseekConfig;
 import dev.yuzui.weights.Part;
-import dev.yuzui.weights.WeightException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -36,14 +41,27 @@ public final class ModelLoader {
   /** What DeepSeek's and GLM's code gives the norm of the indexer's keys. */
   private static final float INDEX_NORM_EPS = 1e-6f;
 
+  private static final List<Part> ATTN_MIX =
+      List.of(Part.HC_ATTN_FN, Part.HC_ATTN_BASE, Part.HC_ATTN_SCALE);
+  private static final List<Part> FFN_MIX =
+      List.of(Part.HC_FFN_FN, Part.HC_FFN_BASE, Part.HC_FFN_SCALE);
+  private static final List<Part> HEAD_MIX =
+      List.of(Part.HC_HEAD_FN, Part.HC_HEAD_BASE, Part.HC_HEAD_SCALE);
+  private static final List<Part> MTP_MIX =
+      List.of(Part.MTP_HC_FN, Part.MTP_HC_BASE, Part.MTP_HC_SCALE);
+
   private final Checkpoint checkpoint;
   private final DeepseekConfig config;
   private final DeviceGroup group;
   private final DevicePlan plan;
   private final Optional<Exchanges> exchanges;
+  private final int contextLength;
   private final Encoding cacheEncoding;
   private final LongConsumer loadedBytes;
   private final List<DeviceBuffer> owned = new ArrayList<>();
+
+  /** By device, of layers that compress and of others. */
+  private final Map<Backend, Map<Boolean, CompressedAttention.Angles>> angles = new HashMap<>();
 
   /** By layer, for each rank. */
   private final Map<Integer, List<ExpertExchange>> experts = new TreeMap<>();
@@ -53,6 +71,7 @@ public final class ModelLoader {
       DeviceGroup group,
       DevicePlan plan,
       Optional<Exchanges> exchanges,
+      int contextLength,
       Encoding cacheEncoding,
       LongConsumer loadedBytes) {
     this.checkpoint = checkpoint;
@@ -60,6 +79,7 @@ public final class ModelLoader {
     this.group = group;
     this.plan = plan;
     this.exchanges = exchanges;
+    this.contextLength = contextLength;
     this.cacheEncoding = cacheEncoding;
     this.loadedBytes = loadedBytes;
   }
@@ -93,9 +113,10 @@ public final class ModelLoader {
       Encoding cacheEncoding,
       LongConsumer loadedBytes) {
     ModelLoader loader =
-        new ModelLoader(checkpoint, group, plan, exchanges, cacheEncoding, loadedBytes);
+        new ModelLoader(
+            checkpoint, group, plan, exchanges, contextLength, cacheEncoding, loadedBytes);
     try {
-      return loader.load(contextLength);
+      return loader.load();
     } catch (RuntimeException | Error e) {
       loader.giveUp(e);
       throw e;
@@ -112,7 +133,7 @@ public final class ModelLoader {
     }
   }
 
-  private Loaded load(int contextLength) {
+  private Loaded load() {
     for (int d = 0; d < group.size(); d++) {
       if (!group.backend(d).repeats()) {
         checkpoint.writeOut();
@@ -125,12 +146,12 @@ public final class ModelLoader {
     }
     List<DeepseekModel> ranks = new ArrayList<>();
     for (int rank = 0; rank < plan.ranks().size(); rank++) {
-      ranks.add(rank(rank, contextLength));
+      ranks.add(rank(rank));
     }
     return new Loaded(ranks, owned);
   }
 
-  private DeepseekModel rank(int rank, int contextLength) {
+  private DeepseekModel rank(int rank) {
     List<Integer> devices = plan.ranks().get(rank);
     Map<Integer, Tensor> ropeTables = new HashMap<>();
     devices.forEach(
@@ -164,42 +185,77 @@ public final class ModelLoader {
                       () -> alone ? embedding : table(end, checkpoint.tensor(Part.EMBED, 0))),
               norm(end, Part.MTP_ENORM, i, config.normEps()),
               norm(end, Part.MTP_HNORM, i, config.normEps()),
-              weight(end, Part.MTP_PROJ, i),
+              hyper().isEmpty()
+                  ? new MultiTokenPredictor.Projection.Joint(weight(end, Part.MTP_PROJ, i))
+                  : new MultiTokenPredictor.Projection.Apart(
+                      weight(end, Part.MTP_PROJ_EMBED, i), weight(end, Part.MTP_PROJ_HIDDEN, i)),
               block(rank, i),
-              checkpoint.find(Part.MTP_NORM, i).isPresent()
-                  ? norm(end, Part.MTP_NORM, i, config.normEps())
-                  : finalNorm,
+              hyper(),
+              input(
+                  end,
+                  checkpoint.find(Part.MTP_NORM, i).isPresent()
+                      ? norm(end, Part.MTP_NORM, i, config.normEps())
+                      : finalNorm,
+                  i,
+                  MTP_MIX),
               find(end, Part.MTP_HEAD, i).orElse(head)));
     }
     return new DeepseekModel(
-        config, devices, embedding, blocks, finalNorm, head, predictors, ropeTables);
+        config,
+        devices,
+        embedding,
+        blocks,
+        hyper(),
+        input(end, finalNorm, 0, HEAD_MIX),
+        head,
+        predictors,
+        ropeTables);
   }
 
   private TransformerBlock block(int rank, int layer) {
     Backend b = group.backend(plan.ranks().get(rank).get(layer));
     return new TransformerBlock(
-        norm(b, Part.ATTN_NORM, layer, config.normEps()),
+        input(b, Part.ATTN_NORM, layer, ATTN_MIX),
         attention(b, layer),
-        norm(b, Part.FFN_NORM, layer, config.normEps()),
+        input(b, Part.FFN_NORM, layer, FFN_MIX),
         config.isMoe(layer)
             ? moe(b, rank, layer)
             : new DenseMlp(
                 weight(b, Part.FFN_GATE, layer),
                 weight(b, Part.FFN_UP, layer),
-                weight(b, Part.FFN_DOWN, layer)));
+                weight(b, Part.FFN_DOWN, layer),
+                config.swigluLimit()));
+  }
+
+  /** What a sublayer reads: a norm, of a mixture where there are several streams. */
+  private Residual.Input input(Backend b, Part norm, int layer, List<Part> mix) {
+    return input(b, norm(b, norm, layer, config.normEps()), layer, mix);
+  }
+
+  private Residual.Input input(Backend b, Norm norm, int layer, List<Part> mix) {
+    return new Residual.Input(
+        norm,
+        config
+            .hyperConnections()
+            .map(
+                _ ->
+                    new HyperConnection(
+                        asF32(b, checkpoint.tensor(mix.get(0), layer)),
+                        asF32(b, checkpoint.tensor(mix.get(1), layer)),
+                        asF32(b, checkpoint.tensor(mix.get(2), layer)))));
+  }
+
+  private Optional<HyperShape> hyper() {
+    return config
+        .hyperConnections()
+        .map(h -> new HyperShape(h.streams(), h.iterations(), h.eps(), config.normEps()));
   }
 
   private Attention attention(Backend b, int layer) {
     return switch (config.attention()) {
       case AttentionConfig.Latent latent -> latent(b, layer, latent);
       case AttentionConfig.Grouped grouped -> grouped(b, layer, grouped);
-      case AttentionConfig.Compressed _ ->
-          throw new WeightException(
-              checkpoint.path(),
-              "attention",
-              "latent or grouped-query attention",
-              "compressed attention of DeepSeek-V4, which is read and not computed yet",
-              "choose another model");
+      case AttentionConfig.Compressed compressed -> compressed(b, layer, compressed);
     };
   }
 
@@ -240,6 +296,91 @@ public final class ModelLoader {
     return cacheEncoding.byteSize(1, 32) < 64 && Integer.bitCount(head) == 1;
   }
 
+  private CompressedAttention compressed(Backend b, int layer, AttentionConfig.Compressed a) {
+    float eps = config.normEps();
+    boolean compresses = a.compresses(layer);
+    CompressedAttention.Angles angles = angles(b, compresses, a);
+    Rounding rounding = a.qat() ? Rounding.E4M3 : Rounding.NONE;
+    return new CompressedAttention(
+        layer,
+        new MlaShape(a.heads(), a.head(), 0, a.head(), a.head(), (float) (1 / Math.sqrt(a.head()))),
+        weight(b, Part.Q_A, layer),
+        norm(b, Part.Q_A_NORM, layer, eps),
+        weight(b, Part.Q_B, layer),
+        new Norm(ones(b, a.head()), eps),
+        weight(b, Part.KV, layer),
+        norm(b, Part.KV_NORM, layer, eps),
+        asF32(b, checkpoint.tensor(Part.ATTN_SINKS, layer)),
+        a.groups(),
+        weight(b, Part.ATTN_OUT_A, layer),
+        weight(b, Part.ATTN_OUT_B, layer),
+        angles,
+        a.window(),
+        compresses
+            ? Optional.of(
+                new CompressedBlocks(
+                    layer,
+                    new CompressedBlocks.Compressor(
+                        layer,
+                        CacheStream.ENTRIES,
+                        CacheStream.POOL,
+                        weight(b, Part.COMPRESS_KV, layer),
+                        weight(b, Part.COMPRESS_GATE, layer),
+                        asF32(b, checkpoint.tensor(Part.COMPRESS_APE, layer)),
+                        norm(b, Part.COMPRESS_NORM, layer, eps),
+                        angles.there(),
+                        rounding),
+                    a.indexes(layer)
+                        ? Optional.of(blockIndexer(b, layer, a, angles.there()))
+                        : Optional.empty()))
+            : Optional.empty(),
+        rounding);
+  }
+
+  private CompressedBlocks.Indexer blockIndexer(
+      Backend b, int layer, AttentionConfig.Compressed a, Tensor angles) {
+    AttentionConfig.BlockIndexer index = a.indexer();
+    return new CompressedBlocks.Indexer(
+        layer,
+        new IndexShape(index.heads(), index.head(), a.rope(), index.topK(), false),
+        new CompressedBlocks.Compressor(
+            layer,
+            CacheStream.INDEX,
+            CacheStream.INDEX_POOL,
+            weight(b, Part.INDEX_COMPRESS_KV, layer),
+            weight(b, Part.INDEX_COMPRESS_GATE, layer),
+            asF32(b, checkpoint.tensor(Part.INDEX_COMPRESS_APE, layer)),
+            norm(b, Part.INDEX_COMPRESS_NORM, layer, config.normEps()),
+            angles,
+            a.qat() ? Rounding.E2M1 : Rounding.NONE),
+        weight(b, Part.INDEX_Q, layer),
+        weight(b, Part.INDEX_WEIGHTS, layer));
+  }
+
+  /** Those of layers that compress and of the others, made once for each device. */
+  private CompressedAttention.Angles angles(
+      Backend b, boolean compresses, AttentionConfig.Compressed a) {
+    return angles
+        .computeIfAbsent(b, _ -> new HashMap<>())
+        .computeIfAbsent(
+            compresses,
+            _ -> {
+              double[] f =
+                  compresses ? a.compressed().frequencies(a.rope()) : config.ropeFrequencies();
+              double[] back = Arrays.stream(f).map(x -> -x).toArray();
+              return new CompressedAttention.Angles(
+                  ropeTable(b, contextLength, f, 1), ropeTable(b, contextLength, back, 1));
+            });
+  }
+
+  private Tensor ones(Backend b, int count) {
+    Tensor tensor = allocate(b, "ones", 1, count);
+    float[] values = new float[count];
+    Arrays.fill(values, 1);
+    write(b, tensor, values);
+    return tensor;
+  }
+
   private GroupedQueryAttention grouped(Backend b, int layer, AttentionConfig.Grouped a) {
     return new GroupedQueryAttention(
         layer,
@@ -265,6 +406,9 @@ public final class ModelLoader {
         new MoeGate(
             weight(b, Part.ROUTER, layer),
             checkpoint.find(Part.ROUTER_BIAS, layer).map(t -> asF32(b, t)),
+            config.hashes(layer)
+                ? Optional.of(numbers(b, checkpoint.tensor(Part.ROUTER_TABLE, layer)))
+                : Optional.empty(),
             config.gate());
     Optional<DenseMlp> shared =
         config.sharedExperts() == 0
@@ -273,7 +417,8 @@ public final class ModelLoader {
                 new DenseMlp(
                     weight(b, Part.SHARED_GATE, layer),
                     weight(b, Part.SHARED_UP, layer),
-                    weight(b, Part.SHARED_DOWN, layer)));
+                    weight(b, Part.SHARED_DOWN, layer),
+                    config.swigluLimit()));
     return new DeepseekMoe(layer, gate, experts.get(layer).get(rank), shared);
   }
 
@@ -308,7 +453,8 @@ public final class ModelLoader {
     return new LocalExperts(
         experts(b, Part.EXPERT_GATE, layer, held),
         experts(b, Part.EXPERT_UP, layer, held),
-        experts(b, Part.EXPERT_DOWN, layer, held));
+        experts(b, Part.EXPERT_DOWN, layer, held),
+        config.swigluLimit());
   }
 
   private Tensor weight(Backend b, Part part, int layer) {
@@ -352,9 +498,11 @@ public final class ModelLoader {
   }
 
   private Tensor ropeTable(Backend b, int positions) {
-    double[] frequency = config.ropeFrequencies();
-    double factor = config.ropeFactor();
-    int dims = config.attention().rope();
+    return ropeTable(b, positions, config.ropeFrequencies(), config.ropeFactor());
+  }
+
+  private Tensor ropeTable(Backend b, int positions, double[] frequency, double factor) {
+    int dims = 2 * frequency.length;
     float[] table = new float[Math.multiplyExact(positions, dims)];
     for (int p = 0; p < positions; p++) {
       for (int i = 0; i < frequency.length; i++) {
@@ -365,6 +513,16 @@ public final class ModelLoader {
     }
     Tensor tensor = allocate(b, "rope_table", positions, dims);
     write(b, tensor, table);
+    return tensor;
+  }
+
+  /** I32. */
+  private Tensor numbers(Backend b, HostTensor host) {
+    DeviceBuffer buffer = b.allocate(host.byteSize(), host.name());
+    owned.add(buffer);
+    Tensor tensor = new Tensor(host.name(), buffer, 0, Encoding.I32, host.rows(), host.cols());
+    b.write(tensor, host.data());
+    loadedBytes.accept(host.byteSize());
     return tensor;
   }
 

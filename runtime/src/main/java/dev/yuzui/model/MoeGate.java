@@ -9,8 +9,9 @@ import java.util.Optional;
  *
  * @param weight [E, H]
  * @param bias [1, E], for the selection alone: DeepSeek-V3 report §2.1.2
+ * @param table experts of each token, I32 [vocab, K], in place of a selection
  */
-record MoeGate(Tensor weight, Optional<Tensor> bias, GateRule rule) {
+record MoeGate(Tensor weight, Optional<Tensor> bias, Optional<Tensor> table, GateRule rule) {
 
   /**
    * @param ids I32 [T, K]
@@ -21,7 +22,11 @@ record MoeGate(Tensor weight, Optional<Tensor> bias, GateRule rule) {
   Routing forward(Step s, Tensor x) {
     Tensor ids = s.scratch().i32("expert_ids", s.tokens(), rule.used());
     Tensor weights = s.rows("expert_weights", rule.used());
-    s.ops().gate(x, weight, bias, rule, s.batch(), ids, weights);
+    if (table.isPresent()) {
+      s.ops().routeByToken(s.matmul(x, weight), table.get(), rule, s.batch(), ids, weights);
+    } else {
+      s.ops().gate(x, weight, bias, rule, s.batch(), ids, weights);
+    }
     return new Routing(ids, weights);
   }
 }

@@ -1,54 +1,58 @@
 package dev.yuzui.model;
 
+import dev.yuzui.spi.HyperShape;
 import dev.yuzui.spi.Tensor;
+import java.util.Optional;
 
-/** The residual stream of a step. What a layer adds to it is added by the norm that comes next. */
-final class Residual {
-  private final Tensor x;
-  private final Tensor update;
-  private boolean pending;
+/** What a step carries from layer to layer. */
+sealed interface Residual permits ResidualStream, ResidualStreams {
 
   /**
-   * @param x [T, H], filled
+   * @param x [T, S·H], filled
+   * @param hyper of several streams; empty of one
    */
-  Residual(Step s, Tensor x) {
-    this.x = x;
-    this.update = s.rows("update", x.cols());
+  static Residual of(Step s, Tensor x, Optional<HyperShape> hyper) {
+    return hyper
+        .<Residual>map(shape -> new ResidualStreams(s, x, shape))
+        .orElseGet(() -> new ResidualStream(s, x));
   }
 
-  /** Takes what a layer adds to the stream, [T, H]; a norm comes before the next call. */
-  Tensor update() {
-    pending = true;
-    return update;
-  }
+  /** What a sublayer, or the head, reads the residual by. */
+  record Input(Norm norm, Optional<HyperConnection> mix) {}
 
-  /** The stream on another device. */
-  Residual moved(Step here, Step there) {
-    if (pending) {
-      here.ops().add(x, update, x);
-    }
-    Tensor y = there.rows("residual", x.cols());
-    here.course().move(here.device(), x, there.device(), y);
-    return new Residual(there, y);
-  }
+  /** Takes what a layer adds to it, [T, H]; {@link #norm} comes before the next call. */
+  Tensor update();
 
-  /** The stream normalised, in scratch. */
-  Tensor norm(Step s, int layer, Point point, Norm norm) {
-    Tensor out = s.rows(norm.weight().name(), x.cols());
-    norm(s, layer, point, norm, out);
-    return out;
-  }
+  /** The same on another device. */
+  Residual moved(Step here, Step there);
 
   /**
+   * What a sublayer sees of it, normalised.
+   *
    * @param point where the result is seen
+   * @param out [T, H]
    */
-  void norm(Step s, int layer, Point point, Norm norm, Tensor out) {
-    if (pending) {
-      s.ops().addRmsNorm(x, update, norm.weight(), norm.eps(), out);
-    } else {
-      s.ops().rmsNorm(x, norm.weight(), norm.eps(), out);
-    }
-    pending = false;
-    s.tap().at(layer, point, out);
+  void norm(Step s, int layer, Point point, Input input, Tensor out);
+
+  /**
+   * What all rows of the step were read by counts for these, which are some of them: the batch's
+   * output rows.
+   */
+  void readAs(Step s, Residual all);
+
+  /**
+   * What MTP layers begin with: the norm's result, or the streams as they are.
+   *
+   * @param normed what {@link #norm} gave, [T, H]
+   * @return [T, S·H]
+   */
+  Tensor state(Tensor normed);
+
+  /** {@link #norm} in scratch. */
+  default Tensor norm(Step s, int layer, Point point, Input input) {
+    Tensor weight = input.norm().weight();
+    Tensor out = s.rows(weight.name(), weight.cols());
+    norm(s, layer, point, input, out);
+    return out;
   }
 }

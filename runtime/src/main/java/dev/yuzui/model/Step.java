@@ -59,7 +59,7 @@ public record Step(
 
   /** The same with room for what its layers choose, until the scratch's frame is closed. */
   Step choosing(DeepseekConfig config) {
-    if (form != AttentionForm.SPARSE) {
+    if (form != AttentionForm.SPARSE || config.topK() == Integer.MAX_VALUE) {
       return this;
     }
     int most = Math.min(config.topK(), cache.pagesPerSequence() * cache.pageTokens());
@@ -81,6 +81,14 @@ public record Step(
 
   Scratch scratch() {
     return ops.scratch();
+  }
+
+  /** Writes x [T, H] into {@code out} [T, n·H], n times beside each other. */
+  void repeat(Tensor x, Tensor out) {
+    int cols = (int) x.cols();
+    for (int at = 0; at < out.cols(); at += cols) {
+      ops.copyPerHead(x, 0, cols, 1, out, at);
+    }
   }
 
   /** [T, cols] of scratch. */

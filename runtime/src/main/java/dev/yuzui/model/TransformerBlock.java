@@ -4,7 +4,8 @@ import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.Tensor;
 
 /** x += attention(norm(x)); x += ffn(norm(x)). */
-record TransformerBlock(Norm attnNorm, Attention attention, Norm ffnNorm, FeedForward ffn) {
+record TransformerBlock(
+    Residual.Input attnInput, Attention attention, Residual.Input ffnInput, FeedForward ffn) {
 
   int layer() {
     return attention.layer();
@@ -12,7 +13,7 @@ record TransformerBlock(Norm attnNorm, Attention attention, Norm ffnNorm, FeedFo
 
   void forward(Step s, Residual x) {
     try (Scratch.Frame _ = s.scratch().frame()) {
-      Tensor normed = x.norm(s, layer(), Point.ATTN_NORM, attnNorm);
+      Tensor normed = x.norm(s, layer(), Point.ATTN_NORM, attnInput);
       Tensor y = x.update();
       attention.forward(s, normed, y);
       s.tap().at(layer(), Point.ATTENTION, y);
@@ -23,14 +24,14 @@ record TransformerBlock(Norm attnNorm, Attention attention, Norm ffnNorm, FeedFo
   /**
    * {@link #forward} of some rows, with the cache's entries of all.
    *
-   * @param start [T, H]
+   * @param all of the step
    * @param some the step of the rows wanted
-   * @param x their rows of {@code start}
+   * @param x their rows of {@code all}
    */
-  void forward(Step s, Tensor start, Step some, Residual x) {
+  void forward(Step s, Residual all, Step some, Residual x) {
     try (Scratch.Frame _ = s.scratch().frame()) {
-      Tensor normed = s.norm(attnNorm, start);
-      s.tap().at(layer(), Point.ATTN_NORM, normed);
+      Tensor normed = all.norm(s, layer(), Point.ATTN_NORM, attnInput);
+      x.readAs(s, all);
       Tensor y = x.update();
       attention.forward(s, normed, some, s.wanted(normed), y);
       s.tap().at(layer(), Point.ATTENTION, y);
@@ -38,16 +39,16 @@ record TransformerBlock(Norm attnNorm, Attention attention, Norm ffnNorm, FeedFo
     feedForward(some, x);
   }
 
-  /** The cache's entries of {@code start} [T, H], and nothing else. */
-  void append(Step s, Tensor start) {
+  /** The cache's entries of {@code x}, and nothing else. */
+  void append(Step s, Residual x) {
     try (Scratch.Frame _ = s.scratch().frame()) {
-      attention.append(s, s.norm(attnNorm, start));
+      attention.append(s, x.norm(s, layer(), Point.ATTN_NORM, attnInput));
     }
   }
 
   private void feedForward(Step s, Residual x) {
     try (Scratch.Frame _ = s.scratch().frame()) {
-      Tensor normed = x.norm(s, layer(), Point.FFN_NORM, ffnNorm);
+      Tensor normed = x.norm(s, layer(), Point.FFN_NORM, ffnInput);
       Tensor y = x.update();
       ffn.forward(s, normed, y);
       s.tap().at(layer(), Point.FEED_FORWARD, y);

@@ -27,6 +27,6 @@ public record ExpertShard(List<Integer> held, LocalExperts weights) {
         down = backend.replace(down, i, stored.down());
       }
     }
-    return new ExpertShard(wanted, new LocalExperts(gate, up, down));
+    return new ExpertShard(wanted, new LocalExperts(gate, up, down, weights.limit()));
   }
 }

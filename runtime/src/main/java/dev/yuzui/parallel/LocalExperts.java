@@ -13,8 +13,9 @@ import java.util.Optional;
  * @param gate [F, H] each
  * @param up [F, H] each
  * @param down [H, F] each
+ * @param limit that gate and up are clamped to; ∞ where they are not
  */
-public record LocalExperts(ExpertWeights gate, ExpertWeights up, ExpertWeights down)
+public record LocalExperts(ExpertWeights gate, ExpertWeights up, ExpertWeights down, float limit)
     implements ExpertExchange {
 
   @Override
@@ -29,7 +30,7 @@ public record LocalExperts(ExpertWeights gate, ExpertWeights up, ExpertWeights d
     Dispatch dispatch = dispatch(ops.scratch(), ids);
     Tensor y = ops.scratch().f32("expert_out", dispatch.slots(), x.cols()); // [T·K, H]
     ops.permute(ids, dispatch);
-    ops.expertFfn(x, gate, up, down, dispatch, y);
+    ops.expertFfn(x, gate, up, down, limit, dispatch, y);
     shared.ifPresent(Runnable::run);
     ops.combine(y, dispatch, weights, shared.map(_ -> out), out);
   }

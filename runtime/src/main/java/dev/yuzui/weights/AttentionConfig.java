@@ -1,5 +1,6 @@
 package dev.yuzui.weights;
 
+import dev.yuzui.spi.CacheStream;
 import dev.yuzui.spi.GroupedShape;
 import dev.yuzui.spi.IndexShape;
 import dev.yuzui.spi.MlaShape;
@@ -187,6 +188,39 @@ public sealed interface AttentionConfig {
     /** Whether the layer's compressed rows overlap and are chosen. */
     public boolean indexes(int layer) {
       return ratio(layer) == OVERLAPPED;
+    }
+
+    /** What a layer keeps: rows of its window, and rows of blocks with what they are made of. */
+    List<CacheStream> streams(int layer) {
+      int ratio = ratio(layer);
+      CacheStream rows = new CacheStream(CacheStream.ENTRIES, head, ratio, window, false);
+      if (ratio == 0) {
+        return List.of(rows);
+      }
+      int shares = shares(layer);
+      CacheStream pool =
+          new CacheStream(CacheStream.POOL, 2 * shares * head, 0, shares * ratio, true);
+      if (!indexes(layer)) {
+        return List.of(rows, pool);
+      }
+      return List.of(
+          rows,
+          pool,
+          new CacheStream(CacheStream.INDEX, indexer.head(), ratio, 0, false),
+          new CacheStream(
+              CacheStream.INDEX_POOL, 2 * shares * indexer.head(), 0, shares * ratio, true));
+    }
+
+    /** Tokens of which every block may be looked at. */
+    int denseTokens() {
+      return ratios.contains(OVERLAPPED)
+          ? Math.toIntExact(Math.min(Integer.MAX_VALUE, OVERLAPPED * (indexer.topK() + 1L) - 1))
+          : Integer.MAX_VALUE;
+    }
+
+    /** Pages hold whole blocks of every layer. */
+    int pageUnit() {
+      return ratios.stream().filter(r -> r > 0).max(Integer::compare).orElse(1);
     }
 
     /** Blocks that one token's projections go into: c, of the widths of compressors. */

@@ -138,9 +138,26 @@ public record DeepseekConfig(
         : Integer.MAX_VALUE;
   }
 
+  /** Tokens that a sequence may have before its layers choose what they look at. */
+  public int denseTokens() {
+    return attention instanceof AttentionConfig.Compressed compressed
+        ? compressed.denseTokens()
+        : topK();
+  }
+
+  /** The least number of tokens from {@code asked} on that pages may have. */
+  public int pageTokens(int asked) {
+    int unit =
+        attention instanceof AttentionConfig.Compressed compressed ? compressed.pageUnit() : 1;
+    return Math.ceilDiv(asked, unit) * unit;
+  }
+
   /** What a layer keeps of each token. */
   public List<CacheStream> cacheStreams(int layer) {
     CacheStream entries = new CacheStream(CacheStream.ENTRIES, cacheEntry());
+    if (attention instanceof AttentionConfig.Compressed compressed) {
+      return compressed.streams(layer);
+    }
     return attention instanceof AttentionConfig.Latent latent && latent.indexes(layer)
         ? List.of(
             entries, new CacheStream(CacheStream.INDEX, latent.indexer().orElseThrow().head()))

@@ -115,7 +115,8 @@ class DeviceExchangeTest {
                 new LocalExperts(
                     upload(device, held.stream().map(e -> stored.get(e).gate()).toList()),
                     upload(device, held.stream().map(e -> stored.get(e).up()).toList()),
-                    upload(device, held.stream().map(e -> stored.get(e).down()).toList()))));
+                    upload(device, held.stream().map(e -> stored.get(e).down()).toList()),
+                    Float.POSITIVE_INFINITY)));
   }
 
   private ExpertWeights upload(int device, List<HostTensor> experts) {

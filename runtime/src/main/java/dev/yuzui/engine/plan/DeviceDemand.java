@@ -63,14 +63,34 @@ record DeviceDemand(
         options.repack() ? weights - room.mappedWeights().on(device, plan) : 0,
         mapped,
         step(c, tokens, layers > 0)
+            + rings(c, plan, device, options, tokens)
             + (mapped > 0 ? checkpoint.derivedBytes() * layers / allLayers : 0),
         exchange(c, plan, tokens),
         cachePerToken(c, plan, device, options.cache().encoding()),
         cachePerToken(c, plan, device, Encoding.E4M3),
-        layers > 0 ? 4L * c.attention().rope() : 0,
+        layers > 0 ? 4L * c.attention().rope() * ropeTables(c) : 0,
         Math.ceilDiv(options.maxSequences(), plan.ranks().size()),
         options.cache().pageTokens(),
         options.cache().pages());
+  }
+
+  /** What sequences keep of their last tokens, of the rank that has most of it here. */
+  private static long rings(
+      DeepseekConfig c, DevicePlan plan, int device, RuntimeOptions options, long tokens) {
+    int sequences = Math.ceilDiv(options.maxSequences(), plan.ranks().size());
+    return plan.ranks().stream()
+        .mapToLong(
+            rank ->
+                KvCacheStore.ringBytes(
+                    IntStream.range(0, rank.size())
+                        .filter(layer -> rank.get(layer) == device)
+                        .mapToObj(c::cacheStreams)
+                        .toList(),
+                    options.cache().encoding(),
+                    MemoryPlan.ringSize(options, Math.toIntExact(tokens)),
+                    sequences))
+        .max()
+        .orElse(0);
   }
 
   /** Of the rank that has most of its layers here. */
@@ -87,6 +107,10 @@ record DeviceDemand(
                     encoding))
         .max()
         .orElse(0);
+  }
+
+  private static int ropeTables(DeepseekConfig c) {
+    return c.attention() instanceof AttentionConfig.Compressed ? 5 : 1;
   }
 
   /** The widest layer's activations, the logits and the best of them; without attention less. */

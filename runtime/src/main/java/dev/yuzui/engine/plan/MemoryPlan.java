@@ -1,6 +1,7 @@
 package dev.yuzui.engine.plan;
 
 import dev.yuzui.cache.KvCacheStore;
+import dev.yuzui.cache.KvCacheStore.RingSize;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.parallel.DevicePlan;
@@ -52,8 +53,9 @@ public record MemoryPlan(
    *     met by these devices and this model
    * @throws BackendException if a device is not usable
    */
-  public static MemoryPlan of(Checkpoint checkpoint, List<Device> devices, RuntimeOptions options) {
+  public static MemoryPlan of(Checkpoint checkpoint, List<Device> devices, RuntimeOptions asked) {
     DeepseekConfig c = checkpoint.config();
+    RuntimeOptions options = suited(c, asked);
     requireWholeBlocks(c, options.cache().encoding());
     int most = mostContext(c, options);
     ExpertUse use = ExpertUse.of(checkpoint, options.distribution().loads());
@@ -89,6 +91,22 @@ public record MemoryPlan(
         any.sequences(),
         largest,
         advice(layout, context, largest, options));
+  }
+
+  /** With pages of whole blocks, where the model keeps rows of several tokens. */
+  public static RuntimeOptions suited(DeepseekConfig c, RuntimeOptions options) {
+    int asked = options.cache().pageTokens();
+    int tokens = c.pageTokens(asked);
+    if (tokens == asked) {
+      return options;
+    }
+    long held = (long) options.cache().pages() * asked;
+    return options.withPageTokens(tokens).withCachePages(Math.toIntExact(Math.ceilDiv(held, tokens)));
+  }
+
+  /** Rows that rings have beside what the next step needs. */
+  public static RingSize ringSize(RuntimeOptions options, int stepTokens) {
+    return new RingSize(stepTokens, options.speculation().mostDrafts());
   }
 
   private static void requireWholeBlocks(DeepseekConfig c, Encoding cache) {

@@ -95,6 +95,21 @@ public final class Request implements Scheduler.Entry {
     return known() + drafts.length;
   }
 
+  /**
+   * Of a prompt no more than to the last end of a page, where the cache keeps more than pages: what
+   * it is there is what lets others begin with it.
+   */
+  @Override
+  public int share(int left) {
+    int most = Math.min(pending(), left);
+    if (sequence.filter(Sequence::hasRings).isEmpty() || decoding()) {
+      return most;
+    }
+    int size = sequence.orElseThrow().pageTokens();
+    int end = (held() + known() - 1) / size * size - held();
+    return end > 0 && end < most ? end : most;
+  }
+
   /** Of the pending tokens, those that are no drafts. */
   int known() {
     return count - held();

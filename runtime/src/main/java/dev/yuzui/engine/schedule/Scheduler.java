@@ -27,6 +27,11 @@ final class Scheduler<E extends Scheduler.Entry> {
 
     /** Whether it makes text: what it appends behind the first token are guesses. */
     boolean decoding();
+
+    /** How many of {@code left} tokens it takes of a step that it reads its prompt in. */
+    default int share(int left) {
+      return Math.min(pending(), left);
+    }
   }
 
   /** The cache's side. */
@@ -129,7 +134,7 @@ final class Scheduler<E extends Scheduler.Entry> {
     }
     for (E entry : running) {
       if (!entry.decoding()) {
-        int share = Math.min(entry.pending(), left);
+        int share = entry.share(left);
         shares.put(entry, share);
         left -= share;
       }
@@ -178,7 +183,7 @@ final class Scheduler<E extends Scheduler.Entry> {
         && room.admit(waiting.first(), running.size())) {
       E entry = waiting.removeFirst();
       running.add(entry);
-      int tokens = Math.min(entry.pending(), left);
+      int tokens = entry.share(left);
       step.add(new Grant<>(entry, tokens));
       left -= tokens;
     }

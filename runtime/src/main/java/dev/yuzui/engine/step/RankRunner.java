@@ -83,7 +83,7 @@ final class RankRunner implements AutoCloseable {
                     (name, encoding, rows, cols) -> allocate(there, name, encoding, rows, cols),
                     arena)));
       }
-      int width = model.config().hiddenSize();
+      int width = model.config().stateSize();
       hidden = allocate(last, "hidden", Encoding.F32, maxTokens, width);
       mtpHidden =
           model.predictors() > 0
@@ -209,7 +209,7 @@ final class RankRunner implements AutoCloseable {
 
   /** What suits so many tokens of a sequence behind {@code start} others. */
   AttentionForm form(int start, int tokens) {
-    return start + tokens > model.config().topK()
+    return start + tokens > model.config().denseTokens()
         ? AttentionForm.SPARSE
         : tokens >= Step.PREFILL_TOKENS ? AttentionForm.PREFILL : AttentionForm.ABSORBED;
   }
