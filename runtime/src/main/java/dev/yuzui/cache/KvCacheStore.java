@@ -52,6 +52,11 @@ public final class KvCacheStore implements AutoCloseable {
       return paged() ? new KvCache(all.slice(all.name(), 0, first), pageRows) : new KvCache(all, 1);
     }
 
+    /** What is in pages. */
+    Tensor entries() {
+      return cache().entries();
+    }
+
     /** Rows of the first {@code count} entries of a page. */
     Tensor page(int page, int count) {
       return all.slice("page", (long) page * pageRows, count / kind.tokens());

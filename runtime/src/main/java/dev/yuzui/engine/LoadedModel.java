@@ -21,6 +21,7 @@ import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostResources;
+import dev.yuzui.weights.AttentionConfig;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.DeepseekConfig;
 import dev.yuzui.weights.Part;
@@ -54,6 +55,11 @@ final class LoadedModel implements AutoCloseable {
     if (options.speculation().drafts() == Speculation.Drafts.MTP && config.mtpLayers() == 0) {
       throw new EngineException(
           "Speculation.drafts MTP: " + checkpoint.path() + " has no MTP layer; use NGRAM, or NONE");
+    }
+    if (options.v4Qat() && !(config.attention() instanceof AttentionConfig.Compressed)) {
+      throw new EngineException(
+          "RuntimeOptions.v4Qat: expected a DeepSeek-V4, whose training rounded what it keeps, found "
+              + config.name());
     }
     memoryPlan = MemoryPlan.of(checkpoint, devices, options);
     memoryPlan.reasons().forEach(options.log());
@@ -150,6 +156,7 @@ final class LoadedModel implements AutoCloseable {
             exchanges,
             contextLength(),
             options.cache().encoding(),
+            options.v4Qat(),
             bytes -> {
               done[0] = Math.min(total, done[0] + bytes);
               progress.loaded(done[0], total);

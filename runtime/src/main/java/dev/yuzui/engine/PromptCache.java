@@ -38,7 +38,13 @@ public final class PromptCache {
   private PromptCache(Engine engine, Path file) {
     this.engine = engine;
     this.file = file;
-    key = new ModelKey(engine.config().name(), engine.checkpoint().fingerprint());
+    key =
+        new ModelKey(engine.config().name(), engine.checkpoint().fingerprint() + rounding(engine));
+  }
+
+  /** What is kept otherwise is another model's. */
+  private static String rounding(Engine engine) {
+    return engine.options().v4Qat() ? ", rounded" : "";
   }
 
   /**

@@ -1,6 +1,7 @@
 package dev.yuzui.engine;
 
 import dev.yuzui.cache.Sequence;
+import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.Observer;
 import dev.yuzui.engine.step.Chunk;
 import dev.yuzui.engine.step.Outputs;
@@ -78,8 +79,38 @@ public final class Session implements AutoCloseable {
     }
   }
 
-  /** Forgets the tokens from {@code length} on. */
+  /**
+   * Where the session is, to come back to it later by {@link #reset}; needed for models that keep
+   * rows of their last tokens, which {@link #truncate} takes back only few of.
+   */
+  public Mark mark() {
+    try (var _ = model.hold()) {
+      return new Mark(sequence.mark());
+    }
+  }
+
+  /** A place in a session. */
+  public record Mark(Sequence.Mark sequence) {}
+
+  /** Forgets the tokens behind a mark of this session. */
+  public void reset(Mark mark) {
+    try (var _ = model.hold()) {
+      sequence.reset(mark.sequence());
+    }
+    wake.run();
+  }
+
+  /**
+   * Forgets the tokens from {@code length} on.
+   *
+   * @throws EngineException if the model keeps rows of its last tokens and these are too many
+   */
   public void truncate(int length) {
+    if (length <= sequence.length() && !sequence.canTruncate(length)) {
+      throw new EngineException(
+          "truncate to %d of %d tokens: %s keeps what it needs of its last tokens alone; come back to a mark that was made there"
+              .formatted(length, sequence.length(), model.model().config().name()));
+    }
     try (var _ = model.hold()) {
       sequence.truncate(length);
     }

@@ -73,9 +73,10 @@ public final class ModelLoader {
       Optional<Exchanges> exchanges,
       int contextLength,
       Encoding cacheEncoding,
+      boolean qat,
       LongConsumer loadedBytes) {
     this.checkpoint = checkpoint;
-    this.config = checkpoint.config();
+    this.config = checkpoint.config().withQat(qat);
     this.group = group;
     this.plan = plan;
     this.exchanges = exchanges;
@@ -102,6 +103,7 @@ public final class ModelLoader {
    * @param exchanges where experts of a layer are on several devices
    * @param contextLength positions the RoPE tables cover
    * @param cacheEncoding what the KV cache is kept in
+   * @param qat whether DeepSeek-V4 rounds what it keeps as it did in training
    * @param loadedBytes told the bytes of each tensor as it is done
    */
   public static Loaded load(
@@ -111,10 +113,11 @@ public final class ModelLoader {
       Optional<Exchanges> exchanges,
       int contextLength,
       Encoding cacheEncoding,
+      boolean qat,
       LongConsumer loadedBytes) {
     ModelLoader loader =
         new ModelLoader(
-            checkpoint, group, plan, exchanges, contextLength, cacheEncoding, loadedBytes);
+            checkpoint, group, plan, exchanges, contextLength, cacheEncoding, qat, loadedBytes);
     try {
       return loader.load();
     } catch (RuntimeException | Error e) {

@@ -25,6 +25,14 @@ public sealed interface AttentionConfig {
   /** Elements of a head's value. */
   int value();
 
+  /** Cache entries that a layer weighs for a token which {@code tokens} are visible to. */
+  long looked(int layer, long tokens);
+
+  /** Numbers of the cache that a layer reads for such a token: entries, and what chooses them. */
+  default long read(int layer, long tokens) {
+    return looked(layer, tokens) * cacheEntry();
+  }
+
   /**
    * Multi-head latent attention, DeepSeek-V2 report §2.1.
    *
@@ -57,6 +65,17 @@ public sealed interface AttentionConfig {
     @Override
     public int cacheEntry() {
       return kvLoraRank + rope;
+    }
+
+    @Override
+    public long looked(int layer, long tokens) {
+      return indexer.map(i -> Math.min(tokens, i.topK())).orElse(tokens);
+    }
+
+    @Override
+    public long read(int layer, long tokens) {
+      long keys = indexes(layer) ? tokens * indexer.orElseThrow().head() : 0;
+      return looked(layer, tokens) * cacheEntry() + keys;
     }
 
     @Override
@@ -110,6 +129,11 @@ public sealed interface AttentionConfig {
     @Override
     public int cacheEntry() {
       return 2 * kvHeads * head;
+    }
+
+    @Override
+    public long looked(int layer, long tokens) {
+      return tokens;
     }
 
     @Override
@@ -231,6 +255,23 @@ public sealed interface AttentionConfig {
     @Override
     public int cacheEntry() {
       return head;
+    }
+
+    @Override
+    public long looked(int layer, long tokens) {
+      long blocks = blocks(layer, tokens);
+      return Math.min(tokens, window)
+          + (indexes(layer) ? Math.min(blocks, indexer.topK()) : blocks);
+    }
+
+    @Override
+    public long read(int layer, long tokens) {
+      long keys = indexes(layer) ? blocks(layer, tokens) * indexer.head() : 0;
+      return looked(layer, tokens) * head + keys;
+    }
+
+    private long blocks(int layer, long tokens) {
+      return compresses(layer) ? tokens / ratio(layer) : 0;
     }
 
     @Override

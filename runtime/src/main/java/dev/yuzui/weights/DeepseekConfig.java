@@ -169,6 +169,25 @@ public record DeepseekConfig(
     return IntStream.range(0, layers + mtpLayers).mapToObj(this::cacheStreams).toList();
   }
 
+  /** Numbers that all layers read of the cache for a token which {@code tokens} are visible to. */
+  public long cacheRead(long tokens) {
+    return IntStream.range(0, layers).mapToLong(layer -> attention.read(layer, tokens)).sum();
+  }
+
+  /** Cache entries that all layers weigh for a token which {@code tokens} are visible to. */
+  public long cacheLooked(long tokens) {
+    return IntStream.range(0, layers).mapToLong(layer -> attention.looked(layer, tokens)).sum();
+  }
+
+  /** Numbers that all layers keep of a sequence of {@code tokens} tokens. */
+  public long cacheKept(long tokens) {
+    return cacheStreams().stream()
+        .limit(layers)
+        .flatMap(List::stream)
+        .mapToLong(s -> s.width() * (s.ring() + (s.tokens() == 0 ? 0 : tokens / s.tokens())))
+        .sum();
+  }
+
   /** What scores are multiplied by. */
   public double softmaxScale() {
     return ropeScaling.scores() / Math.sqrt(attention.query());

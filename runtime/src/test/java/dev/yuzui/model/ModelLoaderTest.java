@@ -161,6 +161,7 @@ class ModelLoaderTest {
           none,
           CONTEXT,
           Encoding.F32,
+          false,
           bytes -> reported += bytes);
     }
   }

@@ -55,6 +55,7 @@ record BenchMeasurement(
     private final Engine engine;
     private final SplittableRandom random = new SplittableRandom(1);
     private final List<Session> sessions = new ArrayList<>();
+    private final List<Session.Mark> starts = new ArrayList<>();
     private final List<Long> nanos = new ArrayList<>();
     private final List<Double> rates = new ArrayList<>();
 
@@ -72,16 +73,17 @@ record BenchMeasurement(
         } else {
           session.prefill(Arrays.copyOf(read[i], depth));
         }
+        starts.add(session.mark());
       }
       if (warmUp) {
         int steps = Math.min(gen, WARM_UP_TOKENS);
-        Benchmark.warmUp(() -> run(engine, sessions, random, steps));
+        Benchmark.warmUp(() -> run(steps));
       }
     }
 
     @Override
     public void repeat() {
-      long took = run(engine, sessions, random, gen);
+      long took = run(gen);
       nanos.add(took);
       rates.add((double) parallel * (prompt + gen) * 1e9 / took);
     }
@@ -89,9 +91,7 @@ record BenchMeasurement(
     @Override
     public BenchRow row(List<Row> earlier) {
       BenchRow.BytesPerStep bytes =
-          gen > 0
-              ? bytesPerStep(engine, expertsTouched(engine, sessions, random))
-              : BenchRow.BytesPerStep.NONE;
+          gen > 0 ? bytesPerStep(engine, expertsTouched()) : BenchRow.BytesPerStep.NONE;
       return new BenchRow(
           BenchSetup.of(engine),
           prompt,
@@ -110,6 +110,52 @@ record BenchMeasurement(
           0,
           promptFlop(engine.config()),
           bytes);
+    }
+
+    /** Nanoseconds of the prompts and {@code steps} made tokens of each sequence. */
+    private long run(int steps) {
+      rewind();
+      int[][] given = tokens(engine, random);
+      int[][] read = prompts(given);
+      int[][] made = new int[steps][];
+      Arrays.setAll(made, i -> column(given, depth + prompt + i));
+      long start = System.nanoTime();
+      read(read);
+      for (int[] token : made) {
+        engine.decodeTogether(sessions, token);
+      }
+      return System.nanoTime() - start;
+    }
+
+    /** Experts of a layer that a step's tokens went to, the mean over layers and a few steps. */
+    private double expertsTouched() {
+      rewind();
+      int[][] given = tokens(engine, random);
+      read(prompts(given));
+      List<Integer> counts = new ArrayList<>();
+      for (int i = 0; i < Math.min(gen, COUNTED_STEPS); i++) {
+        counts.addAll(engine.countExperts(sessions, column(given, depth + prompt + i)));
+      }
+      return BenchRow.mean(counts);
+    }
+
+    /** Each sequence is as it was behind its depth. */
+    private void rewind() {
+      for (int i = 0; i < parallel; i++) {
+        sessions.get(i).reset(starts.get(i));
+      }
+    }
+
+    private void read(int[][] prompts) {
+      for (int i = 0; i < parallel && prompt > 0; i++) {
+        sessions.get(i).prefill(prompts[i]);
+      }
+    }
+
+    private int[][] prompts(int[][] given) {
+      return Arrays.stream(given)
+          .map(of -> Arrays.copyOfRange(of, depth, depth + prompt))
+          .toArray(int[][]::new);
     }
 
     @Override
@@ -133,36 +179,6 @@ record BenchMeasurement(
     return 0;
   }
 
-  /** Nanoseconds of the prompts and {@code steps} made tokens of each sequence. */
-  private long run(Engine engine, List<Session> sessions, SplittableRandom random, int steps) {
-    sessions.forEach(session -> session.truncate(depth));
-    int[][] given = tokens(engine, random);
-    int[][] read = new int[parallel][];
-    Arrays.setAll(read, i -> Arrays.copyOfRange(given[i], depth, depth + prompt));
-    int[][] made = new int[steps][];
-    Arrays.setAll(made, i -> column(given, depth + prompt + i));
-    long start = System.nanoTime();
-    for (int i = 0; i < parallel && prompt > 0; i++) {
-      sessions.get(i).prefill(read[i]);
-    }
-    for (int[] token : made) {
-      engine.decodeTogether(sessions, token);
-    }
-    return System.nanoTime() - start;
-  }
-
-  /** Experts of a layer that a step's tokens went to, the mean over layers and a few steps. */
-  private double expertsTouched(Engine engine, List<Session> sessions, SplittableRandom random) {
-    int steps = Math.min(gen, COUNTED_STEPS);
-    sessions.forEach(session -> session.truncate(depth + prompt));
-    int[][] given = tokens(engine, random);
-    List<Integer> counts = new ArrayList<>();
-    for (int i = 0; i < steps; i++) {
-      counts.addAll(engine.countExperts(sessions, column(given, depth + prompt + i)));
-    }
-    return BenchRow.mean(counts);
-  }
-
   private BenchRow.BytesPerStep bytesPerStep(Engine engine, double expertsTouched) {
     DeepseekConfig c = engine.config();
     WeightBytes weights = WeightBytes.of(engine.checkpoint());
@@ -170,8 +186,8 @@ record BenchMeasurement(
         c.gate().experts() == 0
             ? 0
             : Math.round(weights.routed() * expertsTouched / c.gate().experts());
-    long entry = engine.options().cache().encoding().byteSize(1, c.cacheEntry());
-    long cache = parallel * (depth + prompt + (gen + 1L) / 2) * entry * c.layers();
+    long read = c.cacheRead(depth + prompt + (gen + 1L) / 2);
+    long cache = parallel * engine.options().cache().encoding().byteSize(1, read);
     long dense = weights.dense() + parallel * weights.embeddingRow();
     return new BenchRow.BytesPerStep(
         dense,

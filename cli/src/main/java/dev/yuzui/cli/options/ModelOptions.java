@@ -106,6 +106,13 @@ public final class ModelOptions {
   private boolean noRepack;
 
   @Option(
+      names = "--v4-qat",
+      description =
+          "DeepSeek-V4: round what attention keeps as DeepSeek's code does (default: keep it as it"
+              + " is, as llama.cpp does).")
+  private boolean v4Qat;
+
+  @Option(
       names = "--no-early-launch",
       description =
           "CUDA: begin each kernel when the one before has ended, not while it ends; slower, for"
@@ -194,7 +201,7 @@ public final class ModelOptions {
     if (cachePages.isPresent()) {
       options = options.withCachePages(cachePages.get());
     }
-    options = options.withRepack(!noRepack);
+    options = options.withRepack(!noRepack).withV4Qat(v4Qat);
     options = options.withEarlyLaunch(!noEarlyLaunch).withNotice(context.err()::println);
     return verbose ? options.withLog(line -> context.err().println(Flags.in(line))) : options;
   }

@@ -34,13 +34,14 @@ record ScaleModel(
    * What one device does in a step.
    *
    * @param tokens it reads
-   * @param entries of the cache it reads in each layer
-   * @param attentionFlops of each layer
+   * @param cacheNumbers that its layers read of the cache
+   * @param attentionFlops of its layers
    * @param outputs rows of logits
    */
-  private record Load(double tokens, double entries, double attentionFlops, double outputs) {
+  private record Load(double tokens, double cacheNumbers, double attentionFlops, double outputs) {
     Load part(int parts) {
-      return new Load(tokens / parts, entries / parts, attentionFlops / parts, outputs / parts);
+      return new Load(
+          tokens / parts, cacheNumbers / parts, attentionFlops / parts, outputs / parts);
     }
   }
 
@@ -58,16 +59,16 @@ record ScaleModel(
   /** Absorbed attention: each of {@code batch} sequences reads its {@code context} entries. */
   Step decode(ExpertBalancer placement, int batch, int context) {
     var c = shape.config();
-    double perEntry = 2.0 * c.heads() * shape.perEntry();
-    double entries = (double) batch * context;
-    return step(placement, new Load(batch, entries, perEntry * entries, batch));
+    double looked = (double) batch * c.cacheLooked(context);
+    double flops = 2.0 * c.heads() * shape.perEntry() * looked;
+    return step(placement, new Load(batch, (double) batch * c.cacheRead(context), flops, batch));
   }
 
   /** Prompts of {@code prompt} tokens: on average a token sees half of its prompt. */
   Step prefill(ExpertBalancer placement, int tokens, int prompt) {
     var c = shape.config();
     double perPair = 2.0 * c.heads() * (c.attention().query() + c.attention().value());
-    double pairs = tokens * (prompt + 1) / 2.0;
+    double pairs = (double) tokens * c.cacheLooked((prompt + 1) / 2);
     return step(placement, new Load(tokens, 0, perPair * pairs, (double) tokens / prompt));
   }
 
@@ -82,12 +83,10 @@ record ScaleModel(
   private double compute(ExpertBalancer placement, Load load) {
     double visits = load.tokens() * shape.config().gate().used() * imbalance;
     double slots = placement.slots() * touched(placement, load.tokens() * placement.devices());
-    double entryBytes = shape.config().cacheEntry() * cacheBytes;
-    return shape.config().layers()
-            * (product(shape.attention(), load.tokens())
-                + Math.max(
-                    load.entries() * entryBytes / machine.bandwidth(),
-                    load.attentionFlops() / machine.attentionFlops()))
+    return shape.config().layers() * product(shape.attention(), load.tokens())
+        + Math.max(
+            load.cacheNumbers() * cacheBytes / machine.bandwidth(),
+            load.attentionFlops() / machine.attentionFlops())
         + shape.denseLayers() * product(shape.dense(), load.tokens())
         + shape.moeLayers()
             * (product(shape.shared(), load.tokens())
@@ -172,8 +171,7 @@ record ScaleModel(
 
   /** Sequences of {@code context} tokens that fit beside the weights; 0 or less if those do not. */
   int largestBatch(ExpertBalancer placement, int context) {
-    double sequence =
-        (double) context * shape.config().cacheEntry() * shape.config().layers() * cacheBytes;
+    double sequence = shape.config().cacheKept(context) * cacheBytes;
     return (int) Math.floor((machine.memory() - weights(placement)) / sequence);
   }
 }

@@ -31,6 +31,7 @@ import java.util.stream.Stream;
  * @param maxSequences sequences that hold cache at the same time
  * @param cache what the sequences share
  * @param repack whether a backend may copy weights into an order that suits the processor
+ * @param v4Qat whether DeepSeek-V4 rounds what it keeps as it did in training
  * @param earlyLaunch whether a device's kernels may begin while those before them end; a matter of
  *     speed alone, for devices on which it does not do well
  * @param driverCache a folder for programs that drivers have compiled and can compile again; empty
@@ -52,6 +53,7 @@ public record RuntimeOptions(
     int maxSequences,
     KvCacheOptions cache,
     boolean repack,
+    boolean v4Qat,
     boolean earlyLaunch,
     Optional<Path> driverCache,
     Speculation speculation,
@@ -87,6 +89,7 @@ public record RuntimeOptions(
         1,
         KvCacheOptions.DEFAULT,
         true,
+        false,
         true,
         Optional.empty(),
         Speculation.NONE,
@@ -157,6 +160,10 @@ public record RuntimeOptions(
 
   public RuntimeOptions withRepack(boolean allowed) {
     return RecordCopy.with(this, "repack", allowed);
+  }
+
+  public RuntimeOptions withV4Qat(boolean rounds) {
+    return RecordCopy.with(this, "v4Qat", rounds);
   }
 
   public RuntimeOptions withEarlyLaunch(boolean allowed) {

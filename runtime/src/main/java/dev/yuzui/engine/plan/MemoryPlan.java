@@ -101,7 +101,9 @@ public record MemoryPlan(
       return options;
     }
     long held = (long) options.cache().pages() * asked;
-    return options.withPageTokens(tokens).withCachePages(Math.toIntExact(Math.ceilDiv(held, tokens)));
+    return options
+        .withPageTokens(tokens)
+        .withCachePages(Math.toIntExact(Math.ceilDiv(held, tokens)));
   }
 
   /** Rows that rings have beside what the next step needs. */

@@ -77,7 +77,7 @@ class MtpProposerTest {
     group = new DeviceGroup(List.of(new DeviceGroup.Member("reference", backend)));
     loaded =
         ModelLoader.load(
-            checkpoint, group, plan(), Optional.empty(), CONTEXT, Encoding.F32, bytes -> {});
+            checkpoint, group, plan(), Optional.empty(), CONTEXT, Encoding.F32, false, bytes -> {});
     cache =
         new KvCacheStore(
             _ -> backend,

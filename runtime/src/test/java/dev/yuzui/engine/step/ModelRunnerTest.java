@@ -60,7 +60,7 @@ class ModelRunnerTest {
     group = new DeviceGroup(List.of(new DeviceGroup.Member("reference", backend)));
     loaded =
         ModelLoader.load(
-            checkpoint, group, plan(), Optional.empty(), 32, Encoding.F32, bytes -> {});
+            checkpoint, group, plan(), Optional.empty(), 32, Encoding.F32, false, bytes -> {});
     cache =
         new KvCacheStore(
             backend,
