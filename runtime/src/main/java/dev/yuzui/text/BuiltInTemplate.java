@@ -14,7 +14,7 @@ import java.util.stream.Collectors;
 
 /**
  * The published prompt formats, for models whose files lost theirs, or never had one. But for
- * V3.2's they know no tools.
+ * V3.2's and V4's they know no tools.
  */
 enum BuiltInTemplate {
   DEEPSEEK_CODER("deepseek-coder"),
@@ -23,7 +23,10 @@ enum BuiltInTemplate {
   DEEPSEEK_V3("deepseek-v3"),
   DEEPSEEK_R1("deepseek-r1"),
   DEEPSEEK_V3_1("deepseek-v3.1"),
-  DEEPSEEK_V3_2("deepseek-v3.2");
+  DEEPSEEK_V3_2("deepseek-v3.2"),
+  DEEPSEEK_V4("deepseek-v4"),
+  /** V4-Flash as it was released on July 31st, whose words for effort say more. */
+  DEEPSEEK_V4_0731("deepseek-v4-0731");
 
   private static final String BOS = "<｜begin▁of▁sentence｜>";
   private static final String EOS = "<｜end▁of▁sentence｜>";
@@ -63,8 +66,15 @@ enum BuiltInTemplate {
    * @param deepseek it has DeepSeek's BOS
    * @param roles it has tokens for who speaks
    * @param endsTurns it has Coder V1's token for the end of a turn
+   * @param reminds it has V4's token for a reminder
    */
-  record Traits(boolean deepseek, boolean roles, boolean thinks, boolean endsTurns, int size) {
+  record Traits(
+      boolean deepseek,
+      boolean roles,
+      boolean thinks,
+      boolean endsTurns,
+      boolean reminds,
+      int size) {
     static Traits of(Vocabulary vocabulary) {
       Set<String> pieces = new HashSet<>(Arrays.asList(vocabulary.pieces()));
       return new Traits(
@@ -72,6 +82,7 @@ enum BuiltInTemplate {
           pieces.containsAll(List.of(USER, ASSISTANT)),
           pieces.contains("<think>"),
           pieces.contains(END_OF_TURN),
+          pieces.contains(V4Encoding.REMINDER),
           vocabulary.size());
     }
   }
@@ -103,6 +114,9 @@ enum BuiltInTemplate {
     if (traits.size < 110_000) {
       return DEEPSEEK_V2_5;
     }
+    if (names.say("v4") || traits.reminds) {
+      return names.say("0731") ? DEEPSEEK_V4_0731 : DEEPSEEK_V4;
+    }
     if (names.say("v3\\.2")) {
       return DEEPSEEK_V3_2;
     }
@@ -114,9 +128,15 @@ enum BuiltInTemplate {
   }
 
   String render(List<Message> messages, RenderOptions options) {
-    if (this == DEEPSEEK_V3_2) {
-      return V32Encoding.render(messages, options);
-    }
+    return switch (this) {
+      case DEEPSEEK_V3_2 -> V32Encoding.render(messages, options);
+      case DEEPSEEK_V4 -> V4Encoding.render(messages, options, V4Encoding.Release.FLASH_AND_PRO);
+      case DEEPSEEK_V4_0731 -> V4Encoding.render(messages, options, V4Encoding.Release.FLASH_0731);
+      default -> plain(messages, options);
+    };
+  }
+
+  private String plain(List<Message> messages, RenderOptions options) {
     StringBuilder out = new StringBuilder(BOS);
     if (this == DEEPSEEK_CODER) {
       boolean told = messages.stream().anyMatch(m -> m.role().equals("system"));

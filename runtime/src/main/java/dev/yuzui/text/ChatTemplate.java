@@ -68,7 +68,8 @@ public final class ChatTemplate {
 
   /**
    * @param name {@code deepseek-v2}, {@code deepseek-v2.5}, {@code deepseek-v3}, {@code
-   *     deepseek-r1}, {@code deepseek-v3.1} or {@code deepseek-v3.2}
+   *     deepseek-r1}, {@code deepseek-v3.1}, {@code deepseek-v3.2}, {@code deepseek-v4} or {@code
+   *     deepseek-v4-0731}
    */
   public static ChatTemplate builtIn(String name, Tokenizer tokenizer) {
     BuiltInTemplate template =

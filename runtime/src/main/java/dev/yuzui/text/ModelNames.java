@@ -26,7 +26,8 @@ record ModelNames(List<Named> names, String description) {
   private static final Pattern BASE = word("base(?!_model)|pretrained");
 
   /** DeepSeek's models whose plain name is the one that chats. */
-  private static final Pattern FAMILY = word("(?:deepseek)?(?:v2\\.5|v3\\.1|v3\\.2|v3|r1(?:t2?)?)");
+  private static final Pattern FAMILY =
+      word("(?:deepseek)?(?:v2\\.5|v3\\.1|v3\\.2|v3|v4|r1(?:t2?)?)");
 
   /**
    * @param where {@code its name}, {@code general.name}

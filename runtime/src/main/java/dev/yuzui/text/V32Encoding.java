@@ -4,7 +4,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.stream.Collectors;
 
 /**
  * How DeepSeek-V3.2 is asked. No template is published: its encoding_dsv32.py is the definition.
@@ -18,7 +17,6 @@ final class V32Encoding {
   private static final String ASSISTANT = "<｜Assistant｜>";
   private static final String OPEN = "<think>";
   private static final String CLOSE = "</think>";
-  private static final String DSML = "｜DSML｜";
 
   private static final String TOOLS =
       """
@@ -121,49 +119,7 @@ final class V32Encoding {
 
   private String answer(int i, Message m) {
     String thought = thinks(i) ? given(m.more().get("reasoning_content")).orElse("") + CLOSE : "";
-    return thought + m.content().orElse("") + calls(m);
-  }
-
-  private static String calls(Message m) {
-    List<?> calls = m.more().get("tool_calls") instanceof List<?> list ? list : List.of();
-    if (calls.isEmpty()) {
-      return "";
-    }
-    StringBuilder out = new StringBuilder("\n\n<" + DSML + "function_calls>\n");
-    for (Object call : calls) {
-      Map<?, ?> function = function(call);
-      out.append("<" + DSML + "invoke name=\"").append(function.get("name")).append("\">\n");
-      arguments(function.get("arguments"))
-          .forEach(
-              (name, value) ->
-                  out.append("<" + DSML + "parameter name=\"")
-                      .append(name)
-                      .append("\" string=\"")
-                      .append(value instanceof String)
-                      .append("\">")
-                      .append(value instanceof String s ? s : Json.write(value, Map.of()))
-                      .append("</" + DSML + "parameter>\n"));
-      out.append("</" + DSML + "invoke>\n");
-    }
-    return out.append("</" + DSML + "function_calls>").toString();
-  }
-
-  private static Map<?, ?> function(Object call) {
-    if (call instanceof Map<?, ?> map && map.get("function") instanceof Map<?, ?> function) {
-      return function;
-    }
-    throw new TextException("expected tool_calls of functions, found " + call);
-  }
-
-  private static Map<?, ?> arguments(Object given) {
-    Object read = given instanceof String text && !text.isBlank() ? Json.read(text) : given;
-    if (read instanceof Map<?, ?> map) {
-      return map;
-    }
-    if (read == null || read instanceof String) {
-      return Map.of(); // a call without any, as some clients write it
-    }
-    throw new TextException("expected a call's arguments as an object, found " + given);
+    return thought + m.content().orElse("") + Dsml.calls(m, "function_calls", "");
   }
 
   /** Results of neighbouring turns stand in one block. */
@@ -178,15 +134,7 @@ final class V32Encoding {
   }
 
   private static String tools(Object tools) {
-    if (!(tools instanceof List<?> list)) {
-      throw new TextException("tools: expected a list, found " + tools);
-    }
-    String all =
-        list.stream()
-            .map(V32Encoding::function)
-            .map(function -> Json.write(function, Map.of()))
-            .collect(Collectors.joining("\n"));
-    return TOOLS + all + "\n</functions>\n";
+    return TOOLS + Dsml.schemas(tools) + "\n</functions>\n";
   }
 
   private static Optional<Object> given(Object value) {

@@ -15,7 +15,7 @@ final class ConfigLimits {
   static final int HEADS = 1 << 12;
   static final int HEAD = 1 << 14;
   static final int EXPERTS = 1 << 14;
-  static final int STREAMS = 1 << 6;
+  static final int STREAMS = 8;
   static final double MIN_EPS = 1e-12;
   static final double MIN_THETA = 1.001;
   static final double MAX_THETA = 1e12;

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -96,6 +97,98 @@ class ChatTemplateTest {
     }
     assertEquals(18, cases.size());
     assertAll(cases.values());
+  }
+
+  /** DeepSeek's own four tests are among them. */
+  @Test
+  void v4AsItsEncodingHasIt() {
+    ChatTemplate chat = ChatTemplate.builtIn("deepseek-v4", Shared.tokenizer("deepseek-v3/"));
+    Map<String, Executable> cases = new TreeMap<>();
+    for (JsonNode c : Shared.json("templates/encoding-vectors-v32-v4.json").get("cases")) {
+      if (c.get("family").asText().equals("V4")) {
+        String mode = c.get("thinking_mode").asText();
+        Map<String, Object> kwargs = new HashMap<>(Map.of("thinking", mode.equals("thinking")));
+        Optional.ofNullable(c.get("reasoning_effort"))
+            .ifPresent(effort -> kwargs.put("reasoning_effort", effort.asText()));
+        RenderOptions options = RenderOptions.ANSWER.withKwargs(kwargs);
+        cases.put(
+            c.get("case").asText() + ", " + kwargs,
+            () ->
+                assertEquals(
+                    c.get("text").asText(), chat.render(Vectors.messages(c), options).text()));
+      }
+    }
+    assertEquals(24, cases.size());
+    assertAll(cases.values());
+  }
+
+  private static final List<Message> EARLIER =
+      List.of(
+          Message.user("Hi"),
+          new Message(
+              "assistant", Optional.of("Hello!"), Map.of("reasoning_content", "A greeting.")),
+          Message.user("Well?"));
+
+  private static String v4(List<Message> messages, Map<String, Object> kwargs) {
+    return ChatTemplate.builtIn("deepseek-v4", TINY)
+        .render(messages, RenderOptions.ANSWER.withKwargs(kwargs))
+        .text();
+  }
+
+  @Test
+  void v4ShowsWhatWasThoughtWhereItIsAskedTo() {
+    String dropped = "<｜User｜>Hi<｜Assistant｜></think>Hello!<｜end▁of▁sentence｜>";
+    String kept = "<｜User｜>Hi<｜Assistant｜><think>A greeting.</think>Hello!<｜end▁of▁sentence｜>";
+    assertTrue(v4(EARLIER, Map.of("thinking", true)).contains(dropped));
+    assertTrue(v4(EARLIER, Map.of("thinking", true, "drop_thinking", false)).contains(kept));
+    Map<String, Object> tool = Map.of("type", "function", "function", Map.of("name", "now"));
+    String told = v4(EARLIER, Map.of("thinking", true, "tools", List.of(tool)));
+    assertTrue(told.contains(kept), told);
+    assertTrue(
+        told.startsWith("<｜begin▁of▁sentence｜>\n\n## Tools\n\nYou have access"), "before the user");
+    assertTrue(told.contains("Schemas\n\n{\"name\": \"now\"}\n\nYou MUST strictly"), told);
+  }
+
+  @Test
+  void v4PutsResultsInTheOrderOfTheCalls() {
+    Map<String, Object> first = Map.of("id", "a", "function", Map.of("name", "f"));
+    Map<String, Object> second = Map.of("id", "b", "function", Map.of("name", "g"));
+    String text =
+        v4(
+            List.of(
+                Message.user("?"),
+                Message.calls(List.of(first, second)),
+                new Message("tool", Optional.of("2"), Map.of("tool_call_id", "b")),
+                new Message("tool", Optional.of("1"), Map.of("tool_call_id", "a")),
+                Message.user("And?")),
+            Map.of());
+    assertTrue(
+        text.contains("<｜DSML｜invoke name=\"f\">\n\n</｜DSML｜invoke>\n<｜DSML｜invoke name=\"g\">"),
+        "an empty line where a call has no arguments: " + text);
+    assertTrue(
+        text.endsWith(
+            "<｜User｜><tool_result>1</tool_result>\n\n<tool_result>2</tool_result>\n\nAnd?"
+                + "<｜Assistant｜></think>"),
+        text);
+  }
+
+  @Test
+  void v4sWordsForEffortAreTheReleases() {
+    Map<String, Object> high = Map.of("thinking", true, "reasoning_effort", "high");
+    assertTrue(v4(EARLIER, high).startsWith("<｜begin▁of▁sentence｜><｜User｜>Hi"));
+    ChatTemplate later = ChatTemplate.builtIn("deepseek-v4-0731", TINY);
+    String absolute = later.render(EARLIER, RenderOptions.ANSWER.withKwargs(high)).text();
+    assertTrue(absolute.contains("Reasoning Effort: Absolute maximum with"), absolute);
+    Map<String, Object> max = Map.of("thinking", true, "reasoning_effort", "max");
+    String beyond = later.render(EARLIER, RenderOptions.ANSWER.withKwargs(max)).text();
+    assertTrue(beyond.contains("Reasoning Effort: Beyond maximum"), beyond);
+    assertTrue(
+        !v4(EARLIER, Map.of("reasoning_effort", "max")).contains("Effort"), "it does not think");
+    var e =
+        assertThrows(
+            TextException.class,
+            () -> v4(EARLIER, Map.of("thinking", true, "reasoning_effort", "most")));
+    assertTrue(e.getMessage().contains("xhigh or max, found most"), e.getMessage());
   }
 
   @Test

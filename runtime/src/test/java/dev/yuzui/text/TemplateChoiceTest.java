@@ -18,12 +18,13 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** A base model is not a chat model: a built-in template is taken only where a name asks for it. */
 class TemplateChoiceTest {
-  private static final Traits V2 = new Traits(true, false, false, false, 100_002);
-  private static final Traits CODER = new Traits(true, false, false, true, 32_022);
-  private static final Traits V2_5 = new Traits(true, true, false, false, 100_018);
-  private static final Traits V3 = new Traits(true, true, false, false, 128_815);
-  private static final Traits R1 = new Traits(true, true, true, false, 128_815);
-  private static final Traits KIMI = new Traits(false, false, false, false, 163_840);
+  private static final Traits V2 = new Traits(true, false, false, false, false, 100_002);
+  private static final Traits CODER = new Traits(true, false, false, true, false, 32_022);
+  private static final Traits V2_5 = new Traits(true, true, false, false, false, 100_018);
+  private static final Traits V3 = new Traits(true, true, false, false, false, 128_815);
+  private static final Traits R1 = new Traits(true, true, true, false, false, 128_815);
+  private static final Traits V4 = new Traits(true, true, true, false, true, 128_846);
+  private static final Traits KIMI = new Traits(false, false, false, false, false, 163_840);
 
   private static Traits traits(String vocabulary) {
     return switch (vocabulary) {
@@ -32,6 +33,7 @@ class TemplateChoiceTest {
       case "v2.5" -> V2_5;
       case "v3" -> V3;
       case "r1" -> R1;
+      case "v4" -> V4;
       default -> KIMI;
     };
   }
@@ -54,6 +56,11 @@ class TemplateChoiceTest {
     "DeepSeek-V3.2, r1, deepseek-v3.2",
     "DeepSeek-V3.2-Exp, r1, deepseek-v3.2",
     "DeepSeek-V3.2-Exp-Base, r1, none",
+    "DeepSeek-V4-Flash, v4, deepseek-v4",
+    "DeepSeek-V4-Pro, r1, deepseek-v4",
+    "DeepSeek-V4-Flash-0731-UD-Q2_K_XL.gguf, v4, deepseek-v4-0731",
+    "DeepSeek-V4-Flash-Base, v4, none",
+    "my-chat.gguf, v4, deepseek-v4",
     "DeepSeek-V2-Lite, v2, none",
     "DeepSeek-V2-Lite.Q4_K_M.gguf, v2, none",
     "DeepSeek-V2-Lite-Chat.Q4_K_M.gguf, v2, deepseek-v2",

@@ -23,7 +23,7 @@ final class Vectors {
       messages.add(
           new Message(
               m.get("role").asText(),
-              m.get("content").isNull() ? Optional.empty() : Optional.of(m.get("content").asText()),
+              Optional.of(m.path("content")).filter(JsonNode::isTextual).map(JsonNode::asText),
               more));
     }
     return messages;
