@@ -12,17 +12,26 @@ import java.util.SplittableRandom;
 
 /** Random blocks of zero-mean weights, valid in their encoding, without encoding any number. */
 final class SyntheticBlocks {
-  /** Standard deviation of a uniform code 0..15, 0..31, 0..63 and −128..127. */
+  /** Standard deviation of a uniform code 0..15, 0..31, 0..3, 0..63 and −128..127. */
   private static final double SD4 = 4.61;
 
   private static final double SD5 = 9.23;
+  private static final double SD2 = 1.118;
   private static final double SD6 = 18.5;
   private static final double SD8 = 73.9;
+
+  /** Of uniform e2m1 codes, and of random blocks of IQ2_XXS whose scale is 1. */
+  private static final double SD_MXFP4 = 2.94;
+
+  private static final double SD_IQ2_XXS = 53.6;
 
   /** The scale of every sub-block of a Q4_K block, its minimum, and of a Q6_K block. */
   private static final int K4_SCALE = 32;
 
   private static final int K6_SCALE = 40;
+
+  /** The scale and the minimum of every sub-block of a Q2_K block. */
+  private static final int K2_SCALE = 8;
 
   private SyntheticBlocks() {}
 
@@ -101,6 +110,19 @@ final class SyntheticBlocks {
           out.set(ValueLayout.JAVA_BYTE, at + 192 + i, (byte) s);
         }
       }
+      case Encoding.MXFP4 _ -> {
+        int power = (int) Math.ceil(Math.log(std / SD_MXFP4) / Math.log(2) - 0.25);
+        out.set(ValueLayout.JAVA_BYTE, at, (byte) (127 + power));
+      }
+      case Encoding.Q2_K _ -> {
+        double d = std / (K2_SCALE * SD2);
+        for (int i = 0; i < 16; i++) {
+          out.set(ValueLayout.JAVA_BYTE, at + i, (byte) (K2_SCALE | K2_SCALE << 4));
+        }
+        half(out, at + 80, d);
+        half(out, at + 82, d * 1.5); // the mean of the codes
+      }
+      case Encoding.IQ2_XXS _ -> half(out, at, std / SD_IQ2_XXS);
       default -> throw new IllegalArgumentException("no synthetic blocks of " + encoding.label());
     }
   }

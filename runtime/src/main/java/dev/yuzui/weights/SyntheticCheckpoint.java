@@ -225,7 +225,9 @@ public final class SyntheticCheckpoint implements Checkpoint {
   }
 
   private void fill(Plan plan, MemorySegment data) {
-    if (plan.shape.rows() == 1 && plan.key.part() != Part.ROUTER_BIAS) {
+    if (plan.key.part() == Part.ROUTER_TABLE) {
+      table(plan, data);
+    } else if (plan.shape.rows() == 1 && plan.key.part() != Part.ROUTER_BIAS) {
       for (long i = 0; i < plan.shape.cols(); i++) {
         data.set(ValueLayout.JAVA_FLOAT, 4 * i, 1);
       }
@@ -234,10 +236,27 @@ public final class SyntheticCheckpoint implements Checkpoint {
     }
   }
 
+  /** Experts for each token, no one twice. */
+  private void table(Plan plan, MemorySegment data) {
+    SplittableRandom random = random(plan.offset);
+    int[] experts = IntStream.range(0, config.gate().experts()).toArray();
+    int used = config.gate().used();
+    for (long row = 0; row < plan.shape.rows(); row++) {
+      for (int k = 0; k < used; k++) {
+        int other = random.nextInt(k, experts.length);
+        int taken = experts[other];
+        experts[other] = experts[k];
+        experts[k] = taken;
+        data.setAtIndex(ValueLayout.JAVA_INT, row * used + k, taken);
+      }
+    }
+  }
+
   /** Routers must not repeat, or experts would tie; small tensors need not. */
   private static boolean direct(Plan plan) {
     return plan.shape.rows() == 1
         || plan.key.part() == Part.ROUTER
+        || plan.key.part() == Part.ROUTER_TABLE
         || plan.dataBytes() <= POOL_BYTES / 8;
   }
 

@@ -12,7 +12,8 @@ import java.util.Map;
 /**
  * Shapes of published models, for benchmarks without a download: synthetic.json, each in the keys
  * of its config.json. A name that ends in {@code -4l} is the model's first four layers: of V3 three
- * dense ones and one with experts, of Kimi-K2 one and three.
+ * dense ones and one with experts, of Kimi-K2 one and three, of V4-Flash two with a window alone
+ * and one of each ratio.
  */
 final class SyntheticPreset {
   private static final String RESOURCE = "synthetic.json";

@@ -11,8 +11,11 @@ import dev.yuzui.spi.Dequantizer;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
 import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -29,7 +32,13 @@ class SyntheticCheckpointTest {
   @ParameterizedTest
   @MethodSource("quants")
   void everyPartHasItsShapeAndWeightsOfZeroMean(String quant) {
-    try (var c = SyntheticCheckpoint.create("tiny", quant, 1)) {
+    for (String preset : List.of("tiny", "tiny-v4")) {
+      everyPartHasItsShapeAndWeightsOfZeroMean(preset, quant);
+    }
+  }
+
+  private static void everyPartHasItsShapeAndWeightsOfZeroMean(String preset, String quant) {
+    try (var c = SyntheticCheckpoint.create(preset, quant, 1)) {
       DeepseekConfig config = c.config();
       for (int layer = 0; layer < config.layers() + config.mtpLayers(); layer++) {
         for (Part part : LayerParts.all(config, layer)) {
@@ -41,21 +50,33 @@ class SyntheticCheckpointTest {
               experts ? c.experts(part, layer) : c.find(part, layer).stream().toList()) {
             PartShape shape = PartShape.of(part, layer, config);
             assertEquals(List.of(shape.rows(), shape.cols()), List.of(t.rows(), t.cols()));
-            if (t.rows() > 1) {
+            if (t.encoding().equals(Encoding.I32)) {
+              assertExperts(t, config.gate().experts());
+            } else if (t.rows() > 1) {
               assertNormal(t);
             }
           }
         }
-        assertTrue(c.find(Part.KEY_UP, layer).isPresent());
+        assertTrue(c.find(Part.ATTN_NORM, layer).isPresent());
       }
       assertEquals(Parameters.of(config).total(), mainElements(c));
+    }
+  }
+
+  private static void assertExperts(HostTensor t, int experts) {
+    for (int row = 0; row < t.rows(); row++) {
+      Set<Integer> named = new HashSet<>();
+      for (int k = 0; k < t.cols(); k++) {
+        int expert = t.data().getAtIndex(ValueLayout.JAVA_INT, row * t.cols() + k);
+        assertTrue(expert >= 0 && expert < experts && named.add(expert), "expert " + expert);
+      }
     }
   }
 
   /** Of parameters without the scales and the MTP layers. */
   private static long mainElements(Checkpoint c) {
     return c.stored().stream()
-        .filter(t -> !t.name().startsWith("blk.4."))
+        .filter(t -> !t.name().startsWith("blk.4.") && !t.name().contains("tid2eid"))
         .mapToLong(Checkpoint.StoredTensor::elements)
         .sum();
   }
@@ -114,6 +135,45 @@ class SyntheticCheckpointTest {
     }
   }
 
+  /** Blocks that rows of small models are too short for. */
+  @Test
+  void expertsOfTwoBits() {
+    try (var c = SyntheticCheckpoint.repeating("v4-flash-4l", "IQ2_XXS", 1);
+        Arena arena = Arena.ofConfined()) {
+      for (Part part : List.of(Part.EXPERT_UP, Part.EXPERT_DOWN)) {
+        HostTensor one = c.experts(part, 3).get(5);
+        boolean down = part == Part.EXPERT_DOWN;
+        assertEquals(down ? new Encoding.Q2_K() : new Encoding.IQ2_XXS(), one.encoding());
+        assertNormal(one.writtenOut(arena.allocate(one.byteSize())));
+      }
+    }
+  }
+
+  /** What is published: 156.0 GB and 850.8 GB as released, 80.8 GiB in antirez's two bits. */
+  @ParameterizedTest
+  @CsvSource({
+    "v4-flash, FP8, 156.0",
+    "v4-pro, FP8, 850.8",
+    "v4-flash, MXFP4, 156.2",
+    "v4-flash, IQ2_XXS, 86.7"
+  })
+  void mixesOfV4HaveItsFilesSizes(String preset, String quant, double gigabytes) {
+    DeepseekConfig c = SyntheticPreset.config(preset);
+    SyntheticMix mix = SyntheticMix.of(quant);
+    double bytes = 0;
+    for (int layer = 0; layer < c.layers(); layer++) {
+      Set<Part> parts = new HashSet<>(LayerParts.required(c, layer));
+      parts.addAll(layer == 0 ? LayerParts.ofModel(c) : Set.of());
+      for (Part part : parts) {
+        PartShape shape = PartShape.of(part, layer, c);
+        int count = LayerParts.EXPERTS.contains(part) ? c.gate().experts() : 1;
+        Encoding encoding = mix.encoding(part, layer, c);
+        bytes += (double) count * encoding.byteSize(shape.rows(), shape.cols());
+      }
+    }
+    assertEquals(gigabytes, bytes / 1e9, 0.005 * gigabytes);
+  }
+
   @Test
   void unknownNamesListTheChoices() {
     var preset =
@@ -135,6 +195,9 @@ class SyntheticCheckpointTest {
     "v2-lite-4l, 2.25",
     "v3-4l, 15.11",
     "v3.2-4l, 15.17",
+    "v4-flash, 284.33",
+    "v4-flash-4l, 27.39",
+    "v4-pro, 1573.00",
     "moonlight, 15.96",
     "kimi-k2-4l, 54.02",
     "r1-distill-qwen-1.5b, 1.78",
@@ -181,6 +244,9 @@ class SyntheticCheckpointTest {
             List.of("v2-lite", "deepseek-ai--DeepSeek-V2-Lite"),
             List.of("v3-4l", "deepseek-ai--DeepSeek-V3"),
             List.of("v3.2-4l", "deepseek-ai--DeepSeek-V3.2"),
+            List.of("v4-flash", "deepseek-ai--DeepSeek-V4-Flash"),
+            List.of("v4-flash-4l", "deepseek-ai--DeepSeek-V4-Flash"),
+            List.of("v4-pro", "deepseek-ai--DeepSeek-V4-Pro"),
             List.of("moonlight", "moonshotai--Moonlight-16B-A3B-Instruct"),
             List.of("kimi-k2-4l", "moonshotai--Kimi-K2-Instruct"),
             List.of("glm-4.7-flash", "zai-org--GLM-4.7-Flash"))) {
