@@ -6,6 +6,7 @@ import dev.yuzui.spi.HostTensor;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.DeepseekConfig;
 import dev.yuzui.weights.Part;
+import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -119,7 +120,9 @@ record Weighed(Part part, String name, Encoding encoding, String op) {
 
     Found addExperts(Part... parts) {
       for (Part part : parts) {
-        add("groupedMatmul", part, checkpoint.experts(part, layer).getFirst());
+        try (Arena passing = Arena.ofShared()) {
+          add("groupedMatmul", part, checkpoint.experts(part, layer, passing).getFirst());
+        }
       }
       return this;
     }

@@ -25,6 +25,7 @@ import dev.yuzui.weights.AttentionConfig;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.DeepseekConfig;
 import dev.yuzui.weights.Part;
+import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -138,11 +139,11 @@ final class LoadedModel implements AutoCloseable {
     }
   }
 
-  private ExpertSource.Stored stored(int layer, int expert) {
+  private ExpertSource.Stored stored(int layer, int expert, Arena owner) {
     return new ExpertSource.Stored(
-        checkpoint.experts(Part.EXPERT_GATE, layer).get(expert),
-        checkpoint.experts(Part.EXPERT_UP, layer).get(expert),
-        checkpoint.experts(Part.EXPERT_DOWN, layer).get(expert));
+        checkpoint.experts(Part.EXPERT_GATE, layer, owner).get(expert),
+        checkpoint.experts(Part.EXPERT_UP, layer, owner).get(expert),
+        checkpoint.experts(Part.EXPERT_DOWN, layer, owner).get(expert));
   }
 
   private ModelLoader.Loaded load(DevicePlan plan, LoadProgress progress) {

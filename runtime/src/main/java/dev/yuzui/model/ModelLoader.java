@@ -481,11 +481,17 @@ public final class ModelLoader {
   }
 
   private ExpertWeights experts(Backend b, Part part, int layer, List<Integer> held) {
-    List<HostTensor> all = checkpoint.experts(part, layer);
-    List<HostTensor> hosts = held.stream().map(all::get).toList();
-    ExpertWeights weights = b.uploadExperts(all.getFirst().name(), hosts);
-    loadedBytes.accept(hosts.stream().mapToLong(HostTensor::byteSize).sum());
-    return weights;
+    String name = checkpoint.expertNames(part, layer).getFirst();
+    try (Arena passing = Arena.ofShared()) {
+      List<HostTensor> all = checkpoint.experts(part, layer, passing);
+      if (b.borrowsExperts(all.get(held.getFirst()).encoding())) {
+        all = checkpoint.experts(part, layer);
+      }
+      List<HostTensor> hosts = held.stream().map(all::get).toList();
+      ExpertWeights weights = b.uploadExperts(name, hosts);
+      loadedBytes.accept(hosts.stream().mapToLong(HostTensor::byteSize).sum());
+      return weights;
+    }
   }
 
   private Norm norm(Backend b, Part part, int layer, float eps) {

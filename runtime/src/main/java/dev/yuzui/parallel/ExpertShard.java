@@ -1,7 +1,7 @@
 package dev.yuzui.parallel;
 
 import dev.yuzui.spi.Backend;
-import dev.yuzui.spi.ExpertWeights;
+import java.lang.foreign.Arena;
 import java.util.List;
 
 /**
@@ -16,17 +16,29 @@ public record ExpertShard(List<Integer> held, LocalExperts weights) {
 
   /** With other experts in some places. */
   ExpertShard with(Backend backend, int layer, List<Integer> wanted, ExpertSource source) {
-    ExpertWeights gate = weights.gate();
-    ExpertWeights up = weights.up();
-    ExpertWeights down = weights.down();
+    LocalExperts now = weights;
     for (int i = 0; i < held.size(); i++) {
-      if (!wanted.get(i).equals(held.get(i))) {
-        ExpertSource.Stored stored = source.expert(layer, wanted.get(i));
-        gate = backend.replace(gate, i, stored.gate());
-        up = backend.replace(up, i, stored.up());
-        down = backend.replace(down, i, stored.down());
+      int expert = wanted.get(i);
+      if (expert == held.get(i)) {
+        continue;
+      }
+      if (backend.borrowsExperts(now.gate().encoding())) {
+        now = with(backend, now, i, source.expert(layer, expert, Arena.ofAuto()));
+      } else {
+        try (Arena passing = Arena.ofShared()) {
+          now = with(backend, now, i, source.expert(layer, expert, passing));
+        }
       }
     }
-    return new ExpertShard(wanted, new LocalExperts(gate, up, down, weights.limit()));
+    return new ExpertShard(wanted, now);
+  }
+
+  private static LocalExperts with(
+      Backend backend, LocalExperts experts, int place, ExpertSource.Stored stored) {
+    return new LocalExperts(
+        backend.replace(experts.gate(), place, stored.gate()),
+        backend.replace(experts.up(), place, stored.up()),
+        backend.replace(experts.down(), place, stored.down()),
+        experts.limit());
   }
 }

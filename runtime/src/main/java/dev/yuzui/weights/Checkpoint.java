@@ -3,6 +3,7 @@ package dev.yuzui.weights;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
 import dev.yuzui.weights.TensorBinder.PartOf;
+import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -31,8 +32,25 @@ public interface Checkpoint extends AutoCloseable {
   /** As {@link #tensor}, for parts a model may lack. */
   Optional<HostTensor> find(Part part, int layer);
 
-  /** One projection of each routed expert. Throws for layers without. */
+  /**
+   * One projection of each routed expert. Throws for layers without. Those that are not in the file
+   * as a device takes them are made when they are got, and kept.
+   */
   List<HostTensor> experts(Part part, int layer);
+
+  /**
+   * The same to look at or to upload and let go: what is made is made anew for this list alone.
+   *
+   * @param owner of what is made, for as long as the experts are used
+   */
+  default List<HostTensor> experts(Part part, int layer, Arena owner) {
+    return experts(part, layer);
+  }
+
+  /** The names of {@link #experts}, none of which is made for it. */
+  default List<String> expertNames(Part part, int layer) {
+    return experts(part, layer).stream().map(HostTensor::name).toList();
+  }
 
   /**
    * What a device is given, each matrix once, as the first of the parts it is: a head that is the
@@ -50,6 +68,12 @@ public interface Checkpoint extends AutoCloseable {
     static Weight of(PartOf key, HostTensor tensor, int count) {
       return new Weight(
           key.part(), key.layer(), tensor.encoding(), tensor.rows(), tensor.cols(), count);
+    }
+
+    static Weight of(PartOf key, List<MatrixSource> experts) {
+      MatrixSource first = experts.getFirst();
+      return new Weight(
+          key.part(), key.layer(), first.encoding(), first.rows(), first.cols(), experts.size());
     }
   }
 
@@ -78,7 +102,8 @@ public interface Checkpoint extends AutoCloseable {
 
   /**
    * Bytes of native memory that parts computed from others take once all are asked for: the halves
-   * of kv_b where the file has only the whole, queries and keys whose rows lie in another order.
+   * of kv_b where the file has only the whole, queries and keys whose rows lie in another order,
+   * experts of float4 pairs.
    */
   default long derivedBytes() {
     return 0;

@@ -4,12 +4,15 @@ import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
 import dev.yuzui.spi.Scalar;
 import dev.yuzui.weights.Checkpoint.Weight;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.Comparator;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.LongPredicate;
+import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
 
@@ -29,18 +32,29 @@ public final class DamagedWeights {
   public static Optional<String> first(Checkpoint checkpoint) {
     return checkpoint.weights().stream()
         .sorted(Comparator.comparingInt(Weight::layer))
-        .flatMap(weight -> tensors(checkpoint, weight))
-        .filter(DamagedWeights::isDamaged)
-        .findFirst()
-        .map(HostTensor::name);
+        .flatMap(weight -> damaged(checkpoint, weight))
+        .findFirst();
   }
 
-  private static Stream<HostTensor> tensors(Checkpoint checkpoint, Weight weight) {
+  private static Stream<String> damaged(Checkpoint checkpoint, Weight weight) {
     return switch (weight.part()) {
       case EXPERT_GATE, EXPERT_UP, EXPERT_DOWN ->
-          checkpoint.experts(weight.part(), weight.layer()).stream();
-      default -> Stream.of(checkpoint.tensor(weight.part(), weight.layer()));
+          IntStream.range(0, weight.count())
+              .boxed()
+              .flatMap(expert -> damagedExpert(checkpoint, weight, expert).stream());
+      default ->
+          Stream.of(checkpoint.tensor(weight.part(), weight.layer()))
+              .filter(DamagedWeights::isDamaged)
+              .map(HostTensor::name);
     };
+  }
+
+  /** One at a time: they may be made for it. */
+  private static Optional<String> damagedExpert(Checkpoint checkpoint, Weight weight, int expert) {
+    try (Arena passing = Arena.ofShared()) {
+      List<HostTensor> all = checkpoint.experts(weight.part(), weight.layer(), passing);
+      return Optional.of(all.get(expert)).filter(DamagedWeights::isDamaged).map(HostTensor::name);
+    }
   }
 
   /** The codes of blocks are whole numbers: only their scales can be none. */

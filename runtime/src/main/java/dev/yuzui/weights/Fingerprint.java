@@ -2,7 +2,6 @@ package dev.yuzui.weights;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
-import dev.yuzui.spi.HostTensor;
 import dev.yuzui.weights.TensorBinder.PartOf;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -36,7 +35,7 @@ final class Fingerprint {
   /**
    * @param matrices of each part, the experts in order
    */
-  static String of(Map<String, String> metadata, Map<PartOf, List<HostTensor>> matrices) {
+  static String of(Map<String, String> metadata, Map<PartOf, List<MatrixSource>> matrices) {
     Fingerprint fingerprint = new Fingerprint();
     new TreeMap<>(metadata).forEach((key, value) -> fingerprint.add(key + "=" + value));
     matrices.entrySet().stream()
@@ -51,10 +50,17 @@ final class Fingerprint {
     sha.update((byte) 0);
   }
 
-  private void add(HostTensor tensor) {
-    add(tensor.toString());
-    add(tensor.data());
-    tensor.scales().ifPresent(this::add);
+  private void add(MatrixSource matrix) {
+    add(
+        matrix.name()
+            + " "
+            + matrix.encoding().label()
+            + " ["
+            + matrix.rows()
+            + ", "
+            + matrix.cols()
+            + "]");
+    matrix.stored().forEach(this::add);
   }
 
   private void add(MemorySegment data) {

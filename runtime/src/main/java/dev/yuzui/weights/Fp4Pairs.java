@@ -5,7 +5,8 @@ import dev.yuzui.spi.HostTensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.Optional;
+import java.nio.ByteOrder;
+import java.util.List;
 import java.util.stream.LongStream;
 
 /**
@@ -16,40 +17,67 @@ import java.util.stream.LongStream;
  * @param codes rows of {@code cols / 2} bytes
  * @param powers rows of {@code cols / 32} bytes
  */
-record Fp4Pairs(String name, MemorySegment codes, MemorySegment powers, long rows, long cols) {
+record Fp4Pairs(String name, MemorySegment codes, MemorySegment powers, long rows, long cols)
+    implements MatrixSource {
   static final int GROUP = 32;
   static final Encoding MXFP4 = new Encoding.MXFP4();
-  private static final int BLOCK = 17;
+  private static final int CODE_BYTES = 16;
+  private static final int BLOCK = 1 + CODE_BYTES;
 
-  HostTensor mxfp4(Arena arena) {
-    MemorySegment out = arena.allocate(byteSize(), 64);
-    LongStream.range(0, rows * cols / GROUP)
+  /** Blocks that a thread makes at a time. */
+  private static final long PIECE = 1 << 12;
+
+  private static final ValueLayout.OfLong LONG =
+      ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final long LOW = 0x0f0f_0f0f_0f0f_0f0fL;
+  private static final long EVEN_BYTES = 0x00ff_00ff_00ff_00ffL;
+
+  @Override
+  public Encoding encoding() {
+    return MXFP4;
+  }
+
+  @Override
+  public HostTensor matrix(Arena arena) {
+    MemorySegment out = arena.allocate(madeBytes(), 64);
+    long blocks = rows * cols / GROUP;
+    LongStream.range(0, Math.ceilDiv(blocks, PIECE))
         .parallel()
         .forEach(
-            i -> {
-              byte power = powers.get(ValueLayout.JAVA_BYTE, i);
-              out.set(ValueLayout.JAVA_BYTE, i * BLOCK, power);
-              for (int j = 0; j < 16; j++) {
-                int low = code(i * GROUP + j);
-                int high = code(i * GROUP + j + 16);
-                out.set(ValueLayout.JAVA_BYTE, i * BLOCK + 1 + j, (byte) (low | high << 4));
+            piece -> {
+              long end = Math.min(blocks, (piece + 1) * PIECE);
+              for (long i = piece * PIECE; i < end; i++) {
+                block(i, out);
               }
             });
-    return HostTensor.of(name, MXFP4, rows, cols, out);
+    return HostTensor.of(name, encoding(), rows, cols, out);
   }
 
-  /** Bytes of {@link #mxfp4}. */
-  long byteSize() {
-    return MXFP4.byteSize(rows, cols);
+  /** Byte j of a block has element j in its lower bits and element j + 16 above. */
+  private void block(long i, MemorySegment out) {
+    long first = codes.get(LONG, i * CODE_BYTES);
+    long second = codes.get(LONG, i * CODE_BYTES + 8);
+    long even = first & LOW | (second & LOW) << 4;
+    long odd = first >>> 4 & LOW | second & LOW << 4;
+    long at = i * BLOCK;
+    out.set(ValueLayout.JAVA_BYTE, at, powers.get(ValueLayout.JAVA_BYTE, i));
+    out.set(LONG, at + 1, alternating(even, odd));
+    out.set(LONG, at + 9, alternating(even >>> 32, odd >>> 32));
   }
 
-  /** Its bytes as they lie in the file, which say nothing as numbers. */
-  HostTensor stored() {
-    return new HostTensor(name, Encoding.E4M3, rows, cols / 2, codes, Optional.of(powers));
+  /** The lower four bytes of both in turn. */
+  private static long alternating(long even, long odd) {
+    return Long.expand(even, EVEN_BYTES) | Long.expand(odd, EVEN_BYTES << 8);
   }
 
-  private int code(long element) {
-    return codes.get(ValueLayout.JAVA_BYTE, element / 2) >> 4 * (element & 1) & 15;
+  @Override
+  public List<MemorySegment> stored() {
+    return List.of(codes, powers);
+  }
+
+  @Override
+  public long madeBytes() {
+    return encoding().byteSize(rows, cols);
   }
 
   /** Powers of two as the F32 scales they are. */

@@ -29,9 +29,9 @@ public final class GgufNames {
       boolean whole = LayerParts.WHOLE_MODEL.contains(part);
       String name = TensorNames.GGUF.of(part, weight.layer()).orElseThrow();
       if (LayerParts.EXPERTS.contains(part)) {
-        List<HostTensor> experts = checkpoint.experts(part, weight.layer());
+        List<String> experts = checkpoint.expertNames(part, weight.layer());
         for (int e = 0; e < experts.size(); e++) {
-          names.places.put(experts.get(e).name(), new Place(name, e, experts.size()));
+          names.places.put(experts.get(e), new Place(name, e, experts.size()));
         }
       } else {
         int heads = perHead.contains(part) ? checkpoint.config().heads() : 1;

@@ -313,14 +313,8 @@ final class HfAsGguf {
           Latent latent = (Latent) config.attention();
           tensors.add(KeyValueUp.heads(part, layer, kvB, latent, file));
         }
-        case EXPERT_GATE, EXPERT_UP, EXPERT_DOWN -> {
-          List<Fp4Pairs> pairs = checkpoint.bound().pairs().get(key);
-          if (pairs != null) {
-            pairs(part, layer, pairs);
-          } else {
-            experts(part, layer, checkpoint.experts(part, layer));
-          }
-        }
+        case EXPERT_GATE, EXPERT_UP, EXPERT_DOWN ->
+            experts(part, layer, checkpoint.bound().experts().get(key));
         default -> {
           HostTensor moved = checkpoint.bound().halves().get(key);
           if (moved != null) {
@@ -362,8 +356,8 @@ final class HfAsGguf {
             (_, arena) -> Halves.interleaved(t, config, arena)));
   }
 
-  private void experts(Part part, int layer, List<HostTensor> experts) {
-    HostTensor first = experts.getFirst();
+  private void experts(Part part, int layer, List<MatrixSource> experts) {
+    MatrixSource first = experts.getFirst();
     experts.stream()
         .filter(e -> !e.encoding().equals(first.encoding()))
         .findFirst()
@@ -384,20 +378,7 @@ final class HfAsGguf {
             layer,
             fileOf(first.name()),
             experts.size(),
-            (i, _) -> experts.get(i)));
-  }
-
-  private void pairs(Part part, int layer, List<Fp4Pairs> experts) {
-    Fp4Pairs first = experts.getFirst();
-    tensors.add(
-        new GgufTensor(
-            TensorNames.GGUF.of(part, layer).orElseThrow(),
-            List.of((long) experts.size(), first.rows(), first.cols()),
-            Fp4Pairs.MXFP4,
-            layer,
-            fileOf(first.name()),
-            experts.size(),
-            (i, arena) -> experts.get(i).mxfp4(arena)));
+            (i, arena) -> experts.get(i).matrix(arena)));
   }
 
   private Path fileOf(String tensor) {

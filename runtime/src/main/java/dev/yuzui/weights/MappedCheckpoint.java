@@ -1,6 +1,7 @@
 package dev.yuzui.weights;
 
 import dev.yuzui.spi.HostTensor;
+import dev.yuzui.weights.MatrixSource.Mapped;
 import dev.yuzui.weights.TensorBinder.Bound;
 import dev.yuzui.weights.TensorBinder.PartOf;
 import java.lang.foreign.Arena;
@@ -12,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
 
 /** A checkpoint of either format, once its files are mapped and its parts found. */
@@ -31,7 +33,7 @@ final class MappedCheckpoint implements Checkpoint {
   private final Function<MappedCheckpoint, GgufForm> ggufForm;
   private final Arena arena;
   private final Map<PartOf, HostTensor> derived = new HashMap<>();
-  private final Map<PartOf, List<HostTensor>> unpaired = new HashMap<>();
+  private final Map<PartOf, List<HostTensor>> experts = new ConcurrentHashMap<>();
 
   /**
    * @param ggufForm how the format becomes a GGUF
@@ -129,24 +131,25 @@ final class MappedCheckpoint implements Checkpoint {
 
   @Override
   public List<HostTensor> experts(Part part, int layer) {
-    PartOf key = new PartOf(part, layer);
-    return Optional.ofNullable(bound.experts().get(key))
-        .or(() -> unpaired(key))
-        .orElseThrow(() -> WeightException.absent(path(), part, layer));
+    return experts.computeIfAbsent(new PartOf(part, layer), _ -> experts(part, layer, arena));
   }
 
-  /** Made once, when they are first asked for: V4-Flash's take 145 GB. */
-  private Optional<List<HostTensor>> unpaired(PartOf key) {
-    synchronized (unpaired) {
-      Optional<List<HostTensor>> made =
-          Optional.ofNullable(unpaired.get(key))
-              .or(
-                  () ->
-                      Optional.ofNullable(bound.pairs().get(key))
-                          .map(all -> all.stream().map(p -> p.mxfp4(arena)).toList()));
-      made.ifPresent(experts -> unpaired.put(key, experts));
-      return made;
+  @Override
+  public List<HostTensor> experts(Part part, int layer, Arena owner) {
+    return new ExpertList(expertSources(part, layer), owner);
+  }
+
+  @Override
+  public List<String> expertNames(Part part, int layer) {
+    return expertSources(part, layer).stream().map(MatrixSource::name).toList();
+  }
+
+  private List<MatrixSource> expertSources(Part part, int layer) {
+    List<MatrixSource> sources = bound.experts().get(new PartOf(part, layer));
+    if (sources == null) {
+      throw WeightException.absent(path(), part, layer);
     }
+    return sources;
   }
 
   @Override
@@ -157,9 +160,8 @@ final class MappedCheckpoint implements Checkpoint {
         .sorted(Map.Entry.comparingByKey(PartOf.ORDER))
         .filter(e -> seen.add(e.getValue()))
         .forEach(e -> weights.add(Weight.of(e.getKey(), e.getValue(), 1)));
-    bound.experts().forEach((key, e) -> weights.add(Weight.of(key, e.getFirst(), e.size())));
+    bound.experts().forEach((key, e) -> weights.add(Weight.of(key, e)));
     bound.halves().forEach((key, t) -> weights.add(Halves.weight(key, t, config())));
-    bound.pairs().forEach((key, all) -> weights.add(weight(key, all)));
     bound
         .projections()
         .forEach(
@@ -181,16 +183,13 @@ final class MappedCheckpoint implements Checkpoint {
     return weights;
   }
 
-  private static Weight weight(PartOf key, List<Fp4Pairs> all) {
-    Fp4Pairs first = all.getFirst();
-    return new Weight(
-        key.part(), key.layer(), Fp4Pairs.MXFP4, first.rows(), first.cols(), all.size());
-  }
-
   @Override
   public long derivedBytes() {
     return bound.halves().values().stream().mapToLong(t -> Halves.byteSize(t, config())).sum()
-        + bound.pairs().values().stream().flatMap(List::stream).mapToLong(Fp4Pairs::byteSize).sum()
+        + bound.experts().values().stream()
+            .flatMap(List::stream)
+            .mapToLong(MatrixSource::madeBytes)
+            .sum()
         + bound.projections().values().stream().mapToLong(Columns::byteSize).sum()
         + bound.keyValueUps().values().stream()
             .mapToLong(t -> KeyValueUp.byteSize(t, latent()))
@@ -214,17 +213,17 @@ final class MappedCheckpoint implements Checkpoint {
 
   @Override
   public String fingerprint() {
-    Map<PartOf, List<HostTensor>> matrices = new HashMap<>(bound.experts());
-    bound.stored().forEach((key, tensor) -> matrices.put(key, List.of(tensor)));
+    Map<PartOf, List<MatrixSource>> matrices = new HashMap<>(bound.experts());
+    bound.stored().forEach((key, tensor) -> matrices.put(key, List.of(new Mapped(tensor))));
     bound
         .keyValueUps()
-        .forEach((layer, kvB) -> matrices.put(new PartOf(Part.KEY_UP, layer), List.of(kvB)));
+        .forEach(
+            (layer, kvB) -> matrices.put(new PartOf(Part.KEY_UP, layer), List.of(new Mapped(kvB))));
     bound
         .projections()
-        .forEach((layer, whole) -> matrices.put(new PartOf(Part.MTP_PROJ, layer), List.of(whole)));
-    bound
-        .pairs()
-        .forEach((key, all) -> matrices.put(key, all.stream().map(Fp4Pairs::stored).toList()));
+        .forEach(
+            (layer, whole) ->
+                matrices.put(new PartOf(Part.MTP_PROJ, layer), List.of(new Mapped(whole))));
     return Fingerprint.of(metadata(), matrices);
   }
 

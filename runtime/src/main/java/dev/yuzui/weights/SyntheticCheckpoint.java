@@ -415,7 +415,11 @@ public final class SyntheticCheckpoint implements Checkpoint {
 
   @Override
   public String fingerprint() {
-    return Fingerprint.of(metadata(), matrices);
+    Map<PartOf, List<MatrixSource>> sources = new HashMap<>();
+    matrices.forEach(
+        (key, all) ->
+            sources.put(key, all.stream().<MatrixSource>map(MatrixSource.Mapped::new).toList()));
+    return Fingerprint.of(metadata(), sources);
   }
 
   @Override

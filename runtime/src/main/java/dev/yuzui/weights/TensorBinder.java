@@ -33,15 +33,14 @@ final class TensorBinder {
    * others.
    *
    * @param halves parts whose rows lie as {@link Halves} finds them
-   * @param pairs experts that are stored so, and are none of {@code experts}
+   * @param experts as they lie in the file: some are made when they are wanted
    * @param keyValueUps kv_b of a layer, where its halves are not there
    * @param projections {@link Part#MTP_PROJ} of a layer, where what is asked for are its halves
    */
   record Bound(
       Map<PartOf, HostTensor> tensors,
       Map<PartOf, HostTensor> halves,
-      Map<PartOf, List<HostTensor>> experts,
-      Map<PartOf, List<Fp4Pairs>> pairs,
+      Map<PartOf, List<MatrixSource>> experts,
       Map<Integer, HostTensor> keyValueUps,
       Map<Integer, HostTensor> projections) {
 
@@ -74,7 +73,6 @@ final class TensorBinder {
   private final Set<String> used = new HashSet<>();
   private final Bound bound =
       new Bound(
-          new HashMap<>(),
           new HashMap<>(),
           new HashMap<>(),
           new HashMap<>(),
@@ -248,16 +246,12 @@ final class TensorBinder {
       String name = names.ofExpert(part, layer, e, config);
       all.add(take(name).orElseThrow(() -> missing(name)));
     }
-    if (all.getFirst().type().equals("I8")) {
-      bound.pairs.put(key, all.stream().map(t -> pairs(t, shape.rows(), shape.cols())).toList());
-    } else {
-      bound.experts.put(
-          key,
-          all.stream().map(t -> matrix(t, shape.rows(), shape.cols(), Optional.of(part))).toList());
-    }
+    bound.experts.put(
+        key,
+        all.stream().map(t -> source(t, shape.rows(), shape.cols(), Optional.of(part))).toList());
   }
 
-  private List<HostTensor> stacked(Part part, int layer, PartShape shape) {
+  private List<MatrixSource> stacked(Part part, int layer, PartShape shape) {
     String name = name(part, layer);
     Optional<RawTensor> own = take(name);
     if (own.isPresent() || part == Part.EXPERT_DOWN) {
@@ -268,23 +262,32 @@ final class TensorBinder {
   }
 
   /** Expert e's rows [e·stride + from, … + shape.rows) of a stacked tensor [E, stride, cols]. */
-  private List<HostTensor> slices(RawTensor t, PartShape shape, long stride, long from) {
+  private List<MatrixSource> slices(RawTensor t, PartShape shape, long stride, long from) {
     int n = config.gate().experts();
     if (!t.shape().equals(List.of((long) n, stride, shape.cols()))) {
       throw wrongShape(t, "[" + n + ", " + stride + ", " + shape.cols() + "]");
     }
     Encoding encoding = encoding(t, false);
     long row = encoding.rowBytes(shape.cols());
-    List<HostTensor> out = new ArrayList<>(n);
+    List<MatrixSource> out = new ArrayList<>(n);
     for (int e = 0; e < n; e++) {
       MemorySegment data = t.data().asSlice((e * stride + from) * row, shape.rows() * row);
       String name = t.name() + "[" + e + "]";
-      out.add(HostTensor.of(name, encoding, shape.rows(), shape.cols(), data));
+      HostTensor expert = HostTensor.of(name, encoding, shape.rows(), shape.cols(), data);
+      out.add(new MatrixSource.Mapped(expert));
     }
     return List.copyOf(out);
   }
 
+  /** Of pairs of float4 that are no experts', which nobody publishes, the blocks are made here. */
   private HostTensor matrix(RawTensor t, long rows, long cols, Optional<Part> part) {
+    return source(t, rows, cols, part).matrix(arena);
+  }
+
+  private MatrixSource source(RawTensor t, long rows, long cols, Optional<Part> part) {
+    if (t.type().equals("I8") && (powers(t).isPresent() || names == TensorNames.DEEPSEEK_V4)) {
+      return pairs(t, rows, cols);
+    }
     boolean vector = rows == 1 && t.shape().equals(List.of(cols));
     boolean matrix = t.shape().equals(List.of(rows, cols));
     boolean heads =
@@ -295,8 +298,8 @@ final class TensorBinder {
       throw wrongShape(t, rows == 1 ? "[" + cols + "]" : "[" + rows + ", " + cols + "]");
     }
     Encoding encoding = encoding(t, part.isPresent() && rows == 1);
-    return new HostTensor(
-        t.name(), encoding, rows, cols, t.data(), scales(t, encoding, rows, cols));
+    return new MatrixSource.Mapped(
+        new HostTensor(t.name(), encoding, rows, cols, t.data(), scales(t, encoding, rows, cols)));
   }
 
   /** The float8_e8m0 scales of {@code x.weight}, if a Hugging Face folder has {@code x.scale}. */

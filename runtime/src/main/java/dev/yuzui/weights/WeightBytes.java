@@ -1,6 +1,9 @@
 package dev.yuzui.weights;
 
+import dev.yuzui.spi.HostTensor;
+import java.lang.foreign.Arena;
 import java.util.EnumSet;
+import java.util.List;
 import java.util.Set;
 
 /**
@@ -24,7 +27,7 @@ public record WeightBytes(long dense, long shared, long routed, long head, long 
     for (int layer = 0; layer < config.layers(); layer++) {
       for (Part part : LayerParts.required(config, layer)) {
         if (LayerParts.EXPERTS.contains(part)) {
-          routed += checkpoint.experts(part, layer).stream().mapToLong(t -> t.byteSize()).sum();
+          routed += experts(checkpoint, part, layer);
         } else if (SHARED.contains(part)) {
           shared += checkpoint.tensor(part, layer).byteSize();
         } else {
@@ -38,5 +41,13 @@ public record WeightBytes(long dense, long shared, long routed, long head, long 
         routed,
         checkpoint.tensor(Part.HEAD, 0).byteSize(),
         checkpoint.tensor(Part.EMBED, 0).byteSize() / config.vocabSize());
+  }
+
+  /** They are all of one shape and type. */
+  private static long experts(Checkpoint checkpoint, Part part, int layer) {
+    try (Arena passing = Arena.ofShared()) {
+      List<HostTensor> experts = checkpoint.experts(part, layer, passing);
+      return experts.size() * experts.getFirst().byteSize();
+    }
   }
 }

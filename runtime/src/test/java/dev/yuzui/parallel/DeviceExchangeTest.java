@@ -324,7 +324,7 @@ class DeviceExchangeTest {
     DeviceExchange exchange = placed(ExpertPlacement.inOrder(EXPERTS, 3).devices());
     List<List<Integer>> other =
         List.of(List.of(11, 1, 2, 7), List.of(4, 5, 6, 3), List.of(8, 9, 10, 0));
-    assertEquals(4, exchange.move(other, (_, e) -> stored.get(e)));
+    assertEquals(4, exchange.move(other, (_, e, _) -> stored.get(e)));
     assertEquals(other, exchange.held());
     assertRight(exchange, inOrder(3), batches(3));
   }
@@ -340,7 +340,7 @@ class DeviceExchangeTest {
                 List.of(6, 7, 8, 1),
                 List.of(9, 10, 11, 2)));
     List<String> log = new ArrayList<>();
-    exchanges.orElseThrow().rebalanceBy(new Rebalancer((_, e) -> stored.get(e), 2, log::add));
+    exchanges.orElseThrow().rebalanceBy(new Rebalancer((_, e, _) -> stored.get(e), 2, log::add));
     for (int i = 0; i < 2; i++) {
       // most choose an expert that one device has alone
       assertRight(exchange, List.of(0), List.of(batch(12, 4)));

@@ -8,9 +8,17 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.yuzui.spi.Dequantizer;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
+import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -34,31 +42,113 @@ class QuantisedFolderTest {
   /** As DeepSeek-V4 publishes its experts: element 2i in the lower four bits of byte i. */
   @Test
   void pairsOfFloat4UnderPowersOfTwoAreMxfp4() {
-    SafetensorsWriter w = TinyModel.V3.safetensors("F32");
-    int rows = TinyModel.H;
-    int cols = TinyModel.F;
-    assertEquals(0, cols % 32, "whole groups of 32");
-    Random random = new Random(1);
-    byte[] codes = new byte[rows * cols / 2];
-    byte[] powers = new byte[rows * cols / 32];
-    float[] want = new float[rows * cols];
-    random.nextBytes(codes);
-    for (int i = 0; i < powers.length; i++) {
-      powers[i] = (byte) (110 + random.nextInt(17));
-    }
-    for (int i = 0; i < want.length; i++) {
-      int code = codes[i / 2] >> 4 * (i % 2) & 15;
-      want[i] = e2m1(code) * Math.scalb(1f, powers[i / 32] - 127) + 0f; // −0 is not kept
-    }
-    for (int e = 0; e < TinyModel.E; e++) {
-      w.tensors.remove(DOWN.formatted(e) + ".weight");
-      w.tensor(DOWN.formatted(e) + ".weight", "I8", codes, (long) rows, cols / 2L);
-      w.tensor(DOWN.formatted(e) + ".scale", "F8_E8M0", powers, (long) rows, cols / 32L);
-    }
-    try (Checkpoint c = open(w)) {
+    Pairs pairs = new Pairs(TinyModel.H, TinyModel.F);
+    try (Checkpoint c = open(pairs.asDown(TinyModel.V3.safetensors("F32")))) {
       HostTensor down = c.experts(Part.EXPERT_DOWN, 1).getLast();
       assertEquals(new Encoding.MXFP4(), down.encoding());
-      assertArrayEquals(want, Dequantizer.all(down));
+      assertArrayEquals(pairs.values(), Dequantizer.all(down));
+    }
+  }
+
+  /** A V4 holds 150 GB of them: what the file has when an expert is got is what it is made of. */
+  @Test
+  void pairsBecomeBlocksWhenAnExpertIsGotAndNotBefore() throws IOException {
+    Pairs pairs = new Pairs(TinyModel.H, TinyModel.F);
+    try (Checkpoint c = open(pairs.asDown(TinyModel.V3.safetensors("F32")));
+        Arena arena = Arena.ofConfined()) {
+      List<HostTensor> kept = c.experts(Part.EXPERT_DOWN, 1);
+      assertEquals(TinyModel.E, kept.size());
+      assertEquals(DOWN.formatted(1) + ".weight", c.expertNames(Part.EXPERT_DOWN, 1).get(1));
+      assertEquals(
+          TinyModel.E * new Encoding.MXFP4().byteSize(TinyModel.H, TinyModel.F),
+          c.derivedBytes() - withoutPairs());
+      float[] first = Dequantizer.all(kept.get(0));
+      invert(folder.resolve("model.safetensors"), pairs.codes);
+      assertArrayEquals(pairs.values(), first);
+      assertArrayEquals(pairs.values(), Dequantizer.all(kept.get(0)), "made once");
+      assertArrayEquals(pairs.inverted(), Dequantizer.all(kept.get(1)), "made now");
+      List<HostTensor> own = c.experts(Part.EXPERT_DOWN, 1, arena);
+      assertArrayEquals(pairs.inverted(), Dequantizer.all(own.get(0)), "made anew for its owner");
+    }
+  }
+
+  /** What the same model takes whose experts lie as they are wanted. */
+  private long withoutPairs() {
+    Path plain = folder.resolve("plain");
+    try (Checkpoint c =
+        Checkpoints.open(
+            TinyModel.folder(plain, TinyModel.V3.config(), TinyModel.V3.safetensors("F32"), 1))) {
+      return c.derivedBytes();
+    }
+  }
+
+  /** Turns all bits of {@code codes} wherever the file has them. */
+  private static void invert(Path file, byte[] codes) throws IOException {
+    byte[] bytes = Files.readAllBytes(file);
+    int found = 0;
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+      for (int at = 0; at + codes.length <= bytes.length; at++) {
+        if (Arrays.equals(bytes, at, at + codes.length, codes, 0, codes.length)) {
+          channel.write(ByteBuffer.wrap(Pairs.turned(codes)), at);
+          found++;
+        }
+      }
+    }
+    assertEquals(TinyModel.E, found);
+  }
+
+  /** Random codes and powers of a matrix. */
+  private static final class Pairs {
+    final byte[] codes;
+    final byte[] powers;
+    private final int rows;
+    private final int cols;
+
+    Pairs(int rows, int cols) {
+      assertEquals(0, cols % 32, "whole groups of 32");
+      this.rows = rows;
+      this.cols = cols;
+      Random random = new Random(1);
+      codes = new byte[rows * cols / 2];
+      powers = new byte[rows * cols / 32];
+      random.nextBytes(codes);
+      for (int i = 0; i < powers.length; i++) {
+        powers[i] = (byte) (110 + random.nextInt(17));
+      }
+    }
+
+    SafetensorsWriter asDown(SafetensorsWriter w) {
+      for (int e = 0; e < TinyModel.E; e++) {
+        w.tensors.remove(DOWN.formatted(e) + ".weight");
+        w.tensor(DOWN.formatted(e) + ".weight", "I8", codes, (long) rows, cols / 2L);
+        w.tensor(DOWN.formatted(e) + ".scale", "F8_E8M0", powers, (long) rows, cols / 32L);
+      }
+      return w;
+    }
+
+    float[] values() {
+      return values(codes);
+    }
+
+    float[] inverted() {
+      return values(turned(codes));
+    }
+
+    static byte[] turned(byte[] codes) {
+      byte[] out = codes.clone();
+      for (int i = 0; i < out.length; i++) {
+        out[i] = (byte) ~out[i];
+      }
+      return out;
+    }
+
+    private float[] values(byte[] from) {
+      float[] want = new float[rows * cols];
+      for (int i = 0; i < want.length; i++) {
+        int code = from[i / 2] >> 4 * (i % 2) & 15;
+        want[i] = e2m1(code) * Math.scalb(1f, powers[i / 32] - 127) + 0f; // −0 is not kept
+      }
+      return want;
     }
   }
 

@@ -48,6 +48,14 @@ public interface Backend extends AutoCloseable {
   }
 
   /**
+   * Whether experts of an encoding are read where {@link #uploadExperts} and {@link #replace} were
+   * given them, which then outlives the backend; else they may go as soon as it returns.
+   */
+  default boolean borrowsExperts(Encoding encoding) {
+    return true;
+  }
+
+  /**
    * Puts another expert of the same shape and encoding in the place of expert {@code index}, whose
    * memory is taken or given back. Recordings that use the old experts must not be replayed, and
    * nothing that uses them may be under way; {@code experts} are not used any more. This body is

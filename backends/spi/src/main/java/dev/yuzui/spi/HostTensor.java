@@ -9,7 +9,7 @@ import java.util.OptionalLong;
  * who made it: {@code data} holds exactly {@code encoding.byteSize(rows, cols)} bytes, unless the
  * weight repeats it.
  *
- * @param data native or mapped memory that outlives the backend
+ * @param data native or mapped memory that outlives the backend; see {@link Backend#borrowsExperts}
  * @param scales F32 scales of {@link Encoding.Fp8Tiled}, else empty
  * @param repeatsFrom if present, the weight's bytes are {@code data}'s from this one on, read round
  *     and round; only backends that say {@link Backend#repeats} take such a weight

@@ -105,6 +105,11 @@ public record WatchedProvider(BackendProvider watched, ProductWatcher watcher)
     }
 
     @Override
+    public boolean borrowsExperts(Encoding encoding) {
+      return backend.borrowsExperts(encoding);
+    }
+
+    @Override
     public ExpertWeights uploadExperts(String name, List<HostTensor> experts) {
       ExpertWeights weights = backend.uploadExperts(name, experts);
       for (int e = 0; e < experts.size(); e++) {

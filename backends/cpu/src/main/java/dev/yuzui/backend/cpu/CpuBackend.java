@@ -112,6 +112,11 @@ final class CpuBackend extends AbstractBackend {
     return tensor(packer.map(p -> p.move(table)).orElse(table), Optional.empty());
   }
 
+  @Override
+  public boolean borrowsExperts(Encoding encoding) {
+    return packer.filter(p -> p.packs(encoding)).isEmpty();
+  }
+
   /** Where the old expert lies in memory of our own, the new one is put there. */
   @Override
   protected ExpertWeights exchange(ExpertWeights experts, int index, HostTensor expert) {

@@ -1,6 +1,7 @@
 package dev.yuzui.backend.cpu;
 
 import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -36,7 +37,15 @@ final class Packer implements AutoCloseable {
 
   /** Nothing, if the kernels do not take the encoding. */
   Optional<Packed> pack(HostTensor weight) {
-    return StripType.of(weight.encoding()).filter(kernels::takes).map(type -> pack(type, weight));
+    return type(weight.encoding()).map(type -> pack(type, weight));
+  }
+
+  boolean packs(Encoding encoding) {
+    return type(encoding).isPresent();
+  }
+
+  private Optional<StripType> type(Encoding encoding) {
+    return StripType.of(encoding).filter(kernels::takes);
   }
 
   private Packed pack(StripType type, HostTensor weight) {

@@ -124,6 +124,11 @@ final class CudaBackend extends AbstractBackend {
   }
 
   @Override
+  public boolean borrowsExperts(Encoding encoding) {
+    return false;
+  }
+
+  @Override
   protected Encoding kept(ExpertWeights experts, HostTensor expert) {
     Encoding first = Tiles.kept(expert.encoding());
     boolean converted = !first.equals(expert.encoding());

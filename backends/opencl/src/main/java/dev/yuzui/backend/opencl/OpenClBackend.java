@@ -122,6 +122,11 @@ final class OpenClBackend extends AbstractBackend {
     return new ExpertWeights(name, together(name, experts));
   }
 
+  @Override
+  public boolean borrowsExperts(Encoding encoding) {
+    return false;
+  }
+
   private List<Tensor> together(String name, List<HostTensor> hosts) {
     requireOpen();
     HostTensor first = hosts.getFirst();
