@@ -257,9 +257,9 @@ final class Products {
     }
   }
 
-  /** Tiles of {@code size} places that no dispatch needs more of. */
+  /** Tiles of {@code size} places that groups.clh gives all experts. */
   private static long tiles(Dispatch d, int size) {
-    return Math.min(d.slots(), d.slots() / size + d.experts());
+    return (d.slots() + (size - 1L) * Math.min(d.experts(), d.slots())) / size;
   }
 
   private void grouping(Dispatch d, Gather gather) {
