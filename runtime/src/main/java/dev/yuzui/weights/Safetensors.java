@@ -155,7 +155,8 @@ final class Safetensors {
       throw damaged(
           file, what, want + " bytes for " + e.dtype + " " + e.shape, e.end - e.begin + " bytes");
     }
-    if (dtype.bits > 8 && (start + e.begin) % (dtype.bits / 8) != 0) {
+    boolean used = dtype.encoding.isPresent(); // others are converted, wherever they lie
+    if (used && dtype.bits > 8 && (start + e.begin) % (dtype.bits / 8) != 0) {
       throw new WeightException(
           file,
           what,

@@ -73,11 +73,7 @@ final class TensorBinder {
   private final Set<String> used = new HashSet<>();
   private final Bound bound =
       new Bound(
-          new HashMap<>(),
-          new HashMap<>(),
-          new HashMap<>(),
-          new HashMap<>(),
-          new HashMap<>());
+          new HashMap<>(), new HashMap<>(), new HashMap<>(), new HashMap<>(), new HashMap<>());
 
   private TensorBinder(
       Path path,

@@ -26,6 +26,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
@@ -78,7 +79,8 @@ public final class InspectCommand implements Callable<Integer> {
       int largestContext,
       List<String> advice,
       List<String> reasons,
-      List<DeviceRow> devices) {}
+      List<DeviceRow> devices,
+      Optional<CompressedCache> compressed) {}
 
   /**
    * @param layers whose attention it runs
@@ -244,7 +246,8 @@ public final class InspectCommand implements Callable<Integer> {
         plan.largestContext(),
         plan.advice().stream().map(Flags::in).toList(),
         plan.reasons().stream().map(Flags::in).toList(),
-        IntStream.range(0, plan.devices().size()).mapToObj(d -> DeviceRow.of(plan, d)).toList());
+        IntStream.range(0, plan.devices().size()).mapToObj(d -> DeviceRow.of(plan, d)).toList(),
+        CompressedCache.of(checkpoint.config(), options.cache().encoding()));
   }
 
   private void print(Checkpoint checkpoint, Report report) {
@@ -347,6 +350,7 @@ public final class InspectCommand implements Callable<Integer> {
             Texts.bytes(m.cacheBytes()),
             m.contextLength(),
             modelContext));
+    m.compressed().stream().flatMap(c -> c.lines().stream()).forEach(out::println);
     out.println("working space " + Texts.bytes(m.scratchBytes()));
     m.reasons().forEach(line -> out.println("placed        " + line));
     if (m.devices().size() > 1) {

@@ -39,6 +39,38 @@ class InspectCommandTest {
     assertTrue(json.get("tensors").isEmpty());
   }
 
+  /** Two layers with rows for 4 tokens, one with rows for 128, windows of 16 in five. */
+  @Test
+  void compressedAttentionsCacheIsCountedByWhatGrows() {
+    Path model =
+        Path.of(System.getProperty("yuzui.root"))
+            .resolve("tests/system/src/test/resources/golden/gguf-v4-f32/model.gguf");
+    String[] ask = {"inspect", "-m", model.toString(), "--kv-cache-dtype", "f16"};
+    CommandRun run = yuzui(ask);
+    String streams =
+        "streams       2 layers keep a row of 96 and one of 32 to choose by for 4 tokens;"
+            + " 1 layer keeps a row of 96 for 128 tokens";
+    assertTrue(run.out().contains(streams), run.out());
+    assertTrue(run.out().contains("chat template none"), run.out());
+    JsonNode memory = yuzui(with(ask, "--json")).json().get("memory");
+    assertEquals(
+        2 * 2 * (96 + 32) / 4 + Math.ceilDiv(2 * 96, 128),
+        memory.get("cache_bytes_per_token").asInt());
+    JsonNode compressed = memory.get("compressed");
+    long rings = 5L * 16 * 96 * 2;
+    long pools = 2L * 8 * 2 * 2 * (96 + 32) * 4 + 128L * 2 * 96 * 4;
+    assertEquals(rings, compressed.get("ring_bytes").asLong());
+    assertEquals(pools, compressed.get("pool_bytes").asLong());
+    assertEquals(rings + pools, compressed.get("snapshot_bytes").asLong());
+    assertTrue(yuzui("inspect", "-m", GGUF, "--json").json().at("/memory/compressed").isNull());
+  }
+
+  private static String[] with(String[] arguments, String one) {
+    String[] all = Arrays.copyOf(arguments, arguments.length + 1);
+    all[arguments.length] = one;
+    return all;
+  }
+
   @Test
   void theSumOfTheTypesIsTheWeights() {
     JsonNode json = yuzui("inspect", "-m", FOLDER, "--json", "--tensors").json();

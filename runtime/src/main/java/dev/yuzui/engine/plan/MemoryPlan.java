@@ -6,6 +6,7 @@ import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.parallel.DevicePlan;
 import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.CacheStream;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.weights.AttentionConfig;
 import dev.yuzui.weights.Checkpoint;
@@ -112,13 +113,15 @@ public record MemoryPlan(
   }
 
   private static void requireWholeBlocks(DeepseekConfig c, Encoding cache) {
-    int part =
-        switch (c.attention()) {
-          case AttentionConfig.Latent latent -> latent.cacheEntry();
-          case AttentionConfig.Grouped grouped -> 2 * grouped.head(); // heads are read one by one
-          case AttentionConfig.Compressed compressed -> compressed.cacheEntry();
-        };
-    if (part % cache.blockElements() != 0) {
+    IntStream parts =
+        c.attention() instanceof AttentionConfig.Grouped grouped
+            ? IntStream.of(2 * grouped.head()) // heads are read one by one
+            : c.cacheStreams().stream()
+                .flatMap(List::stream)
+                .filter(stream -> !stream.exact())
+                .mapToInt(CacheStream::width);
+    int part = parts.filter(n -> n % cache.blockElements() != 0).findFirst().orElse(0);
+    if (part > 0) {
       throw new EngineException(
           "KvCacheOptions.encoding "
               + cache.label()

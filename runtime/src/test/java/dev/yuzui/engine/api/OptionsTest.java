@@ -113,6 +113,7 @@ class OptionsTest {
             1,
             OPTIONS.cache(),
             true,
+            false,
             true,
             OPTIONS.driverCache(),
             OPTIONS.speculation(),
