@@ -4,7 +4,7 @@ import java.util.Optional;
 
 /** {@link CompressedOps} that are another's. */
 public interface DelegatingCompressedOps extends CompressedOps {
-  Ops ops();
+  CompressedOps compressed();
 
   @Override
   default void readStreams(
@@ -15,27 +15,27 @@ public interface DelegatingCompressedOps extends CompressedOps {
       HyperShape shape,
       Optional<Tensor> mix,
       Tensor out) {
-    ops().readStreams(x, mixes, base, scale, shape, mix, out);
+    compressed().readStreams(x, mixes, base, scale, shape, mix, out);
   }
 
   @Override
   default void writeStreams(Tensor x, Tensor y, Tensor mix, HyperShape shape) {
-    ops().writeStreams(x, y, mix, shape);
+    compressed().writeStreams(x, y, mix, shape);
   }
 
   @Override
   default void wholeBlocks(Tensor length, int tokens, Tensor out) {
-    ops().wholeBlocks(length, tokens, out);
+    compressed().wholeBlocks(length, tokens, out);
   }
 
   @Override
   default void stage(Tensor x, Ring ring) {
-    ops().stage(x, ring);
+    compressed().stage(x, ring);
   }
 
   @Override
   default void keep(Tensor x, Ring ring, StepBatch batch) {
-    ops().keep(x, ring, batch);
+    compressed().keep(x, ring, batch);
   }
 
   @Override
@@ -49,12 +49,12 @@ public interface DelegatingCompressedOps extends CompressedOps {
       Ring state,
       KvCache blocks,
       StepBatch batch) {
-    ops().appendBlock(x, ape, norm, eps, table, rounding, state, blocks, batch);
+    compressed().appendBlock(x, ape, norm, eps, table, rounding, state, blocks, batch);
   }
 
   @Override
   default void round(Tensor x, int heads, int rope, Rounding rounding) {
-    ops().round(x, heads, rope, rounding);
+    compressed().round(x, heads, rope, rounding);
   }
 
   @Override
@@ -65,23 +65,23 @@ public interface DelegatingCompressedOps extends CompressedOps {
       Optional<Selection> chosen,
       StepBatch batch,
       Selection out) {
-    ops().look(ring, window, all, chosen, batch, out);
+    compressed().look(ring, window, all, chosen, batch, out);
   }
 
   @Override
   default void sinkDecode(
       Tensor q, KvCache cache, Tensor sinks, MlaShape shape, StepBatch batch, Tensor out) {
-    ops().sinkDecode(q, cache, sinks, shape, batch, out);
+    compressed().sinkDecode(q, cache, sinks, shape, batch, out);
   }
 
   @Override
   default void routeByToken(
       Tensor logits, Tensor table, GateRule rule, StepBatch batch, Tensor ids, Tensor weights) {
-    ops().routeByToken(logits, table, rule, batch, ids, weights);
+    compressed().routeByToken(logits, table, rule, batch, ids, weights);
   }
 
   @Override
   default void clampedSiluMul(Tensor gate, Tensor up, float limit, Tensor out) {
-    ops().clampedSiluMul(gate, up, limit, out);
+    compressed().clampedSiluMul(gate, up, limit, out);
   }
 }

@@ -20,9 +20,13 @@ record WatchedOps(
     ProductWatcher watcher)
     implements Ops, DelegatingCompressedOps {
 
-  @Override
-  public Ops ops() {
+  private Ops ops() {
     return queue.ops();
+  }
+
+  @Override
+  public CompressedOps compressed() {
+    return ops();
   }
 
   // ---- products ---------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 package dev.yuzui.system;
 
 import dev.yuzui.spi.Backend;
+import dev.yuzui.spi.CompressedOps;
 import dev.yuzui.spi.DelegatingCompressedOps;
 import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Dispatch;
@@ -34,7 +35,7 @@ record RoundingOps(Backend backend, DeviceQueue queue) implements Ops, Delegatin
   }
 
   @Override
-  public Ops ops() {
+  public CompressedOps compressed() {
     return exact();
   }
 

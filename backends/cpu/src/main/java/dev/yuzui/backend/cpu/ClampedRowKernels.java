@@ -2,6 +2,7 @@ package dev.yuzui.backend.cpu;
 
 /** Kernels of an FFN that clamps what its activation sees, see {@link dev.yuzui.spi.Ops}. */
 record ClampedRowKernels(RowKernels kernels, float limit) implements RowKernels {
+  /** What it is given is clamped in place. */
   @Override
   public void siluMul(long gate, long up, long out, int count) {
     for (long at = 0; at < 4L * count; at += 4) {

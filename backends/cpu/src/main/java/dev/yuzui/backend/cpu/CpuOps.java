@@ -1,17 +1,16 @@
 package dev.yuzui.backend.cpu;
 
+import dev.yuzui.spi.CompressedOps;
+import dev.yuzui.spi.DelegatingCompressedOps;
 import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.GroupedShape;
-import dev.yuzui.spi.HyperShape;
 import dev.yuzui.spi.IndexShape;
 import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
-import dev.yuzui.spi.Ring;
-import dev.yuzui.spi.Rounding;
 import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.Selection;
 import dev.yuzui.spi.StepBatch;
@@ -21,7 +20,7 @@ import java.util.Optional;
 import java.util.function.UnaryOperator;
 
 /** Turns each call into an {@link Op} with its addresses worked out. */
-final class CpuOps implements Ops {
+final class CpuOps implements Ops, DelegatingCompressedOps {
   /** Steps of fewer tokens take the absorbed form, whatever the lengths. */
   private static final int EXPAND_TOKENS = 16;
 
@@ -45,6 +44,7 @@ final class CpuOps implements Ops {
   private final Optional<NativeKernels> natives;
   private final CpuScratch scratch;
   private final int threads;
+  private final CompressedOps compressed;
 
   /** What happens to an op before it is submitted: a condition, or nothing. */
   private UnaryOperator<Op> guard = op -> op;
@@ -57,6 +57,7 @@ final class CpuOps implements Ops {
     this.rowKernels = kernels.rowKernels();
     this.scratch = scratch;
     this.threads = threads;
+    this.compressed = new CpuCompressedOps(queue, this, this.kernels, rowKernels);
   }
 
   @Override
@@ -64,7 +65,12 @@ final class CpuOps implements Ops {
     return scratch;
   }
 
-  private void submit(Op op) {
+  @Override
+  public CompressedOps compressed() {
+    return compressed;
+  }
+
+  void submit(Op op) {
     queue.submit(guard.apply(op));
   }
 
@@ -278,13 +284,10 @@ final class CpuOps implements Ops {
     attend(q, cache, AttentionShape.of(shape), Optional.empty(), batch, out);
   }
 
-  @Override
-  public void sinkDecode(
-      Tensor q, KvCache cache, Tensor sinks, MlaShape shape, StepBatch batch, Tensor out) {
-    attend(q, cache, AttentionShape.of(shape), Optional.of(sinks), batch, out);
-  }
-
-  private void attend(
+  /**
+   * @param sinks see {@link CompressedOps#sinkDecode}
+   */
+  void attend(
       Tensor q,
       KvCache cache,
       AttentionShape shape,
@@ -515,86 +518,5 @@ final class CpuOps implements Ops {
     List<Packed> all = w.experts().stream().flatMap(e -> HostBuffer.packed(e).stream()).toList();
     boolean alike = all.size() == w.experts().size();
     return alike && all.stream().allMatch(all.getFirst()::sharesActivations) ? all : List.of();
-  }
-
-  // ---- DeepSeek-V4 ------------------------------------------------------------------------------
-
-  @Override
-  public void readStreams(
-      Tensor x,
-      Tensor mixes,
-      Tensor base,
-      Tensor scale,
-      HyperShape shape,
-      Optional<Tensor> mix,
-      Tensor out) {
-    submit(Streams.read(rowKernels, x, mixes, base, scale, shape, mix, out));
-  }
-
-  @Override
-  public void writeStreams(Tensor x, Tensor y, Tensor mix, HyperShape shape) {
-    queue.reserve(Streams.laneBytes(shape), 0);
-    submit(Streams.write(rowKernels, x, y, mix, shape));
-  }
-
-  @Override
-  public void wholeBlocks(Tensor length, int tokens, Tensor out) {
-    submit(CompressedAttention.wholeBlocks(length, tokens, out));
-  }
-
-  @Override
-  public void stage(Tensor x, Ring ring) {
-    submit(CompressedAttention.stage(kernels, x, ring));
-  }
-
-  @Override
-  public void keep(Tensor x, Ring ring, StepBatch batch) {
-    submit(CompressedAttention.keep(kernels, x, ring, batch));
-  }
-
-  @Override
-  public void appendBlock(
-      Tensor x,
-      Tensor ape,
-      Tensor norm,
-      float eps,
-      Tensor table,
-      Rounding rounding,
-      Ring state,
-      KvCache blocks,
-      StepBatch batch) {
-    queue.reserve(CompressedAttention.laneBytes(norm), 0);
-    submit(
-        CompressedAttention.append(
-            kernels, rowKernels, x, ape, norm, eps, table, rounding, state, blocks, batch));
-  }
-
-  @Override
-  public void round(Tensor x, int heads, int rope, Rounding rounding) {
-    queue.reserve(4 * x.cols() / heads, 0);
-    submit(CompressedAttention.round(x, heads, rope, rounding));
-  }
-
-  @Override
-  public void look(
-      Ring ring,
-      int window,
-      Optional<Blocks> all,
-      Optional<Selection> chosen,
-      StepBatch batch,
-      Selection out) {
-    submit(CompressedAttention.look(ring, window, all, chosen, batch, out));
-  }
-
-  @Override
-  public void routeByToken(
-      Tensor logits, Tensor table, GateRule rule, StepBatch batch, Tensor ids, Tensor weights) {
-    queue.reserve(4L * rule.experts(), 0);
-    submit(Experts.routeByToken(logits, table, rule, batch, ids, weights));
-  }
-
-  @Override
-  public void clampedSiluMul(Tensor gate, Tensor up, float limit, Tensor out) {
-    submit(Rows.siluMul(clamped(limit), gate, up, out));
   }
 }

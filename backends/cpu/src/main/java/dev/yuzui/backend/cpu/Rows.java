@@ -115,6 +115,26 @@ public final class Rows {
     };
   }
 
+  /** Lane memory: a row. */
+  static Op clampedSiluMul(RowKernels kernels, Tensor gate, Tensor up, float limit, Tensor out) {
+    long left = HostBuffer.address(gate);
+    long right = HostBuffer.address(up);
+    long to = HostBuffer.address(out);
+    int cols = Math.toIntExact(out.cols());
+    RowKernels clamped = new ClampedRowKernels(kernels, limit);
+    return new RowOp(out.rows(), 24L * cols) {
+      @Override
+      void row(int t, Lane lane) {
+        long at = 4L * t * cols;
+        if (left != to) {
+          Memory.copy(left + at, to + at, 4L * cols);
+        }
+        Memory.copy(right + at, lane.memory(), 4L * cols);
+        clamped.siluMul(to + at, lane.memory(), to + at, cols);
+      }
+    };
+  }
+
   static Op concat(Tensor a, Tensor b, Tensor out) {
     long left = HostBuffer.address(a);
     long right = HostBuffer.address(b);
