@@ -9,7 +9,8 @@
 #define HEADS 16
 
 // `stat` [T, N, 2], if given: the greatest score and Σ e^(score − greatest) of what each row and head has seen. Where `unless` is
-// given and 0 nothing is done.
+// given and 0 nothing is done. `sinks` [N], if given: a score that stands beside those of each head's entries and has no value; the
+// first split begins with it.
 
 // What a split leaves in `partial` if there are several: [T, splits, N] of 2 + Lkv numbers: the greatest score, Σ e^(score −
 // greatest), and the weighted sum of the latents.
@@ -19,7 +20,7 @@ INLINE ulong part_at(int t, int split, int splits, int n, int N, int Lkv) {
 
 #define ARGUMENTS                                                                                                     \
   IN(q), IN(entries), ulong rowBytes, int pageTokens, IN(pages), int pagesPerSequence, IN(sequence), IN(kvLength), int N, int Lkv, \
-      int R, float scale, OUT(out), OUT(partial), int splits, int leastTiles, OUT(stat), IN(unless)
+      int R, float scale, OUT(out), OUT(partial), int splits, int leastTiles, OUT(stat), IN(unless), IN(sinks)
 
 INLINE void put_stat(__global float* stat, int row, int N, int n, float greatest, float total) {
   stat[2 * (row * N + n)] = greatest;
@@ -53,8 +54,9 @@ __kernel void mla_decode(ARGUMENTS, __local float* queries, __local float* tile,
   for (int h = 0; h < padded; h++) {
     for (int c = 0; c < E; c++) queries[h * E + c] = h < heads && c < numbers ? from[h * numbers + c] * scale : 0;
     for (int c = 0; c < L; c++) sums[h * L + c] = 0;
-    greatest[h] = -INFINITY;
-    total[h] = 0;
+    const bool sink = HAS(sinks) && split == 0 && h < heads;
+    greatest[h] = sink ? READ(float, sinks)[head0 + h] : -INFINITY;
+    total[h] = sink ? 1 : 0;
   }
   const Matrix m = matrix_at(READ(uchar, entries), 0, rowBytes, numbers);
   const __global int* table = READ(int, pages) + (ulong)s * pagesPerSequence;
@@ -141,8 +143,9 @@ void mla_decode(ARGUMENTS) {
 #pragma unroll
   for (int i = 0; i < HEADS * OWN; i++) sum[i / OWN][i % OWN] = 0;
   if (item < HEADS) {
-    greatest[item] = -INFINITY;
-    total[item] = 0;
+    const bool sink = HAS(sinks) && split == 0 && item < heads;
+    greatest[item] = sink ? READ(float, sinks)[head0 + item] : -INFINITY;
+    total[item] = sink ? 1 : 0;
   }
   for (int first = begin; first < end; first += TILE) {
     const int count = min(TILE, end - first);

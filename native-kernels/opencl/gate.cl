@@ -2,10 +2,18 @@
 #include "device.clh"
 #include "rows.clh"
 
+// What an expert's logit says of it; `most` is the greatest of the row, and softmax is yet to be divided by the sum. Scoring: 0
+// softmax, 1 sigmoid, 2 the root of softplus.
+INLINE float score_of(int scoring, float logit, float most) {
+  return scoring == 0   ? exp(logit - most)
+         : scoring == 1 ? 1.0f / (1.0f + exp(-logit))
+                        : sqrt(fmax(logit, 0.0f) + log1p(exp(-fabs(logit))));
+}
+
 // Picks K of E experts for each row, see GateRule; ids are -1 and weights 0 where the sequence is -1. A group for each
 // row; shared: score and choice E floats each, group_score a float for each group of experts, shared a ulong for each
 // work-item.
-__kernel void route(IN(logits), IN(bias), int E, int K, int groups, int groupsUsed, int sigmoid, int twoBest,
+__kernel void route(IN(logits), IN(bias), int E, int K, int groups, int groupsUsed, int scoring, int twoBest,
                     int normalise, float scale, IN(sequence), OUT(ids), OUT(weights), __local float *score,
                     __local float *choice, __local float *group_score, __local ulong *shared) {
   const ulong t = get_group_id(0);
@@ -26,11 +34,11 @@ __kernel void route(IN(logits), IN(bias), int E, int K, int groups, int groupsUs
   most = group_max(most, (__local float *)shared);
   float sum = 0;
   for (int e = first; e < E; e += step) {
-    score[e] = sigmoid ? 1.0f / (1.0f + exp(-logit[e])) : exp(logit[e] - most);
+    score[e] = score_of(scoring, logit[e], most);
     sum += score[e];
   }
   sum = group_sum(sum, (__local float *)shared);
-  const float whole = sigmoid ? 1.0f : sum;
+  const float whole = scoring == 0 ? sum : 1.0f;
   for (int e = first; e < E; e += step) {
     score[e] /= whole;
     choice[e] = score[e] + (HAS(bias) ? READ(float, bias)[e] : 0.0f);
@@ -77,6 +85,29 @@ __kernel void route(IN(logits), IN(bias), int E, int K, int groups, int groupsUs
   barrier(CLK_GLOBAL_MEM_FENCE);
   const float factor = scale / (normalise ? chosen + 1e-20f : 1.0f);
   for (int k = first; k < K; k += step) weight[k] = score[id[k]] * factor;
+}
+
+// The K experts that the table [V, K] names for each row's token. A group for each row; shared: a float for each work-item.
+__kernel void route_by_token(IN(logits), IN(table), IN(token), int E, int K, int scoring, int normalise, float scale, IN(sequence),
+                             OUT(ids), OUT(weights), __local float *shared) {
+  const ulong t = get_group_id(0);
+  const int first = get_local_id(0), step = get_local_size(0);
+  const __global float *logit = READ(float, logits) + t * E;
+  float most = -INFINITY, sum = 0;
+  for (int e = first; scoring == 0 && e < E; e += step) most = fmax(most, logit[e]);
+  most = group_max(most, shared);
+  for (int e = first; scoring == 0 && e < E; e += step) sum += exp(logit[e] - most);
+  sum = group_sum(sum, shared);
+  const bool padding = READ(int, sequence)[t] < 0;
+  const __global int *named = READ(int, table) + READ(int, token)[t] * (ulong)K;
+  const float whole = scoring == 0 ? sum : 1.0f;
+  float chosen = 0;
+  for (int k = 0; k < K; k++) chosen += score_of(scoring, logit[named[k]], most) / whole;
+  const float factor = scale / (normalise ? chosen + 1e-20f : 1.0f);
+  for (int k = first; k < K; k += step) {
+    WRITE(int, ids)[t * K + k] = padding ? -1 : named[k];
+    WRITE(float, weights)[t * K + k] = padding ? 0 : score_of(scoring, logit[named[k]], most) / whole * factor;
+  }
 }
 
 // Sorts the slots of ids, -1 in padding rows, by expert into offset [E + 1], slot and place [slots]; see Dispatch. One

@@ -1,5 +1,6 @@
 // Norms, sums, copies, rotations and the KV cache's entries: kernels that pass over rows once.
 #include "device.clh"
+#include "entries.clh"
 #include "rows.clh"
 
 // ---- norms ----------------------------------------------------------------------------------------------------------
@@ -55,6 +56,15 @@ __kernel void silu_mul(IN(gate), IN(up), OUT(out), long n) {
   WRITE(float, out)[i] = g / (1.0f + exp(-g)) * READ(float, up)[i];
 }
 
+// out = silu(min(gate, limit)) * clamp(up, -limit, limit); out may be gate.
+__kernel void clamped_silu_mul(IN(gate), IN(up), float limit, OUT(out), long n) {
+  const long i = get_global_id(0);
+  if (i >= n) return;
+  const float z = READ(float, gate)[i], v = READ(float, up)[i];  // of which NaN stays
+  const float g = z > limit ? limit : z, u = v > limit ? limit : v < -limit ? -limit : v;
+  WRITE(float, out)[i] = g / (1.0f + exp(-g)) * u;
+}
+
 // out[t] = [a[t]; b[t]], A and B wide; t is the second dimension.
 __kernel void concat(IN(a), IN(b), OUT(out), int A, int B) {
   const int i = get_global_id(0);
@@ -89,11 +99,6 @@ __kernel void combine(IN(y), IN(place), IN(weights), IN(base), OUT(out), int K, 
 
 // ---- rotations ------------------------------------------------------------------------------------------------------
 
-// (a, b) turned: (a * cos - b * sin, a * sin + b * cos).
-static inline float2 turned(float2 v, float2 angle) {
-  return (float2)(v.x * angle.x - v.y * angle.y, v.x * angle.y + v.y * angle.x);
-}
-
 // out[t, h, outOffset...] = x[t, h, xOffset...] turned by table[position[t]], a work-item for each pair. table
 // [positions, R]: cos and sin of pair i at columns 2i and 2i+1.
 __kernel void rope(IN(x), int xStride, int xHeadStride, int xOffset, int heads, IN(table), int R, IN(position), OUT(out),
@@ -108,56 +113,6 @@ __kernel void rope(IN(x), int xStride, int xHeadStride, int xOffset, int heads, 
 }
 
 // ---- the cache ------------------------------------------------------------------------------------------------------
-
-// Nearest, ties to even.
-static inline ushort bf16_code(float v) {
-  const uint bits = as_uint(v);
-  return (ushort)(isnan(v) ? bits >> 16 | 0x40 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-// float8_e4m3fn, nearest, ties to even; beyond +-448, infinities too, that; NaN stays NaN.
-static inline uchar e4m3_code(float v) {
-  const uint sign = as_uint(v) >> 24 & 0x80;
-  const uint size = as_uint(v) & 0x7fffffff;
-  if (size > 0x7f800000) return (uchar)(sign | 0x7f);
-  if (size >= 0x43e00000) return (uchar)(sign | 0x7e);  // 448
-  if (size >= 0x3c800000) {                             // 2^-6, the smallest normal number
-    return (uchar)(sign | (((size + 0x7ffff + (size >> 20 & 1)) >> 20) - ((127 - 7) << 3)));
-  }
-  // Steps of 2^-9, which is what a float of 2^14 has: its addition rounds.
-  return (uchar)(sign | (as_uint(as_float(size) + 16384.0f) - 0x46800000));
-}
-
-// Puts numbers i, i + step, ... of an entry of `cols` at `to`.
-static inline void put_f32(__global uchar *to, const __local float *entry, int cols, int i, int step) {
-  for (; i < cols; i += step) ((__global float *)to)[i] = entry[i];
-}
-static inline void put_f16(__global uchar *to, const __local float *entry, int cols, int i, int step) {
-  for (; i < cols; i += step) vstore_half_rte(entry[i], i, (__global half *)to);
-}
-static inline void put_bf16(__global uchar *to, const __local float *entry, int cols, int i, int step) {
-  for (; i < cols; i += step) ((__global ushort *)to)[i] = bf16_code(entry[i]);
-}
-static inline void put_e4m3(__global uchar *to, const __local float *entry, int cols, int i, int step) {
-  for (; i < cols; i += step) to[i] = e4m3_code(entry[i]);
-}
-// Blocks of 32: d = max|x| / 127 as F16, q = round(x / d) with ties away from zero.
-static inline void put_q8_0(__global uchar *to, const __local float *entry, int cols, int b, int step) {
-  for (; b < cols / 32; b += step) {
-    const __local float *x = entry + 32 * b;
-    __global uchar *block = to + 34 * b;
-    float most = 0;
-    for (int i = 0; i < 32; i++) most = fmax(most, fabs(x[i]));
-    const float d = most / 127.0f;
-    const float inverse = d == 0 ? 0 : 1.0f / d;
-    vstore_half_rte(d, 0, (__global half *)block);
-    for (int i = 0; i < 32; i++) {
-      const float q = x[i] * inverse;
-      const int rounded = (int)(fabs(q) + 0.5f);
-      block[2 + i] = (uchar)(q < 0 ? -rounded : rounded);
-    }
-  }
-}
 
 // append_<f32|f16|bf16|e4m3|q8_0>: stores [norm(latent) * norm; turned key] of each row whose sequence is not -1. kv
 // [T, Lkv + R]. A group for each row; entry: Lkv + R floats; shared: a float for each work-item.
@@ -274,10 +229,6 @@ static inline void heads_entry(const __global float *k, const __global float *v,
   barrier(CLK_LOCAL_MEM_FENCE);
 }
 
-#define BYTES_F32(n) (4 * (n))
-#define BYTES_HALF(n) (2 * (n))
-#define BYTES_E4M3(n) (n)
-#define BYTES_Q8_0(n) ((n) / 32 * 34)
 APPEND_GROUPED(f32, BYTES_F32)
 APPEND_GROUPED(f16, BYTES_HALF)
 APPEND_GROUPED(bf16, BYTES_HALF)

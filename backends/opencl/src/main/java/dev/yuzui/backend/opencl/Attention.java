@@ -43,13 +43,25 @@ final class Attention {
   private record Cut(boolean wide, int tile, int splits, int least) {}
 
   void decode(Tensor q, KvCache cache, MlaShape shape, StepBatch batch, Tensor out) {
-    decode(q, cache, shape, batch, batch.kvLength(), out, Optional.empty(), Optional.empty());
+    decode(q, cache, Optional.empty(), shape, batch, out);
+  }
+
+  void decode(
+      Tensor q,
+      KvCache cache,
+      Optional<Tensor> sinks,
+      MlaShape shape,
+      StepBatch batch,
+      Tensor out) {
+    Optional<Tensor> none = Optional.empty();
+    decode(q, cache, shape, batch, batch.kvLength(), out, none, none, sinks);
   }
 
   /**
    * @param length entries that each row sees
    * @param stat see attention.cl
    * @param unless a flag: nothing is done if it is 0
+   * @param sinks see attention.cl
    */
   void decode(
       Tensor q,
@@ -59,7 +71,8 @@ final class Attention {
       Tensor length,
       Tensor out,
       Optional<Tensor> stat,
-      Optional<Tensor> unless) {
+      Optional<Tensor> unless,
+      Optional<Tensor> sinks) {
     long rows = q.rows();
     int heads = shape.heads();
     int lkv = shape.kvLora();
@@ -91,7 +104,8 @@ final class Attention {
           .i(cut.splits())
           .i(cut.least())
           .p(stat)
-          .p(unless);
+          .p(unless)
+          .p(sinks);
       if (cut.wide()) {
         long[] floats = localFloats(shape, cut.tile());
         launch.shared(4 * floats[0]).shared(4 * floats[1]).shared(4 * floats[2]);

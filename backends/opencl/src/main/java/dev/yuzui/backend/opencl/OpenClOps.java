@@ -1,5 +1,7 @@
 package dev.yuzui.backend.opencl;
 
+import dev.yuzui.spi.CompressedOps;
+import dev.yuzui.spi.DelegatingCompressedOps;
 import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
@@ -16,7 +18,7 @@ import dev.yuzui.spi.Tensor;
 import java.util.Optional;
 
 /** Turns each call into launches on the queue. */
-final class OpenClOps implements Ops {
+final class OpenClOps implements Ops, DelegatingCompressedOps {
   /** Work-items of a group where each takes its element and no more. */
   private static final int ELEMENTS = 256;
 
@@ -31,6 +33,7 @@ final class OpenClOps implements Ops {
   private final Prefill prefill;
   private final Grouped grouped;
   private final Index index;
+  private final CompressedOps compressed;
   private final int group;
 
   OpenClOps(OpenClBackend backend, OpenClQueue queue, OpenClScratch scratch) {
@@ -44,11 +47,17 @@ final class OpenClOps implements Ops {
     this.prefill = new Prefill(backend, scratch, launch, shapes, products, attention);
     this.grouped = new Grouped(backend, scratch, launch, shapes);
     this.index = new Index(backend, scratch, launch);
+    this.compressed = new OpenClCompressedOps(backend, launch, attention);
   }
 
   @Override
   public Scratch scratch() {
     return scratch;
+  }
+
+  @Override
+  public CompressedOps compressed() {
+    return compressed;
   }
 
   private Launch begin(String stem, String kernel) {
@@ -243,7 +252,7 @@ final class OpenClOps implements Ops {
         .i(rule.used())
         .i(rule.groups())
         .i(rule.groupsUsed())
-        .i(rule.scoring() == GateRule.Scoring.SIGMOID)
+        .i(OpenClCompressedOps.number(rule.scoring()))
         .i(rule.groupScore() == GateRule.GroupScore.TOP2_SUM)
         .i(rule.normalise())
         .f(rule.scale())

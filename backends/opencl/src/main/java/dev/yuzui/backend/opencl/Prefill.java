@@ -247,7 +247,15 @@ final class Prefill {
       products.dense(q, 0, keyUp, heads, query, 0, any);
       attention.copyPerHead(q, shape.nope(), shape.rope(), heads, query, shape.kvLora());
       attention.decode(
-          query, cache, shape, batch, seen.history(), latent, Optional.of(statBefore), any);
+          query,
+          cache,
+          shape,
+          batch,
+          seen.history(),
+          latent,
+          Optional.of(statBefore),
+          any,
+          Optional.empty());
       products.dense(latent, 0, valueUp, heads, before, 0, any);
       int local = Math.min(256, device.workGroup());
       begin("mla_merge")

@@ -22,15 +22,18 @@ final class ProgramSource {
   private static final List<String> STEMS =
       List.of(
           "attention",
+          "compressed",
           "embed",
           "expand",
           "gate",
           "gemm",
           "grouped",
+          "index",
           "matvec",
           "prefill",
           "rows",
-          "sampling");
+          "sampling",
+          "streams");
 
   private ProgramSource() {}
 
