@@ -1,7 +1,8 @@
 // Absorbed latent attention of decode steps: out[t, n] = softmax(q[t, n]·[c; k]ᵀ·scale)·c over the first kvLength[t]
 // entries of row t's sequence (DeepSeek-V2 report §2.1). q [T, N·(Lkv+R)], out [T, N·Lkv], pages [S, pagesPerSequence];
 // a row of kvLength 0 or sequence −1 gives zeros. stat, if not null, [T, N, 2]: the greatest scaled score m (natural
-// units; −∞ if there is no entry) and l = Σ e^(score − m). Every kernel here does nothing if `unless` is not null and
+// units; −∞ if there is no entry) and l = Σ e^(score − m). sinks, if not null, [N]: a score that stands beside those of each head's
+// entries and has no value; what takes the first entries begins with it. Every kernel here does nothing if `unless` is not null and
 // *unless is 0. A row's result depends on that row and on how it is cut (splits, leastTiles) alone.
 //
 //   mla_decode_<f16|bf16|e4m3>   Lkv % 16 == 0, R % 16 == 0, Lkv <= 512, R <= 64, any N; 512/64 compiled for itself
@@ -50,6 +51,7 @@ struct Step {
   float scale;
   float* __restrict__ out;
   float* __restrict__ stat;
+  const float* __restrict__ sinks;
 };
 
 template <class C, class M, int LKV, int ROPE>
@@ -160,6 +162,14 @@ __device__ __forceinline__ void decode(unsigned char* shared, const Step& step, 
   for (int j = 0; j < COLUMNS; j++) o[j][0] = o[j][1] = o[j][2] = o[j][3] = 0;
   float m[2] = {-INFINITY, -INFINITY};  // of heads 2w and 2w+1, the same in all lanes
   float l[2] = {0, 0};                  // of this lane's entries
+#pragma unroll
+  for (int r = 0; r < 2; r++) {
+    const int n = head0 + 2 * w + r;
+    if (step.sinks != nullptr && split == 0 && n < N) {
+      m[r] = step.sinks[n] * LOG2E;
+      l[r] = lane() == 0 ? 1 : 0;
+    }
+  }
 
   for (int tile = 0; tile < tiles; tile++) {
     if (ahead == 0) {
@@ -337,7 +347,8 @@ __device__ __forceinline__ void plain(unsigned char* shared, const Step& step) {
   const int threads = blockDim.x;
   for (int i = threadIdx.x; i < E; i += threads) query[i] = step.q[((long long)t * N + n) * E + i] * step.scale;
   for (int i = threadIdx.x; i < L; i += threads) o[i] = 0;
-  float m = -INFINITY, l = 0;  // the same in all threads
+  float m = step.sinks != nullptr ? step.sinks[n] : -INFINITY;  // the same in all threads
+  float l = step.sinks != nullptr ? 1 : 0;
   for (int begin = 0; begin < length; begin += BATCH) {
     const int count = min(BATCH, length - begin);
     __syncthreads();
@@ -392,12 +403,13 @@ __device__ __forceinline__ void plain(unsigned char* shared, const Step& step) {
   KERNEL_BOUNDED(NAME, 256, 2,                                                                                 \
                  (const float* q, const void* entries, int pageTokens, const int* pages, int pagesPerSequence, \
                   const int* sequence, const int* kvLength, int N, int Lkv, int R, float scale, float* out,    \
-                  float* stat, float* partial, int splits, int leastTiles, int stages, const int* unless)) {   \
+                  float* stat, float* partial, int splits, int leastTiles, int stages, const int* unless,      \
+                  const float* sinks)) {                                                                       \
     begin_kernel();                                                                                            \
     DYNAMIC_SHARED(shared);                                                                                    \
     if (unless != nullptr && *unless == 0) return;                                                             \
     const Step step = {q, entries, pageTokens, pages, pagesPerSequence, sequence, kvLength, N, Lkv, R,         \
-                       scale, out, stat};                                                                      \
+                       scale, out, stat, sinks};                                                               \
     if (Lkv == 512 && R == 64) {                                                                               \
       decode<CACHE, MATH, 512, 64>(shared, step, partial, splits, leastTiles, stages);                         \
     } else {                                                                                                   \
@@ -466,12 +478,12 @@ KERNEL_BOUNDED(mla_combine, 256, 2,
 #define PLAIN(NAME, CACHE)                                                                                             \
   KERNEL(NAME, (const float* q, const void* entries, int pageTokens, const int* pages, int pagesPerSequence,           \
                 const int* sequence, const int* kvLength, int N, int Lkv, int R, float scale, float* out, float* stat, \
-                const int* unless)) {                                                                                  \
+                const int* unless, const float* sinks)) {                                                              \
     begin_kernel();                                                                                                    \
     DYNAMIC_SHARED(shared);                                                                                            \
     if (unless != nullptr && *unless == 0) return;                                                                     \
     const Step step = {q, entries, pageTokens, pages, pagesPerSequence, sequence, kvLength, N, Lkv, R,                 \
-                       scale, out, stat};                                                                              \
+                       scale, out, stat, sinks};                                                                       \
     plain<CACHE>(shared, step);                                                                                        \
   }
 PLAIN(mla_plain_f32, F32Cache)

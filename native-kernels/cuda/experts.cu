@@ -5,7 +5,7 @@ namespace yuzui {
 
 // ---- the gate -------------------------------------------------------------------------------------------------------
 
-// GateRule in numbers: scoring 0 softmax, 1 sigmoid; groupScore 0 the best, 1 the sum of the two best.
+// GateRule in numbers: scoring 0 softmax, 1 sigmoid, 2 the root of softplus; groupScore 0 the best, 1 the sum of the two best.
 struct Rule {
   int experts, used, groups, groupsUsed, scoring, groupScore, normalise;
   float scale;
@@ -71,7 +71,9 @@ __device__ __forceinline__ void choose(const float* logits, const float* bias, c
     total = warp_sum(total);
   }
   auto score = [&](float logit) {
-    return rule.scoring == 0 ? expf(logit - high) / total : 1.0f / (1.0f + expf(-logit));
+    return rule.scoring == 0   ? expf(logit - high) / total
+           : rule.scoring == 1 ? 1.0f / (1.0f + expf(-logit))
+                               : sqrtf(fmaxf(logit, 0.0f) + log1pf(expf(-fabsf(logit))));
   };
   for (int e = lane(); e < E; e += 32) {
     const float s = score(selection[e]) + (bias ? bias[e] : 0.0f);

@@ -195,7 +195,7 @@ void run_decode(const std::string& type, const Shape& shape, const Step& step, c
   Device<float> partial((size_t)T * N * splits * (L + 2));
   launch("mla_decode_" + type, {blocks(N, 16), (unsigned)splits, (unsigned)T}, 256, shared, q, device.entries.at,
          step.pageTokens, device.pages.at, step.perSequence, device.sequence.at, kvLength, N, L, R, scale, out, stat,
-         splits > 1 ? partial.at : NONE, splits, leastTiles, stages, unless);
+         splits > 1 ? partial.at : NONE, splits, leastTiles, stages, unless, NONE);
   if (splits > 1) {
     launch("mla_combine", {(unsigned)N, (unsigned)T, blocks(L, 128)}, 256, 0, partial.at, device.sequence.at, kvLength,
            N, L, splits, leastTiles, out, stat, unless);
@@ -207,7 +207,7 @@ void run_plain(const std::string& type, const Shape& shape, const Step& step, co
   const int N = shape.heads, L = shape.lora, R = shape.rope;
   launch("mla_plain_" + type, {(unsigned)N, (unsigned)step.rows()}, 128, (size_t)(2 * L + R + 32) * 4, q,
          device.entries.at, step.pageTokens, device.pages.at, step.perSequence, device.sequence.at, kvLength, N, L, R,
-         scale, out, stat, unless);
+         scale, out, stat, unless, NONE);
 }
 
 void decode(const std::string& kernel, const std::string& type, Shape shape, Step step, int splits = 1,

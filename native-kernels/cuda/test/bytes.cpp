@@ -113,7 +113,7 @@ void attention() {
   const double q_bytes = 4.0 * N * (Lkv + R), out_bytes = 4.0 * N * Lkv;
   counted("mla_decode_f16", "4096 entries of 576, 16 heads, 16 parts", 2.0 * length * (Lkv + R) + q_bytes + out_bytes, 1.15,
           {1, splits, 1}, 256, (size_t)stages * 32 * 2 * (Lkv + R + 8) + 19392, q.at, entries.at, page, pages.at,
-          length / page, sequence.at, kvLength.at, N, Lkv, R, 0.1f, out.at, NONE, partial.at, splits, 2, stages, NONE);
+          length / page, sequence.at, kvLength.at, N, Lkv, R, 0.1f, out.at, NONE, partial.at, splits, 2, stages, NONE, NONE);
   counted("mla_combine", "16 parts of 16 heads", 4.0 * N * splits * (Lkv + 2) + out_bytes, 1.05, {(unsigned)N, 1, 4}, 256, 0,
           partial.at, sequence.at, kvLength.at, N, Lkv, splits, 2, out.at, NONE, NONE);
 }

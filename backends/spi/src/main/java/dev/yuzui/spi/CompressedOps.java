@@ -28,16 +28,14 @@ public interface CompressedOps {
    * @param mix [T, S·(1+S)]: post, then res by rows; empty where there is only pre
    * @param out [T, H]
    */
-  default void readStreams(
+  void readStreams(
       Tensor x,
       Tensor mixes,
       Tensor base,
       Tensor scale,
       HyperShape shape,
       Optional<Tensor> mix,
-      Tensor out) {
-    throw lacks("readStreams");
-  }
+      Tensor out);
 
   /**
    * x[t,j] = post[t,j]·y[t] + Σi res[t,i,j]·x[t,i].
@@ -46,29 +44,21 @@ public interface CompressedOps {
    * @param y [T, H]
    * @param mix of {@link #readStreams}
    */
-  default void writeStreams(Tensor x, Tensor y, Tensor mix, HyperShape shape) {
-    throw lacks("writeStreams");
-  }
+  void writeStreams(Tensor x, Tensor y, Tensor mix, HyperShape shape);
 
   // ---- compressed attention ---------------------------------------------------------------------
 
   /** out[i] = length[i] / tokens, rounded down; I32 [1, T]. */
-  default void wholeBlocks(Tensor length, int tokens, Tensor out) {
-    throw lacks("wholeBlocks");
-  }
+  void wholeBlocks(Tensor length, int tokens, Tensor out);
 
   /** Puts x [T, W] where the step's rows of {@code ring} lie, in its encoding. */
-  default void stage(Tensor x, Ring ring) {
-    throw lacks("stage");
-  }
+  void stage(Tensor x, Ring ring);
 
   /**
    * Puts x [T, W] into the rings of the rows' sequences: each row that is no padding and that none
    * of its sequence in the step comes to lie upon.
    */
-  default void keep(Tensor x, Ring ring, StepBatch batch) {
-    throw lacks("keep");
-  }
+  void keep(Tensor x, Ring ring, StepBatch batch);
 
   /**
    * Keeps a row for each block of r tokens that a row of the step completes: Σp softmax(g[p] +
@@ -83,7 +73,7 @@ public interface CompressedOps {
    * @param state [u; g] of the tokens before the step
    * @param blocks of D numbers an entry; block i is entry i of its sequence
    */
-  default void appendBlock(
+  void appendBlock(
       Tensor x,
       Tensor ape,
       Tensor norm,
@@ -92,14 +82,10 @@ public interface CompressedOps {
       Rounding rounding,
       Ring state,
       KvCache blocks,
-      StepBatch batch) {
-    throw lacks("appendBlock");
-  }
+      StepBatch batch);
 
   /** Rounds each of a row's heads, the last {@code rope} elements of which rotate, in place. */
-  default void round(Tensor x, int heads, int rope, Rounding rounding) {
-    throw lacks("round");
-  }
+  void round(Tensor x, int heads, int rope, Rounding rounding);
 
   /**
    * Blocks that attention can look at.
@@ -117,15 +103,13 @@ public interface CompressedOps {
    * @param chosen of the blocks, by {@link Ops#select}
    * @param out wide enough for all that a row may look at
    */
-  default void look(
+  void look(
       Ring ring,
       int window,
       Optional<Blocks> all,
       Optional<Selection> chosen,
       StepBatch batch,
-      Selection out) {
-    throw lacks("look");
-  }
+      Selection out);
 
   /**
    * {@link Ops#mlaDecode} with a sink: the score sinks[n] stands beside those of head n's entries
@@ -133,10 +117,8 @@ public interface CompressedOps {
    *
    * @param sinks F32 [1, N], not scaled
    */
-  default void sinkDecode(
-      Tensor q, KvCache cache, Tensor sinks, MlaShape shape, StepBatch batch, Tensor out) {
-    throw lacks("sinkDecode");
-  }
+  void sinkDecode(
+      Tensor q, KvCache cache, Tensor sinks, MlaShape shape, StepBatch batch, Tensor out);
 
   // ---- experts ----------------------------------------------------------------------------------
 
@@ -145,18 +127,9 @@ public interface CompressedOps {
    *
    * @param table I32 [vocab, K]
    */
-  default void routeByToken(
-      Tensor logits, Tensor table, GateRule rule, StepBatch batch, Tensor ids, Tensor weights) {
-    throw lacks("routeByToken");
-  }
+  void routeByToken(
+      Tensor logits, Tensor table, GateRule rule, StepBatch batch, Tensor ids, Tensor weights);
 
   /** out = silu(min(gate, limit)) · clamp(up, −limit, limit); {@code out} may be {@code gate}. */
-  default void clampedSiluMul(Tensor gate, Tensor up, float limit, Tensor out) {
-    throw lacks("clampedSiluMul");
-  }
-
-  private static BackendException lacks(String op) {
-    return new BackendException(
-        "this backend does not compute " + op, "run DeepSeek-V4 on another, such as cpu");
-  }
+  void clampedSiluMul(Tensor gate, Tensor up, float limit, Tensor out);
 }

@@ -7,6 +7,7 @@ import dev.yuzui.ptx.machine.GlobalMemory;
 import dev.yuzui.ptx.machine.Launch;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /** Absorbed attention: mla_decode_*, mla_combine and mla_plain_*. */
 final class AttentionCases {
@@ -25,6 +26,8 @@ final class AttentionCases {
       cases.add(new KernelCase(kernel, "64/16, whole rows", d -> decode(d, f, small, 1)));
       cases.add(new KernelCase(kernel, "64/16, every count of stages", d -> stages(d, f)));
       cases.add(new KernelCase(kernel, "left out", d -> leftOut(d, f)));
+      cases.add(new KernelCase(kernel, "64/0, sinks", d -> withSinks(d, f, 1)));
+      cases.add(new KernelCase("mla_combine", f + ", sinks", d -> withSinks(d, f, 3)));
       cases.add(
           new KernelCase("mla_combine", f + ", rows in three parts", d -> decode(d, f, small, 3)));
     }
@@ -35,10 +38,15 @@ final class AttentionCases {
     for (Format f : Format.values()) {
       cases.add(
           new KernelCase(
-              "mla_plain_" + f.suffix(), "700/40", d -> plain(d, f, new Shape(1, 700, 40))));
+              "mla_plain_" + f.suffix(), "700/40", d -> plain(d, f, new Shape(1, 700, 40), false)));
       cases.add(
           new KernelCase(
-              "mla_plain_" + f.suffix(), "odd sizes", d -> plain(d, f, new Shape(3, 37, 6))));
+              "mla_plain_" + f.suffix(),
+              "odd sizes",
+              d -> plain(d, f, new Shape(3, 37, 6), false)));
+      cases.add(
+          new KernelCase(
+              "mla_plain_" + f.suffix(), "sinks", d -> plain(d, f, new Shape(3, 40, 0), true)));
     }
     return cases;
   }
@@ -68,10 +76,11 @@ final class AttentionCases {
       float[] q,
       int[] sequence,
       int[] length,
+      Optional<float[]> sinks,
       GlobalBuffer out,
       GlobalBuffer stat) {
 
-    static Attention of(Device device, Format f, Shape s, int[] length) {
+    static Attention of(Device device, Format f, Shape s, int[] length, boolean sinks) {
       Numbers numbers = new Numbers(s.lkv() + s.n());
       GlobalMemory memory = device.memory();
       int rows = SEQUENCE.length;
@@ -81,6 +90,7 @@ final class AttentionCases {
           numbers.normal(rows * s.n() * s.entry(), 1),
           SEQUENCE,
           length,
+          sinks ? Optional.of(numbers.normal(s.n(), 2)) : Optional.empty(),
           memory.output("out", 4L * rows * s.n() * s.lkv()),
           memory.output("stat", 8L * rows * s.n()));
     }
@@ -105,6 +115,12 @@ final class AttentionCases {
           .p(stat);
     }
 
+    Launch putSinks(Launch launch, Device device) {
+      return sinks
+          .map(s -> launch.p(device.memory().floats("sinks", Role.CONSTANT, s)))
+          .orElseGet(launch::none);
+    }
+
     void check(double allowed) {
       for (int t = 0; t < rows(); t++) {
         int entries = sequence[t] < 0 ? 0 : length[t];
@@ -117,7 +133,7 @@ final class AttentionCases {
     private void check(int t, int n, int entries, double allowed) {
       int head = t * shape.n() + n;
       double[] score = new double[entries];
-      double most = Double.NEGATIVE_INFINITY;
+      double most = entries > 0 && sinks.isPresent() ? sinks.get()[n] : Double.NEGATIVE_INFINITY;
       for (int i = 0; i < entries; i++) {
         for (int e = 0; e < shape.entry(); e++) {
           score[i] += q[head * shape.entry() + e] * cache.at(sequence[t], i, e);
@@ -125,7 +141,7 @@ final class AttentionCases {
         score[i] *= shape.scale();
         most = Math.max(most, score[i]);
       }
-      double sum = 0;
+      double sum = entries > 0 && sinks.isPresent() ? Math.exp(sinks.get()[n] - most) : 0;
       for (int i = 0; i < entries; i++) {
         score[i] = Math.exp(score[i] - most);
         sum += score[i];
@@ -137,6 +153,9 @@ final class AttentionCases {
         }
         String what = "row " + t + ", head " + n + ", out";
         Numbers.close(what, l, out.f32(head * shape.lkv() + l), want, allowed);
+      }
+      if (sinks.isPresent()) {
+        return; // nobody asks for both
       }
       String what = "row " + t + ", head " + n + ", stat";
       Numbers.close(what, 0, stat.f32(2 * head), most, 1e-4);
@@ -162,17 +181,21 @@ final class AttentionCases {
   }
 
   private static void manyParts(Device device, Shape s) {
-    decode(device, Format.F16, s, 50, 1, new int[] {41 * TILE, 9, 0, 21});
+    decode(device, Format.F16, s, 50, 1, new int[] {41 * TILE, 9, 0, 21}, false);
   }
 
   private static void decode(Device device, Format f, Shape s, int splits, int stages) {
-    decode(device, f, s, splits, stages, LENGTH);
+    decode(device, f, s, splits, stages, LENGTH, false);
+  }
+
+  private static void withSinks(Device device, Format f, int splits) {
+    decode(device, f, new Shape(20, 64, 0), splits, 1, LENGTH, true);
   }
 
   private static void decode(
-      Device device, Format f, Shape s, int splits, int stages, int[] length) {
+      Device device, Format f, Shape s, int splits, int stages, int[] length, boolean sinks) {
     int leastTiles = 1;
-    Attention a = Attention.of(device, f, s, length);
+    Attention a = Attention.of(device, f, s, length, sinks);
     GlobalMemory memory = device.memory();
     GlobalBuffer partial = memory.output("partial", 4L * a.rows() * s.n() * splits * (s.lkv() + 2));
     GlobalBuffer unless = memory.ints("unless", Role.INPUT, 1);
@@ -184,7 +207,8 @@ final class AttentionCases {
             a.rows(),
             256,
             shared(f, s, stages));
-    device.run(a.put(launch, device).p(partial).i(splits, leastTiles, stages).p(unless));
+    a.put(launch, device).p(partial).i(splits, leastTiles, stages).p(unless);
+    device.run(a.putSinks(launch, device));
     if (splits > 1) {
       // in place, as the kernel before has written the rows that are whole
       GlobalBuffer out = memory.put("out", Role.IN_PLACE, a.out().content());
@@ -199,26 +223,26 @@ final class AttentionCases {
               .p(out)
               .p(stat)
               .p(unless));
-      a = new Attention(s, a.cache(), a.q(), a.sequence(), a.length(), out, stat);
+      a = new Attention(s, a.cache(), a.q(), a.sequence(), a.length(), a.sinks(), out, stat);
     }
     a.check(1e-4);
   }
 
   private static void leftOut(Device device, Format f) {
     Shape s = new Shape(4, 64, 16);
-    Attention a = Attention.of(device, f, s, LENGTH);
+    Attention a = Attention.of(device, f, s, LENGTH, false);
     Launch launch = device.launch("mla_decode_" + f.suffix(), 1, 1, a.rows(), 256, shared(f, s, 1));
     a.put(launch, device).none().i(1, 1, 1).p(device.memory().ints("unless", Role.INPUT, 0));
-    device.run(launch);
+    device.run(launch.none());
     Numbers.close("numbers written", 0, Float.isNaN(a.out().f32(0)) ? 0 : 1, 0, 0);
   }
 
-  private static void plain(Device device, Format f, Shape s) {
-    Attention a = Attention.of(device, f, s, LENGTH);
+  private static void plain(Device device, Format f, Shape s, boolean sinks) {
+    Attention a = Attention.of(device, f, s, LENGTH, sinks);
     Launch launch =
         device.launch(
             "mla_plain_" + f.suffix(), s.n(), a.rows(), 1, 128, 4 * (2 * s.lkv() + s.r() + TILE));
-    device.run(a.put(launch, device).none());
+    device.run(a.putSinks(a.put(launch, device).none(), device));
     a.check(1e-5);
   }
 }

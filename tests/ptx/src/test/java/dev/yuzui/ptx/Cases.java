@@ -16,6 +16,8 @@ final class Cases {
             AttentionCases.all(),
             GroupedCases.all(),
             IndexCases.all(),
+            StreamCases.all(),
+            CompressedCases.all(),
             PrefillCases.all(),
             ExpertCases.all(),
             SamplingCases.all())

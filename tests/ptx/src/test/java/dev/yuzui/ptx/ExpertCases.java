@@ -15,12 +15,18 @@ final class ExpertCases {
   private ExpertCases() {}
 
   static List<KernelCase> all() {
-    Rule softmax = new Rule(40, 6, 1, 1, false, false, false, 1);
-    Rule grouped = new Rule(64, 4, 8, 3, false, false, false, 16);
-    Rule sigmoid = new Rule(128, 8, 8, 4, true, true, true, 2.5f);
-    Rule wide = new Rule(300, 12, 1, 1, false, false, true, 1);
-    Rule many = new Rule(512, 16, 32, 5, true, true, true, 1);
+    Rule softmax = new Rule(40, 6, 1, 1, 0, false, false, 1);
+    Rule grouped = new Rule(64, 4, 8, 3, 0, false, false, 16);
+    Rule sigmoid = new Rule(128, 8, 8, 4, 1, true, true, 2.5f);
+    Rule wide = new Rule(300, 12, 1, 1, 0, false, true, 1);
+    Rule many = new Rule(512, 16, 32, 5, 1, true, true, 1);
+    Rule softplus = new Rule(256, 6, 1, 1, 2, false, true, 1.5f);
+    Rule few = new Rule(40, 6, 1, 1, 2, false, true, 1.5f);
     List<KernelCase> cases = new ArrayList<>();
+    cases.add(new KernelCase("route", "softplus", d -> route(d, softplus, true)));
+    cases.add(new KernelCase("route", "softplus, few", d -> route(d, few, false)));
+    cases.add(new KernelCase("gate_f32", "softplus", d -> gate(d, softplus, 3, 61, true)));
+    cases.add(new KernelCase("gate_f32", "softplus, few", d -> gate(d, few, 1, 132, false)));
     cases.add(new KernelCase("route", "300 experts", d -> route(d, wide, true)));
     cases.add(new KernelCase("route", "32 groups of 16", d -> route(d, many, true)));
     cases.add(new KernelCase("gate_f32", "one token, long", d -> gate(d, softmax, 1, 5252, false)));
@@ -76,14 +82,14 @@ final class ExpertCases {
       int used,
       int groups,
       int groupsUsed,
-      boolean sigmoid,
+      int scoring,
       boolean twoBest,
       boolean normalise,
       float scale) {
 
     Launch put(Launch launch) {
       return launch
-          .i(experts, used, groups, groupsUsed, sigmoid ? 1 : 0, twoBest ? 1 : 0)
+          .i(experts, used, groups, groupsUsed, scoring, twoBest ? 1 : 0)
           .i(normalise ? 1 : 0)
           .f(scale);
     }
@@ -97,7 +103,12 @@ final class ExpertCases {
       double sum = IntStream.range(0, experts).mapToDouble(e -> Math.exp(logits[e] - most)).sum();
       return IntStream.range(0, experts)
           .mapToDouble(
-              e -> sigmoid ? 1 / (1 + Math.exp(-logits[e])) : Math.exp(logits[e] - most) / sum)
+              e ->
+                  switch (scoring) {
+                    case 0 -> Math.exp(logits[e] - most) / sum;
+                    case 1 -> 1 / (1 + Math.exp(-logits[e]));
+                    default -> Math.sqrt(Math.log1p(Math.exp(logits[e])));
+                  })
           .toArray();
     }
 

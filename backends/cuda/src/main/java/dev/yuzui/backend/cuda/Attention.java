@@ -76,7 +76,18 @@ final class Attention {
   }
 
   void decode(Tensor q, KvCache cache, MlaShape shape, StepBatch batch, Tensor out) {
-    decode(q, cache, shape, batch, address(batch.kvLength()), out, 0, 0);
+    decode(q, cache, Optional.empty(), shape, batch, out);
+  }
+
+  void decode(
+      Tensor q,
+      KvCache cache,
+      Optional<Tensor> sinks,
+      MlaShape shape,
+      StepBatch batch,
+      Tensor out) {
+    long sink = sinks.map(this::address).orElse(0L);
+    decode(q, cache, shape, batch, address(batch.kvLength()), out, 0, 0, sink);
   }
 
   private long address(Tensor t) {
@@ -87,6 +98,7 @@ final class Attention {
    * @param length address of the entries each row sees
    * @param stat address for each row's and head's maximum and sum, or 0
    * @param unless address of an int; nothing is done if it is 0
+   * @param sinks address of a score of each head's beside those of its entries, or 0
    */
   private void decode(
       Tensor q,
@@ -96,7 +108,8 @@ final class Attention {
       long length,
       Tensor out,
       long stat,
-      long unless) {
+      long unless,
+      long sinks) {
     Encoding encoding = cache.entries().encoding();
     String type = Tiles.suffix(encoding);
     int stages = stages(encoding, shape);
@@ -106,7 +119,7 @@ final class Attention {
           .block(128)
           .shared(4L * (2 * shape.kvLora() + shape.rope() + 32));
       arguments(q, cache, shape, batch, length);
-      launch.p(out).p(stat).p(unless).run();
+      launch.p(out).p(stat).p(unless).p(sinks).run();
       return;
     }
     long blocks = q.rows() * Math.ceilDiv(shape.heads(), HEADS);
@@ -126,7 +139,7 @@ final class Attention {
           .grid(Math.ceilDiv(shape.heads(), HEADS), splits, q.rows())
           .shared(sharedBytes(encoding, shape, stages));
       arguments(q, cache, shape, batch, length);
-      launch.p(out).p(stat).p(partial).i(splits).i(leastTiles).i(stages).p(unless).run();
+      launch.p(out).p(stat).p(partial).i(splits).i(leastTiles).i(stages).p(unless).p(sinks).run();
       if (splits > 1) {
         begin("mla_combine")
             .grid(shape.heads(), q.rows(), Math.ceilDiv(shape.kvLora(), 128))
@@ -350,7 +363,7 @@ final class Attention {
       long statBefore = scratch.bytes("stat of history", 8 * rows * heads);
       products.denseUnless(q, 0, keyUp, heads, query, 0, any);
       copyPerHead(q, shape.nope(), shape.rope(), heads, query, shape.kvLora());
-      decode(query, cache, shape, batch, history, latent, statBefore, any);
+      decode(query, cache, shape, batch, history, latent, statBefore, any, 0);
       products.denseUnless(latent, 0, valueUp, heads, before, 0, any);
       begin("mla_merge")
           .grid(rows)

@@ -1,5 +1,7 @@
 package dev.yuzui.backend.cuda;
 
+import dev.yuzui.spi.CompressedOps;
+import dev.yuzui.spi.DelegatingCompressedOps;
 import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
@@ -16,7 +18,7 @@ import dev.yuzui.spi.Tensor;
 import java.util.Optional;
 
 /** Turns each call into launches on the queue's stream. */
-final class CudaOps implements Ops {
+final class CudaOps implements Ops, DelegatingCompressedOps {
   private static final int THREADS = 256;
 
   /** Numbers a block of a row kernel takes. */
@@ -39,6 +41,7 @@ final class CudaOps implements Ops {
   private final Attention attention;
   private final Grouped grouped;
   private final Index index;
+  private final CompressedOps compressed;
   private final TopK topK;
 
   CudaOps(CudaBackend backend, CudaQueue queue, CudaScratch scratch) {
@@ -50,12 +53,18 @@ final class CudaOps implements Ops {
     this.attention = new Attention(backend, queue, scratch, launch, products);
     this.grouped = new Grouped(backend, queue, scratch, launch);
     this.index = new Index(backend, queue, scratch, launch);
+    this.compressed = new CudaCompressedOps(backend, queue, launch, attention);
     this.topK = new TopK(backend, queue, scratch, launch);
   }
 
   @Override
   public Scratch scratch() {
     return scratch;
+  }
+
+  @Override
+  public CompressedOps compressed() {
+    return compressed;
   }
 
   private Launch begin(String kernel) {
@@ -299,7 +308,7 @@ final class CudaOps implements Ops {
         .i(rule.used())
         .i(rule.groups())
         .i(rule.groupsUsed())
-        .i(rule.scoring() == GateRule.Scoring.SIGMOID)
+        .i(CudaCompressedOps.number(rule.scoring()))
         .i(rule.groupScore() == GateRule.GroupScore.TOP2_SUM)
         .i(rule.normalise())
         .f(rule.scale());

@@ -50,6 +50,13 @@ final class FloatOps {
             for (int l = 0; l < LANES; l++)
               t[l] = floatToRawIntBits(intBitsToFloat(r[a + l]) + intBitsToFloat(r[b + l]));
           };
+      case "add.rz.f32" ->
+          (r, a, b, _, t) -> {
+            for (int l = 0; l < LANES; l++)
+              t[l] =
+                  floatToRawIntBits(
+                      Rounding.addTowardsZero(intBitsToFloat(r[a + l]), intBitsToFloat(r[b + l])));
+          };
       case "sub.f32", "sub.rn.f32" ->
           (r, a, b, _, t) -> {
             for (int l = 0; l < LANES; l++)

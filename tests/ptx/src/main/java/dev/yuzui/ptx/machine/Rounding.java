@@ -53,6 +53,19 @@ final class Rounding {
     return (double) f > sum || (double) f == sum && lost < 0 ? Math.nextDown(f) : f;
   }
 
+  /** a + b rounded towards zero. */
+  static float addTowardsZero(float a, float b) {
+    double sum = (double) a + b;
+    if (!Double.isFinite(sum)) {
+      return (float) sum;
+    }
+    double part = sum - a;
+    double lost = a - (sum - part) + (b - part);
+    float f = (float) sum;
+    boolean beyond = (double) f == sum && lost * f < 0;
+    return Math.abs((double) f) > Math.abs(sum) || beyond ? Math.nextAfter(f, 0) : f;
+  }
+
   static float flushed(float v) {
     return Math.abs(v) < Float.MIN_NORMAL ? Math.copySign(0f, v) : v;
   }
