@@ -90,7 +90,7 @@ public abstract class ExpertsConformance extends Conformance {
   }
 
   /** Within what a product of any of the rows with any of the experts may be off. */
-  private static double bound(Values x, List<HostTensor> experts) {
+  static double bound(Values x, List<HostTensor> experts) {
     double wNorm = 0;
     for (HostTensor w : experts) {
       for (double norm : Weights.norms(w)) {

@@ -177,6 +177,12 @@ public abstract class GateConformance extends Conformance {
     known(Scoring.SIGMOID, false, 2.5f, 0.5 * 2.5, 0.75 * 2.5);
     // softmax of 0, −∞ and ln 3: 1/4, 0 and 3/4
     known(Scoring.SOFTMAX, false, 16f, 0.25 * 16, 0.75 * 16);
+    // softplus(0) = ln 2, softplus(ln 3) = ln 4
+    double first = Math.sqrt(Math.log(2));
+    double second = Math.sqrt(Math.log(4));
+    known(Scoring.SQRT_SOFTPLUS, false, 2.5f, first * 2.5, second * 2.5);
+    double both = first + second;
+    known(Scoring.SQRT_SOFTPLUS, true, 1.5f, first / both * 1.5, second / both * 1.5);
   }
 
   private void known(Scoring scoring, boolean normalise, float scale, double first, double second) {
@@ -228,9 +234,10 @@ public abstract class GateConformance extends Conformance {
         });
   }
 
-  @Test
-  void routeOfLargeLogitsStaysFinite() {
-    GateRule rule = new GateRule(Scoring.SOFTMAX, 4, 2, 1, 1, GroupScore.MAX, true, 1);
+  @ParameterizedTest
+  @CsvSource({"SOFTMAX", "SQRT_SOFTPLUS"})
+  void routeOfLargeLogitsStaysFinite(Scoring scoring) {
+    GateRule rule = new GateRule(scoring, 4, 2, 1, 1, GroupScore.MAX, true, 1);
     rig.compare(
         b -> {
           Tensor in = b.input("logits", Values.literal(1, 4, 300, 299, -300, 298));
@@ -238,6 +245,55 @@ public abstract class GateConformance extends Conformance {
           Tensor ids = b.integerOutput("ids", 1, 2);
           Tensor weights = b.output("weights", 1, 2, relative(1e-5));
           return ops -> ops.route(in, Optional.empty(), rule, batch, ids, weights);
+        });
+  }
+
+  /** Rows, padding, experts, used, tokens that there are. */
+  @ParameterizedTest
+  @CsvSource({"1, 0, 256, 6, 1000", "19, 3, 64, 6, 7", "5, 5, 8, 2, 3", "70, 0, 384, 6, 100"})
+  void routeByToken(int tokens, int padding, int experts, int used, int vocabulary) {
+    float[] table = new float[vocabulary * used];
+    for (int i = 0; i < vocabulary; i++) {
+      for (int k = 0; k < used; k++) {
+        table[i * used + k] = (i * 5 + k * 7) % experts;
+      }
+    }
+    Values named = Values.integers(1, tokens, vocabulary, 3);
+    for (Scoring scoring : Scoring.values()) {
+      GateRule rule =
+          new GateRule(scoring, experts, used, 1, 1, GroupScore.MAX, scoring != Scoring.SIGMOID, 2);
+      rig.compare(
+          b -> {
+            Tensor logits = b.input("logits", Values.normal(tokens, experts, 2, 0, 3));
+            Tensor rows = b.integers("table", Values.literal(vocabulary, used, table));
+            StepBatch batch = tokens(b.step(Steps.plain(tokens, padding)), b.integers("id", named));
+            Tensor ids = b.integerOutput("ids", tokens, used);
+            Tensor weights = b.output("weights", tokens, used, relative(1e-5));
+            return ops -> ops.routeByToken(logits, rows, rule, batch, ids, weights);
+          });
+    }
+  }
+
+  private static StepBatch tokens(StepBatch b, Tensor token) {
+    return new StepBatch(token, b.position(), b.sequence(), b.kvLength(), b.pages(), b.outputRow());
+  }
+
+  @Test
+  void routeByTokenOfKnownNumbers() {
+    // softplus(ln(e − 1)) = 1 and softplus(ln(e⁴ − 1)) = 4
+    GateRule rule = new GateRule(Scoring.SQRT_SOFTPLUS, 3, 2, 1, 1, GroupScore.MAX, true, 1.5f);
+    Values logits =
+        Values.literal(2, 3, 50, Math.log(Math.expm1(1)), Math.log(Math.expm1(4)), 60, 70, 80);
+    rig.compare(
+        b -> {
+          Tensor in = b.input("logits", logits);
+          Tensor table = b.integers("table", Values.literal(2, 2, 0, 0, 2, 1));
+          StepBatch batch =
+              tokens(b.step(Steps.plain(2, 1)), b.integers("id", Values.literal(1, 2, 1, 0)));
+          Tensor ids = b.integerOutput("ids", 2, 2, Values.literal(2, 2, 2, 1, -1, -1));
+          Values wanted = Values.literal(2, 2, 1, 0.5, 0, 0);
+          Tensor weights = b.output("weights", 2, 2, near(wanted, relative(1e-5)));
+          return ops -> ops.routeByToken(in, table, rule, batch, ids, weights);
         });
   }
 }

@@ -6,15 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.yuzui.spi.DeviceBuffer;
-import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Encoding;
-import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.GroupedShape;
 import dev.yuzui.spi.IndexShape;
 import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.MlaShape;
 import dev.yuzui.spi.Ops;
+import dev.yuzui.spi.Ring;
 import dev.yuzui.spi.Selection;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
@@ -39,46 +38,6 @@ public abstract class RefusalsConformance extends Conformance {
   private static final GateRule RULE =
       new GateRule(GateRule.Scoring.SOFTMAX, 8, 2, 1, 1, GateRule.GroupScore.MAX, false, 1);
 
-  /** Tensors of any shape in one buffer, one behind the other. */
-  static final class Shapes {
-    private final DeviceBuffer buffer;
-    private final StepBatch batch;
-    private long next;
-
-    Shapes(DeviceBuffer buffer, StepBatch batch) {
-      this.buffer = buffer;
-      this.batch = batch;
-    }
-
-    Tensor f32(String name, int rows, int cols) {
-      return tensor(name, Encoding.F32, rows, cols);
-    }
-
-    Tensor i32(String name, int rows, int cols) {
-      return tensor(name, Encoding.I32, rows, cols);
-    }
-
-    Tensor tensor(String name, Encoding encoding, int rows, int cols) {
-      Tensor t = new Tensor(name, buffer, next, encoding, rows, cols);
-      next += Math.ceilDiv(t.byteSize(), 64) * 64;
-      return t;
-    }
-
-    KvCache cache(int cols) {
-      return new KvCache(f32("cache", 8, cols), 4);
-    }
-
-    Dispatch dispatch(int experts, int slots) {
-      return new Dispatch(
-          i32("offset", 1, experts + 1), i32("slot", 1, slots), i32("place", 1, slots), 2);
-    }
-
-    ExpertWeights experts(int count, int rows, int cols) {
-      return new ExpertWeights(
-          "w", Stream.generate(() -> f32("w", rows, cols)).limit(count).toList());
-    }
-  }
-
   interface Call {
     void on(Ops ops, Shapes s);
   }
@@ -89,6 +48,10 @@ public abstract class RefusalsConformance extends Conformance {
 
   /** What the message must hold, part by part, and the call; the step has 3 rows. */
   static Stream<Arguments> wrongCalls() {
+    return Stream.concat(callsOfAll(), CompressedRefusals.wrongCalls());
+  }
+
+  private static Stream<Arguments> callsOfAll() {
     return Stream.of(
         call(
             "embed | table F32 [9, 4] | out F32 [3, 5]",
@@ -140,13 +103,19 @@ public abstract class RefusalsConformance extends Conformance {
             "rope | 3 rows | x F32 [2, 4]",
             (o, s) -> {
               Tensor x = s.f32("x", 2, 4);
-              o.rope(x, 0, 1, s.f32("table", 9, 4), s.batch, x, 0);
+              o.rope(x, 0, 1, s.f32("table", 9, 4), s.batch(), x, 0);
             }),
         call(
             "rope | even | table F32 [9, 3]",
             (o, s) ->
                 o.rope(
-                    s.f32("x", 3, 4), 0, 1, s.f32("table", 9, 3), s.batch, s.f32("out", 3, 4), 0)),
+                    s.f32("x", 3, 4),
+                    0,
+                    1,
+                    s.f32("table", 9, 3),
+                    s.batch(),
+                    s.f32("out", 3, 4),
+                    0)),
         call(
             "appendLatent | kv F32 [3, 8] | cache F32 [8, 9]",
             (o, s) ->
@@ -156,7 +125,7 @@ public abstract class RefusalsConformance extends Conformance {
                     0,
                     s.f32("table", 9, 2),
                     s.cache(9),
-                    s.batch)),
+                    s.batch())),
         call(
             "appendLatent | whole pages of 3 | cache F32 [8, 8]",
             (o, s) ->
@@ -166,7 +135,7 @@ public abstract class RefusalsConformance extends Conformance {
                     0,
                     s.f32("table", 9, 2),
                     new KvCache(s.f32("cache", 8, 8), 3),
-                    s.batch)),
+                    s.batch())),
         call(
             "addRow | not [1, C] | row F32 [1, 3] | x F32 [3, 4]",
             (o, s) -> o.addRow(s.f32("x", 3, 4), s.f32("row", 1, 3))),
@@ -179,11 +148,11 @@ public abstract class RefusalsConformance extends Conformance {
                     s.f32("table", 9, 4),
                     s.cache(9),
                     GROUPED,
-                    s.batch)),
+                    s.batch())),
         call(
             "attend | N·D is 8 | q F32 [3, 12]",
             (o, s) ->
-                o.attend(s.f32("q", 3, 12), s.cache(8), GROUPED, s.batch, s.f32("out", 3, 8))),
+                o.attend(s.f32("q", 3, 12), s.cache(8), GROUPED, s.batch(), s.f32("out", 3, 8))),
         call(
             "appendIndex | I is 4 | cache F32 [8, 5]",
             (o, s) ->
@@ -195,7 +164,7 @@ public abstract class RefusalsConformance extends Conformance {
                     s.f32("table", 9, 2),
                     s.cache(5),
                     INDEX,
-                    s.batch)),
+                    s.batch())),
         call(
             "select | more than the 3 | rows I32 [3, 4]",
             (o, s) ->
@@ -204,13 +173,13 @@ public abstract class RefusalsConformance extends Conformance {
                     s.f32("weights", 3, 2),
                     s.cache(4),
                     INDEX,
-                    s.batch,
+                    s.batch(),
                     new Selection(
                         s.i32("rows", 3, 4), s.i32("sequence", 1, 3), s.i32("count", 1, 3)))),
         call(
             "mlaDecode | 16 | q F32 [3, 12]",
             (o, s) ->
-                o.mlaDecode(s.f32("q", 3, 12), s.cache(8), SHAPE, s.batch, s.f32("out", 3, 12))),
+                o.mlaDecode(s.f32("q", 3, 12), s.cache(8), SHAPE, s.batch(), s.f32("out", 3, 12))),
         call(
             "mlaPrefill | [12, 4] | keyUp F32 [12, 5]",
             (o, s) ->
@@ -220,7 +189,7 @@ public abstract class RefusalsConformance extends Conformance {
                     s.f32("keyUp", 12, 5),
                     s.f32("valueUp", 6, 6),
                     SHAPE,
-                    s.batch,
+                    s.batch(),
                     s.f32("out", 3, 6))),
         call(
             "mlaAbsorbed | N·V is 6 here | out F32 [3, 7]",
@@ -231,7 +200,7 @@ public abstract class RefusalsConformance extends Conformance {
                     s.f32("keyUp", 12, 4),
                     s.f32("valueUp", 6, 6),
                     SHAPE,
-                    s.batch,
+                    s.batch(),
                     s.f32("out", 3, 7))),
         call(
             "route | 8 | logits F32 [3, 7]",
@@ -240,7 +209,7 @@ public abstract class RefusalsConformance extends Conformance {
                     s.f32("logits", 3, 7),
                     Optional.empty(),
                     RULE,
-                    s.batch,
+                    s.batch(),
                     s.i32("ids", 3, 2),
                     s.f32("weights", 3, 2))),
         call(
@@ -301,7 +270,7 @@ public abstract class RefusalsConformance extends Conformance {
                     0,
                     s.f32("table", 9, 2),
                     s.cache(9),
-                    s.batch)),
+                    s.batch())),
         call(
             "ropeAppend | elements 5 to 7 of a head of 6 | q F32 [3, 12]",
             (o, s) ->
@@ -314,7 +283,7 @@ public abstract class RefusalsConformance extends Conformance {
                     0,
                     s.f32("table", 9, 2),
                     s.cache(8),
-                    s.batch)),
+                    s.batch())),
         call(
             "gate | [8, 5] | router F32 [8, 4]",
             (o, s) ->
@@ -323,7 +292,7 @@ public abstract class RefusalsConformance extends Conformance {
                     s.f32("router", 8, 4),
                     Optional.empty(),
                     RULE,
-                    s.batch,
+                    s.batch(),
                     s.i32("ids", 3, 2),
                     s.f32("weights", 3, 2))),
         call(
@@ -365,7 +334,10 @@ public abstract class RefusalsConformance extends Conformance {
         wrongCalls().map(c -> c.get()[0].toString().split(" ")[0]).collect(Collectors.toSet());
     Set<String> ops =
         Stream.of(Ops.class.getMethods())
-            .filter(m -> List.of(m.getParameterTypes()).contains(Tensor.class))
+            .filter(
+                m ->
+                    Stream.of(m.getParameterTypes())
+                        .anyMatch(t -> t == Tensor.class || t == Ring.class))
             .map(Method::getName)
             .collect(Collectors.toSet());
     assertEquals(ops, refused);
