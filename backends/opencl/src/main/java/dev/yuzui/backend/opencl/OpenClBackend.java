@@ -116,7 +116,7 @@ final class OpenClBackend extends AbstractBackend {
     return together(weight.name(), List.of(weight)).getFirst();
   }
 
-  /** All experts in one buffer, at equal distances. */
+  /** All experts in one buffer, at equal distances, or in as few as the device's may be large. */
   @Override
   public synchronized ExpertWeights uploadExperts(String name, List<HostTensor> experts) {
     return new ExpertWeights(name, together(name, experts));
@@ -132,23 +132,35 @@ final class OpenClBackend extends AbstractBackend {
     HostTensor first = hosts.getFirst();
     long bytes = Layout.matrixBytes(first.encoding(), first.rows(), first.cols());
     long each = hosts.size() == 1 ? bytes : Layout.aligned(bytes);
-    OpenClBuffer buffer = new OpenClBuffer(cl, each * hosts.size(), name, OpenClBackend::refuse);
+    int most = mostOf(each, hosts.size());
+    List<OpenClBuffer> buffers = new ArrayList<>();
     List<Tensor> tensors = new ArrayList<>();
     boolean whole = false;
     try {
       for (HostTensor w : hosts) {
-        long offset = each * tensors.size();
-        load(w, buffer, offset);
-        tensors.add(new Tensor(w.name(), buffer, offset, w.encoding(), w.rows(), w.cols()));
+        int within = tensors.size() % most;
+        if (within == 0) {
+          long left = Math.min(most, hosts.size() - tensors.size());
+          buffers.add(new OpenClBuffer(cl, each * left, name, OpenClBackend::refuse));
+        }
+        load(w, buffers.getLast(), each * within);
+        tensors.add(
+            new Tensor(
+                w.name(), buffers.getLast(), each * within, w.encoding(), w.rows(), w.cols()));
       }
-      weights.add(buffer);
+      weights.addAll(buffers);
       whole = true;
       return tensors;
     } finally {
       if (!whole) {
-        buffer.release();
+        buffers.forEach(OpenClBuffer::release);
       }
     }
+  }
+
+  /** How many matrices of {@code each} bytes a buffer of the device may have, of {@code count}. */
+  private int mostOf(long each, int count) {
+    return Math.toIntExact(Math.clamp(cl.device().largestBuffer() / each, 1, (long) count));
   }
 
   /** The old expert's memory is the new one's, and so is its part of those copied together. */
@@ -165,10 +177,10 @@ final class OpenClBackend extends AbstractBackend {
     Optional.ofNullable(places.remove(experts))
         .ifPresent(
             place -> {
-              OpenClBuffer all = OpenClBuffer.of(place.first(), cl);
-              long at = place.first().byteOffset() + index * place.stride();
-              if (all != buffer || at != old.byteOffset()) {
-                load(expert, all, at);
+              ExpertPlaces.Part part = place.part(index);
+              OpenClBuffer all = OpenClBuffer.of(part.first(), cl);
+              if (all != buffer || part.at(index) != old.byteOffset()) {
+                load(expert, all, part.at(index));
               }
               places.put(now, place);
             });
@@ -197,29 +209,44 @@ final class OpenClBackend extends AbstractBackend {
 
   /** Where the experts of a projection lie; those that lie apart are copied together, once. */
   synchronized ExpertPlaces places(ExpertWeights experts) {
-    return places.computeIfAbsent(experts, e -> ExpertPlaces.of(e).orElseGet(() -> gathered(e)));
+    return places.computeIfAbsent(
+        experts,
+        e -> {
+          long each = Layout.aligned(Layout.matrixBytes(e.encoding(), e.rows(), e.cols()));
+          int most = mostOf(each, e.count());
+          ExpertPlaces found = ExpertPlaces.of(e);
+          return found.evenly(most) ? found : gathered(e, each, most);
+        });
   }
 
-  private ExpertPlaces gathered(ExpertWeights experts) {
+  private ExpertPlaces gathered(ExpertWeights experts, long each, int most) {
     long bytes = Layout.matrixBytes(experts.encoding(), experts.rows(), experts.cols());
-    long each = Layout.aligned(bytes);
-    OpenClBuffer buffer =
-        new OpenClBuffer(cl, each * experts.count(), experts.name(), OpenClBackend::refuse);
-    weights.add(buffer);
-    for (int e = 0; e < experts.count(); e++) {
-      Tensor expert = experts.experts().get(e);
-      cl.copy(
-          transfers,
-          OpenClBuffer.handle(expert, cl),
-          expert.byteOffset(),
-          buffer.handle(),
-          each * e,
-          bytes);
+    List<ExpertPlaces.Part> parts = new ArrayList<>();
+    for (int from = 0; from < experts.count(); from += most) {
+      int count = Math.min(most, experts.count() - from);
+      OpenClBuffer buffer =
+          new OpenClBuffer(cl, each * count, experts.name(), OpenClBackend::refuse);
+      weights.add(buffer);
+      for (int e = 0; e < count; e++) {
+        Tensor expert = experts.experts().get(from + e);
+        cl.copy(
+            transfers,
+            OpenClBuffer.handle(expert, cl),
+            expert.byteOffset(),
+            buffer.handle(),
+            each * e,
+            bytes);
+      }
+      Tensor first = experts.experts().get(from);
+      parts.add(
+          new ExpertPlaces.Part(
+              from,
+              count,
+              new Tensor(first.name(), buffer, 0, first.encoding(), first.rows(), first.cols()),
+              each));
     }
     cl.finish(transfers, "copying " + experts.name());
-    Tensor first = experts.experts().getFirst();
-    return new ExpertPlaces(
-        new Tensor(first.name(), buffer, 0, first.encoding(), first.rows(), first.cols()), each);
+    return new ExpertPlaces(parts);
   }
 
   @Override

@@ -5,6 +5,7 @@ import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.Ops.Gather;
 import dev.yuzui.spi.Tensor;
+import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 
@@ -231,39 +232,53 @@ final class Products {
       Optional<ExpertWeights> w2,
       Dispatch d,
       Tensor out) {
-    ExpertPlaces places = backend.places(w);
-    Optional<ExpertPlaces> places2 = w2.map(backend::places);
+    List<ExpertPlaces.Part> parts = backend.places(w).parts();
+    Optional<List<ExpertPlaces.Part>> parts2 = w2.map(e -> backend.places(e).parts());
     long each = Math.min(FEW, Math.ceilDiv(d.slots(), d.experts()));
     Cut cut = cut(each, w.rows(), w.cols(), w2.isPresent(), Math.ceilDiv(d.slots(), each));
     boolean rounds = rounds(w.encoding(), cut);
     String[] macros = macros(w.encoding(), cut, rounds);
     try (var frame = scratch.frame()) {
       Tensor from = rounds ? rounded(x, 0, 1, w.cols(), macros) : x;
-      begin("matvec_grouped", cut, macros)
-          .groups(tiles(d, cut.tokens()), cut.groups())
-          .p(places.first())
-          .p(places2.map(ExpertPlaces::first))
-          .l(places.stride())
-          .l(places2.map(ExpertPlaces::stride).orElse(0L))
-          .l(Layout.scalesAt(w.rows(), w.cols()))
-          .l(w.encoding().rowBytes(w.cols()))
-          .i(w2.isPresent())
-          .p(from)
-          .p(out)
-          .i(w.rows())
-          .i(w.cols())
-          .i(cut.strips());
-      grouping(d, gather);
+      for (int i = 0; i < parts.size(); i++) {
+        ExpertPlaces.Part part = parts.get(i);
+        int index = i;
+        Optional<ExpertPlaces.Part> part2 = parts2.map(p -> p.get(index));
+        begin("matvec_grouped", cut, macros)
+            .groups(tiles(d, part, cut.tokens()), cut.groups())
+            .p(part.first())
+            .p(part2.map(ExpertPlaces.Part::first))
+            .l(part.stride())
+            .l(part2.map(ExpertPlaces.Part::stride).orElse(0L))
+            .l(Layout.scalesAt(w.rows(), w.cols()))
+            .l(w.encoding().rowBytes(w.cols()))
+            .i(w2.isPresent())
+            .p(from)
+            .p(out)
+            .i(w.rows())
+            .i(w.cols())
+            .i(cut.strips());
+        grouping(d, part, gather);
+      }
     }
   }
 
-  /** Tiles of {@code size} places that groups.clh gives all experts. */
-  private static long tiles(Dispatch d, int size) {
-    return (d.slots() + (size - 1L) * Math.min(d.experts(), d.slots())) / size;
+  /** Tiles of {@code size} places that groups.clh gives the experts of a part. */
+  private static long tiles(Dispatch d, ExpertPlaces.Part part, int size) {
+    return (d.slots() + (size - 1L) * Math.min(part.count(), d.slots())) / size;
   }
 
-  private void grouping(Dispatch d, Gather gather) {
-    launch.p(d.offset()).p(d.slot()).i(d.experts()).i(d.used()).i(gather.ordinal()).run();
+  private void grouping(Dispatch d, ExpertPlaces.Part part, Gather gather) {
+    Tensor all = d.offset();
+    Tensor offset =
+        new Tensor(
+            all.name(),
+            all.buffer(),
+            all.byteOffset() + 4L * part.from(),
+            all.encoding(),
+            1,
+            part.count() + 1L);
+    launch.p(offset).p(d.slot()).i(part.count()).i(d.used()).i(gather.ordinal()).run();
   }
 
   // ---- gemm: many rows --------------------------------------------------------------------------
@@ -334,22 +349,23 @@ final class Products {
   }
 
   private void gemmGrouped(Tensor x, Gather gather, ExpertWeights w, Dispatch d, Tensor out) {
-    ExpertPlaces places = backend.places(w);
-    String[] macros = macros(places.first().encoding());
+    String[] macros = macros(w.encoding());
     try (var frame = scratch.frame()) {
       Rows from = gemmRows(x, 0, 1, w.cols(), macros);
-      begin("gemm_grouped", macros)
-          .groups(tiles(d, TILE), Math.ceilDiv(w.rows(), (long) TILE))
-          .p(places.first())
-          .l(places.stride())
-          .l(Layout.scalesAt(w.rows(), w.cols()))
-          .l(w.encoding().rowBytes(w.cols()))
-          .p(from.x())
-          .p(from.scales())
-          .p(out)
-          .i(w.rows())
-          .i(w.cols());
-      grouping(d, gather);
+      for (ExpertPlaces.Part part : backend.places(w).parts()) {
+        begin("gemm_grouped", macros)
+            .groups(tiles(d, part, TILE), Math.ceilDiv(w.rows(), (long) TILE))
+            .p(part.first())
+            .l(part.stride())
+            .l(Layout.scalesAt(w.rows(), w.cols()))
+            .l(w.encoding().rowBytes(w.cols()))
+            .p(from.x())
+            .p(from.scales())
+            .p(out)
+            .i(w.rows())
+            .i(w.cols());
+        grouping(d, part, gather);
+      }
     }
   }
 }

@@ -163,8 +163,10 @@ class DeviceTest {
       ExpertPlaces places = backend.places(experts);
       assertEquals(places, backend.places(experts));
       for (int e = 0; e < 3; e++) {
-        Tensor first = places.first();
-        Tensor expert = new Tensor("e", first.buffer(), e * places.stride(), Encoding.F32, 1, 2);
+        Tensor first = places.parts().getFirst().first();
+        Tensor expert =
+            new Tensor(
+                "e", first.buffer(), e * places.parts().getFirst().stride(), Encoding.F32, 1, 2);
         assertEquals(10f * (e + 1), read(backend, expert)[1]);
       }
     }
