@@ -10,6 +10,7 @@ import java.util.Map;
  * @param maxThreads of a block
  * @param shared its static variables, and those of the module, in their order
  * @param dynamic the names of its dynamic shared memory
+ * @param tables what of global memory the module brings with it, which nobody writes
  * @param registers how many each bank has
  */
 public record KernelCode(
@@ -20,6 +21,7 @@ public record KernelCode(
     List<Variable> shared,
     List<Variable> dynamic,
     List<Variable> local,
+    List<Table> tables,
     Map<PtxType.Bank, Integer> registers,
     List<Instruction> instructions) {
 
@@ -30,11 +32,14 @@ public record KernelCode(
    */
   public record Variable(String name, int align, int bytes) {}
 
+  public record Table(String name, int align, byte[] bytes) {}
+
   public KernelCode {
     parameters = List.copyOf(parameters);
     shared = List.copyOf(shared);
     dynamic = List.copyOf(dynamic);
     local = List.copyOf(local);
+    tables = List.copyOf(tables);
     registers = Map.copyOf(registers);
     instructions = List.copyOf(instructions);
   }

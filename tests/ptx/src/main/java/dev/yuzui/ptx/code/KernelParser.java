@@ -27,16 +27,22 @@ final class KernelParser {
   private final String target;
   private final List<KernelCode.Variable> shared;
   private final List<KernelCode.Variable> dynamic;
+  private final List<KernelCode.Table> tables;
   private final List<KernelCode.Variable> local = new ArrayList<>();
   private final Map<PtxType.Bank, Integer> counts = new EnumMap<>(PtxType.Bank.class);
   private final Deque<Map<String, Operand.Register>> scopes = new ArrayDeque<>();
   private final Map<String, Integer> labels = new HashMap<>();
   private final List<Instruction> instructions = new ArrayList<>();
 
-  KernelParser(String target, List<KernelCode.Variable> shared, List<KernelCode.Variable> dynamic) {
+  KernelParser(
+      String target,
+      List<KernelCode.Variable> shared,
+      List<KernelCode.Variable> dynamic,
+      List<KernelCode.Table> tables) {
     this.target = target;
     this.shared = new ArrayList<>(shared);
     this.dynamic = List.copyOf(dynamic);
+    this.tables = List.copyOf(tables);
     for (PtxType.Bank bank : PtxType.Bank.values()) {
       counts.put(bank, 0);
     }
@@ -54,7 +60,7 @@ final class KernelParser {
     Matcher bound = MAX_THREADS.matcher(head);
     int most = bound.find() ? Integer.parseInt(bound.group(1)) : MOST_THREADS;
     return new KernelCode(
-        name, target, most, parameters, shared, dynamic, local, counts, resolved());
+        name, target, most, parameters, shared, dynamic, local, tables, counts, resolved());
   }
 
   /** Braces at the start of a statement open a scope of names; others belong to operands. */

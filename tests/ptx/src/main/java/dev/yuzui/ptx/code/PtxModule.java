@@ -14,12 +14,15 @@ public final class PtxModule {
   private static final Pattern TARGET = Pattern.compile("\\.target (\\w+)");
   private static final Pattern SHARED =
       Pattern.compile("\\.shared \\.align (\\d+) \\.(\\w+) ([\\w$]+)(?:\\[(\\d*)])?;");
+  private static final Pattern TABLE =
+      Pattern.compile("\\.global \\.align (\\d+) \\.b8 ([\\w$]+)\\[(\\d+)] = \\{([\\d, ]+)};");
   private static final Pattern NAME = Pattern.compile("\\s*(\\w+)");
   private static final String ENTRY = ".visible .entry";
 
   private final String target;
   private final List<KernelCode.Variable> shared = new ArrayList<>();
   private final List<KernelCode.Variable> dynamic = new ArrayList<>();
+  private final List<KernelCode.Table> tables = new ArrayList<>();
   private final Map<String, String> kernels = new LinkedHashMap<>();
 
   private PtxModule(String text) {
@@ -57,6 +60,15 @@ public final class PtxModule {
               open ? 0 : count * PtxType.of(m.group(2)).bytes());
       (open ? dynamic : shared).add(v);
     }
+    Matcher t = TABLE.matcher(text);
+    while (t.find()) {
+      String[] numbers = t.group(4).split(", ");
+      byte[] bytes = new byte[Integer.parseInt(t.group(3))];
+      for (int i = 0; i < numbers.length; i++) { // what is left out at the end is zero
+        bytes[i] = (byte) Integer.parseInt(numbers[i]);
+      }
+      tables.add(new KernelCode.Table(t.group(2), Integer.parseInt(t.group(1)), bytes));
+    }
   }
 
   public Set<String> kernels() {
@@ -75,6 +87,6 @@ public final class PtxModule {
     if (text == null) {
       throw new IllegalArgumentException("no kernel is called " + name);
     }
-    return new KernelParser(target, shared, dynamic).parse(name, edit.apply(text));
+    return new KernelParser(target, shared, dynamic, tables).parse(name, edit.apply(text));
   }
 }

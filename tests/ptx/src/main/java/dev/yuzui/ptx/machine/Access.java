@@ -74,6 +74,10 @@ final class Access {
   private static Place global(Warp w, int lane, Kind kind, long address, int bytes) {
     Optional<GlobalBuffer> found = w.block.launch().memory().at(address);
     if (found.isEmpty()) {
+      Optional<Place> table = w.program.layout.table(address, bytes);
+      if (table.isPresent() && (kind == Kind.READ || kind == Kind.READ_CONSTANT)) {
+        return table.get();
+      }
       throw w.fault("lane %d: %d bytes at 0x%x, which is nobody's".formatted(lane, bytes, address));
     }
     GlobalBuffer buffer = found.get();

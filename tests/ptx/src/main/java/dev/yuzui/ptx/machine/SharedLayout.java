@@ -4,11 +4,13 @@ import dev.yuzui.ptx.code.KernelCode;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 
 /**
  * Where variables lie: each at a multiple of its declared alignment that is no multiple of twice
- * that. An assembler may do so, and does when a variable before it changes its size.
+ * that. An assembler may do so, and does when a variable before it changes its size. Tables of
+ * global memory are four gigabytes apart.
  */
 final class SharedLayout {
   /**
@@ -18,6 +20,10 @@ final class SharedLayout {
 
   static final int LOCAL = 1 << 10;
 
+  private static final int SLOT = 32;
+  private static final long TABLES = 0x7e00L << SLOT;
+
+  private final List<KernelCode.Table> tables;
   private final Map<String, Long> addresses = new HashMap<>();
   private final int dynamic;
   private final int localEnd;
@@ -26,6 +32,10 @@ final class SharedLayout {
     long end = place(code.shared(), SHARED);
     dynamic = Math.toIntExact(place(code.dynamic(), end));
     localEnd = Math.toIntExact(place(code.local(), LOCAL));
+    tables = code.tables();
+    for (int i = 0; i < tables.size(); i++) {
+      addresses.put(tables.get(i).name(), start(i));
+    }
   }
 
   private long place(List<KernelCode.Variable> variables, long from) {
@@ -41,6 +51,23 @@ final class SharedLayout {
   OptionalLong address(String variable) {
     Long at = addresses.get(variable);
     return at == null ? OptionalLong.empty() : OptionalLong.of(at);
+  }
+
+  private long start(int table) {
+    return TABLES + ((long) table << SLOT) + (1 << 20) + tables.get(table).align();
+  }
+
+  /** The table that {@code address} belongs to, and where in it. */
+  Optional<Access.Place> table(long address, int bytes) {
+    long index = (address - TABLES) >> SLOT;
+    if (index < 0 || index >= tables.size()) {
+      return Optional.empty();
+    }
+    byte[] table = tables.get((int) index).bytes();
+    long offset = address - start((int) index);
+    return offset >= 0 && offset + bytes <= table.length
+        ? Optional.of(new Access.Place(table, (int) offset))
+        : Optional.empty();
   }
 
   /** Bytes of the window up to the end of {@code dynamicBytes} of dynamic shared memory. */
