@@ -185,6 +185,7 @@ public final class CacheFile {
             from[0] += entries.byteSize();
           });
       sequence.advance(tokens.length);
+      sequence.ringsBeginHere();
       return tokens;
     } catch (NoSuchFileException e) {
       throw new CacheFileException(file, "file", "an existing file", "none", "check the path", e);

@@ -171,6 +171,12 @@ public final class Sequence implements AutoCloseable {
       reached = mark.length();
     }
     truncate(mark.length());
+    ringsBeginHere();
+  }
+
+  /** The rings hold what the next step needs, and nothing to go back by. */
+  void ringsBeginHere() {
+    reached = length + store.rings().drafts();
   }
 
   /**
@@ -253,10 +259,10 @@ public final class Sequence implements AutoCloseable {
       keys.add(key);
     }
     length = pageCount * size;
-    reached = length;
     if (length > 0 && store.rings().present()) {
       store.rings().restore(key, slot);
     }
+    ringsBeginHere();
     store.countAdopted(tokens.length, length);
     return length;
   }
