@@ -92,7 +92,8 @@ final class ConvertPlan {
 
   private Encoding target(GgufTensor t, TypeMix.Model model) {
     if (!TypeMix.quantises(t)) {
-      return t.encoding() instanceof Encoding.Block ? t.encoding() : Encoding.F32;
+      boolean number = t.encoding() instanceof Encoding.Plain && !t.encoding().equals(Encoding.I32);
+      return number ? Encoding.F32 : t.encoding();
     }
     Optional<Encoding> own =
         options.overrides().reversed().stream()

@@ -74,12 +74,16 @@ public enum TypeMix {
     }
   }
 
-  /** Whether a tensor is to be in few bits at all: those of one dimension and routers are not. */
+  /**
+   * Whether a tensor is to be in few bits at all: those of one dimension and routers are not; nor
+   * are DeepSeek-V4's hyper-connections and what pools its rows, which is computed in F32.
+   */
   static boolean quantises(GgufTensor t) {
     return t.shape().size() > 1
         && t.name().endsWith("weight")
         && !t.name().endsWith("_norm.weight")
-        && !t.name().endsWith("ffn_gate_inp.weight");
+        && !t.name().endsWith("ffn_gate_inp.weight")
+        && !t.name().matches(".*(tid2eid|_compressor_\\w+|\\bhc_\\w+|output_hc_\\w+)\\.weight");
   }
 
   /** The type of a tensor that {@link #quantises}, whatever the length of its rows. */

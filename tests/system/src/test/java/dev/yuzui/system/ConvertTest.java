@@ -21,6 +21,7 @@ import dev.yuzui.weights.Checkpoints;
 import dev.yuzui.weights.WeightException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -72,7 +73,7 @@ class ConvertTest {
     RuntimeOptions options =
         RuntimeOptions.of(model)
             .withBackend("reference")
-            .withContextLength(128)
+            .withContextLength(256)
             .withPageTokens(8)
             .withCacheEncoding(Encoding.F32);
     try (Engine engine = Engine.open(options, LoadProgress.none())) {
@@ -99,9 +100,14 @@ class ConvertTest {
     Path converted = converted(golden.model(), TypeMix.F32);
     float[] before = logits(golden.model(), golden.tokens());
     float[] after = logits(converted, golden.tokens());
+    boolean without = golden.name().contains("v4"); // whose MTP layer is in a file of its own
     // YaRN's factor is an F32 in a GGUF alone
-    assertArrayEquals(before, after, golden.name().equals("qwen3-f32") ? 1e-5f : 0);
-    assertEquals(List.of(), remarks);
+    assertArrayEquals(
+        without ? Arrays.copyOf(before, after.length) : before,
+        after,
+        golden.name().equals("qwen3-f32") ? 1e-5f : 0);
+    assertEquals(
+        without && !golden.name().startsWith("gguf") ? 1 : 0, remarks.size(), remarks::toString);
   }
 
   @ParameterizedTest

@@ -81,7 +81,7 @@ class GoldenLogitsTest {
             backend,
             RuntimeOptions.of(golden.model())
                 .withThreads(2)
-                .withContextLength(128)
+                .withContextLength(256)
                 .withBatchTokens(batch)
                 .withPageTokens(8)
                 .withRepack(repack)

@@ -146,8 +146,8 @@ class SeveralDevicesTest {
     UnderTest.requireUsable(devices);
     List<String> models =
         way == Way.LAYERS
-            ? List.of("moe-f32", "llama3-f32", "glm5-f32")
-            : List.of("moe-f32", "glm5-f32");
+            ? List.of("moe-f32", "llama3-f32", "glm5-f32", "v4-f32")
+            : List.of("moe-f32", "glm5-f32", "v4-f32");
     for (String model : models) {
       RuntimeOptions options = options(model);
       List<float[]> logits;
