@@ -26,6 +26,7 @@ record Weighed(Part part, String name, Encoding encoding, String op) {
     boolean predicts = layer >= config.layers();
     boolean prompt = place.phase() == Phase.PROMPT;
     String attend = prompt ? "mlaPrefill" : "mlaAbsorbed";
+    String norm = config.hyperConnections().isPresent() ? "rmsNorm" : "addRmsNorm";
     Found found = new Found(checkpoint, predicts || !whole(place.point()) ? layer : 0);
     return switch (place.point()) {
       case EMBEDDING -> found.add("embed", Part.EMBED).weights;
@@ -33,9 +34,14 @@ record Weighed(Part part, String name, Encoding encoding, String op) {
           found
               .addFirst("embed", Part.MTP_EMBED, Part.EMBED)
               .add("rmsNorm", Part.MTP_ENORM, Part.MTP_HNORM)
-              .add("matmul", Part.MTP_PROJ)
+              .add("matmul", Part.MTP_PROJ, Part.MTP_PROJ_EMBED, Part.MTP_PROJ_HIDDEN)
               .weights;
-      case ATTN_NORM -> found.add("addRmsNorm", Part.ATTN_NORM).weights;
+      case ATTN_NORM ->
+          found
+              .add("matmul", Part.HC_ATTN_FN)
+              .add("readStreams", Part.HC_ATTN_BASE, Part.HC_ATTN_SCALE)
+              .add(norm, Part.ATTN_NORM)
+              .weights;
       case QUERY ->
           found
               .add("matmul", Part.Q, Part.Q_A)
@@ -45,7 +51,7 @@ record Weighed(Part part, String name, Encoding encoding, String op) {
               .weights;
       case KEY -> found.add("matmul", Part.K).add("addRow", Part.K_BIAS).weights;
       case VALUE -> found.add("matmul", Part.V).add("addRow", Part.V_BIAS).weights;
-      case LATENT -> found.add("matmul", Part.KV_A).weights;
+      case LATENT -> found.add("matmul", Part.KV_A, Part.KV).weights;
       case INDEX_QUERY -> found.add("matmul", Part.INDEX_Q).weights;
       case INDEX_KEY -> found.add("matmul", Part.INDEX_K).weights;
       case INDEX_WEIGHTS -> found.add("matmul", Part.INDEX_WEIGHTS).weights;
@@ -53,12 +59,34 @@ record Weighed(Part part, String name, Encoding encoding, String op) {
           found
               .add("ropeAppend", Part.KV_A_NORM)
               .add(attend, Part.KEY_UP, Part.VALUE_UP)
-              .add("rmsNorm", Part.Q_NORM, Part.K_NORM)
+              .add("rmsNorm", Part.Q_NORM, Part.K_NORM, Part.KV_NORM)
+              .add("appendIndex", Part.INDEX_K_NORM, Part.INDEX_K_BIAS)
+              .add("matmul", Part.COMPRESS_KV, Part.COMPRESS_GATE)
+              .add("appendBlock", Part.COMPRESS_APE, Part.COMPRESS_NORM)
+              .add("matmul", Part.INDEX_COMPRESS_KV, Part.INDEX_COMPRESS_GATE)
+              .add("appendBlock", Part.INDEX_COMPRESS_APE, Part.INDEX_COMPRESS_NORM)
+              .add("sinkDecode", Part.ATTN_SINKS)
               .weights;
       case ATTENTION ->
-          found.add("matmul", Part.ATTN_OUT).add("addRow", Part.ATTN_OUT_BIAS).weights;
-      case FFN_NORM -> found.add("addRmsNorm", Part.FFN_NORM).weights;
-      case EXPERT_IDS, EXPERT_WEIGHTS -> found.add("gate", Part.ROUTER, Part.ROUTER_BIAS).weights;
+          found
+              .add("matmulPerHead", Part.ATTN_OUT_A)
+              .add("matmul", Part.ATTN_OUT, Part.ATTN_OUT_B)
+              .add("addRow", Part.ATTN_OUT_BIAS)
+              .weights;
+      case FFN_NORM ->
+          found
+              .add("matmul", Part.HC_FFN_FN)
+              .add("readStreams", Part.HC_FFN_BASE, Part.HC_FFN_SCALE)
+              .add(norm, Part.FFN_NORM)
+              .weights;
+      case EXPERT_IDS ->
+          config.hashes(layer)
+              ? found.add("routeByToken", Part.ROUTER_TABLE).weights
+              : found.add("gate", Part.ROUTER, Part.ROUTER_BIAS).weights;
+      case EXPERT_WEIGHTS ->
+          config.hashes(layer)
+              ? found.add("matmul", Part.ROUTER).weights
+              : found.add("gate", Part.ROUTER, Part.ROUTER_BIAS).weights;
       case SHARED ->
           found
               .add("gatedMlp", Part.SHARED_GATE, Part.SHARED_UP)
@@ -73,8 +101,16 @@ record Weighed(Part part, String name, Encoding encoding, String op) {
                   .weights;
       case FINAL_NORM ->
           predicts
-              ? found.addFirst("addRmsNorm", Part.MTP_NORM, Part.FINAL_NORM).weights
-              : found.add("addRmsNorm", Part.FINAL_NORM).weights;
+              ? found
+                  .add("matmul", Part.MTP_HC_FN)
+                  .add("readStreams", Part.MTP_HC_BASE, Part.MTP_HC_SCALE)
+                  .addFirst(norm, Part.MTP_NORM, Part.FINAL_NORM)
+                  .weights
+              : found
+                  .add("matmul", Part.HC_HEAD_FN)
+                  .add("readStreams", Part.HC_HEAD_BASE, Part.HC_HEAD_SCALE)
+                  .add(norm, Part.FINAL_NORM)
+                  .weights;
       case LOGITS ->
           predicts
               ? found.addFirst("matmul", Part.MTP_HEAD, Part.HEAD).weights
