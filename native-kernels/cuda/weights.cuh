@@ -445,6 +445,10 @@ constexpr bool IS_FP8 = false;
 template <>
 constexpr bool IS_FP8<Fp8> = true;
 
+// Formats that look runs of weights up in a grid: low_bit.cuh.
+template <class Q>
+constexpr bool IS_GRID = false;
+
 // TYPES(X): X(name in kernels, format) for each.
 #define TYPES(X) \
   X(f16, F16) X(bf16, Bf16) X(fp8, Fp8) X(q4_0, Q40) X(q5_0, Q50) X(q8_0, Q80) X(q4_k, Q4K) X(q5_k, Q5K) X(q6_k, Q6K) X(iq4_xs, Iq4Xs)

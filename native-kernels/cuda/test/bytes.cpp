@@ -144,7 +144,7 @@ void many_rows() {
   counted("to_half", "64 × 1024", 6.0 * T * k + 4.0 * T, 1.02, {(unsigned)T, 1, 1}, 256, 0, x.at, k, 0, 0, k, 1, T, xh.at,
           scale.at);
   counted("gemm_q4_k_small", "256 × 1024, 64 tokens", (double)bytes + 2.0 * T * k + 4.0 * T * (n + 1), 1.02,
-          {blocks(n, 64), 1, 1}, 128, 388 * 64 + 16 * 64 + 128 * 16 * 6, w.at, NONE, xh.at, scale.at, T, out.at, 0, n, 0, 0, T, n, k, 1, NONE,
+          {blocks(n, 64), 1, 1}, 128, 4 * 128 * (64 + 16) + 4 * 64 + 16 * 64, w.at, NONE, xh.at, scale.at, T, out.at, 0, n, 0, 0, T, n, k, 1, NONE,
           NONE, 0, 0, 0, NONE, NONE, NONE, 1);
   Device<float> router = floats((size_t)n * k);
   counted("matmul_f32_tiled", "256 × 1024, 64 tokens", 4.0 * (n * k + T * k + T * n), 1.02, {blocks(n, 64), 1, 1}, 128, 0,

@@ -307,9 +307,7 @@ final class ProductCases {
             y,
             splits,
             128,
-            388 * columns
-                + p.format().gemmScaleBytes() * rows
-                + (large ? 0 : p.format().gemmStagedBytes(device.capability())));
+            p.format().gemmShared(rows, columns, large, device.capability()));
     p.putWeights(launch, device, false);
     launch.p(device.handOn(xh)).p(device.handOn(xScale)).i(p.xRows()).p(out).i(half ? 1 : 0);
     p.putShape(launch);

@@ -74,17 +74,25 @@ enum WeightFormat {
     };
   }
 
-  /** Bytes of weights that a block of gemm's small form has under way in shared memory. */
-  int gemmStagedBytes(int capability) {
-    int lane =
-        switch (this) {
-          case Q5_K -> 20;
-          case Q5_0, Q6_K -> 24;
-          case Q8_0, FP8 -> 32;
-          case F16, BF16 -> 64;
-          default -> 16;
-        };
-    return capability < 80 ? 0 : 128 * lane * (lane <= 24 ? 6 : lane == 32 ? 4 : 3);
+  /**
+   * Dynamic shared memory of gemm: stages of x and, in the small form from sm_80 on, of weights.
+   */
+  int gemmShared(int rows, int columns, boolean large, int capability) {
+    boolean copied = !large && capability >= 80;
+    int slot = copied ? slot() : 0;
+    int stages = copied && slot <= 24 ? 4 : 3;
+    return stages * 128 * (columns + slot) + 4 * columns + gemmScaleBytes() * rows;
+  }
+
+  /** Bytes of two units of 32 columns, scales apart, for each lane. */
+  private int slot() {
+    return switch (this) {
+      case Q5_K -> 20;
+      case Q5_0, Q6_K -> 24;
+      case Q8_0, FP8 -> 32;
+      case F16, BF16 -> 64;
+      default -> 16;
+    };
   }
 
   /** A row of random blocks: any code, scales such that weights are of the size of 1. */

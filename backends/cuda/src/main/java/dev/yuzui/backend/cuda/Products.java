@@ -430,10 +430,7 @@ final class Products {
       begin(w.kernel("gemm") + (large ? "_large" : "_small"))
           .grid(gridX, gridY, splits)
           .block(128)
-          .shared(
-              388L * columns
-                  + (long) scaleBytes(w.encoding()) * rows
-                  + (large ? 0 : stagedBytes(w.encoding())));
+          .shared(sharedOfGemm(w.encoding(), rows, columns, large));
       weights(w, groups);
       launch.p(x.values()).p(x.scales()).i(x.rows()).p(out.address()).i(half);
       shape(out, groups.tokens(tokens), w);
@@ -459,20 +456,27 @@ final class Products {
     };
   }
 
-  /** Bytes of weights that a block of gemm's small form has under way in shared memory. */
-  private long stagedBytes(Encoding encoding) {
-    if (device.capability() < CudaDevice.ASYNC_COPIES) {
-      return 0;
-    }
-    int lane =
-        switch (encoding) {
-          case Encoding.Q5_K _ -> 20;
-          case Encoding.Q5_0 _, Encoding.Q6_K _ -> 24;
-          case Encoding.Q8_0 _, Encoding.Fp8Tiled _ -> 32;
-          case Encoding.Plain _ -> 64;
-          default -> 16;
-        };
-    return 128L * lane * (lane <= 24 ? 6 : lane <= 32 ? 4 : 3);
+  /**
+   * Stages of x, in the small form of weights too, as gemm.cuh has them; what is left is scales.
+   */
+  private long sharedOfGemm(Encoding encoding, int rows, int columns, boolean large) {
+    boolean copied = !large && device.capability() >= CudaDevice.ASYNC_COPIES;
+    long slot = copied ? slot(encoding) : 0;
+    long stages = copied && slot <= 24 ? 4 : 3;
+    return stages * 128 * (columns + slot) + 4L * columns + (long) scaleBytes(encoding) * rows;
+  }
+
+  /**
+   * Bytes of two units of weights that come to a lane, its share of the scales in them included.
+   */
+  private static int slot(Encoding encoding) {
+    return switch (encoding) {
+      case Encoding.Q5_K _ -> 20;
+      case Encoding.Q5_0 _, Encoding.Q6_K _ -> 24;
+      case Encoding.Q8_0 _, Encoding.Fp8Tiled _ -> 32;
+      case Encoding.Plain _ -> 64;
+      default -> 16;
+    };
   }
 
   /** Bytes of scales a row of a tile keeps on chip. */
