@@ -37,7 +37,11 @@ struct Format {
 };
 const Format FORMATS[] = {{"bf16", 32, 1024, 4}, {"fp8", 32, 512, 4},   {"q8_0", 32, 544, 4},  {"q5_0", 32, 352, 8},
                           {"q4_0", 32, 288, 8},  {"q4_k", 256, 2304, 8}, {"q5_k", 256, 2816, 8}, {"q6_k", 256, 3360, 8},
-                          {"iq4_xs", 256, 2176, 8}};
+                          {"iq4_xs", 256, 2176, 8},
+                          {"iq1_s", 256, 800, 8},    {"iq1_m", 256, 896, 8},   {"iq2_xxs", 256, 1056, 8}, {"iq2_xs", 256, 1184, 8},
+                          {"iq2_s", 256, 1312, 8},   {"iq3_xxs", 256, 1568, 8}, {"iq3_s", 256, 1760, 8},  {"mxfp4", 32, 272, 8},
+                          {"nvfp4", 64, 576, 8},     {"q2_0", 64, 288, 8},     {"tq2_0", 256, 1056, 8},
+                          {"q2_k", 256, 1344, 8},    {"q3_k", 256, 1760, 8}};
 
 size_t bytes_of(const Format& f, int n, int k) { return (size_t)blocks(n, 16) * blocks(k, f.tileK) * f.tile; }
 
@@ -137,15 +141,21 @@ void grouped() {
 // 64 rows: a batch, or a short prompt.
 void many_rows() {
   const int T = 64, n = 256, k = 1024;
-  const size_t bytes = (size_t)blocks(n, 16) * blocks(k, 256) * 2304;
-  Device<uint8_t> w(std::vector<uint8_t>(bytes, 0));
   Device<float> x = floats((size_t)T * k), scale(T), out((size_t)T * n);
   Device<uint16_t> xh((size_t)T * k);
   counted("to_half", "64 × 1024", 6.0 * T * k + 4.0 * T, 1.02, {(unsigned)T, 1, 1}, 256, 0, x.at, k, 0, 0, k, 1, T, xh.at,
           scale.at);
-  counted("gemm_q4_k_small", "256 × 1024, 64 tokens", (double)bytes + 2.0 * T * k + 4.0 * T * (n + 1), 1.02,
-          {blocks(n, 64), 1, 1}, 128, 4 * 128 * (64 + 16) + 4 * 64 + 16 * 64, w.at, NONE, xh.at, scale.at, T, out.at, 0, n, 0, 0, T, n, k, 1, NONE,
-          NONE, 0, 0, 0, NONE, NONE, NONE, 1);
+  const struct {
+    const char* name;
+    int tile, slot;
+  } formats[] = {{"q4_k", 2304, 16}, {"iq2_xxs", 1056, 8}, {"iq3_s", 1760, 13}};
+  for (const auto& f : formats) {
+    const size_t bytes = (size_t)blocks(n, 16) * blocks(k, 256) * f.tile;
+    Device<uint8_t> w(std::vector<uint8_t>(bytes, 0));
+    counted(std::string("gemm_") + f.name + "_small", "256 × 1024, 64 tokens", (double)bytes + 2.0 * T * k + 4.0 * T * (n + 1),
+            1.02, {blocks(n, 64), 1, 1}, 128, 4 * 128 * (64 + f.slot) + 4 * 64 + 16 * 64, w.at, NONE, xh.at, scale.at, T, out.at, 0,
+            n, 0, 0, T, n, k, 1, NONE, NONE, 0, 0, 0, NONE, NONE, NONE, 1);
+  }
   Device<float> router = floats((size_t)n * k);
   counted("matmul_f32_tiled", "256 × 1024, 64 tokens", 4.0 * (n * k + T * k + T * n), 1.02, {blocks(n, 64), 1, 1}, 128, 0,
           router.at, x.at, k, out.at, n, T, n, k, NONE, NONE, 1);

@@ -10,6 +10,8 @@ import java.nio.ByteOrder;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Predicate;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -23,6 +25,9 @@ class MachineCodeTest {
   private static final int WAIT = 0x82e;
 
   private static final int NOTHING = 0x918;
+
+  private static final Predicate<String> GRIDS =
+      Pattern.compile("(?!repack_).*_iq[123]_.*").asMatchPredicate();
 
   private final Kernels kernels = new Kernels();
 
@@ -84,8 +89,12 @@ class MachineCodeTest {
     assertFalse(code.loadsBeforeWait().isEmpty());
   }
 
+  /** But for the grids, which come with the kernels; of these loads the interpreter sees each. */
   @Test
   void nothingIsReadAsConstant() {
-    all().forEach((name, code) -> assertEquals(0, code.constantLoads(), name));
+    all()
+        .forEach(
+            (name, code) ->
+                assertEquals(GRIDS.test(name), code.constantLoads() > 0, "constants in " + name));
   }
 }

@@ -37,7 +37,12 @@ final class ProductCases {
 
   /** Of more than one chunk, ending within one; within a unit where the format allows. */
   private static int columns(WeightFormat f) {
-    return f.blockElements() == 256 ? 512 : f.blockElements() == 32 ? 352 : 344;
+    return switch (f.blockElements()) {
+      case 256 -> 512;
+      case 64 -> 320;
+      case 32 -> 352;
+      default -> 344;
+    };
   }
 
   // ---- matmul
@@ -45,7 +50,7 @@ final class ProductCases {
 
   private static void matmul(List<KernelCase> cases, WeightFormat f) {
     String kernel = "matmul_" + f.suffix();
-    int k = f.blockElements() == 256 ? 512 : 288;
+    int k = f.blockElements() == 256 ? 512 : f.blockElements() == 64 ? 320 : 288;
     cases.add(
         new KernelCase(kernel, "eleven rows", d -> matmul(d, Product.dense(f, 11, 9, k, 1, 0, 1))));
     cases.add(
@@ -189,6 +194,14 @@ final class ProductCases {
             kernel,
             "three rows, a strip for each warp",
             d -> matvec(d, Product.dense(f, 3, 40, k, 1, 1, 1), 1, 8)));
+    if (f.lowBit()) {
+      cases.add(
+          new KernelCase(
+              kernel,
+              "by expert, gated, columns split",
+              d -> matvec(d, Product.grouped(f, Groups.some(14), 16, 2 * k, true, 2), 2, 1)));
+      return;
+    }
     cases.add(
         new KernelCase(
             kernel,
@@ -244,14 +257,15 @@ final class ProductCases {
   // ---------------------------------------------------------------------------------------
 
   private static void gemm(List<KernelCase> cases, WeightFormat f) {
-    int k = f.blockElements() == 256 ? 256 : f.blockElements() == 32 ? 224 : 216;
+    int k =
+        switch (f.blockElements()) {
+          case 256 -> 256;
+          case 64 -> 192;
+          case 32 -> 224;
+          default -> 216;
+        };
     String small = "gemm_" + f.suffix() + "_small";
     String large = "gemm_" + f.suffix() + "_large";
-    cases.add(
-        new KernelCase(
-            small,
-            "70 rows, two heads",
-            d -> gemm(d, Product.dense(f, 70, 48, k, 2, 0, 1), false, false, 1)));
     cases.add(
         new KernelCase(
             small,
@@ -264,14 +278,37 @@ final class ProductCases {
             d -> gemm(d, Product.dense(f, 64, 64, 2 * k, 1, 0, 1), false, true, 5)));
     cases.add(
         new KernelCase(
-            large,
-            "whole tiles, in halves",
-            d -> gemm(d, Product.dense(f, 128, 128, k, 1, 0, 1), true, true, 1)));
-    cases.add(
-        new KernelCase(
             small,
             "by expert, in halves",
             d -> gemm(d, Product.grouped(f, Groups.some(12), 24, k, true, 1), false, true, 1)));
+    if (f.lowBit()) {
+      cases.add(
+          new KernelCase(
+              small,
+              "a whole tile",
+              d -> gemm(d, Product.dense(f, 64, 64, k, 1, 0, 1), false, false, 1)));
+      cases.add(
+          new KernelCase(
+              large,
+              "by expert, in halves",
+              d -> gemm(d, Product.grouped(f, Groups.some(12), 72, k, true, 1), true, true, 1)));
+      cases.add(
+          new KernelCase(
+              large,
+              "whole tiles",
+              d -> gemm(d, Product.dense(f, 128, 64, k, 1, 0, 1), true, false, 1)));
+      return;
+    }
+    cases.add(
+        new KernelCase(
+            small,
+            "70 rows, two heads",
+            d -> gemm(d, Product.dense(f, 70, 48, k, 2, 0, 1), false, false, 1)));
+    cases.add(
+        new KernelCase(
+            large,
+            "whole tiles, in halves",
+            d -> gemm(d, Product.dense(f, 128, 128, k, 1, 0, 1), true, true, 1)));
     cases.add(
         new KernelCase(
             large,

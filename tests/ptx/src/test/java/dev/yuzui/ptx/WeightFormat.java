@@ -19,7 +19,20 @@ enum WeightFormat {
   Q4_K(256, 144),
   Q5_K(256, 176),
   Q6_K(256, 210),
-  IQ4_XS(256, 136);
+  IQ4_XS(256, 136),
+  IQ1_S(256, 50),
+  IQ1_M(256, 56),
+  IQ2_XXS(256, 66),
+  IQ2_XS(256, 74),
+  IQ2_S(256, 82),
+  IQ3_XXS(256, 98),
+  IQ3_S(256, 110),
+  MXFP4(32, 17),
+  NVFP4(64, 36),
+  Q2_0(64, 18),
+  TQ2_0(256, 66),
+  Q2_K(256, 84),
+  Q3_K(256, 110);
 
   private static final int[] IQ4 = {
     -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
@@ -57,6 +70,11 @@ enum WeightFormat {
     return Math.ceilDiv(n, STRIP) * Math.ceilDiv(k, tileColumns()) * tile;
   }
 
+  /** Whether {@link LowBits} decodes it. */
+  boolean lowBit() {
+    return ordinal() > IQ4_XS.ordinal();
+  }
+
   /** Units of 32 columns that matvec takes at once. */
   int chunk() {
     return elements == 1 || this == Q8_0 ? 4 : 8;
@@ -69,7 +87,7 @@ enum WeightFormat {
   int gemmScaleBytes() {
     return switch (this) {
       case F16, BF16 -> 0;
-      case Q6_K -> 32;
+      case Q2_K, Q3_K, Q6_K, IQ1_M, IQ2_XS, IQ2_S, NVFP4 -> 32;
       default -> 16;
     };
   }
@@ -87,6 +105,11 @@ enum WeightFormat {
   /** Bytes of two units of 32 columns, scales apart, for each lane. */
   private int slot() {
     return switch (this) {
+      case IQ1_S, IQ1_M -> 6;
+      case IQ2_XXS, IQ2_XS, Q2_0, TQ2_0, Q2_K -> 8;
+      case IQ2_S -> 9;
+      case IQ3_XXS, Q3_K -> 12;
+      case IQ3_S -> 13;
       case Q5_K -> 20;
       case Q5_0, Q6_K -> 24;
       case Q8_0, FP8 -> 32;
@@ -125,6 +148,25 @@ enum WeightFormat {
           }
         }
         case Q6_K -> b.putShort(at + 208, Float.floatToFloat16(size / (32 * 128)));
+        case MXFP4 -> row[at] = (byte) (125 + random.nextInt(3));
+        case NVFP4 -> {
+          for (int s = 0; s < 4; s++) {
+            row[at + s] = (byte) (random.nextInt(12) == 0 ? 0x7f : 0x20 + random.nextInt(16));
+          }
+        }
+        case IQ1_M -> {
+          int half = Float.floatToFloat16(size / LowBits.unit(this));
+          for (int s = 0; s < 4; s++) {
+            int rest = b.getShort(at + 48 + 2 * s) & 0xfff;
+            b.putShort(at + 48 + 2 * s, (short) (rest | (half >> 4 * s & 15) << 12));
+          }
+        }
+        case Q2_K -> {
+          b.putShort(at + 80, Float.floatToFloat16(size / (3 * 15)));
+          b.putShort(at + 82, Float.floatToFloat16(size / 15));
+        }
+        case IQ1_S, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S, Q2_0, TQ2_0, Q3_K ->
+            b.putShort(at + LowBits.scaleAt(this), Float.floatToFloat16(size / LowBits.unit(this)));
       }
     }
     return row;
@@ -151,6 +193,7 @@ enum WeightFormat {
         case Q4_K, Q5_K -> superBlock(b, at, w, to);
         case Q6_K -> sixBits(b, at, w, to);
         case IQ4_XS -> nonLinear(b, at, w, to);
+        default -> LowBits.decode(this, row, at, w, to);
       }
     }
     return w;

@@ -169,12 +169,7 @@ final class CudaBackend extends AbstractBackend {
   private List<Tensor> together(String name, List<HostTensor> hosts) {
     requireOpen();
     Encoding kept = Tiles.kept(hosts.getFirst().encoding());
-    return together(name, hosts, kept)
-        .or(
-            () ->
-                kept.equals(Encoding.F16) ? Optional.empty() : together(name, hosts, Encoding.F16))
-        .or(() -> together(name, hosts, Encoding.F32))
-        .orElseThrow();
+    return together(name, hosts, kept).or(() -> together(name, hosts, Encoding.F32)).orElseThrow();
   }
 
   private Optional<List<Tensor>> together(String name, List<HostTensor> hosts, Encoding encoding) {

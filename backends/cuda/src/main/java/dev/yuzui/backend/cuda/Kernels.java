@@ -1,6 +1,7 @@
 package dev.yuzui.backend.cuda;
 
 import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.SignalHandlers;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -19,12 +20,16 @@ import java.util.zip.GZIPInputStream;
 import jcuda.driver.CUmodule;
 
 /**
- * The kernels of this jar on one device, all loaded when it is opened: none while a step runs or is
- * recorded. {@link KernelManifest#ptxFor} says as what.
+ * The kernels of this jar on one device, loaded when it is opened, or {@link #prepare} when weights
+ * that want them are brought: none while a step runs or is recorded. {@link KernelManifest#ptxFor}
+ * says as what.
  */
 final class Kernels implements AutoCloseable {
   /** Loading that takes longer is compiling. */
   private static final int LONG_SECONDS = 1;
+
+  /** Begins the names of files whose kernels are for encodings that few models have. */
+  private static final String ON_DEMAND = "low_bit";
 
   private static final String REBUILD = "run native-kernels/cuda/build";
 
@@ -39,7 +44,7 @@ final class Kernels implements AutoCloseable {
     this.manifest = manifest;
     this.notice = notice;
     try {
-      manifest.kernels().keySet().stream().sorted().forEach(this::get);
+      load(false);
     } catch (RuntimeException e) {
       close();
       throw e;
@@ -75,6 +80,26 @@ final class Kernels implements AutoCloseable {
     return resource("kernels/manifest.txt")
         .map(bytes -> new String(bytes, StandardCharsets.UTF_8))
         .orElse("");
+  }
+
+  /** Loads what multiplies weights in {@code encoding}, if it is not there. */
+  synchronized void prepare(Encoding encoding) {
+    KernelManifest.Entry repack = manifest.kernels().get("repack_" + Tiles.suffix(encoding));
+    if (repack != null && onDemand(repack)) {
+      load(true);
+    }
+  }
+
+  private void load(boolean onDemand) {
+    manifest.kernels().entrySet().stream()
+        .filter(e -> onDemand(e.getValue()) == onDemand)
+        .map(Map.Entry::getKey)
+        .sorted()
+        .forEach(this::get);
+  }
+
+  private static boolean onDemand(KernelManifest.Entry kernel) {
+    return kernel.stem().startsWith(ON_DEMAND);
   }
 
   synchronized Kernel get(String name) {

@@ -359,7 +359,7 @@ final class Products {
     int most = (int) Math.min(MOST_SPLITS, chunks);
     int splits =
         (int) Math.clamp(wanted / (gridX * gridZ), 1, Math.max(1, Math.min(most, chunks / 8)));
-    long allowed = Math.min(96 << 10, device.sharedBytes() - 1024);
+    long allowed = Math.min(96 << 10, device.sharedBytes() - 1024 - gridBytes(w.encoding()));
     while (splits < most && shared(tokens, chunk, chunks, splits) > allowed) {
       splits++;
     }
@@ -374,6 +374,18 @@ final class Products {
     return switch (encoding) {
       case Encoding.Plain _, Encoding.Fp8Tiled _, Encoding.Q8_0 _ -> 4;
       default -> 8;
+    };
+  }
+
+  /** Static shared memory of a kernel that looks weights up in a grid, as low_bit.cuh says. */
+  private static int gridBytes(Encoding encoding) {
+    return switch (encoding) {
+      case Encoding.IQ1_S _, Encoding.IQ1_M _ -> 8 << 10;
+      case Encoding.IQ2_S _ -> 4 << 10;
+      case Encoding.IQ2_XS _ -> 2 << 10;
+      case Encoding.IQ2_XXS _, Encoding.IQ3_S _ -> 1 << 10;
+      case Encoding.IQ3_XXS _ -> 512;
+      default -> 0;
     };
   }
 
@@ -471,6 +483,12 @@ final class Products {
    */
   private static int slot(Encoding encoding) {
     return switch (encoding) {
+      case Encoding.IQ1_S _, Encoding.IQ1_M _ -> 6;
+      case Encoding.IQ2_XXS _, Encoding.IQ2_XS _, Encoding.Q2_0 _, Encoding.TQ2_0 _ -> 8;
+      case Encoding.Q2_K _ -> 8;
+      case Encoding.IQ2_S _ -> 9;
+      case Encoding.IQ3_XXS _, Encoding.Q3_K _ -> 12;
+      case Encoding.IQ3_S _ -> 13;
       case Encoding.Q5_K _ -> 20;
       case Encoding.Q5_0 _, Encoding.Q6_K _ -> 24;
       case Encoding.Q8_0 _, Encoding.Fp8Tiled _ -> 32;
@@ -483,7 +501,8 @@ final class Products {
   private static int scaleBytes(Encoding encoding) {
     return switch (encoding) {
       case Encoding.Plain _ -> 0;
-      case Encoding.Q6_K _ -> 32;
+      case Encoding.Q2_K _, Encoding.Q3_K _, Encoding.Q6_K _ -> 32;
+      case Encoding.IQ1_M _, Encoding.IQ2_XS _, Encoding.IQ2_S _, Encoding.NVFP4 _ -> 32;
       default -> 16;
     };
   }

@@ -27,7 +27,20 @@ final class Tiles {
           new Encoding.Q4_K(),
           new Encoding.Q5_K(),
           new Encoding.Q6_K(),
-          new Encoding.IQ4_XS());
+          new Encoding.IQ4_XS(),
+          new Encoding.IQ1_S(),
+          new Encoding.IQ1_M(),
+          new Encoding.IQ2_XXS(),
+          new Encoding.IQ2_XS(),
+          new Encoding.IQ2_S(),
+          new Encoding.IQ3_XXS(),
+          new Encoding.IQ3_S(),
+          new Encoding.TQ2_0(),
+          new Encoding.Q2_0(),
+          new Encoding.Q2_K(),
+          new Encoding.Q3_K(),
+          new Encoding.MXFP4(),
+          new Encoding.NVFP4());
 
   private Tiles() {}
 

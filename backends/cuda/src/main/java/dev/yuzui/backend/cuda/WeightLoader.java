@@ -57,8 +57,8 @@ final class WeightLoader implements AutoCloseable {
   }
 
   /**
-   * The weight in {@code encoding}: itself, or its numbers in {@code arena}; empty where that
-   * cannot hold one of them: F16 the largest, {@link Lossless} some of the smallest.
+   * The weight in {@code encoding}: itself, or its numbers in {@code arena}; empty where F16 cannot
+   * hold the largest of them.
    */
   static Optional<HostTensor> as(Encoding encoding, HostTensor weight, Arena arena) {
     return encoding.equals(weight.encoding())
@@ -84,7 +84,8 @@ final class WeightLoader implements AutoCloseable {
                   float[] row = new float[cols];
                   Dequantizer.row(w, r, row, 0);
                   if (encoding instanceof Encoding.Block) {
-                    return Lossless.encode(w, r, row, out, r * rowBytes);
+                    Lossless.encode(w, r, row, out, r * rowBytes);
+                    return true;
                   }
                   Quantizer.encode(encoding, row, 0, cols, out, r * rowBytes);
                   return encoding.equals(Encoding.F32) || fitsF16(row);
@@ -117,6 +118,7 @@ final class WeightLoader implements AutoCloseable {
           w + " has rows of " + rowBytes + " bytes",
           "the CUDA backend takes up to " + PART / Tiles.ROWS + " bytes a row; use --backend cpu");
     }
+    kernels.prepare(w.encoding());
     Launch[] repack = new Launch[1];
     try (Arena arena = Arena.ofConfined()) {
       for (long row = 0; row < w.rows(); row += strips * Tiles.ROWS) {
