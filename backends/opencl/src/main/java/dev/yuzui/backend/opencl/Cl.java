@@ -6,7 +6,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.lwjgl.opencl.CL10;
@@ -18,33 +17,6 @@ import org.lwjgl.opencl.CL12;
  * what to do about it. Handles are the driver's, as LWJGL passes them.
  */
 final class Cl implements AutoCloseable {
-  private static final Map<Integer, String> NAMES =
-      Map.ofEntries(
-          Map.entry(CL10.CL_DEVICE_NOT_FOUND, "CL_DEVICE_NOT_FOUND"),
-          Map.entry(CL10.CL_DEVICE_NOT_AVAILABLE, "CL_DEVICE_NOT_AVAILABLE"),
-          Map.entry(CL10.CL_COMPILER_NOT_AVAILABLE, "CL_COMPILER_NOT_AVAILABLE"),
-          Map.entry(CL10.CL_MEM_OBJECT_ALLOCATION_FAILURE, "CL_MEM_OBJECT_ALLOCATION_FAILURE"),
-          Map.entry(CL10.CL_OUT_OF_RESOURCES, "CL_OUT_OF_RESOURCES"),
-          Map.entry(CL10.CL_OUT_OF_HOST_MEMORY, "CL_OUT_OF_HOST_MEMORY"),
-          Map.entry(CL10.CL_BUILD_PROGRAM_FAILURE, "CL_BUILD_PROGRAM_FAILURE"),
-          Map.entry(
-              CL11.CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST,
-              "CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST"),
-          Map.entry(CL10.CL_INVALID_VALUE, "CL_INVALID_VALUE"),
-          Map.entry(CL10.CL_INVALID_MEM_OBJECT, "CL_INVALID_MEM_OBJECT"),
-          Map.entry(CL10.CL_INVALID_BINARY, "CL_INVALID_BINARY"),
-          Map.entry(CL10.CL_INVALID_BUILD_OPTIONS, "CL_INVALID_BUILD_OPTIONS"),
-          Map.entry(CL10.CL_INVALID_KERNEL_NAME, "CL_INVALID_KERNEL_NAME"),
-          Map.entry(CL10.CL_INVALID_ARG_INDEX, "CL_INVALID_ARG_INDEX"),
-          Map.entry(CL10.CL_INVALID_ARG_VALUE, "CL_INVALID_ARG_VALUE"),
-          Map.entry(CL10.CL_INVALID_ARG_SIZE, "CL_INVALID_ARG_SIZE"),
-          Map.entry(CL10.CL_INVALID_KERNEL_ARGS, "CL_INVALID_KERNEL_ARGS"),
-          Map.entry(CL10.CL_INVALID_WORK_GROUP_SIZE, "CL_INVALID_WORK_GROUP_SIZE"),
-          Map.entry(CL10.CL_INVALID_WORK_ITEM_SIZE, "CL_INVALID_WORK_ITEM_SIZE"),
-          Map.entry(CL10.CL_INVALID_OPERATION, "CL_INVALID_OPERATION"),
-          Map.entry(CL10.CL_INVALID_BUFFER_SIZE, "CL_INVALID_BUFFER_SIZE"),
-          Map.entry(CL10.CL_INVALID_GLOBAL_WORK_SIZE, "CL_INVALID_GLOBAL_WORK_SIZE"));
-
   static final String SMALLER =
       "use a shorter context (-c), a smaller quantisation, or another device (--device)";
 
@@ -63,42 +35,13 @@ final class Cl implements AutoCloseable {
       MemorySegment result = arena.allocate(ValueLayout.JAVA_INT);
       MemorySegment handle = arena.allocateFrom(ValueLayout.JAVA_LONG, device.handle());
       long context = CL10.nclCreateContext(0, 1, handle.address(), 0, 0, result.address());
-      check(result.get(ValueLayout.JAVA_INT, 0), "opening " + device);
+      Results.check(result.get(ValueLayout.JAVA_INT, 0), "opening " + device);
       return new Cl(device, context);
     }
   }
 
   DeviceFacts device() {
     return device;
-  }
-
-  /**
-   * @throws BackendException unless {@code result} is success
-   */
-  static void check(int result, String what) {
-    if (result != CL10.CL_SUCCESS) {
-      throw failure(result, what);
-    }
-  }
-
-  static BackendException failure(int result, String what) {
-    return new BackendException(
-        "OpenCL: "
-            + what
-            + " failed with "
-            + Optional.ofNullable(NAMES.get(result)).orElse("error")
-            + " ("
-            + result
-            + ")",
-        switch (result) {
-          case CL10.CL_MEM_OBJECT_ALLOCATION_FAILURE,
-              CL10.CL_OUT_OF_RESOURCES,
-              CL10.CL_INVALID_BUFFER_SIZE,
-              CL10.CL_OUT_OF_HOST_MEMORY ->
-              SMALLER;
-          case CL10.CL_DEVICE_NOT_AVAILABLE -> "see whether `clinfo` still lists the device";
-          default -> "try --backend cpu, and update the device's driver";
-        });
   }
 
   // ---- memory -----------------------------------------------------------------------------------
@@ -115,7 +58,7 @@ final class Cl implements AutoCloseable {
 
   void release(int result, String what) {
     objects.decrementAndGet();
-    check(result, what);
+    Results.check(result, what);
   }
 
   /** Bytes of all buffers that are open. */
@@ -146,7 +89,7 @@ final class Cl implements AutoCloseable {
       long buffer =
           CL10.nclCreateBuffer(
               context, CL10.CL_MEM_READ_WRITE, Math.max(bytes, 1), 0, result.address());
-      check(
+      Results.check(
           result.get(ValueLayout.JAVA_INT, 0),
           "allocating %,d bytes for %s on %s".formatted(bytes, purpose, device.label()));
       allocated += bytes;
@@ -163,7 +106,7 @@ final class Cl implements AutoCloseable {
   /** Returns when {@code from} may be overwritten and the device has its bytes. */
   void write(long queue, long buffer, long at, MemorySegment from) {
     if (from.byteSize() > 0) {
-      check(
+      Results.check(
           CL10.nclEnqueueWriteBuffer(
               queue, buffer, 1, at, from.byteSize(), from.address(), 0, 0, 0),
           "copying " + from.byteSize() + " bytes to " + device.label());
@@ -172,14 +115,14 @@ final class Cl implements AutoCloseable {
 
   void read(long queue, long buffer, long at, MemorySegment to) {
     if (to.byteSize() > 0) {
-      check(
+      Results.check(
           CL10.nclEnqueueReadBuffer(queue, buffer, 1, at, to.byteSize(), to.address(), 0, 0, 0),
           "copying " + to.byteSize() + " bytes from " + device.label());
     }
   }
 
   void copy(long queue, long from, long fromAt, long to, long toAt, long bytes) {
-    check(
+    Results.check(
         CL10.nclEnqueueCopyBuffer(queue, from, to, fromAt, toAt, bytes, 0, 0, 0),
         "copying " + bytes + " bytes within " + device.label());
   }
@@ -196,7 +139,7 @@ final class Cl implements AutoCloseable {
       long program =
           CL10.nclCreateProgramWithSource(
               context, 1, texts.address(), lengths.address(), result.address());
-      check(result.get(ValueLayout.JAVA_INT, 0), "taking a program's source");
+      Results.check(result.get(ValueLayout.JAVA_INT, 0), "taking a program's source");
       opened();
       return program;
     }
@@ -240,11 +183,11 @@ final class Cl implements AutoCloseable {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment size = arena.allocate(ValueLayout.JAVA_LONG);
       int what = CL10.CL_PROGRAM_BUILD_LOG;
-      check(
+      Results.check(
           CL10.nclGetProgramBuildInfo(program, device.handle(), what, 0, 0, size.address()),
           "asking for the build log");
       MemorySegment text = arena.allocate(size.get(ValueLayout.JAVA_LONG, 0) + 1);
-      check(
+      Results.check(
           CL10.nclGetProgramBuildInfo(
               program, device.handle(), what, text.byteSize() - 1, text.address(), 0),
           "asking for the build log");
@@ -256,12 +199,12 @@ final class Cl implements AutoCloseable {
   byte[] binary(long program) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment size = arena.allocate(ValueLayout.JAVA_LONG);
-      check(
+      Results.check(
           CL10.nclGetProgramInfo(program, CL10.CL_PROGRAM_BINARY_SIZES, 8, size.address(), 0),
           "asking for the binary's size");
       MemorySegment bytes = arena.allocate(Math.max(1, size.get(ValueLayout.JAVA_LONG, 0)));
       MemorySegment pointer = arena.allocateFrom(ValueLayout.JAVA_LONG, bytes.address());
-      check(
+      Results.check(
           CL10.nclGetProgramInfo(program, CL10.CL_PROGRAM_BINARIES, 8, pointer.address(), 0),
           "asking for the binary");
       return bytes.asSlice(0, size.get(ValueLayout.JAVA_LONG, 0)).toArray(ValueLayout.JAVA_BYTE);
@@ -277,7 +220,7 @@ final class Cl implements AutoCloseable {
     long kernel = kernel(program, name);
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment most = arena.allocate(ValueLayout.JAVA_LONG);
-      check(
+      Results.check(
           CL10.nclGetKernelWorkGroupInfo(
               kernel,
               device.handle(),
@@ -298,7 +241,7 @@ final class Cl implements AutoCloseable {
       MemorySegment result = arena.allocate(ValueLayout.JAVA_INT);
       MemorySegment text = arena.allocateFrom(name, StandardCharsets.UTF_8);
       long kernel = CL10.nclCreateKernel(program, text.address(), result.address());
-      check(result.get(ValueLayout.JAVA_INT, 0), "making kernel " + name);
+      Results.check(result.get(ValueLayout.JAVA_INT, 0), "making kernel " + name);
       opened();
       return kernel;
     }
@@ -314,7 +257,7 @@ final class Cl implements AutoCloseable {
   void argument(long kernel, int index, long bytes, long value, String name) {
     int result = CL10.nclSetKernelArg(kernel, index, bytes, value);
     if (result != CL10.CL_SUCCESS) {
-      throw failure(result, "setting parameter " + index + " of kernel " + name);
+      throw Results.failure(result, "setting parameter " + index + " of kernel " + name);
     }
   }
 
@@ -325,7 +268,7 @@ final class Cl implements AutoCloseable {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment result = arena.allocate(ValueLayout.JAVA_INT);
       long queue = CL10.nclCreateCommandQueue(context, device.handle(), 0, result.address());
-      check(result.get(ValueLayout.JAVA_INT, 0), "opening a queue of " + device.label());
+      Results.check(result.get(ValueLayout.JAVA_INT, 0), "opening a queue of " + device.label());
       opened();
       return queue;
     }
@@ -337,13 +280,13 @@ final class Cl implements AutoCloseable {
   void launch(long queue, long kernel, long sizes, String name) {
     int result = CL10.nclEnqueueNDRangeKernel(queue, kernel, 3, 0, sizes, sizes + 24, 0, 0, 0);
     if (result != CL10.CL_SUCCESS) {
-      throw failure(result, "launching kernel " + name + " on " + device.label());
+      throw Results.failure(result, "launching kernel " + name + " on " + device.label());
     }
   }
 
   /** Lets the device begin with what was enqueued. */
   void flush(long queue) {
-    check(CL10.clFlush(queue), "flushing a queue");
+    Results.check(CL10.clFlush(queue), "flushing a queue");
   }
 
   /**
@@ -351,8 +294,8 @@ final class Cl implements AutoCloseable {
    * been.
    */
   void finish(long queue, String what) {
-    check(CL12.nclEnqueueMarkerWithWaitList(queue, 0, 0, 0), "marking a queue");
-    check(CL10.clFinish(queue), "waiting for " + what + " on " + device.label());
+    Results.check(CL12.nclEnqueueMarkerWithWaitList(queue, 0, 0, 0), "marking a queue");
+    Results.check(CL10.clFinish(queue), "waiting for " + what + " on " + device.label());
   }
 
   void releaseQueue(long queue) {
@@ -363,7 +306,8 @@ final class Cl implements AutoCloseable {
   long marker(long queue) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment event = arena.allocate(ValueLayout.JAVA_LONG);
-      check(CL12.nclEnqueueMarkerWithWaitList(queue, 0, 0, event.address()), "marking a queue");
+      Results.check(
+          CL12.nclEnqueueMarkerWithWaitList(queue, 0, 0, event.address()), "marking a queue");
       opened();
       return event.get(ValueLayout.JAVA_LONG, 0);
     }
@@ -374,21 +318,21 @@ final class Cl implements AutoCloseable {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment result = arena.allocate(ValueLayout.JAVA_INT);
       long event = CL11.nclCreateUserEvent(context, result.address());
-      check(result.get(ValueLayout.JAVA_INT, 0), "making an event");
+      Results.check(result.get(ValueLayout.JAVA_INT, 0), "making an event");
       opened();
       return event;
     }
   }
 
   void complete(long event) {
-    check(CL11.clSetUserEventStatus(event, CL10.CL_COMPLETE), "completing an event");
+    Results.check(CL11.clSetUserEventStatus(event, CL10.CL_COMPLETE), "completing an event");
   }
 
   /** What is enqueued from here on waits for {@code event}. */
   void barrier(long queue, long event) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment list = arena.allocateFrom(ValueLayout.JAVA_LONG, event);
-      check(
+      Results.check(
           CL12.nclEnqueueBarrierWithWaitList(queue, 1, list.address(), 0), "holding a queue back");
     }
   }
@@ -396,7 +340,7 @@ final class Cl implements AutoCloseable {
   void await(long event) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment list = arena.allocateFrom(ValueLayout.JAVA_LONG, event);
-      check(CL10.nclWaitForEvents(1, list.address()), "waiting for an event");
+      Results.check(CL10.nclWaitForEvents(1, list.address()), "waiting for an event");
     }
   }
 
@@ -406,6 +350,6 @@ final class Cl implements AutoCloseable {
 
   @Override
   public void close() {
-    check(CL10.clReleaseContext(context), "closing " + device);
+    Results.check(CL10.clReleaseContext(context), "closing " + device);
   }
 }

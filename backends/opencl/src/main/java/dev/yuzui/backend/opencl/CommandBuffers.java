@@ -116,11 +116,11 @@ final class CommandBuffers {
       MemorySegment properties =
           arena.allocateFrom(JAVA_LONG, KHRCommandBuffer.CL_COMMAND_BUFFER_FLAGS_KHR, OVERLAP, 0);
       MemorySegment buffer = (MemorySegment) create.invokeExact(1, queues, properties, result);
-      Cl.check(result.get(JAVA_INT, 0), "making a command buffer");
+      Results.check(result.get(JAVA_INT, 0), "making a command buffer");
       cl.opened();
       for (Run run : runs) {
         MemorySegment none = MemorySegment.NULL;
-        Cl.check(
+        Results.check(
             (int)
                 launch.invokeExact(
                     buffer,
@@ -137,7 +137,7 @@ final class CommandBuffers {
                     none),
             "putting kernel " + run.name() + " into a command buffer");
       }
-      Cl.check((int) finalise.invokeExact(buffer), "closing a command buffer");
+      Results.check((int) finalise.invokeExact(buffer), "closing a command buffer");
       return buffer.address();
     } catch (BackendException e) {
       throw e;
@@ -149,7 +149,7 @@ final class CommandBuffers {
   void enqueue(long buffer) {
     try {
       MemorySegment none = MemorySegment.NULL;
-      Cl.check(
+      Results.check(
           (int) enqueue.invokeExact(0, none, MemorySegment.ofAddress(buffer), 0, none, none),
           "enqueueing a command buffer");
     } catch (BackendException e) {

@@ -78,10 +78,11 @@ final class Driver {
       if (result == KHRICD.CL_PLATFORM_NOT_FOUND_KHR) {
         return List.of();
       }
-      Cl.check(result, "counting the platforms");
+      Results.check(result, "counting the platforms");
       int platforms = count.get(ValueLayout.JAVA_INT, 0);
       MemorySegment handles = arena.allocate(ValueLayout.JAVA_LONG, platforms);
-      Cl.check(CL10.nclGetPlatformIDs(platforms, handles.address(), 0), "listing the platforms");
+      Results.check(
+          CL10.nclGetPlatformIDs(platforms, handles.address(), 0), "listing the platforms");
       for (int p = 0; p < platforms; p++) {
         long platform = handles.getAtIndex(ValueLayout.JAVA_LONG, p);
         String name = platformName(arena, platform);
@@ -95,7 +96,7 @@ final class Driver {
 
   private static String platformName(Arena arena, long platform) {
     MemorySegment text = arena.allocate(256);
-    Cl.check(
+    Results.check(
         CL10.nclGetPlatformInfo(
             platform, CL10.CL_PLATFORM_NAME, text.byteSize(), text.address(), 0),
         "naming a platform");
@@ -108,10 +109,10 @@ final class Driver {
     if (result == CL10.CL_DEVICE_NOT_FOUND) {
       return new long[0];
     }
-    Cl.check(result, "counting the devices of " + name);
+    Results.check(result, "counting the devices of " + name);
     int devices = count.get(ValueLayout.JAVA_INT, 0);
     MemorySegment handles = arena.allocate(ValueLayout.JAVA_LONG, devices);
-    Cl.check(
+    Results.check(
         CL10.nclGetDeviceIDs(platform, CL10.CL_DEVICE_TYPE_ALL, devices, handles.address(), 0),
         "listing the devices of " + name);
     return handles.toArray(ValueLayout.JAVA_LONG);
@@ -175,9 +176,9 @@ final class Driver {
   private static String text(long device, int what) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment size = arena.allocate(ValueLayout.JAVA_LONG);
-      Cl.check(CL10.nclGetDeviceInfo(device, what, 0, 0, size.address()), "asking a device");
+      Results.check(CL10.nclGetDeviceInfo(device, what, 0, 0, size.address()), "asking a device");
       MemorySegment text = arena.allocate(size.get(ValueLayout.JAVA_LONG, 0) + 1);
-      Cl.check(
+      Results.check(
           CL10.nclGetDeviceInfo(device, what, text.byteSize() - 1, text.address(), 0),
           "asking a device");
       return text.getString(0, StandardCharsets.UTF_8).strip();
@@ -188,7 +189,7 @@ final class Driver {
   static long number(long device, int what) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment value = arena.allocate(ValueLayout.JAVA_LONG, 8);
-      Cl.check(
+      Results.check(
           CL10.nclGetDeviceInfo(device, what, value.byteSize(), value.address(), 0),
           "asking a device");
       return value.get(ValueLayout.JAVA_LONG, 0);

@@ -135,7 +135,7 @@ final class Programs implements AutoCloseable {
     throw new BackendException(
         cl.device() + " does not compile " + stem + ".cl with " + options,
         "update its driver, or use --backend cpu; its compiler says:\n" + log,
-        Cl.failure(result, "building " + stem + ".cl"));
+        Results.failure(result, "building " + stem + ".cl"));
   }
 
   @Override
