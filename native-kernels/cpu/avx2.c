@@ -12,6 +12,7 @@
 #define MOST_STRIPS 2
 #define PANEL_ROWS 4
 #define VECTORS 1
+#define RUNS 1
 
 typedef struct { __m256i a, b; } Bytes;
 typedef struct { __m256i a, b; } Ints;
@@ -66,22 +67,29 @@ EIGHT_ENTRIES(bytes_small8, uint8_t)
 FN __m256i eight_fours(const uint32_t* g, const uint8_t* i) {
   return _mm256_set_epi32((int)g[i[7]], (int)g[i[6]], (int)g[i[5]], (int)g[i[4]], (int)g[i[3]], (int)g[i[2]], (int)g[i[1]], (int)g[i[0]]);
 }
-FN Bytes bytes_small4(const uint32_t* grid, const uint8_t* index) {
-  return (Bytes){eight_fours(grid, index), eight_fours(grid, index + 8)};
+FN void bytes_iq2_xxs(const uint8_t* index, Bytes* to) {
+  bytes_small8(yz_grid_iq2_xxs, index, to);
 }
-FN void bytes_minus(const uint8_t* signs, Bytes* to) {
+FN void bytes_iq3_xxs(const uint8_t* index, Bytes* to) {
+  for (int i = 0; i < 2; i++) {
+    to[i] = (Bytes){eight_fours(yz_grid_iq3_xxs, index + 16 * i), eight_fours(yz_grid_iq3_xxs, index + 16 * i + 8)};
+  }
+}
+/* 64 - v = ~(64 + v) + 129 */
+FN __m256i turned(__m256i v, __m256i minus) {
+  return _mm256_add_epi8(_mm256_xor_si256(v, minus), _mm256_and_si256(minus, _mm256_set1_epi8((char)129)));
+}
+FN void bytes_sign(const uint8_t* signs, Bytes* w) {
   const __m256i all = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i*)signs));
   const __m256i rows = _mm256_setr_epi8(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7);
   const __m256i a = _mm256_shuffle_epi8(all, rows);
   const __m256i b = _mm256_shuffle_epi8(all, _mm256_add_epi8(rows, _mm256_set1_epi8(8)));
   const __m256i low = _mm256_set1_epi32(0x08040201), high = _mm256_set1_epi32((int)0x80402010);
-  to[0] = (Bytes){_mm256_cmpeq_epi8(_mm256_and_si256(a, low), low), _mm256_cmpeq_epi8(_mm256_and_si256(b, low), low)};
-  to[1] = (Bytes){_mm256_cmpeq_epi8(_mm256_and_si256(a, high), high), _mm256_cmpeq_epi8(_mm256_and_si256(b, high), high)};
+  w[0].a = turned(w[0].a, _mm256_cmpeq_epi8(_mm256_and_si256(a, low), low));
+  w[0].b = turned(w[0].b, _mm256_cmpeq_epi8(_mm256_and_si256(b, low), low));
+  w[1].a = turned(w[1].a, _mm256_cmpeq_epi8(_mm256_and_si256(a, high), high));
+  w[1].b = turned(w[1].b, _mm256_cmpeq_epi8(_mm256_and_si256(b, high), high));
 }
-FN __m256i plus_64(__m256i v, __m256i minus) {
-  return _mm256_sub_epi8(_mm256_xor_si256(v, minus), _mm256_sub_epi8(minus, _mm256_set1_epi8(64)));
-}
-FN Bytes bytes_signed(Bytes v, Bytes minus) { return (Bytes){plus_64(v.a, minus.a), plus_64(v.b, minus.b)}; }
 typedef __m256i Words;
 FN Words words_load(const void* p) { return load(p); }
 FN Words words_of(const uint8_t* p) { return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i*)p)); }
@@ -134,6 +142,10 @@ FN __m256 odd(__m256i v, int shift, int mask) {
   const __m256i bits = _mm256_and_si256(_mm256_srli_epi32(v, shift), _mm256_set1_epi32(mask));
   return _mm256_cvtepi32_ps(_mm256_or_si256(_mm256_add_epi32(bits, bits), _mm256_set1_epi32(1)));
 }
+FN __m256 nibble(__m256i v, int shift) {
+  return _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srli_epi32(v, shift), _mm256_set1_epi32(15)));
+}
+FN Floats floats_nibble(const uint8_t* p, int shift) { return (Floats){nibble(eight_bytes(p), shift), nibble(eight_bytes(p + 8), shift)}; }
 FN Floats floats_odd(const uint8_t* p, int shift, int mask) {
   return (Floats){odd(eight_bytes(p), shift, mask), odd(eight_bytes(p + 8), shift, mask)};
 }

@@ -12,6 +12,7 @@
 #define MOST_STRIPS 4
 #define PANEL_ROWS 8
 #define VECTORS 2
+#define RUNS 2
 
 typedef __m512i Bytes;
 typedef __m512i Ints;
@@ -53,21 +54,52 @@ FN void bytes_grid8(const uint64_t* grid, const uint16_t* index, Bytes* to) {
   to[0] = _mm512_castps_si512(_mm512_shuffle_ps(first, second, 0x88));
   to[1] = _mm512_castps_si512(_mm512_shuffle_ps(first, second, 0xdd));
 }
-FN void bytes_small8(const uint64_t* grid, const uint8_t* index, Bytes* to) {
-  uint16_t wide[16];
-  _mm256_storeu_si256((__m256i*)wide, _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i*)index)));
-  bytes_grid8(grid, wide, to);
+/* Of a table of 256 words, by 32 words. */
+FN __m512i words_look_up(const uint16_t* table, __m512i index) {
+  __m512i quarter[4];
+  for (int i = 0; i < 4; i++) {
+    quarter[i] = _mm512_permutex2var_epi16(_mm512_loadu_si512(table + 64 * i), index, _mm512_loadu_si512(table + 64 * i + 32));
+  }
+  const __mmask32 odd = _mm512_test_epi16_mask(index, _mm512_set1_epi16(64));
+  const __mmask32 upper = _mm512_test_epi16_mask(index, _mm512_set1_epi16(128));
+  return _mm512_mask_blend_epi16(upper, _mm512_mask_blend_epi16(odd, quarter[0], quarter[1]),
+                                 _mm512_mask_blend_epi16(odd, quarter[2], quarter[3]));
 }
-FN Bytes bytes_small4(const uint32_t* grid, const uint8_t* index) {
-  return _mm512_i32gather_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)index)), grid, 4);
+/* Eight numbers of two bits of each of eight rows, as bytes plus 64; what lies above two bits does not matter. */
+FN __m512i eight_numbers(__m128i codes) {
+  const __m512i each = _mm512_multishift_epi64_epi8(_mm512_set1_epi64(0x0e0c0a0806040200), _mm512_cvtepu16_epi64(codes));
+  return _mm512_permutexvar_epi8(each, _mm512_set1_epi32(0x486b5948)); /* 72, 89, 107 */
 }
-FN void bytes_minus(const uint8_t* signs, Bytes* to) {
-  const __m512i each = _mm512_mullo_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)signs)), _mm512_set1_epi32(0x01010101));
-  to[0] = _mm512_movm_epi8(_mm512_test_epi8_mask(each, _mm512_set1_epi32(0x08040201)));
-  to[1] = _mm512_movm_epi8(_mm512_test_epi8_mask(each, _mm512_set1_epi32((int)0x80402010)));
+FN void bytes_iq2_xxs(const uint8_t* index, Bytes* to) {
+  const __m512i codes = words_look_up(yz_codes_iq2_xxs, _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i*)index)));
+  const __m512i first = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+  const __m512i second = _mm512_or_si512(first, _mm512_set1_epi32(1));
+  const __m512i a = eight_numbers(_mm512_castsi512_si128(codes)), b = eight_numbers(_mm512_extracti32x4_epi32(codes, 1));
+  const __m512i c = eight_numbers(_mm512_extracti32x4_epi32(codes, 2)), d = eight_numbers(_mm512_extracti32x4_epi32(codes, 3));
+  to[0] = _mm512_permutex2var_epi32(a, first, b);
+  to[1] = _mm512_permutex2var_epi32(a, second, b);
+  to[2] = _mm512_permutex2var_epi32(c, first, d);
+  to[3] = _mm512_permutex2var_epi32(c, second, d);
 }
-FN Bytes bytes_signed(Bytes v, Bytes minus) {
-  return _mm512_sub_epi8(_mm512_xor_si512(v, minus), _mm512_sub_epi8(minus, _mm512_set1_epi8(64)));
+/* Four numbers of three bits of each of 16 rows, as bytes plus 64. */
+FN __m512i four_numbers(__m256i codes) {
+  const __m512i each = _mm512_multishift_epi64_epi8(_mm512_set1_epi64(0x2926232009060300), _mm512_cvtepu16_epi32(codes));
+  return _mm512_permutexvar_epi8(each, _mm512_set1_epi64(0x7e746c645c544c44)); /* 68, 76, 84, ... 116, 126 */
+}
+FN void bytes_iq3_xxs(const uint8_t* index, Bytes* to) {
+  for (int i = 0; i < 2; i++, index += 32, to += 2) {
+    const __m512i codes = words_look_up(yz_codes_iq3_xxs, _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i*)index)));
+    to[0] = four_numbers(_mm512_castsi512_si256(codes));
+    to[1] = four_numbers(_mm512_extracti64x4_epi64(codes, 1));
+  }
+}
+FN void bytes_sign(const uint8_t* signs, Bytes* w) {
+  const __m512i rows = _mm512_set_epi32(0x0f0f0f0f, 0x0e0e0e0e, 0x0d0d0d0d, 0x0c0c0c0c, 0x0b0b0b0b, 0x0a0a0a0a, 0x09090909, 0x08080808,
+                                        0x07070707, 0x06060606, 0x05050505, 0x04040404, 0x03030303, 0x02020202, 0x01010101, 0);
+  const __m512i each = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i*)signs)), rows);
+  const __m512i both = _mm512_set1_epi8((char)128); /* 64 - v = 128 - (64 + v) */
+  w[0] = _mm512_mask_sub_epi8(w[0], _mm512_test_epi8_mask(each, _mm512_set1_epi32(0x08040201)), both, w[0]);
+  w[1] = _mm512_mask_sub_epi8(w[1], _mm512_test_epi8_mask(each, _mm512_set1_epi32((int)0x80402010)), both, w[1]);
 }
 typedef __m256i Words;
 FN Words words_load(const void* p) { return _mm256_loadu_si256((const __m256i*)p); }
@@ -97,6 +129,9 @@ FN __m512 odd(__m512i v, int shift, int mask) {
   return _mm512_cvtepi32_ps(_mm512_or_si512(_mm512_add_epi32(bits, bits), _mm512_set1_epi32(1)));
 }
 FN __m512i sixteen_bytes(const uint8_t* p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)); }
+FN Floats floats_nibble(const uint8_t* p, int shift) {
+  return _mm512_cvtepi32_ps(_mm512_and_si512(_mm512_srli_epi32(sixteen_bytes(p), (unsigned)shift), _mm512_set1_epi32(15)));
+}
 FN Floats floats_odd(const uint8_t* p, int shift, int mask) { return odd(sixteen_bytes(p), shift, mask); }
 FN Floats floats_odd16(const uint8_t* p, int shift, int mask) {
   return odd(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p)), shift, mask);

@@ -23,6 +23,7 @@ const uint8_t yz_odd[16] = {17, 19, 21, 23, 25, 27, 29, 31, 15, 13, 11, 9, 7, 5,
 
 uint64_t yz_grid_iq1[2048], yz_grid_iq2_xxs[256], yz_grid_iq2_xs[512], yz_grid_iq2_s[1024];
 uint32_t yz_grid_iq3_xxs[256];
+uint16_t yz_codes_iq2_xxs[256], yz_codes_iq3_xxs[256];
 
 static void eights(uint64_t* to, const yz_u16* grid, int count, const uint8_t* numbers) {
   for (int i = 0; i < count; i++) {
@@ -32,13 +33,15 @@ static void eights(uint64_t* to, const yz_u16* grid, int count, const uint8_t* n
 }
 
 static void grids(void) {
-  static const uint8_t of_iq1[] = {56, 64, 72}, of_iq2[] = {8, 25, 43};
-  static const uint8_t of_iq3_xxs[] = {4, 12, 20, 28, 36, 44, 52, 62};
+  static const uint8_t of_iq1[] = {56, 64, 72}, of_iq2[] = {72, 89, 107};
+  static const uint8_t of_iq3_xxs[] = {68, 76, 84, 92, 100, 108, 116, 126};
   eights(yz_grid_iq1, yz_iq1, 2048, of_iq1);
   eights(yz_grid_iq2_xxs, yz_iq2_xxs, 256, of_iq2);
   eights(yz_grid_iq2_xs, yz_iq2_xs, 512, of_iq2);
   eights(yz_grid_iq2_s, yz_iq2_s, 1024, of_iq2);
   for (int i = 0; i < 256; i++) {
+    yz_codes_iq2_xxs[i] = yz_iq2_xxs[i];
+    yz_codes_iq3_xxs[i] = yz_iq3_xxs[i];
     for (int j = 0; j < 4; j++) yz_grid_iq3_xxs[i] |= (uint32_t)of_iq3_xxs[yz_iq3_xxs[i] >> 3 * j & 7] << 8 * j;
   }
 }
@@ -124,7 +127,7 @@ static void prepare(int type, const float* x, int64_t cols, uint8_t* prepared) {
   float* sum32 = d + k / YZ_GROUP;
   int32_t* sum16 = (int32_t*)(sum32 + k / YZ_GROUP);
   /* columns that share a scale are the weights' blocks: whole ones, as many as there are, and products read no others */
-  const int64_t block = type >= YZ_Q4_K && type <= YZ_TQ2_0 ? YZ_BLOCK : YZ_GROUP;
+  const int64_t block = type >= YZ_Q4_K && type <= YZ_Q3_K ? YZ_BLOCK : YZ_GROUP;
   for (int64_t c = 0; c < cols; c += block) {
     const float scale = kernels->quantize(x + c, (int)block, q + c, sum16 + c / 16);
     for (int64_t g = c / YZ_GROUP; g < (c + block) / YZ_GROUP; g++) {

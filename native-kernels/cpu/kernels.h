@@ -78,9 +78,11 @@ extern int yz_asks;
 
 extern const Kernels yz_scalar, yz_avx2, yz_avx512;
 
-/* The grids of common/grids.h, an entry's numbers as bytes, the first the lowest; of yz_iq1 8·g + 64. */
+/* The grids of common/grids.h, an entry's numbers as bytes, the first the lowest; of yz_iq1 8·g + 64, of the others plus 64. */
 extern uint64_t yz_grid_iq1[2048], yz_grid_iq2_xxs[256], yz_grid_iq2_xs[512], yz_grid_iq2_s[1024];
 extern uint32_t yz_grid_iq3_xxs[256];
+/* The same of two as they are in common/grids.h, of eight numbers of two bits and of four numbers of three. */
+extern uint16_t yz_codes_iq2_xxs[256], yz_codes_iq3_xxs[256];
 
 /* Of codes of four bits, plus 16: twice the numbers of float4_e2m1; odd numbers and a sign (IQ3_S). */
 extern const uint8_t yz_e2m1[16], yz_odd[16];

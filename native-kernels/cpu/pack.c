@@ -24,6 +24,8 @@ static const Layout LAYOUTS[YZ_TYPES] = {
     [YZ_IQ3_S] = {256, 32 + 8 * YZ_IQ3_S_GROUP, sizeof(block_iq3_s)},
     [YZ_TQ1_0] = {256, 32 + 8 * YZ_TQ2_0_GROUP, sizeof(block_tq1_0)},
     [YZ_TQ2_0] = {256, 32 + 8 * YZ_TQ2_0_GROUP, sizeof(block_tq2_0)},
+    [YZ_Q2_K] = {256, 64 + 8 * YZ_Q2_K_GROUP, sizeof(block_q2_k)},
+    [YZ_Q3_K] = {256, 32 + 8 * YZ_Q3_K_GROUP, sizeof(block_q3_k)},
     [YZ_Q1_0] = {128, 32 + 4 * YZ_Q1_0_GROUP, sizeof(block_q1_0)},
     [YZ_Q2_0] = {64, 32 + 2 * YZ_TQ2_0_GROUP, sizeof(block_q2_0)},
     [YZ_MXFP4] = {32, YZ_MXFP4_GROUP, sizeof(block_mxfp4)}, [YZ_NVFP4] = {64, 2 * YZ_NVFP4_GROUP, sizeof(block_nvfp4)},

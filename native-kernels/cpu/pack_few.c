@@ -140,6 +140,37 @@ static void ternary(int type, const uint8_t* const* rows, uint8_t* to) {
   }
 }
 
+static void q2_k(const uint8_t* const* rows, uint8_t* to) {
+  halves(to, rows, 80);
+  halves(to + 32, rows, 82);
+  to += 64;
+  memset(to, 0, 8 * YZ_Q2_K_GROUP);
+  for (int g = 0; g < 8; g++, to += YZ_Q2_K_GROUP) {
+    byte_of_each(to, rows, 2 * g);
+    byte_of_each(to + 16, rows, 2 * g + 1);
+    EACH_ROW for (int i = 0; i < 32; i++) two_bits(to + 32, r, i, rows[r][16 + g / 4 * 32 + i] >> 2 * (g % 4) & 3);
+  }
+}
+
+static void q3_k(const uint8_t* const* rows, uint8_t* to) {
+  halves(to, rows, 108);
+  to += 32;
+  memset(to, 0, 8 * YZ_Q3_K_GROUP);
+  for (int g = 0; g < 8; g++, to += YZ_Q3_K_GROUP) {
+    EACH_ROW {
+      const uint8_t* b = rows[r];
+      for (int j = 2 * g; j < 2 * g + 2; j++) {
+        const int low = b[96 + j % 8] >> 4 * (j / 8) & 15, high = b[104 + j % 4] >> 2 * (j / 4) & 3;
+        to[16 * (j % 2) + r] = (uint8_t)((low | high << 4) - 32);
+      }
+      for (int i = 0; i < 32; i++) {
+        two_bits(to + 32, r, i, b[32 + g / 4 * 32 + i] >> 2 * (g % 4) & 3);
+        to[160 + 4 * r + i % 4] |= (uint8_t)((b[i] >> g & 1) << i / 4);
+      }
+    }
+  }
+}
+
 static void signs_alone(const uint8_t* const* rows, uint8_t* to) {
   halves(to, rows, 0);
   to += 32;
@@ -181,6 +212,8 @@ void yz_pack_few(int type, const uint8_t* const* rows, uint8_t* to) {
     case YZ_TQ1_0:
     case YZ_TQ2_0:
     case YZ_Q2_0: ternary(type, rows, to); break;
+    case YZ_Q2_K: q2_k(rows, to); break;
+    case YZ_Q3_K: q3_k(rows, to); break;
     case YZ_Q1_0: signs_alone(rows, to); break;
     case YZ_MXFP4:
     case YZ_NVFP4: four_bits(type, rows, to); break;

@@ -8,6 +8,7 @@
 #define MOST_STRIPS 1
 #define PANEL_ROWS 1
 #define VECTORS 1
+#define RUNS 1
 #define EACH for (int i = 0; i < 16; i++)
 
 typedef struct { uint8_t v[64]; } Bytes;
@@ -38,25 +39,21 @@ FN void bytes_grid8(const uint64_t* grid, const uint16_t* index, Bytes* to) {
     to[1].v[i] = (uint8_t)(entry >> 32);
   }
 }
-FN void bytes_small8(const uint64_t* grid, const uint8_t* index, Bytes* to) {
+FN void bytes_iq2_xxs(const uint8_t* index, Bytes* to) {
   uint16_t wide[16];
   EACH wide[i] = index[i];
-  bytes_grid8(grid, wide, to);
+  bytes_grid8(yz_grid_iq2_xxs, wide, to);
 }
-FN Bytes bytes_small4(const uint32_t* grid, const uint8_t* index) {
-  Bytes b;
-  for (int i = 0; i < 64; i++) b.v[i] = (uint8_t)(grid[index[i / 4]] >> 8 * (i % 4));
-  return b;
-}
-FN void bytes_minus(const uint8_t* signs, Bytes* to) {
-  for (int i = 0; i < 64; i++) {
-    to[0].v[i] = signs[i / 4] >> i % 4 & 1 ? 255 : 0;
-    to[1].v[i] = signs[i / 4] >> (4 + i % 4) & 1 ? 255 : 0;
+FN void bytes_iq3_xxs(const uint8_t* index, Bytes* to) {
+  for (int l = 0; l < 2; l++) {
+    for (int i = 0; i < 64; i++) to[l].v[i] = (uint8_t)(yz_grid_iq3_xxs[index[16 * l + i / 4]] >> 8 * (i % 4));
   }
 }
-FN Bytes bytes_signed(Bytes v, Bytes minus) {
-  for (int i = 0; i < 64; i++) v.v[i] = (uint8_t)(minus.v[i] ? 64 - v.v[i] : 64 + v.v[i]);
-  return v;
+FN void bytes_sign(const uint8_t* signs, Bytes* w) {
+  for (int i = 0; i < 64; i++) {
+    if (signs[i / 4] >> i % 4 & 1) w[0].v[i] = (uint8_t)(128 - w[0].v[i]);
+    if (signs[i / 4] >> (4 + i % 4) & 1) w[1].v[i] = (uint8_t)(128 - w[1].v[i]);
+  }
 }
 typedef struct { uint16_t v[16]; } Words;
 FN Words words_load(const void* p) { Words w; memcpy(w.v, p, 32); return w; }
@@ -94,6 +91,7 @@ static float half(const uint8_t* p) {
 FN Floats floats_half(const uint8_t* p) { Floats f; EACH f.v[i] = half(p + 2 * i); return f; }
 FN Floats floats_u8(const uint8_t* p) { Floats f; EACH f.v[i] = p[i]; return f; }
 FN Floats floats_i8(const uint8_t* p) { Floats f; EACH f.v[i] = (int8_t)p[i]; return f; }
+FN Floats floats_nibble(const uint8_t* p, int shift) { Floats f; EACH f.v[i] = p[i] >> shift & 15; return f; }
 FN Floats floats_odd(const uint8_t* p, int shift, int mask) { Floats f; EACH f.v[i] = (float)(2 * (p[i] >> shift & mask) + 1); return f; }
 FN Floats floats_odd16(const uint8_t* p, int shift, int mask) {
   Floats f;

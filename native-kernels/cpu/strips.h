@@ -12,6 +12,8 @@
  *   Q6_K                   for n = 0, 1, i = 0 … 7: bits 2q, 2q + 1 for quad i of group 4n + q; then quad i of groups 4n and
  *                          4n + 2; of 4n + 1 and 4n + 3
  *   TQ1_0, TQ2_0, Q2_0     bits 2q, 2q + 1 for quad 4i + q, i = 0, 1
+ *   Q2_K                   the same, behind a byte for each 16 columns and row: scale, above it minimum
+ *   Q3_K                   the same, behind such scales less 32, then one of third bits: bit q for quad q
  *   Q1_0                   one: bit q for quad q
  *   MXFP4, NVFP4           as Q4_0, a sub-block's low nibbles first
  *   IQ3_S                  as Q4_0: a number's place in the grid's numbers, then its sign
@@ -38,7 +40,7 @@
 #define YZ_Q5_K_TILE (32 + 32 + 128 + 128 + 512 + 2048)
 #define YZ_Q6_K_TILE (64 + 256 + 2048 + 1024)
 #define YZ_IQ4_XS_TILE (32 + 128 + 2048)
-/* Few bits: d of each row, F16, once; a group's bytes (yz_group_bytes). Of MXFP4 and NVFP4 a group has scales
+/* Few bits: d of each row (Q2_K: and dmin), F16, once; a group's bytes (yz_group_bytes). Of MXFP4 and NVFP4 a group has scales
  * of eight bits for 32 columns or for 16. */
 #define YZ_IQ1_S_GROUP (32 + 64)
 #define YZ_IQ1_M_GROUP (16 + 32 + 64)
@@ -47,6 +49,8 @@
 #define YZ_IQ3_XXS_GROUP (16 + 128 + 64)
 #define YZ_IQ3_S_GROUP (16 + 256)
 #define YZ_TQ2_0_GROUP 128 /* TQ1_0 and Q2_0 too */
+#define YZ_Q2_K_GROUP (32 + 128)
+#define YZ_Q3_K_GROUP (32 + 128 + 64)
 #define YZ_Q1_0_GROUP 64
 #define YZ_MXFP4_GROUP (16 + 256)
 #define YZ_NVFP4_GROUP (32 + 256)

@@ -24,8 +24,8 @@ public final class Roofline {
   };
 
   private static final String[] FEW_BITS = {
-    "IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "TQ1_0", "TQ2_0", "Q1_0",
-    "Q2_0", "MXFP4", "NVFP4"
+    "IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "TQ1_0", "TQ2_0", "Q2_K",
+    "Q3_K", "Q1_0", "Q2_0", "MXFP4", "NVFP4"
   };
 
   /** Of those, what cpu:java puts into strips. */

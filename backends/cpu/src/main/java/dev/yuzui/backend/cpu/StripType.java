@@ -22,6 +22,8 @@ enum StripType {
   IQ3_S(Activations.BLOCKS_OF_256),
   TQ1_0(Activations.BLOCKS_OF_256),
   TQ2_0(Activations.BLOCKS_OF_256),
+  Q2_K(Activations.BLOCKS_OF_256),
+  Q3_K(Activations.BLOCKS_OF_256),
   Q1_0(Activations.BLOCKS_OF_32),
   Q2_0(Activations.BLOCKS_OF_32),
   MXFP4(Activations.BLOCKS_OF_32),
@@ -69,6 +71,8 @@ enum StripType {
           case Encoding.IQ3_S _ -> IQ3_S;
           case Encoding.TQ1_0 _ -> TQ1_0;
           case Encoding.TQ2_0 _ -> TQ2_0;
+          case Encoding.Q2_K _ -> Q2_K;
+          case Encoding.Q3_K _ -> Q3_K;
           case Encoding.Q1_0 _ -> Q1_0;
           case Encoding.Q2_0 _ -> Q2_0;
           case Encoding.MXFP4 _ -> MXFP4;
