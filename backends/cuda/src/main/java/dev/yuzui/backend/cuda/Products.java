@@ -51,22 +51,6 @@ final class Products {
     return new Rows(CudaBuffer.address(t, backend.cu()), t.cols(), t.cols() / heads, offset);
   }
 
-  /**
-   * The weights of a product.
-   *
-   * @param w their address, or with {@code experts} that of the table of addresses
-   * @param n rows a head
-   */
-  private record Weight(long w, Encoding encoding, long n, long k, int heads, int experts) {
-    boolean tiled() {
-      return !encoding.equals(Encoding.F32) && (heads == 1 || n % Tiles.ROWS == 0);
-    }
-
-    String kernel(String stem) {
-      return stem + "_" + Tiles.suffix(encoding);
-    }
-  }
-
   private Weight weight(Tensor w, int heads) {
     return new Weight(
         CudaBuffer.address(w, backend.cu()), w.encoding(), w.rows() / heads, w.cols(), heads, 0);
@@ -74,32 +58,6 @@ final class Products {
 
   private Weight weight(ExpertWeights w) {
     return new Weight(backend.expertTable(w), w.encoding(), w.rows(), w.cols(), 1, w.count());
-  }
-
-  /** Which rows meet which expert. */
-  private record Groups(long offset, long slot, int slots, int used, Gather gather) {
-    static final Groups NONE = new Groups(0, 0, 0, 1, Gather.BY_TOKEN);
-
-    boolean dense() {
-      return offset == 0;
-    }
-
-    /** Tokens whose choices the places are; of a dense product its rows. */
-    long tokens(long rows) {
-      return dense() ? rows : slots / used;
-    }
-
-    /**
-     * Tiles of up to {@code size} rows, each of one expert's, that there may be: where slots are
-     * few, each may be another expert's, where they are many, an expert's last one may be nearly
-     * empty.
-     */
-    long tiles(long rows, long size, int experts) {
-      long together = Math.min(experts, slots);
-      return dense()
-          ? Math.ceilDiv(rows, size)
-          : Math.max(1, (slots + (size - 1) * together) / size);
-    }
   }
 
   private Groups groups(Dispatch d, Gather gather) {
@@ -354,44 +312,19 @@ final class Products {
       strips /= 2;
     }
     long gridX = Math.ceilDiv(perHead, (long) strips) * w.heads();
-    int chunk = chunk(w.encoding());
+    int chunk = OnChip.chunk(w.encoding());
     long chunks = Math.ceilDiv(Math.ceilDiv(w.k(), 32L), (long) chunk);
     int most = (int) Math.min(MOST_SPLITS, chunks);
     int splits =
         (int) Math.clamp(wanted / (gridX * gridZ), 1, Math.max(1, Math.min(most, chunks / 8)));
-    long allowed = Math.min(96 << 10, device.sharedBytes() - 1024 - gridBytes(w.encoding()));
-    while (splits < most && shared(tokens, chunk, chunks, splits) > allowed) {
+    long allowed = Math.min(96 << 10, device.sharedBytes() - 1024 - OnChip.grid(w.encoding()));
+    while (splits < most && OnChip.matvec(tokens, chunk, chunks, splits) > allowed) {
       splits++;
     }
     if (gridX * gridZ > CudaQueue.COUNTERS) {
       splits = 1;
     }
-    return new Cut(strips, splits, gridX, gridZ, shared(tokens, chunk, chunks, splits));
-  }
-
-  /** Units of 32 columns that a warp of matvec takes at once. */
-  private static int chunk(Encoding encoding) {
-    return switch (encoding) {
-      case Encoding.Plain _, Encoding.Fp8Tiled _, Encoding.Q8_0 _ -> 4;
-      default -> 8;
-    };
-  }
-
-  /** Static shared memory of a kernel that looks weights up in a grid, as low_bit.cuh says. */
-  private static int gridBytes(Encoding encoding) {
-    return switch (encoding) {
-      case Encoding.IQ1_S _, Encoding.IQ1_M _ -> 8 << 10;
-      case Encoding.IQ2_S _ -> 4 << 10;
-      case Encoding.IQ2_XS _ -> 2 << 10;
-      case Encoding.IQ2_XXS _, Encoding.IQ3_S _ -> 1 << 10;
-      case Encoding.IQ3_XXS _ -> 512;
-      default -> 0;
-    };
-  }
-
-  private static long shared(long tokens, int chunk, long chunks, int splits) {
-    long units = chunk * Math.ceilDiv(chunks, (long) splits);
-    return tokens * (128 * units + 64) + 64 * units + 8192;
+    return new Cut(strips, splits, gridX, gridZ, OnChip.matvec(tokens, chunk, chunks, splits));
   }
 
   // ---- gemm: many rows --------------------------------------------------------------------------
@@ -428,12 +361,13 @@ final class Products {
         groups.dense()
             ? w.n() >= 512 && tokens >= 256
             : groups.slots() / w.experts() >= LARGE_GROUP;
-    int rows = large && !narrow(w.encoding()) ? 128 : 64;
+    int rows = large && !OnChip.narrow(w.encoding()) ? 128 : 64;
     int columns = large ? 128 : 64;
     long gridX = Math.ceilDiv(w.n(), (long) rows) * w.heads();
     long gridY = groups.tiles(tokens, columns, w.experts());
     long total = groups.dense() ? tokens : groups.slots();
     int splits = large ? 1 : splits(gridX, gridY, w.k());
+    boolean copied = !large && device.capability() >= CudaDevice.ASYNC_COPIES;
     try (var frame = scratch.frame()) {
       long partial =
           splits == 1
@@ -442,7 +376,7 @@ final class Products {
       begin(w.kernel("gemm") + (large ? "_large" : "_small"))
           .grid(gridX, gridY, splits)
           .block(128)
-          .shared(sharedOfGemm(w.encoding(), rows, columns, large));
+          .shared(OnChip.gemm(w.encoding(), rows, columns, copied));
       weights(w, groups);
       launch.p(x.values()).p(x.scales()).i(x.rows()).p(out.address()).i(half);
       shape(out, groups.tokens(tokens), w);
@@ -458,52 +392,5 @@ final class Products {
     }
     long wanted = 2L * device.multiprocessors() / (gridX * gridY);
     return Math.clamp(wanted, 1, Math.clamp(k / 256, 1, MOST_SPLITS));
-  }
-
-  /** Encodings whose large tiles are of 64 rows: those that need more registers to decode. */
-  private static boolean narrow(Encoding encoding) {
-    return switch (encoding) {
-      case Encoding.Q4_0 _, Encoding.Q4_K _ -> false;
-      default -> true;
-    };
-  }
-
-  /**
-   * Stages of x, in the small form of weights too, as gemm.cuh has them; what is left is scales.
-   */
-  private long sharedOfGemm(Encoding encoding, int rows, int columns, boolean large) {
-    boolean copied = !large && device.capability() >= CudaDevice.ASYNC_COPIES;
-    long slot = copied ? slot(encoding) : 0;
-    long stages = copied && slot <= 24 ? 4 : 3;
-    return stages * 128 * (columns + slot) + 4L * columns + (long) scaleBytes(encoding) * rows;
-  }
-
-  /**
-   * Bytes of two units of weights that come to a lane, its share of the scales in them included.
-   */
-  private static int slot(Encoding encoding) {
-    return switch (encoding) {
-      case Encoding.IQ1_S _, Encoding.IQ1_M _ -> 6;
-      case Encoding.IQ2_XXS _, Encoding.IQ2_XS _, Encoding.Q2_0 _, Encoding.TQ2_0 _ -> 8;
-      case Encoding.Q2_K _ -> 8;
-      case Encoding.IQ2_S _ -> 9;
-      case Encoding.IQ3_XXS _, Encoding.Q3_K _ -> 12;
-      case Encoding.IQ3_S _ -> 13;
-      case Encoding.Q5_K _ -> 20;
-      case Encoding.Q5_0 _, Encoding.Q6_K _ -> 24;
-      case Encoding.Q8_0 _, Encoding.Fp8Tiled _ -> 32;
-      case Encoding.Plain _ -> 64;
-      default -> 16;
-    };
-  }
-
-  /** Bytes of scales a row of a tile keeps on chip. */
-  private static int scaleBytes(Encoding encoding) {
-    return switch (encoding) {
-      case Encoding.Plain _ -> 0;
-      case Encoding.Q2_K _, Encoding.Q3_K _, Encoding.Q6_K _ -> 32;
-      case Encoding.IQ1_M _, Encoding.IQ2_XS _, Encoding.IQ2_S _, Encoding.NVFP4 _ -> 32;
-      default -> 16;
-    };
   }
 }
