@@ -1,7 +1,9 @@
 package dev.yuzui.engine;
 
+import dev.yuzui.engine.api.Constraint;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.EngineMetrics;
+import dev.yuzui.engine.api.FinishReason;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.Generation;
 import dev.yuzui.engine.api.GenerationListener;
@@ -14,8 +16,12 @@ import dev.yuzui.engine.schedule.Request;
 import dev.yuzui.engine.schedule.SpeculativeDecoder;
 import dev.yuzui.text.TextStream;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -26,6 +32,11 @@ public final class Requests implements AutoCloseable {
   private final SharedModel model;
   private final LazyTokenizer tokenizer;
   private final Optional<LoadedDraftModel> draftModel;
+  private final Grammars grammars;
+
+  /** Requests whose grammar is not there yet. */
+  private final Map<Generation, Request> compiling = new HashMap<>();
+
   private final AtomicLong order = new AtomicLong();
   private Optional<EngineLoop> loop = Optional.empty();
   private boolean closed;
@@ -34,6 +45,7 @@ public final class Requests implements AutoCloseable {
     this.model = model;
     this.tokenizer = tokenizer;
     this.draftModel = draftModel;
+    this.grammars = new Grammars(tokenizer);
   }
 
   /**
@@ -50,13 +62,60 @@ public final class Requests implements AutoCloseable {
       for (int i = 0; i < same.size(); i++) {
         made.add(request(same.get(i), promises.get(i), listener));
       }
-      loop().submit(made.getFirst(), made.subList(1, made.size()));
+      EngineLoop engineLoop = loop();
+      Optional<Constraint> constraint = same.getFirst().constraint();
+      if (constraint.isPresent()) {
+        compile(constraint.get(), made, engineLoop);
+      } else {
+        engineLoop.submit(made.getFirst(), made.subList(1, made.size()));
+      }
     } catch (RuntimeException e) {
-      EngineException why =
-          e instanceof EngineException known ? known : new EngineException(e.getMessage(), e);
+      EngineException why = failure(e);
       promises.forEach(promise -> promise.fail(why));
     }
     return promises.stream().map(GenerationPromise::generation).toList();
+  }
+
+  private static EngineException failure(Throwable e) {
+    return switch (e) {
+      case EngineException known -> known;
+      case CompletionException wrapped when wrapped.getCause() != null ->
+          failure(wrapped.getCause());
+      default -> new EngineException(e.getMessage(), e);
+    };
+  }
+
+  /** They join the loop when their grammar is there, but for those that were cancelled. */
+  private void compile(Constraint constraint, List<Request> made, EngineLoop engineLoop) {
+    synchronized (compiling) {
+      made.forEach(request -> compiling.put(request.generation(), request));
+    }
+    CompletableFuture<?> _ =
+        grammars
+            .compile(constraint.source())
+            .handle(
+                (grammar, failure) -> {
+                  List<Request> left = made.stream().filter(this::takeCompiling).toList();
+                  try {
+                    if (failure != null) {
+                      throw failure(failure);
+                    }
+                    left.forEach(request -> request.constrain(grammar));
+                    if (!left.isEmpty()) {
+                      engineLoop.submit(left.getFirst(), left.subList(1, left.size()));
+                    }
+                  } catch (RuntimeException e) {
+                    EngineException why = failure(e);
+                    left.forEach(request -> request.promise().fail(why));
+                  }
+                  return left;
+                });
+  }
+
+  private boolean takeCompiling(Request request) {
+    synchronized (compiling) {
+      return compiling.remove(request.generation(), request);
+    }
   }
 
   private Request request(
@@ -88,9 +147,12 @@ public final class Requests implements AutoCloseable {
   }
 
   private void requireText(GenerateRequest request) {
-    if (!request.stop().isEmpty() && !tokenizer.isThere()) {
+    boolean asksForText = !request.stop().isEmpty() || request.constraint().isPresent();
+    if (asksForText && !tokenizer.isThere()) {
       throw new EngineException(
-          model.model().checkpoint().path() + " has no tokenizer: there is no text to stop at");
+          model.model().checkpoint().path()
+              + " has no tokenizer: there is no text to "
+              + (request.stop().isEmpty() ? "constrain" : "stop at"));
     }
   }
 
@@ -127,6 +189,14 @@ public final class Requests implements AutoCloseable {
   }
 
   private void cancel(Generation generation) {
+    Request waiting;
+    synchronized (compiling) {
+      waiting = compiling.remove(generation);
+    }
+    if (waiting != null) {
+      waiting.promise().complete(waiting.result(FinishReason.CANCELLED));
+      return;
+    }
     started().ifPresent(l -> l.cancel(generation));
   }
 
@@ -159,7 +229,18 @@ public final class Requests implements AutoCloseable {
     synchronized (this) {
       closed = true;
     }
+    grammars.close();
     started().ifPresent(EngineLoop::close);
+    List<Request> waiting;
+    synchronized (compiling) {
+      waiting = List.copyOf(compiling.values());
+      compiling.clear();
+    }
+    waiting.forEach(
+        request ->
+            request
+                .promise()
+                .fail(new EngineException("the engine was closed before the request was done")));
     draftModel.ifPresent(LoadedDraftModel::close); // the loop used it
   }
 }

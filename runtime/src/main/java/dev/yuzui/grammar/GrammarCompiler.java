@@ -4,7 +4,13 @@ import dev.yuzui.grammar.GrammarSource.Choices;
 import dev.yuzui.grammar.GrammarSource.Gbnf;
 import dev.yuzui.grammar.GrammarSource.JsonObject;
 import dev.yuzui.grammar.GrammarSource.JsonSchema;
+import dev.yuzui.grammar.GrammarSource.Named;
+import dev.yuzui.grammar.GrammarSource.OneOf;
 import dev.yuzui.grammar.GrammarSource.Pattern;
+import dev.yuzui.grammar.GrammarSource.Repeated;
+import dev.yuzui.grammar.GrammarSource.Sequence;
+import dev.yuzui.grammar.GrammarSource.Template;
+import dev.yuzui.grammar.GrammarSource.Without;
 import java.nio.charset.StandardCharsets;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
@@ -128,7 +134,41 @@ public final class GrammarCompiler {
             choices.texts().stream().map(t -> t.getBytes(StandardCharsets.UTF_8)).toList();
         yield new Expr.Lexeme(now.pool().oneOf(texts));
       }
+      case Template template ->
+          new Expr.Lexeme(now.pool().literal(vocabulary.template(template.text())));
+      case Without without -> new Expr.Lexeme(without(now, without.mark()));
+      case Sequence sequence -> new Expr.Seq(roots(sequence.parts(), now, budget));
+      case OneOf one -> new Expr.Alt(roots(one.parts(), now, budget));
+      case Repeated repeated ->
+          new Expr.Repeat(
+              root(repeated.part(), now, budget),
+              repeated.min(),
+              repeated.max() == Repeated.ANY_NUMBER ? RegexPool.UNBOUNDED : repeated.max());
+      case Named named -> named(named, now, budget);
     };
+  }
+
+  private List<Expr> roots(List<GrammarSource> sources, Terminals now, Budget budget) {
+    return sources.stream().map(source -> root(source, now, budget)).toList();
+  }
+
+  private Expr named(Named named, Terminals now, Budget budget) {
+    try {
+      Expr part = root(named.part(), now, budget);
+      if (!new Sound(part).productive(part)) {
+        throw new GrammarException("expected one that some text matches, found one that none does");
+      }
+      return part;
+    } catch (GrammarException e) {
+      throw new GrammarException(named.name() + ": " + e.getMessage(), e);
+    }
+  }
+
+  private static Regex without(Terminals now, String mark) {
+    RegexPool pool = now.pool();
+    Regex any = now.text().any();
+    Regex with = pool.concat(any, now.text().literal(mark), any);
+    return pool.and(any, pool.not(with));
   }
 
   private void requireSize(String text) {

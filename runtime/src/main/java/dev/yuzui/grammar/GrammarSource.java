@@ -2,7 +2,9 @@ package dev.yuzui.grammar;
 
 import java.util.List;
 
-/** Where a grammar comes from. */
+/**
+ * Where a grammar comes from: notations that people write, and parts that a program puts together.
+ */
 public sealed interface GrammarSource {
   /**
    * A JSON value that a schema allows.
@@ -30,4 +32,40 @@ public sealed interface GrammarSource {
       texts = List.copyOf(texts);
     }
   }
+
+  /** This text, in which control tokens of the vocabulary are meant: {@code <｜tool▁sep｜>}. */
+  record Template(String text) implements GrammarSource {}
+
+  /** Any text of which {@code mark} is no part; letters, never control tokens. */
+  record Without(String mark) implements GrammarSource {}
+
+  /** One behind the other. */
+  record Sequence(List<GrammarSource> parts) implements GrammarSource {
+    public Sequence {
+      parts = List.copyOf(parts);
+    }
+  }
+
+  /** One of them. */
+  record OneOf(List<GrammarSource> parts) implements GrammarSource {
+    public OneOf {
+      parts = List.copyOf(parts);
+    }
+  }
+
+  /**
+   * {@code min} to {@code max} times.
+   *
+   * @param max −1: any number
+   */
+  record Repeated(GrammarSource part, int min, int max) implements GrammarSource {
+    public static final int ANY_NUMBER = -1;
+  }
+
+  /**
+   * What is wrong with the part is said of {@code name}.
+   *
+   * @param name where it stands, for messages: {@code tools[2].function.parameters}
+   */
+  record Named(String name, GrammarSource part) implements GrammarSource {}
 }

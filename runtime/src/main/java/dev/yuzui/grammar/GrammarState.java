@@ -63,11 +63,25 @@ public final class GrammarState {
     }
   }
 
+  /**
+   * Goes on by the bytes of an unfinished token, as where a grammar begins within one; false, and
+   * nothing happens, if they may not come next. They cannot be taken back.
+   */
+  public boolean acceptBytes(byte[] bytes) {
+    Config next = behind(bytes);
+    if (ended || next.isDead()) {
+      return false;
+    }
+    now = next;
+    return true;
+  }
+
   private Config behind(int token) {
     byte[] bytes = grammar.vocabulary().bytes()[token];
-    if (bytes.length == 0) {
-      return grammar.machine().dead();
-    }
+    return bytes.length == 0 ? grammar.machine().dead() : behind(bytes);
+  }
+
+  private Config behind(byte[] bytes) {
     Config at = now;
     for (int i = 0; i < bytes.length && !at.isDead(); i++) {
       at = at.next(bytes[i] & 255, grammar.machine());

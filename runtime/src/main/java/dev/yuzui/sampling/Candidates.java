@@ -61,7 +61,8 @@ final class Candidates {
   static void checkDrawable(float max) {
     if (max == Float.NEGATIVE_INFINITY) {
       throw new SamplingException(
-          "no token is left to draw: all logits are -infinity or forbidden by SamplingParams.logitBias");
+          "no token is left to draw: all logits that a token may be drawn by are -infinity, or"
+              + " forbidden by SamplingParams.logitBias");
     }
     if (max == Float.POSITIVE_INFINITY) {
       throw SamplingException.ofLogits("the largest is infinite");

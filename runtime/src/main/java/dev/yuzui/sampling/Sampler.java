@@ -111,6 +111,25 @@ public final class Sampler {
     return params.temperature() == 0 ? candidates.id(0) : draw();
   }
 
+  /**
+   * {@link #sample(float[])} among some tokens alone.
+   *
+   * @param allowed a bit for each token, from the lowest of the first word; those behind are not
+   *     allowed
+   */
+  public int sample(float[] row, long[] allowed) {
+    checkLength(row.length);
+    System.arraycopy(row, 0, logits, 0, vocabulary);
+    penalise();
+    for (int id = 0; id < vocabulary; id++) {
+      int word = id >> 6;
+      if (word >= allowed.length || (allowed[word] >>> id & 1) == 0) {
+        logits[id] = Float.NEGATIVE_INFINITY;
+      }
+    }
+    return filter();
+  }
+
   /** Adds a token to the history: one that was drawn, or that takes the place of one drawn. */
   public void accept(int token) {
     if (length == history.length) {
@@ -132,8 +151,16 @@ public final class Sampler {
   }
 
   private int choose() {
+    penalise();
+    return filter();
+  }
+
+  private void penalise() {
     params.logitBias().forEach((id, bias) -> logits[id] += bias);
     penalties.apply(logits, history, length);
+  }
+
+  private int filter() {
     if (params.temperature() == 0) {
       return greedy();
     }

@@ -4,11 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 
 import dev.yuzui.batch.Batch;
+import dev.yuzui.engine.api.Constraint;
 import dev.yuzui.engine.api.Distribution;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.KvCacheOptions;
 import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.engine.api.Speculation;
+import dev.yuzui.grammar.GrammarSource;
 import dev.yuzui.hub.HubOptions;
 import dev.yuzui.hub.HubSite;
 import dev.yuzui.hub.HubToken;
@@ -53,6 +55,7 @@ class OptionsRecordsTest {
           "withCachePages", "cache",
           "withPageTokens", "cache",
           "withCounted", "penalties",
+          "withGrammar", "constraint",
           "withDevice", "devices");
 
   /** What a request says about its template is more than a component's value. */
@@ -128,6 +131,8 @@ class OptionsRecordsTest {
                 new SamplingParams.Penalties(1.5, 8, 1, 2, SamplingParams.Counted.GENERATED)),
             Map.entry(SamplingParams.Counted.class, SamplingParams.Counted.GENERATED),
             Map.entry(SamplingParams.Dry.class, new SamplingParams.Dry(1, 2, 3, 4, Set.of(5))),
+            Map.entry(GrammarSource.class, new GrammarSource.Pattern("a*")),
+            Map.entry(Constraint.class, Constraint.of(new GrammarSource.Pattern("a*"))),
             Map.entry(Consumer.class, (Consumer<Object>) _ -> {}));
     return values.get(type);
   }

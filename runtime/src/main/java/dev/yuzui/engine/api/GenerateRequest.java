@@ -1,5 +1,6 @@
 package dev.yuzui.engine.api;
 
+import dev.yuzui.grammar.GrammarSource;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.spi.RecordCopy;
 import java.time.Duration;
@@ -7,6 +8,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * @param prompt token ids, BOS included where the model wants one; not empty
@@ -14,6 +16,9 @@ import java.util.Optional;
  * @param stop texts that end the generation; not part of the result
  * @param ignoreEos go on past the model's end tokens
  * @param drafts whether tokens may be guessed, where the engine does; the text is the same
+ * @param constraint what the answer may be; compiled while others run
+ * @param logprobs so many of the most probable tokens are told at each place, with what was drawn;
+ *     of the model's own distribution, whatever shaped the draw; empty tells nothing
  * @param timeout from the moment the request is made, waiting included
  */
 public record GenerateRequest(
@@ -23,6 +28,8 @@ public record GenerateRequest(
     List<String> stop,
     boolean ignoreEos,
     boolean drafts,
+    Optional<Constraint> constraint,
+    OptionalInt logprobs,
     Optional<Duration> timeout) {
 
   public GenerateRequest {
@@ -39,12 +46,26 @@ public record GenerateRequest(
         "more than none",
         timeout.map(Duration::toString).orElse(""));
     Objects.requireNonNull(sampling);
+    Objects.requireNonNull(constraint);
+    Expected.that(
+        logprobs.orElse(0) >= 0 && logprobs.orElse(0) <= TokenLogprobs.MOST,
+        "GenerateRequest.logprobs",
+        "0 to " + TokenLogprobs.MOST,
+        logprobs.orElse(0));
   }
 
   /** Sampled as {@link SamplingParams#DEFAULT} says, until the model ends it. */
   public static GenerateRequest of(List<Integer> prompt) {
     return new GenerateRequest(
-        prompt, SamplingParams.DEFAULT, -1, List.of(), false, true, Optional.empty());
+        prompt,
+        SamplingParams.DEFAULT,
+        -1,
+        List.of(),
+        false,
+        true,
+        Optional.empty(),
+        OptionalInt.empty(),
+        Optional.empty());
   }
 
   public static GenerateRequest of(int... prompt) {
@@ -69,6 +90,22 @@ public record GenerateRequest(
 
   public GenerateRequest withDrafts(boolean guess) {
     return RecordCopy.with(this, "drafts", guess);
+  }
+
+  /** The answer is a text of this grammar, from its first token on. */
+  public GenerateRequest withGrammar(GrammarSource grammar) {
+    return withConstraint(Constraint.of(grammar));
+  }
+
+  public GenerateRequest withConstraint(Constraint what) {
+    return RecordCopy.with(this, "constraint", Optional.of(what));
+  }
+
+  /**
+   * @param most tokens told at each place besides the one that was drawn
+   */
+  public GenerateRequest withLogprobs(int most) {
+    return RecordCopy.with(this, "logprobs", OptionalInt.of(most));
   }
 
   public GenerateRequest withTimeout(Duration limit) {

@@ -5,13 +5,25 @@ import java.util.List;
 /**
  * @param text all that was streamed
  * @param tokens sampled, the end token included
+ * @param logprobs of each token; empty unless the request asked for them
  */
 public record GenerationResult(
     String text,
     List<Integer> tokens,
+    List<TokenLogprobs> logprobs,
     FinishReason finish,
     Timings timings,
     Speculative speculative) {
+
+  /** Without {@link #logprobs}. */
+  public GenerationResult(
+      String text,
+      List<Integer> tokens,
+      FinishReason finish,
+      Timings timings,
+      Speculative speculative) {
+    this(text, tokens, List.of(), finish, timings, speculative);
+  }
 
   /**
    * Guesses at what would be sampled.

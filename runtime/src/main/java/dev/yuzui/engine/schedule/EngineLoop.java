@@ -275,6 +275,7 @@ public final class EngineLoop implements AutoCloseable {
     }
     parts.removeIf(part -> over.containsKey(part.request()));
     speculation.draft(parts, scheduler.running());
+    parts.forEach(part -> part.request().draftForced());
     return turns;
   }
 

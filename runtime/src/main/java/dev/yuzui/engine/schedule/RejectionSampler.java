@@ -57,10 +57,14 @@ final class RejectionSampler {
       Sampler sampler = request.sampler(logits.length);
       while (true) {
         int token = sample(request, sampler, output + right);
+        if (request.wantsLogprobs()) {
+          steps.logits(output + right, logits);
+          request.tellLogprobs(logits, token);
+        }
         sampler.accept(token);
         request.append(token);
         tokens++;
-        if (right == guesses || request.drafts()[right] != token) {
+        if (right == guesses || request.drafts()[right] != token || request.complete()) {
           break;
         }
         right++;
@@ -68,8 +72,8 @@ final class RejectionSampler {
     } finally {
       Sequence sequence = request.sequence().orElseThrow();
       sequence.truncate(sequence.length() - (guesses - right));
-      request.setDrafts(new int[0]);
       count(request, guesses, right);
+      request.setDrafts(new int[0]);
     }
   }
 
@@ -79,12 +83,25 @@ final class RejectionSampler {
       drafts++;
       draftTokens += guesses;
       acceptedTokens += right;
-      costs.checked(right);
+      if (!request.draftsForced()) {
+        costs.checked(right);
+      }
     }
   }
 
   /** By the row's candidates, if it has any; a row without is one to complain about as a whole. */
   private int sample(Request request, Sampler sampler, int row) {
+    int token = draw(request, sampler, row);
+    if (request.accepts(token)) {
+      return token;
+    }
+    // a draw that is refused is made again among what is allowed: without filters that is to draw
+    // from what is allowed in the first place, and most draws need no mask
+    steps.logits(row, logits);
+    return sampler.sample(logits, request.mask());
+  }
+
+  private int draw(Request request, Sampler sampler, int row) {
     if (request.candidates() > 0) {
       BestTokens best = steps.best(row);
       if (best.logits()[0] > Float.NEGATIVE_INFINITY) {

@@ -9,8 +9,12 @@ import dev.yuzui.engine.api.GenerationListener;
 import dev.yuzui.engine.api.GenerationPromise;
 import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.engine.api.Token;
+import dev.yuzui.engine.api.TokenLogprobs;
 import dev.yuzui.engine.draft.DraftText;
 import dev.yuzui.engine.draft.NgramProposer;
+import dev.yuzui.grammar.Grammar;
+import dev.yuzui.grammar.GrammarException;
+import dev.yuzui.model.Step;
 import dev.yuzui.sampling.Sampler;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.text.StopStrings;
@@ -19,6 +23,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.function.IntPredicate;
 import java.util.function.Supplier;
 
@@ -29,6 +34,11 @@ import java.util.function.Supplier;
  * the engine's thread.
  */
 public final class Request implements Scheduler.Entry {
+  /** Of forced text: fewer than what a prompt's form of attention takes. */
+  private static final int MOST_FORCED = Step.PREFILL_TOKENS - 2;
+
+  private static final int FORCED_TRIALS = 16;
+
   private final long order;
   private final GenerateRequest request;
   private final GenerationPromise promise;
@@ -51,6 +61,11 @@ public final class Request implements Scheduler.Entry {
   private int drafted;
   private int draftTokens;
   private int acceptedTokens;
+  private final List<TokenLogprobs> logprobs = new ArrayList<>();
+  private Optional<Constrained> constraint = Optional.empty();
+  private boolean draftsForced;
+  private int forcedTried;
+  private int forcedRight;
   private int promptHeld;
   private Optional<Sampler> sampler = Optional.empty();
   private Optional<Sequence> sequence = Optional.empty();
@@ -83,6 +98,47 @@ public final class Request implements Scheduler.Entry {
     int most = room - promptLength;
     limit = request.maxTokens() < 0 ? most : Math.min(request.maxTokens(), most);
     times = new RequestTimes(request.timeout());
+  }
+
+  /** Holds the answer to what the request asked for; before it is submitted. */
+  public void constrain(Grammar grammar) {
+    constraint = request.constraint().map(what -> new Constrained(grammar, what.begin()));
+  }
+
+  /** Whether {@code token} may come next. */
+  boolean accepts(int token) {
+    return constraint.isEmpty() || following(constraint.get(), c -> c.accepts(token));
+  }
+
+  /**
+   * The tokens that may come next, a bit each; asked of a request that refused one.
+   *
+   * @throws EngineException if there is none
+   */
+  long[] mask() {
+    Constrained held = constraint.orElseThrow();
+    long[] mask = following(held, Constrained::mask);
+    if (Arrays.stream(mask).allMatch(word -> word == 0)) {
+      throw new EngineException(
+          "GenerateRequest.constraint: the vocabulary has no token that goes on from here, where "
+              + held.wanted()
+              + " must follow");
+    }
+    return mask;
+  }
+
+  /** Whether nothing may follow, not even the end. */
+  boolean complete() {
+    return constraint.isPresent() && constraint.get().complete();
+  }
+
+  /** What goes wrong with a grammar is the request's own fault. */
+  private static <T> T following(Constrained held, Function<Constrained, T> ask) {
+    try {
+      return ask.apply(held);
+    } catch (GrammarException e) {
+      throw new EngineException("GenerateRequest.constraint: " + e.getMessage());
+    }
   }
 
   @Override
@@ -125,11 +181,11 @@ public final class Request implements Scheduler.Entry {
     return sequence.map(Sequence::length).orElse(0);
   }
 
-  Generation generation() {
+  public Generation generation() {
     return promise.generation();
   }
 
-  GenerationPromise promise() {
+  public GenerationPromise promise() {
     return promise;
   }
 
@@ -177,7 +233,7 @@ public final class Request implements Scheduler.Entry {
 
   void letGo() {
     sequence = Optional.empty();
-    drafts = new int[0];
+    setDrafts(new int[0]);
   }
 
   int count() {
@@ -205,9 +261,44 @@ public final class Request implements Scheduler.Entry {
     return drafts;
   }
 
-  /** Guesses of what it will sample next. */
+  /** Guesses of what it will sample next, up to the first that it must not. */
   void setDrafts(int[] guesses) {
+    draftsForced = false;
     drafts = guesses;
+    if (guesses.length > 0 && constraint.isPresent()) {
+      drafts = guessed(c -> c.accepted(guesses));
+    }
+  }
+
+  /**
+   * Where a grammar leaves one way to go on, that is the best of guesses, whoever else made some:
+   * steps are saved, and the text is what it would be without. Not where the model mostly spells
+   * such texts with other tokens.
+   */
+  void draftForced() {
+    if (constraint.isEmpty() || !mayDraft() || !decoding()) {
+      return;
+    }
+    if (forcedTried >= FORCED_TRIALS && 2 * forcedRight < forcedTried) {
+      return;
+    }
+    int[] forced = guessed(c -> c.forced(Math.min(MOST_FORCED, room() - 1)));
+    if (forced.length > drafts.length) {
+      drafts = forced;
+      draftsForced = true;
+    }
+  }
+
+  private int[] guessed(Function<Constrained, int[]> make) {
+    try {
+      return make.apply(constraint.orElseThrow());
+    } catch (GrammarException _) {
+      return new int[0]; // said when a token is drawn
+    }
+  }
+
+  boolean draftsForced() {
+    return draftsForced;
   }
 
   /** Whether guesses may be made for it. */
@@ -219,6 +310,10 @@ public final class Request implements Scheduler.Entry {
     drafted++;
     draftTokens += tried;
     acceptedTokens += accepted;
+    if (draftsForced) {
+      forcedTried += tried;
+      forcedRight += accepted;
+    }
   }
 
   /** Of all its tokens. */
@@ -268,12 +363,27 @@ public final class Request implements Scheduler.Entry {
     return limit - sampled();
   }
 
+  /** Whether each token's probability is to be told. */
+  boolean wantsLogprobs() {
+    return request.logprobs().isPresent();
+  }
+
+  /**
+   * Before the token is appended.
+   *
+   * @param logits of its place
+   */
+  void tellLogprobs(float[] logits, int token) {
+    logprobs.add(TokenLogprobs.of(logits, token, request.logprobs().orElseThrow()));
+  }
+
   /** Adds a sampled token. */
   void append(int token) {
     if (count == tokens.length) {
       tokens = Arrays.copyOf(tokens, Math.max(64, 2 * count));
     }
     tokens[count++] = token;
+    constraint.ifPresent(held -> held.accept(token));
   }
 
   /**
@@ -289,10 +399,10 @@ public final class Request implements Scheduler.Entry {
   }
 
   private Optional<FinishReason> tell(int token) {
-    boolean end = !request.ignoreEos() && ends.test(token);
+    boolean end = (!request.ignoreEos() || constraint.isPresent()) && ends.test(token);
     String piece = end ? "" : stops.push(stream.map(s -> s.push(token)).orElse(""));
     Optional<FinishReason> finish =
-        end || stops.stopped()
+        end || stops.stopped() || (told == count && complete())
             ? Optional.of(FinishReason.STOP)
             : told - promptLength < limit ? Optional.empty() : Optional.of(FinishReason.LENGTH);
     if (finish.isPresent() && !stops.stopped()) {
@@ -314,11 +424,12 @@ public final class Request implements Scheduler.Entry {
     }
   }
 
-  GenerationResult result(FinishReason finish) {
+  public GenerationResult result(FinishReason finish) {
     List<Integer> made = Arrays.stream(tokens, promptLength, told).boxed().toList();
     return new GenerationResult(
         text.toString(),
         made,
+        List.copyOf(logprobs.subList(0, Math.min(logprobs.size(), made.size()))),
         finish,
         times.timings(promptHeld, made.size()),
         new GenerationResult.Speculative(drafted, draftTokens, acceptedTokens));

@@ -44,17 +44,17 @@ class ArchitectureTest {
           arrows("convert", "spi io weights text"),
           arrows("grammar", "text"),
           arrows("model", "spi weights cache parallel"),
-          arrows("engine.api", "spi weights sampling model"),
+          arrows("engine.api", "spi weights sampling grammar model"),
           arrows("engine.plan", "spi weights cache parallel model engine.api"),
           arrows("engine.step", "spi weights cache parallel model engine.api"),
           arrows("engine.draft", "cache model engine.api engine.step"),
           arrows(
               "engine.schedule",
-              "spi cache parallel sampling text model engine.api engine.step engine.draft"),
+              "spi cache parallel sampling grammar text model engine.api engine.step engine.draft"),
           arrows(
               "engine",
-              "spi weights cache parallel sampling text model engine.api engine.plan engine.step engine.draft engine.schedule"),
-          arrows("batch", "spi io weights sampling text engine engine.api"),
+              "spi weights cache parallel sampling grammar text model engine.api engine.plan engine.step engine.draft engine.schedule"),
+          arrows("batch", "spi io weights sampling grammar text engine engine.api"),
           arrows("compare", "spi weights model engine engine.api"),
           arrows(
               "cli",
