@@ -52,6 +52,26 @@ enum BuiltInTemplate {
     return label;
   }
 
+  /** How the model's answers are written. */
+  OutputFormat format() {
+    return switch (this) {
+      case DEEPSEEK_V3, DEEPSEEK_R1 -> OutputFormat.DEEPSEEK_V3;
+      case DEEPSEEK_V3_1 -> OutputFormat.DEEPSEEK_V3_1;
+      case DEEPSEEK_V3_2 -> OutputFormat.DEEPSEEK_V3_2;
+      case DEEPSEEK_V4, DEEPSEEK_V4_0731 -> OutputFormat.DEEPSEEK_V4;
+      case DEEPSEEK_CODER, DEEPSEEK_V2, DEEPSEEK_V2_5 -> OutputFormat.PLAIN;
+    };
+  }
+
+  /** Whether it has a place for calls of tools. */
+  boolean showsCalls() {
+    return switch (this) {
+      case DEEPSEEK_V3, DEEPSEEK_R1, DEEPSEEK_V3_1, DEEPSEEK_V3_2, DEEPSEEK_V4, DEEPSEEK_V4_0731 ->
+          true;
+      case DEEPSEEK_CODER, DEEPSEEK_V2, DEEPSEEK_V2_5 -> false;
+    };
+  }
+
   static Optional<BuiltInTemplate> named(String name) {
     return List.of(values()).stream().filter(t -> t.label.equals(name)).findFirst();
   }
@@ -164,21 +184,25 @@ enum BuiltInTemplate {
     }
     List<String> systems = new ArrayList<>();
     StringBuilder turns = new StringBuilder();
-    for (Message m : messages) {
+    String before = "";
+    for (int i = 0; i < messages.size(); i++) {
+      Message m = messages.get(i);
       switch (m.role()) {
         case "system" -> systems.add(text(m));
         case "user" -> turns.append(USER).append(text(m));
+        case "tool" -> turns.append(result(messages, i));
         default ->
             turns
-                .append(ASSISTANT)
-                .append(this == DEEPSEEK_V3_1 ? CLOSE : "")
-                .append(withoutReasoning(text(m)))
+                .append(before.equals("tool") ? "" : ASSISTANT)
+                .append(this == DEEPSEEK_V3_1 && !before.equals("tool") ? CLOSE : "")
+                .append(answer(m))
                 .append(EOS);
       }
+      before = m.role();
     }
     out.append(String.join("\n\n", systems)).append(turns);
-    boolean answered = !messages.isEmpty() && messages.getLast().role().equals("assistant");
-    if (options.addGenerationPrompt() && !(this == DEEPSEEK_V3_1 && answered)) {
+    boolean goesOn = before.equals("tool") || (this == DEEPSEEK_V3_1 && before.equals("assistant"));
+    if (options.addGenerationPrompt() && !goesOn) {
       out.append(ASSISTANT)
           .append(
               switch (this) {
@@ -188,6 +212,28 @@ enum BuiltInTemplate {
               });
     }
     return out.toString();
+  }
+
+  private String answer(Message m) {
+    if (m.more().get("tool_calls") instanceof List<?> calls && !calls.isEmpty() && showsCalls()) {
+      return m.content().orElse("") + ToolPrompt.calls(calls, format());
+    }
+    return withoutReasoning(text(m));
+  }
+
+  /** What a tool answered; the model goes on behind the last. */
+  private String result(List<Message> messages, int i) {
+    if (!showsCalls()) {
+      text(messages.get(i)); // says that there is no place for it
+    }
+    String text =
+        "<｜tool▁output▁begin｜>" + messages.get(i).content().orElse("") + "<｜tool▁output▁end｜>";
+    if (this == DEEPSEEK_V3_1) {
+      return text;
+    }
+    boolean first = i == 0 || !messages.get(i - 1).role().equals("tool");
+    boolean last = i + 1 == messages.size() || !messages.get(i + 1).role().equals("tool");
+    return (first ? "<｜tool▁outputs▁begin｜>" : "") + text + (last ? "<｜tool▁outputs▁end｜>" : "");
   }
 
   /** R1 and V3.1 are not shown what they once thought. */

@@ -22,11 +22,25 @@ public final class ChatTemplate {
   private final String name;
   private final ControlTokens tokens;
   private final Renderer renderer;
+  private final OutputFormat format;
+  private final boolean showsCalls;
   private Optional<ToolCallForm> toolCallForm = Optional.empty(); // once a turn calls tools
+  private Optional<Boolean> countsInEachTurn = Optional.empty(); // once a turn calls Kimi's
   private Optional<Boolean> switchesThinking = Optional.empty(); // once it is asked
+  private Optional<Boolean> showsTools = Optional.empty(); // once there are some
 
-  private ChatTemplate(String name, Tokenizer tokenizer, Renderer renderer) {
+  /**
+   * @param showsCalls whether it has a place for calls of tools
+   */
+  private ChatTemplate(
+      String name,
+      Tokenizer tokenizer,
+      OutputFormat format,
+      boolean showsCalls,
+      Renderer renderer) {
     this.name = name;
+    this.format = format;
+    this.showsCalls = showsCalls;
     this.tokens = tokenizer.controlTokens().and(ControlTokens.THINK);
     this.renderer = renderer;
   }
@@ -48,6 +62,8 @@ public final class ChatTemplate {
     return new ChatTemplate(
         name,
         tokenizer,
+        OutputFormat.of(text),
+        text.contains("tool_calls"),
         (messages, options, guard) -> {
           Map<String, Object> variables = new HashMap<>();
           options
@@ -84,7 +100,14 @@ public final class ChatTemplate {
     return new ChatTemplate(
         "built-in template " + name,
         tokenizer,
+        template.format(),
+        template.showsCalls(),
         (messages, options, _) -> template.render(messages, options));
+  }
+
+  /** How its model's answers are written. */
+  public OutputFormat format() {
+    return format;
   }
 
   /** Where the template comes from, for people. */
@@ -114,13 +137,41 @@ public final class ChatTemplate {
     }
   }
 
+  /** Whether it has a place for the tools that a model may call. */
+  private synchronized boolean showsTools() {
+    if (showsTools.isEmpty()) {
+      Map<String, Object> tool =
+          Map.of("type", "function", "function", Map.of("name", "probe_tool"));
+      String rendered;
+      try {
+        rendered =
+            renderer.render(
+                List.of(Message.user("?")),
+                new RenderOptions(true, Optional.empty(), Map.of("tools", List.of(tool))),
+                UnaryOperator.identity());
+      } catch (TextException _) {
+        rendered = "";
+      }
+      showsTools = Optional.of(rendered.contains("probe_tool"));
+    }
+    return showsTools.get();
+  }
+
+  private synchronized boolean countsInEachTurn() {
+    if (countsInEachTurn.isEmpty()) {
+      countsInEachTurn = Optional.of(CallIds.anewInEachTurn(format, this::unguarded));
+    }
+    return countsInEachTurn.get();
+  }
+
+  private String unguarded(List<Message> messages) {
+    return renderer.render(messages, RenderOptions.ANSWER, UnaryOperator.identity());
+  }
+
   private synchronized ToolCallForm toolCallForm(List<Message> messages) {
     boolean calls = messages.stream().anyMatch(m -> m.more().get("tool_calls") != null);
     if (toolCallForm.isEmpty() && calls) {
-      toolCallForm =
-          Optional.of(
-              ToolCallForm.of(
-                  probe -> renderer.render(probe, RenderOptions.ANSWER, UnaryOperator.identity())));
+      toolCallForm = Optional.of(ToolCallForm.of(this::unguarded));
     }
     return toolCallForm.orElse(ToolCallForm.AS_GIVEN);
   }
@@ -139,13 +190,23 @@ public final class ChatTemplate {
     try {
       ToolCallForm form = toolCallForm(messages);
       List<Message> normalised = messages.stream().map(form::applied).toList();
+      if (format == OutputFormat.KIMI_K2) {
+        normalised = CallIds.counted(normalised, format, countsInEachTurn());
+      }
       Sentinels sentinels = new Sentinels(tokens, List.of(normalised, options.variables()));
       @SuppressWarnings("unchecked") // a map stays one
       Map<String, Object> variables =
           (Map<String, Object>) sentinels.guard((Object) options.variables());
+      List<Message> guarded = normalised.stream().map(sentinels::guard).toList();
+      if (!showsCalls) {
+        guarded = ToolPrompt.spelled(guarded, format);
+      }
+      if (variables.get("tools") instanceof List<?> tools && !tools.isEmpty() && !showsTools()) {
+        guarded = ToolPrompt.declared(guarded, tools, format);
+      }
       return sentinels.pieces(
           renderer.render(
-              normalised.stream().map(sentinels::guard).toList(),
+              guarded,
               new RenderOptions(options.addGenerationPrompt(), options.thinking(), variables),
               sentinels::guard));
     } catch (TextException e) {

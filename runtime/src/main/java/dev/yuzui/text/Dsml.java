@@ -1,13 +1,12 @@
 package dev.yuzui.text;
 
+import dev.yuzui.text.ToolSyntax.Invocations;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
 
 /** The markup in which DeepSeek-V3.2 and V4 are told of tools and call them. */
 final class Dsml {
-  static final String NAME = "｜DSML｜";
-
   private Dsml() {}
 
   /** Schemas of the functions among {@code tools}, a line each. */
@@ -21,32 +20,35 @@ final class Dsml {
         .collect(Collectors.joining("\n"));
   }
 
-  /**
-   * The calls of a turn, behind an empty line; nothing where there are none.
-   *
-   * @param block what encloses them
-   * @param empty stands in a call without arguments
-   */
-  static String calls(Message m, String block, String empty) {
+  /** The calls of a turn, behind an empty line; nothing where there are none. */
+  static String calls(Message m, Invocations syntax) {
     List<?> calls = m.more().get("tool_calls") instanceof List<?> list ? list : List.of();
     if (calls.isEmpty()) {
       return "";
     }
-    StringBuilder out = new StringBuilder("\n\n<" + NAME + block + ">\n");
+    StringBuilder out = new StringBuilder("\n\n" + syntax.begin() + "\n");
     for (Object call : calls) {
       Map<?, ?> function = function(call);
       Map<?, ?> arguments = arguments(function.get("arguments"));
-      out.append("<" + NAME + "invoke name=\"").append(function.get("name")).append("\">\n");
+      out.append(Invocations.INVOKE)
+          .append(function.get("name"))
+          .append(Invocations.END_TAG + "\n");
       arguments.forEach((name, value) -> out.append(parameter(name, value)));
-      out.append(arguments.isEmpty() ? empty : "").append("</" + NAME + "invoke>\n");
+      out.append(arguments.isEmpty() ? syntax.empty() : "").append(Invocations.END_INVOKE + "\n");
     }
-    return out.append("</" + NAME + block + ">").toString();
+    return out.append(syntax.end()).toString();
   }
 
   private static String parameter(Object name, Object value) {
     boolean text = value instanceof String;
-    return "<%sparameter name=\"%s\" string=\"%s\">%s</%sparameter>\n"
-        .formatted(NAME, name, text, text ? value : Json.write(value, Map.of()), NAME);
+    return Invocations.PARAMETER
+        + name
+        + Invocations.IS_TEXT
+        + text
+        + Invocations.END_TAG
+        + (text ? value : Json.write(value, Map.of()))
+        + Invocations.END_PARAMETER
+        + "\n";
   }
 
   private static Map<?, ?> function(Object call) {

@@ -1,7 +1,9 @@
 package dev.yuzui.text;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.ObjectReader;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -11,6 +13,9 @@ import java.util.stream.Collectors;
 public final class Json {
   private static final ObjectMapper MAPPER = new ObjectMapper();
 
+  private static final ObjectReader STRICT =
+      MAPPER.reader().with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+
   private Json() {}
 
   static Object read(String json) {
@@ -18,6 +23,15 @@ public final class Json {
       return MAPPER.readValue(json, Object.class);
     } catch (JsonProcessingException e) {
       throw new TextException("from_json: expected JSON, found " + json, e);
+    }
+  }
+
+  /** Whether {@code text} is one JSON value and nothing else. */
+  static boolean isValue(String text) {
+    try {
+      return !STRICT.readTree(text).isMissingNode();
+    } catch (JsonProcessingException _) {
+      return false;
     }
   }
 

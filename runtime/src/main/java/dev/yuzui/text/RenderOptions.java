@@ -33,6 +33,13 @@ public record RenderOptions(
     return RecordCopy.with(this, "thinking", Optional.of(thinks));
   }
 
+  /** With these besides. */
+  public RenderOptions withVariables(Map<String, Object> more) {
+    Map<String, Object> all = new HashMap<>(variables);
+    all.putAll(more);
+    return RecordCopy.with(this, "variables", all);
+  }
+
   /**
    * These, under what a request's {@code chat_template_kwargs} say, as vLLM and llama.cpp have
    * them: {@code thinking} and {@code enable_thinking} are the switch, all others variables.

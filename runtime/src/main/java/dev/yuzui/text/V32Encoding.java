@@ -1,5 +1,6 @@
 package dev.yuzui.text;
 
+import dev.yuzui.text.ToolSyntax.Invocations;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -119,7 +120,7 @@ final class V32Encoding {
 
   private String answer(int i, Message m) {
     String thought = thinks(i) ? given(m.more().get("reasoning_content")).orElse("") + CLOSE : "";
-    return thought + m.content().orElse("") + Dsml.calls(m, "function_calls", "");
+    return thought + m.content().orElse("") + Dsml.calls(m, Invocations.V3_2);
   }
 
   /** Results of neighbouring turns stand in one block. */

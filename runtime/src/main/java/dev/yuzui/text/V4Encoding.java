@@ -1,5 +1,6 @@
 package dev.yuzui.text;
 
+import dev.yuzui.text.ToolSyntax.Invocations;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -268,7 +269,7 @@ final class V4Encoding {
     boolean task = i > 0 && turns.get(i - 1).task().isPresent();
     boolean shown = thinking() && !task && (!drops || i > lastQuestion);
     String thought = shown ? present(m.more().get("reasoning_content")).orElse("") + CLOSE : "";
-    return thought + m.content().orElse("") + Dsml.calls(m, "tool_calls", "\n") + EOS;
+    return thought + m.content().orElse("") + Dsml.calls(m, Invocations.V4) + EOS;
   }
 
   /** What stands between a turn and an answer to it. */

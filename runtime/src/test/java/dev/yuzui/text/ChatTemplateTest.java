@@ -68,7 +68,9 @@ class ChatTemplateTest {
     for (JsonNode c : Shared.json(VECTORS)) {
       String kind = c.get("case").asText();
       boolean reasons = name.equals("deepseek-r1") || name.equals("deepseek-v3.1");
-      boolean tools = kind.contains("tool");
+      // the others have no place for them, and V3's never closes a single call
+      boolean tools =
+          kind.contains("tool") && !name.equals("deepseek-v3.1") && !name.equals("deepseek-r1");
       if (c.get("template").asText().equals(template)
           && !tools
           && (reasons || !kind.equals("think_in_history"))) {
@@ -214,14 +216,14 @@ class ChatTemplateTest {
   }
 
   @Test
-  void aBuiltInTemplateKnowsNoTools() {
+  void aBuiltInTemplateKnowsTheRolesThereAre() {
     var e =
         assertThrows(
             TextException.class,
             () ->
                 ChatTemplate.builtIn("deepseek-v3", TINY)
-                    .render(List.of(Message.of("tool", "x")), RenderOptions.ANSWER));
-    assertTrue(e.getMessage().contains("found tool; use --raw"), e.getMessage());
+                    .render(List.of(Message.of("critic", "x")), RenderOptions.ANSWER));
+    assertTrue(e.getMessage().contains("found critic; use --raw"), e.getMessage());
   }
 
   @Test
@@ -319,8 +321,9 @@ class ChatTemplateTest {
           chat.render(messages, options).text(),
           c.get("case").asText());
     } else {
-      var e = assertThrows(TextException.class, () -> chat.render(messages, options));
-      assertTrue(e.getMessage().contains("line 1: None is no text; use --raw"), e.getMessage());
+      // Python trips over a turn without a text; calls that a template has no place for are text
+      String text = chat.render(messages, options).text();
+      assertTrue(text.contains("<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {"), text);
     }
   }
 
