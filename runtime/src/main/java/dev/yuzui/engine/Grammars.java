@@ -4,6 +4,7 @@ import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.grammar.Grammar;
 import dev.yuzui.grammar.GrammarCompiler;
 import dev.yuzui.grammar.GrammarException;
+import dev.yuzui.grammar.GrammarPartException;
 import dev.yuzui.grammar.GrammarSource;
 import dev.yuzui.grammar.GrammarVocabulary;
 import java.util.Optional;
@@ -48,6 +49,8 @@ final class Grammars implements AutoCloseable {
   private Grammar make(GrammarSource source) {
     try {
       return compiler().compile(source);
+    } catch (GrammarPartException e) {
+      throw new EngineException(e.getMessage());
     } catch (GrammarException e) {
       throw new EngineException("GenerateRequest.constraint: " + e.getMessage());
     }

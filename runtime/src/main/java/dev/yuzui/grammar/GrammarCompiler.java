@@ -7,11 +7,13 @@ import dev.yuzui.grammar.GrammarSource.JsonSchema;
 import dev.yuzui.grammar.GrammarSource.Named;
 import dev.yuzui.grammar.GrammarSource.OneOf;
 import dev.yuzui.grammar.GrammarSource.Pattern;
+import dev.yuzui.grammar.GrammarSource.Refused;
 import dev.yuzui.grammar.GrammarSource.Repeated;
 import dev.yuzui.grammar.GrammarSource.Sequence;
 import dev.yuzui.grammar.GrammarSource.Template;
-import dev.yuzui.grammar.GrammarSource.Without;
+import dev.yuzui.grammar.GrammarSource.Text;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -136,7 +138,7 @@ public final class GrammarCompiler {
       }
       case Template template ->
           new Expr.Lexeme(now.pool().literal(vocabulary.template(template.text())));
-      case Without without -> new Expr.Lexeme(without(now, without.mark()));
+      case Text text -> new Expr.Lexeme(text(now, text, budget));
       case Sequence sequence -> new Expr.Seq(roots(sequence.parts(), now, budget));
       case OneOf one -> new Expr.Alt(roots(one.parts(), now, budget));
       case Repeated repeated ->
@@ -145,6 +147,7 @@ public final class GrammarCompiler {
               repeated.min(),
               repeated.max() == Repeated.ANY_NUMBER ? RegexPool.UNBOUNDED : repeated.max());
       case Named named -> named(named, now, budget);
+      case Refused refused -> throw new GrammarException(refused.because());
     };
   }
 
@@ -160,15 +163,31 @@ public final class GrammarCompiler {
       }
       return part;
     } catch (GrammarException e) {
-      throw new GrammarException(named.name() + ": " + e.getMessage(), e);
+      throw new GrammarPartException(named.name(), e);
     }
   }
 
-  private static Regex without(Terminals now, String mark) {
+  private static Regex text(Terminals now, Text text, Budget budget) {
     RegexPool pool = now.pool();
-    Regex any = now.text().any();
-    Regex with = pool.concat(any, now.text().literal(mark), any);
-    return pool.and(any, pool.not(with));
+    TextEncoding written = now.text();
+    Regex any = written.any();
+    Regex with = pool.concat(any, written.literal(text.without()), any);
+    List<Regex> parts = new ArrayList<>(List.of(any, pool.not(with)));
+    if (!text.values().isEmpty()) {
+      parts.add(pool.alt(text.values().stream().map(written::literal).toList()));
+    }
+    text.pattern()
+        .map(p -> new RegexBuilder(p, written).somewhere(RegexParser.parse(p, budget)))
+        .ifPresent(parts::add);
+    text.format()
+        .flatMap(StringFormats::pattern)
+        .map(p -> RegexParser.whole(p, written, budget))
+        .ifPresent(parts::add);
+    if (text.minLength() > 0 || text.maxLength() >= 0) {
+      int most = text.maxLength() < 0 ? RegexPool.UNBOUNDED : text.maxLength();
+      parts.add(pool.repeat(written.one(Charset.ANY), text.minLength(), most));
+    }
+    return pool.and(parts);
   }
 
   private void requireSize(String text) {

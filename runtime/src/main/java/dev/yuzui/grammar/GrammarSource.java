@@ -1,6 +1,7 @@
 package dev.yuzui.grammar;
 
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Where a grammar comes from: notations that people write, and parts that a program puts together.
@@ -36,8 +37,31 @@ public sealed interface GrammarSource {
   /** This text, in which control tokens of the vocabulary are meant: {@code <｜tool▁sep｜>}. */
   record Template(String text) implements GrammarSource {}
 
-  /** Any text of which {@code mark} is no part; letters, never control tokens. */
-  record Without(String mark) implements GrammarSource {}
+  /**
+   * A text that stands without quotes, as JSON Schema's keywords say it may be; letters, never
+   * control tokens.
+   *
+   * @param without what is no part of it, for it stands behind
+   * @param values that it has one of; none: any
+   * @param pattern what is found in it
+   * @param maxLength in characters; −1: any
+   */
+  record Text(
+      String without,
+      List<String> values,
+      Optional<String> pattern,
+      Optional<String> format,
+      int minLength,
+      int maxLength)
+      implements GrammarSource {
+    public Text {
+      values = List.copyOf(values);
+    }
+
+    static Text any(String without) {
+      return new Text(without, List.of(), Optional.empty(), Optional.empty(), 0, -1);
+    }
+  }
 
   /** One behind the other. */
   record Sequence(List<GrammarSource> parts) implements GrammarSource {
@@ -68,4 +92,7 @@ public sealed interface GrammarSource {
    * @param name where it stands, for messages: {@code tools[2].function.parameters}
    */
   record Named(String name, GrammarSource part) implements GrammarSource {}
+
+  /** What cannot be honoured: compiling it fails, with this message. */
+  record Refused(String because) implements GrammarSource {}
 }

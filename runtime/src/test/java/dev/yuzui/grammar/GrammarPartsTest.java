@@ -14,7 +14,7 @@ import dev.yuzui.grammar.GrammarSource.Pattern;
 import dev.yuzui.grammar.GrammarSource.Repeated;
 import dev.yuzui.grammar.GrammarSource.Sequence;
 import dev.yuzui.grammar.GrammarSource.Template;
-import dev.yuzui.grammar.GrammarSource.Without;
+import dev.yuzui.grammar.GrammarSource.Text;
 import java.nio.charset.StandardCharsets;
 import java.util.BitSet;
 import java.util.List;
@@ -75,7 +75,7 @@ class GrammarPartsTest {
 
   @Test
   void anyTextHasLettersAloneWhateverTheySpell() {
-    GrammarState state = start(new Without("</x>"));
+    GrammarState state = start(Text.any("</x>"));
     assertFalse(state.accepts(CALL));
     accept(state, "<call>é</x");
     assertFalse(state.accepts('>'));

@@ -120,7 +120,7 @@ public final class Request implements Scheduler.Entry {
     long[] mask = following(held, Constrained::mask);
     if (Arrays.stream(mask).allMatch(word -> word == 0)) {
       throw new EngineException(
-          "GenerateRequest.constraint: the vocabulary has no token that goes on from here, where "
+          "the grammar of the answer: the vocabulary has no token that goes on from here, where "
               + held.wanted()
               + " must follow");
     }
@@ -137,7 +137,7 @@ public final class Request implements Scheduler.Entry {
     try {
       return ask.apply(held);
     } catch (GrammarException e) {
-      throw new EngineException("GenerateRequest.constraint: " + e.getMessage());
+      throw new EngineException("the grammar of the answer: " + e.getMessage());
     }
   }
 

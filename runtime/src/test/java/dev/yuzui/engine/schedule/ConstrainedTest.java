@@ -194,7 +194,7 @@ class ConstrainedTest {
               EngineException.class,
               () -> answer(model, new Choices(List.of("onze", "onza")), "z"));
       assertEquals(
-          "GenerateRequest.constraint: the vocabulary has no token that goes on from here, where"
+          "the grammar of the answer: the vocabulary has no token that goes on from here, where"
               + " 'z' must follow",
           e.getMessage());
       assertTrue(e.getCause() == null);

@@ -17,6 +17,7 @@ import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.engine.api.LoadProgress;
 import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.engine.api.Speculation;
+import dev.yuzui.engine.api.TokenLogprobs;
 import dev.yuzui.grammar.GrammarSource;
 import dev.yuzui.grammar.GrammarSource.Choices;
 import dev.yuzui.grammar.GrammarSource.Gbnf;
@@ -25,15 +26,22 @@ import dev.yuzui.grammar.GrammarSource.Pattern;
 import dev.yuzui.grammar.JsonLayout;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.text.OutputFormat;
+import dev.yuzui.text.OutputMessage;
+import dev.yuzui.text.Prompt;
+import dev.yuzui.text.Tool;
+import dev.yuzui.text.ToolChoice;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** The embedded model, which has never seen JSON, answers in the form that it is held to. */
@@ -157,11 +165,15 @@ class ConstrainedTest {
       try (Engine engine = open(options(backend).withSpeculation(how))) {
         for (boolean drafts : new boolean[] {false, true}) {
           StringBuilder all = new StringBuilder();
+          int guessed = 0;
           for (int seed = 0; seed < seeds(backend); seed++) {
             GenerateRequest request = request(engine, WOLF).withSampling(WARM.withSeed(seed));
-            all.append(text(engine, request.withDrafts(drafts)));
+            GenerationResult result = engine.generate(request.withDrafts(drafts)).await();
+            all.append(result.text());
+            guessed += result.speculative().draftTokens();
           }
           texts.add(all.toString());
+          assertEquals(drafts, guessed > 0, how.drafts().toString());
         }
       }
     }
@@ -273,6 +285,125 @@ class ConstrainedTest {
       generation.cancel();
       GenerationResult result = generation.await();
       assertFalse(result.finish() == FinishReason.LENGTH, result.toString());
+    }
+  }
+
+  private static final List<Tool> TOOLS =
+      Tool.all(
+          List.of(
+              Map.of(
+                  "type",
+                  "function",
+                  "function",
+                  Map.of(
+                      "name",
+                      "hunt",
+                      "parameters",
+                      Map.of(
+                          "type",
+                          "object",
+                          "properties",
+                          Map.of(
+                              "animal", Map.of("type", "string", "enum", List.of("wolf", "fox")),
+                              "count", Map.of("type", "integer", "minimum", 1, "maximum", 9)),
+                          "required",
+                          List.of("animal", "count")))),
+              Map.of("name", "rest")));
+
+  /** What the model makes of a request that must call; whole, and as its schema says. */
+  private static OutputMessage called(Engine engine, OutputFormat format, long seed) {
+    Prompt prompt = Prompt.literal("The hunter went into the forest");
+    ToolChoice choice = seed % 2 == 0 ? new ToolChoice.Named("hunt") : new ToolChoice.Required();
+    List<Tool> callable = seed % 2 == 0 ? TOOLS.subList(0, 1) : TOOLS;
+    GenerateRequest request =
+        GenerateRequest.of(engine.tokenizer().encode(prompt))
+            .withSampling(WARM.withSeed(seed))
+            .withConstraint(
+                Constraint.of(
+                        Optional.empty(),
+                        format,
+                        callable,
+                        choice,
+                        false,
+                        OutputFormat.opening(prompt))
+                    .orElseThrow());
+    GenerationResult result = engine.generate(request).await();
+    assertEquals(FinishReason.STOP, result.finish(), result.text());
+    OutputMessage message =
+        format
+            .parser(engine.tokenizer(), prompt, callable, 0)
+            .message(result.tokens(), result.text());
+    assertEquals(1, message.calls().size(), result.text());
+    assertEquals(Optional.empty(), message.content(), result.text());
+    return message;
+  }
+
+  private static void requireHunt(OutputMessage.Call call) {
+    assertTrue(call.whole());
+    try {
+      JsonNode arguments = new ObjectMapper().readTree(call.arguments());
+      if (call.name().equals("hunt")) {
+        assertTrue(Set.of("wolf", "fox").contains(arguments.path("animal").asText()));
+        int count = arguments.path("count").asInt();
+        assertTrue(arguments.path("count").isInt() && count >= 1 && count <= 9);
+        assertEquals(2, arguments.size());
+      } else {
+        assertEquals("rest", call.name());
+        assertEquals(0, arguments.size());
+      }
+    } catch (IOException | AssertionError e) {
+      throw new AssertionError(call.toString(), e);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("backends")
+  void aCallThatIsRequiredIsMadeAndValid(String backend) {
+    try (Engine engine = open(options(backend))) {
+      for (int seed = 0; seed < 1 + seeds(backend); seed++) {
+        requireHunt(called(engine, OutputFormat.PLAIN, seed).calls().getFirst());
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void soItIsAsEveryFamilyWritesIt(OutputFormat format) {
+    try (Engine engine = open(options("cpu"))) {
+      for (int seed = 0; seed < 4; seed++) {
+        requireHunt(called(engine, format, seed).calls().getFirst());
+      }
+    }
+  }
+
+  /** The model's own distribution, whatever the grammar made of it. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void probabilitiesAreTheModels(String backend) {
+    try (Engine engine = open(options(backend))) {
+      GenerateRequest request =
+          request(engine, new Choices(List.of("yes", "no")))
+              .withSampling(SamplingParams.GREEDY)
+              .withLogprobs(5);
+      GenerationResult held = engine.generate(request).await();
+      assertEquals(held.tokens().size(), held.logprobs().size());
+      for (int i = 0; i < held.tokens().size(); i++) {
+        TokenLogprobs told = held.logprobs().get(i);
+        assertEquals(held.tokens().get(i), told.drawn().token());
+        assertEquals(5, told.top().size());
+        assertTrue(told.top().getFirst().logprob() >= told.drawn().logprob());
+        assertTrue(told.top().stream().mapToDouble(e -> Math.exp(e.logprob())).sum() <= 1 + 1e-9);
+      }
+      GenerateRequest free =
+          GenerateRequest.of(request.prompt())
+              .withSampling(SamplingParams.GREEDY)
+              .withMaxTokens(1)
+              .withLogprobs(5);
+      GenerationResult alone = engine.generate(free).await();
+      assertEquals(
+          alone.logprobs().getFirst().top().getFirst().logprob(),
+          held.logprobs().getFirst().top().getFirst().logprob(),
+          1e-6);
     }
   }
 }
