@@ -5,9 +5,11 @@ import dev.yuzui.io.Texts;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.Message;
+import dev.yuzui.text.OutputFormat;
 import dev.yuzui.text.Prompt;
 import dev.yuzui.text.ReasoningFilter;
 import dev.yuzui.text.RenderOptions;
+import dev.yuzui.text.Tokenizer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -22,6 +24,7 @@ import java.util.function.Function;
  * @param vocabulary token ids are below it
  * @param encode prompt to token ids, BOS in front where the model wants it
  * @param template renders a conversation; empty where the model has none
+ * @param reading how answers are taken apart; empty where the model has no tokenizer
  * @param rendering where a line says nothing
  * @param raw plain prompts go to the model as they are
  * @param system for conversations that begin without one
@@ -33,6 +36,7 @@ public record BatchModel(
     int vocabulary,
     Function<Prompt, int[]> encode,
     Optional<BiFunction<List<Message>, RenderOptions, Prompt>> template,
+    Optional<Reading> reading,
     RenderOptions rendering,
     boolean raw,
     Optional<String> system,
@@ -41,6 +45,13 @@ public record BatchModel(
     int maxTokens,
     List<String> stop,
     boolean ignoreEos) {
+
+  /**
+   * What tokens of answers mean.
+   *
+   * @param switchesThinking whether the model can be asked to think or not
+   */
+  record Reading(OutputFormat format, Tokenizer tokenizer, boolean switchesThinking) {}
 
   /**
    * Of an engine, whose answers are the best tokens unless a line says otherwise.
@@ -57,6 +68,13 @@ public record BatchModel(
         engine.config().vocabSize(),
         prompt -> encode(engine, prompt),
         template.map(t -> t::render),
+        engine.hasTokenizer()
+            ? Optional.of(
+                new Reading(
+                    template.map(ChatTemplate::format).orElse(OutputFormat.PLAIN),
+                    engine.tokenizer(),
+                    template.map(ChatTemplate::switchesThinking).orElse(false)))
+            : Optional.empty(),
         RenderOptions.ANSWER,
         false,
         Optional.empty(),
@@ -78,6 +96,7 @@ public record BatchModel(
         vocabulary,
         encode,
         template,
+        reading,
         how,
         raw,
         system,
@@ -96,6 +115,7 @@ public record BatchModel(
         vocabulary,
         encode,
         template,
+        reading,
         rendering,
         raw,
         system,
@@ -117,9 +137,10 @@ public record BatchModel(
   /**
    * The prompt of a conversation.
    *
+   * @param how {@link #rendering}, and what else the line says
    * @param kwargs the line's {@code chat_template_kwargs}
    */
-  Prompt render(List<Message> messages, Map<String, Object> kwargs) {
+  Prompt render(List<Message> messages, RenderOptions how, Map<String, Object> kwargs) {
     BiFunction<List<Message>, RenderOptions, Prompt> render =
         template.orElseThrow(
             () ->
@@ -132,7 +153,7 @@ public record BatchModel(
     }
     all.addAll(messages);
     try {
-      return render.apply(all, rendering.withKwargs(kwargs));
+      return render.apply(all, how.withKwargs(kwargs));
     } catch (IllegalArgumentException e) {
       throw BatchProblem.request("chat_template_kwargs: " + e.getMessage());
     }

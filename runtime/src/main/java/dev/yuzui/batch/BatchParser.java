@@ -3,13 +3,18 @@ package dev.yuzui.batch;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.yuzui.batch.BatchProblem.Code;
 import dev.yuzui.batch.BatchTask.Kind;
+import dev.yuzui.engine.api.Constraint;
 import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.engine.api.TokenLogprobs;
+import dev.yuzui.grammar.GrammarSource;
 import dev.yuzui.io.Json;
 import dev.yuzui.io.Texts;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.sampling.SamplingParams.Counted;
 import dev.yuzui.text.Message;
+import dev.yuzui.text.OutputFormat;
 import dev.yuzui.text.Prompt;
+import dev.yuzui.text.RenderOptions;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -43,7 +48,8 @@ record BatchParser(BatchModel model) {
           "stop",
           "ignore_eos",
           "stream",
-          "logprobs");
+          "logprobs",
+          "response_format");
   private static final Set<String> CHAT =
       Set.of(
           "messages",
@@ -53,7 +59,8 @@ record BatchParser(BatchModel model) {
           "tool_choice",
           "functions",
           "function_call",
-          "response_format",
+          "parallel_tool_calls",
+          "reasoning_effort",
           "chat_template_kwargs");
   private static final Set<String> COMPLETION = Set.of("prompt", "best_of", "echo", "suffix");
 
@@ -66,13 +73,19 @@ record BatchParser(BatchModel model) {
           "service_tier",
           "safety_identifier",
           "prompt_cache_key",
-          "stream_options",
-          "parallel_tool_calls");
+          "stream_options");
+
+  private static final List<String> EFFORTS =
+      List.of("none", "minimal", "low", "medium", "high", "xhigh", "max");
 
   private static final Set<String> ROLES = Set.of("system", "user", "assistant", "tool");
 
-  /** A prompt's token ids, and its text where it had one. */
-  private record Encoded(List<Integer> ids, Optional<Prompt> text) {}
+  /**
+   * A prompt's token ids, and its text where it had one.
+   *
+   * @param calls that its conversation has
+   */
+  private record Encoded(List<Integer> ids, Optional<Prompt> text, int calls) {}
 
   BatchTask parse(BatchEnvelope envelope) {
     if (envelope.customId().isPresent() && envelope.name().isEmpty()) {
@@ -98,12 +111,13 @@ record BatchParser(BatchModel model) {
     String url = line.text("url").orElse("");
     return switch (url) {
       case "/v1/chat/completions" -> {
-        body.requireKnown(List.of(COMMON, CHAT, WITHOUT_EFFECT));
-        yield task(Kind.CHAT, body, List.of(conversation(body)));
+        body.requireKnown(List.of(COMMON, CHAT, BatchForm.FIELDS, WITHOUT_EFFECT));
+        BatchTools tools = BatchTools.of(body);
+        yield task(Kind.CHAT, body, List.of(conversation(body, tools)), tools);
       }
       case "/v1/completions" -> {
-        body.requireKnown(List.of(COMMON, COMPLETION, WITHOUT_EFFECT));
-        yield task(Kind.COMPLETION, body, prompts(body));
+        body.requireKnown(List.of(COMMON, COMPLETION, BatchForm.FIELDS, WITHOUT_EFFECT));
+        yield task(Kind.COMPLETION, body, prompts(body), BatchTools.of(body));
       }
       default ->
           throw BatchProblem.of(
@@ -117,7 +131,8 @@ record BatchParser(BatchModel model) {
       throw BatchProblem.field(
           "id", "custom_id where the line is given a name", line.object().path("id").toString());
     }
-    line.requireKnown(List.of(COMMON, CHAT, COMPLETION, WITHOUT_EFFECT, Set.of("custom_id")));
+    line.requireKnown(
+        List.of(COMMON, CHAT, COMPLETION, BatchForm.FIELDS, WITHOUT_EFFECT, Set.of("custom_id")));
     if (line.has("prompt") == line.has("messages")) {
       throw BatchProblem.request(
           "expected {\"prompt\": …}, {\"messages\": …} or {\"custom_id\", \"method\", \"url\","
@@ -130,17 +145,19 @@ record BatchParser(BatchModel model) {
       throw BatchProblem.field(
           "chat_template_kwargs", "messages beside it", "a prompt that goes through no template");
     }
+    BatchTools tools = BatchTools.of(line);
+    if (!templated && !line.has("messages") && !tools.declared().isEmpty()) {
+      throw BatchProblem.field(
+          "tools", "messages beside them", "a prompt that goes through no template");
+    }
     List<Encoded> prompts =
         line.has("messages")
-            ? List.of(conversation(line))
+            ? List.of(conversation(line, tools))
             : templated
                 ? List.of(
-                    encoded(
-                        model.render(
-                            List.of(Message.user(line.text("prompt").orElseThrow())),
-                            kwargs(line))))
+                    rendered(List.of(Message.user(line.text("prompt").orElseThrow())), line, tools))
                 : prompts(line);
-    BatchTask task = task(Kind.PLAIN, line, prompts);
+    BatchTask task = task(Kind.PLAIN, line, prompts, tools);
     if (task.choices() > 1) {
       throw BatchProblem.request(
           "prompt, n: expected one prompt and one answer, found "
@@ -150,15 +167,8 @@ record BatchParser(BatchModel model) {
     return task;
   }
 
-  private BatchTask task(Kind kind, BatchFields body, List<Encoded> prompts) {
+  private BatchTask task(Kind kind, BatchFields body, List<Encoded> prompts, BatchTools tools) {
     body.refuse("stream", "false, for a batch is written line by line", Set.of("false"));
-    body.refuse("logprobs", "none, for they are not given", Set.of("false"));
-    body.refuse("top_logprobs", "none, for they are not given", Set.of("0"));
-    body.refuse("tools", "none, for calls are not recognised in answers", Set.of("[]"));
-    body.refuse("tool_choice", "none", Set.of("\"none\"", "\"auto\""));
-    body.refuse("functions", "none, for calls are not recognised in answers", Set.of("[]"));
-    body.refuse("function_call", "none", Set.of("\"none\"", "\"auto\""));
-    body.refuse("response_format", "text", Set.of("{\"type\":\"text\"}"));
     body.refuse("best_of", "1", Set.of("1"));
     body.refuse("echo", "false", Set.of("false"));
     body.refuse("suffix", "none", Set.of("\"\""));
@@ -180,6 +190,11 @@ record BatchParser(BatchModel model) {
     List<String> stop = body.texts("stop").orElse(model.stop());
     boolean ignoreEos = body.flag("ignore_eos").orElse(model.ignoreEos());
     SamplingParams sampling = sampling(kind, body);
+    Optional<GrammarSource> form = BatchForm.of(body);
+    if (form.isPresent() || !tools.tools().isEmpty()) {
+      requireText("response_format, tools");
+    }
+    Optional<Integer> logprobs = logprobs(kind, body);
     List<BatchTask.Prompt> asked = new ArrayList<>();
     for (Encoded prompt : prompts) {
       GenerateRequest request =
@@ -188,9 +203,49 @@ record BatchParser(BatchModel model) {
               .withMaxTokens(limit)
               .withStop(stop)
               .withIgnoreEos(ignoreEos);
-      asked.add(new BatchTask.Prompt(request, prompt.text()));
+      Optional<Constraint> constraint = constraint(form, tools, prompt);
+      request = constraint.map(request::withConstraint).orElse(request);
+      request = logprobs.map(request::withLogprobs).orElse(request);
+      asked.add(new BatchTask.Prompt(request, prompt.text(), tools.tools(), prompt.calls()));
     }
     return new BatchTask(kind, asked, n);
+  }
+
+  private Optional<Constraint> constraint(
+      Optional<GrammarSource> form, BatchTools tools, Encoded prompt) {
+    return Constraint.of(
+        form,
+        model.reading().map(BatchModel.Reading::format).orElse(OutputFormat.PLAIN),
+        tools.tools(),
+        tools.choice(),
+        tools.several(),
+        prompt.text().map(OutputFormat::opening).orElse(OutputFormat.Opening.ANSWERING));
+  }
+
+  private void requireText(String field) {
+    if (model.reading().isEmpty()) {
+      throw BatchProblem.field(field, "none of them", "some, and this model has no tokenizer");
+    }
+  }
+
+  /**
+   * How many of the best tokens are told beside each that was drawn: in chats by a flag and a
+   * number, in completions by a number; empty tells nothing.
+   */
+  private Optional<Integer> logprobs(Kind kind, BatchFields body) {
+    Optional<Integer> top = body.integer("top_logprobs", 0, TokenLogprobs.MOST);
+    Optional<Integer> asked =
+        kind == Kind.COMPLETION
+                || body.get("logprobs").filter(JsonNode::isNumber).isPresent() && kind == Kind.PLAIN
+            ? body.integer("logprobs", 0, TokenLogprobs.MOST)
+            : body.flag("logprobs").filter(wanted -> wanted).map(_ -> top.orElse(0));
+    if (top.orElse(0) > 0 && asked.isEmpty()) {
+      throw BatchProblem.field("top_logprobs", "\"logprobs\": true beside it", "none");
+    }
+    if (asked.isPresent()) {
+      requireText("logprobs");
+    }
+    return asked;
   }
 
   /** The OpenAI interface knows no window: its penalties look at whole answers. */
@@ -226,12 +281,12 @@ record BatchParser(BatchModel model) {
     }
   }
 
-  private Encoded encoded(Prompt text) {
+  private Encoded encoded(Prompt text, int calls) {
     List<Integer> ids = Arrays.stream(model.encode().apply(text)).boxed().toList();
     if (ids.isEmpty()) {
       throw BatchProblem.field("prompt", "a text", "an empty one, and this model has no BOS");
     }
-    return new Encoded(ids, Optional.of(text));
+    return new Encoded(ids, Optional.of(text), calls);
   }
 
   /** A text, token ids, or an array of either. */
@@ -245,7 +300,7 @@ record BatchParser(BatchModel model) {
     }
     List<Encoded> prompts = new ArrayList<>();
     for (JsonNode each : several ? node : List.of(node)) {
-      prompts.add(each.isTextual() ? encoded(Prompt.template(each.textValue())) : tokens(each));
+      prompts.add(each.isTextual() ? encoded(Prompt.template(each.textValue()), 0) : tokens(each));
     }
     return prompts;
   }
@@ -262,10 +317,10 @@ record BatchParser(BatchModel model) {
       throw BatchProblem.field(
           "prompt", "a text, token ids, or an array of either", array.toString());
     }
-    return new Encoded(ids, Optional.empty());
+    return new Encoded(ids, Optional.empty(), 0);
   }
 
-  private Encoded conversation(BatchFields body) {
+  private Encoded conversation(BatchFields body, BatchTools tools) {
     JsonNode array =
         body.get("messages")
             .filter(node -> node.isArray() && !node.isEmpty())
@@ -275,11 +330,35 @@ record BatchParser(BatchModel model) {
                         "messages", "an array of {\"role\", \"content\"}", "none in it"));
     List<Message> messages = new ArrayList<>();
     array.forEach(node -> messages.add(message(node)));
-    return encoded(model.render(messages, kwargs(body)));
+    return rendered(messages, body, tools);
   }
 
-  private static Map<String, Object> kwargs(BatchFields body) {
-    return body.map("chat_template_kwargs").orElse(Map.of());
+  private Encoded rendered(List<Message> messages, BatchFields body, BatchTools tools) {
+    Map<String, Object> kwargs = body.map("chat_template_kwargs").orElse(Map.of());
+    if (!tools.declared().isEmpty() && kwargs.containsKey("tools")) {
+      throw BatchProblem.field("chat_template_kwargs", "no tools beside tools", "some");
+    }
+    RenderOptions how = model.rendering().withVariables(tools.variables());
+    Optional<String> effort = body.text("reasoning_effort");
+    if (effort.isPresent()) {
+      how = effort(how, effort.get());
+    }
+    return encoded(model.render(messages, how, kwargs), OutputFormat.calls(messages));
+  }
+
+  /** Whether a model thinks; how much is for its template to say, where that can. */
+  private RenderOptions effort(RenderOptions how, String effort) {
+    if (!EFFORTS.contains(effort)) {
+      throw BatchProblem.field("reasoning_effort", "one of " + EFFORTS, effort);
+    }
+    boolean thinks = !effort.equals("none");
+    boolean switches = model.reading().map(BatchModel.Reading::switchesThinking).orElse(false);
+    if (!switches && !thinks) {
+      throw BatchProblem.field(
+          "reasoning_effort", "a model that can be asked not to think", "another; leave it out");
+    }
+    RenderOptions told = how.withVariables(Map.of("reasoning_effort", effort));
+    return switches ? told.withThinking(thinks) : told;
   }
 
   private static Message message(JsonNode node) {

@@ -5,7 +5,10 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.yuzui.batch.BatchLines.Line;
 import dev.yuzui.batch.BatchTask.Kind;
+import dev.yuzui.engine.api.FinishReason;
 import dev.yuzui.engine.api.GenerationResult;
+import dev.yuzui.text.OutputMessage;
+import dev.yuzui.text.OutputParser;
 import dev.yuzui.text.Prompt;
 import dev.yuzui.text.ReasoningFilter;
 import dev.yuzui.text.ReasoningFilter.Segment;
@@ -19,7 +22,11 @@ import java.util.function.UnaryOperator;
  * Writes output lines. Each begins with an id made of its input line's number and checksum, by
  * which {@link BatchDone} knows it again; a custom_id is given back as it came.
  */
-record BatchReply(String model, ReasoningFilter.Mode reasoning, UnaryOperator<String> wording) {
+record BatchReply(
+    String model,
+    ReasoningFilter.Mode reasoning,
+    Optional<BatchModel.Reading> reading,
+    UnaryOperator<String> wording) {
   static final String START = "{\"id\":\"batch_req_";
 
   private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
@@ -58,9 +65,12 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning, UnaryOperator<St
     ObjectNode row = row(line);
     if (task.kind() == Kind.PLAIN) {
       text(row, line, envelope);
-      answer(row, "text", task, 0, results.getFirst());
+      String finish = answer(row, "text", task, 0, results.getFirst());
       ids(row, task, 0, results.getFirst());
-      row.put("finish_reason", finish(results.getFirst()));
+      if (!results.getFirst().logprobs().isEmpty()) {
+        row.set("logprobs", logprobs(results.getFirst()).chat());
+      }
+      row.put("finish_reason", finish);
       return row.set("usage", usage(task, results)).toString();
     }
     row.set("custom_id", envelope.customId().orElseThrow());
@@ -73,18 +83,22 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning, UnaryOperator<St
     ArrayNode choices = body.putArray("choices");
     for (int i = 0; i < results.size(); i++) {
       ObjectNode choice = choices.addObject().put("index", i);
+      GenerationResult result = results.get(i);
+      String finish = finish(result);
       if (chat) {
-        answer(
-            choice.putObject("message").put("role", "assistant"),
-            "content",
-            task,
-            i,
-            results.get(i));
+        ObjectNode message = choice.putObject("message").put("role", "assistant");
+        finish = answer(message, "content", task, i, result);
       } else {
-        choice.put("text", results.get(i).text());
-        ids(choice, task, i, results.get(i));
+        choice.put("text", result.text());
+        ids(choice, task, i, result);
       }
-      choice.putNull("logprobs").put("finish_reason", finish(results.get(i)));
+      if (result.logprobs().isEmpty()) {
+        choice.putNull("logprobs");
+      } else {
+        BatchLogprobs told = logprobs(result);
+        choice.set("logprobs", chat ? told.chat() : told.completion());
+      }
+      choice.put("finish_reason", finish);
     }
     body.set("usage", usage(task, results));
     return row.putNull("error").toString();
@@ -119,9 +133,21 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning, UnaryOperator<St
         .put("request_id", "req_" + name(line));
   }
 
-  /** Reasoning that is kept apart goes where the DeepSeek API has it. */
-  private void answer(
+  private BatchLogprobs logprobs(GenerationResult result) {
+    return new BatchLogprobs(reading.orElseThrow().tokenizer(), result.logprobs());
+  }
+
+  /**
+   * Reasoning that is kept apart goes where the DeepSeek API has it.
+   *
+   * @return why the answer ended
+   */
+  private String answer(
       ObjectNode to, String field, BatchTask task, int choice, GenerationResult result) {
+    BatchTask.Prompt asked = task.prompts().get(choice / task.answers());
+    if (!asked.tools().isEmpty()) {
+      return calling(to, field, asked, result);
+    }
     ReasoningFilter filter =
         new ReasoningFilter(
             reasoning,
@@ -140,6 +166,31 @@ record BatchReply(String model, ReasoningFilter.Mode reasoning, UnaryOperator<St
       to.put("reasoning_content", apart.toString());
     }
     to.put(field, answer.toString());
+    return finish(result);
+  }
+
+  /** What was thought is never part of an answer that may call tools. */
+  private String calling(
+      ObjectNode to, String field, BatchTask.Prompt asked, GenerationResult result) {
+    BatchModel.Reading how = reading.orElseThrow();
+    OutputParser parser =
+        how.format()
+            .parser(how.tokenizer(), asked.text().orElseThrow(), asked.tools(), asked.calls());
+    OutputMessage message = parser.message(result.tokens(), result.text());
+    message
+        .reasoning()
+        .filter(_ -> reasoning != ReasoningFilter.Mode.HIDE)
+        .ifPresent(text -> to.put("reasoning_content", text));
+    to.put(field, message.content().orElse(null));
+    if (message.calls().isEmpty()) {
+      return finish(result);
+    }
+    ArrayNode calls = to.putArray("tool_calls");
+    for (OutputMessage.Call call : message.calls()) {
+      ObjectNode node = calls.addObject().put("id", call.id()).put("type", "function");
+      node.putObject("function").put("name", call.name()).put("arguments", call.arguments());
+    }
+    return result.finish() == FinishReason.STOP ? "tool_calls" : finish(result);
   }
 
   /** Who asked with ids reads ids: the model may have no tokenizer. */

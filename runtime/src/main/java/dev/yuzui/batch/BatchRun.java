@@ -70,7 +70,8 @@ public final class BatchRun {
     this.input = input;
     this.output = output;
     this.parser = new BatchParser(model);
-    this.reply = new BatchReply(model.name(), model.reasoning(), options.wording());
+    this.reply =
+        new BatchReply(model.name(), model.reasoning(), model.reading(), options.wording());
     this.generator = generator;
     this.options = options;
     this.room = new Semaphore(options.window());

@@ -1,6 +1,7 @@
 package dev.yuzui.batch;
 
 import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.text.Tool;
 import java.util.List;
 import java.util.Optional;
 
@@ -19,8 +20,11 @@ record BatchTask(Kind kind, List<Prompt> prompts, int answers) {
 
   /**
    * @param text as rendered; absent where the prompt came as token ids
+   * @param tools that the answer may call
+   * @param calls that the conversation has already
    */
-  record Prompt(GenerateRequest request, Optional<dev.yuzui.text.Prompt> text) {}
+  record Prompt(
+      GenerateRequest request, Optional<dev.yuzui.text.Prompt> text, List<Tool> tools, int calls) {}
 
   int choices() {
     return prompts.size() * answers;

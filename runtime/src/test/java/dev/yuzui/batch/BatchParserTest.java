@@ -8,6 +8,7 @@ import dev.yuzui.batch.BatchTask.Kind;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.sampling.SamplingParams.Counted;
 import dev.yuzui.text.RenderOptions;
+import dev.yuzui.text.Tool;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
@@ -281,10 +282,27 @@ class BatchParserTest {
           {"prompt":"x","logit_bias":{"a":1}}     | invalid_request   | logit_bias: expected
           {"prompt":"x","n":2}                    | invalid_request   | write a line for each
           {"prompt":"x","n":1000}                 | invalid_request   | n: expected a whole number from 1 to 128
-          {"prompt":"x","logprobs":5}             | invalid_request   | logprobs: expected none
+          {"prompt":"x","logprobs":5}             | invalid_request   | logprobs: expected none of them
+          {"prompt":"x","logprobs":21}            | invalid_request   | logprobs: expected a whole number from 0 to 20
+          {"prompt":"x","top_logprobs":3}         | invalid_request   | top_logprobs: expected "logprobs": true
           {"prompt":"x","stream":true}            | invalid_request   | stream: expected false
-          {"prompt":"x","tools":[{}]}             | invalid_request   | tools: expected none
-          {"prompt":"x","response_format":{"type":"json_object"}} | invalid_request | response_format: expected text
+          {"prompt":"x","tools":[{}]}             | invalid_request   | tools[0].name: expected letters
+          {"prompt":"x","tools":{}}               | invalid_request   | tools: expected an array, found {}
+          {"prompt":"x","tools":[{"name":"f"},{"name":"f"}]} | invalid_request | tools[1]: expected a name of its own
+          {"prompt":"x","tools":[{"type":"web"}]} | invalid_request   | tools[0].type: expected "function", found "web"
+          {"prompt":"x","tool_choice":"required"} | invalid_request   | tool_choice: expected tools beside it
+          {"prompt":"x","tool_choice":"some"}     | invalid_request   | tool_choice: expected none, auto, required
+          {"prompt":"x","tools":[{"name":"f"}],"tool_choice":{"type":"function","function":{"name":"g"}}} | invalid_request | tool_choice: expected one of [f], found 'g'
+          {"prompt":"x","functions":[{}]}         | invalid_request   | functions: expected none
+          {"prompt":"x","reasoning_effort":"some"} | invalid_request  | reasoning_effort: expected one of
+          {"prompt":"x","reasoning_effort":"none"} | invalid_request  | reasoning_effort: expected a model that can be asked
+          {"prompt":"x","response_format":{"type":"json_object"}} | invalid_request | expected none of them, found some, and this model has no tokenizer
+          {"prompt":"x","response_format":{"type":"xml"}} | invalid_request | response_format: expected a type of text, json_object or json_schema, found "xml"
+          {"prompt":"x","response_format":{"type":"json_schema"}} | invalid_request | response_format: expected {"type": "json_schema", "json_schema"
+          {"prompt":"x","structured_outputs":{"json":{},"regex":"a"}} | invalid_request | structured_outputs: expected one of [choice, grammar, json, json_object, regex]
+          {"prompt":"x","structured_outputs":{"structural_tag":"a"}} | invalid_request | structured_outputs: expected one of
+          {"prompt":"x","guided_regex":"a","guided_choice":["b"]} | invalid_request | guided_regex, guided_choice: expected one of them, found 2
+          {"prompt":"x","guided_choice":[]}       | invalid_request   | guided_choice: expected an array of texts
           {"prompt":"x","best_of":3}              | invalid_request   | best_of: expected 1
           {"prompt":"x","echo":true}              | invalid_request   | echo: expected false
           {"messages":[]}                         | invalid_request   | messages: expected an array
@@ -302,6 +320,53 @@ class BatchParserTest {
     BatchProblem problem = assertThrows(BatchProblem.class, () -> parse(line));
     assertEquals(code, problem.code().name().toLowerCase(java.util.Locale.ROOT));
     assertTrue(problem.getMessage().contains(message), problem.getMessage());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          "response_format":{"type":"text"}        | Optional.empty
+          "response_format":{"type":"json_object"} | Optional[Named[name=response_format, part=JsonObject[layout=SPACED]]]
+          "response_format":{"type":"json_schema","json_schema":{"name":"a","strict":true,"schema":{"type":"null"}}} | Optional[Named[name=response_format.json_schema.schema, part=JsonSchema[schema={"type":"null"}, layout=SPACED]]]
+          "structured_outputs":{"json":{"type":"null"}} | Optional[Named[name=structured_outputs.json, part=JsonSchema[schema={"type":"null"}, layout=SPACED]]]
+          "structured_outputs":{"json":"{}"}       | Optional[Named[name=structured_outputs.json, part=JsonSchema[schema={}, layout=SPACED]]]
+          "structured_outputs":{"regex":"a+"}      | Optional[Named[name=structured_outputs.regex, part=Pattern[regex=a+]]]
+          "structured_outputs":{"choice":["a",1]}  | Optional[Named[name=structured_outputs.choice, part=Choices[texts=[a, 1]]]]
+          "structured_outputs":{"grammar":"root ::= [a]"} | Optional[Named[name=structured_outputs.grammar, part=Gbnf[text=root ::= [a]]]]
+          "structured_outputs":{"json_object":true,"json":null} | Optional[Named[name=structured_outputs, part=JsonObject[layout=SPACED]]]
+          "structured_outputs":{"json_object":false} | Optional.empty
+          "guided_json":{"type":"null"}            | Optional[Named[name=guided_json, part=JsonSchema[schema={"type":"null"}, layout=SPACED]]]
+          "guided_regex":"a+"                      | Optional[Named[name=guided_regex, part=Pattern[regex=a+]]]
+          "guided_choice":["a"]                    | Optional[Named[name=guided_choice, part=Choices[texts=[a]]]]
+          "guided_grammar":"root ::= [a]"          | Optional[Named[name=guided_grammar, part=Gbnf[text=root ::= [a]]]]
+          """)
+  void formsHaveOpenAisNamesAndVllms(String field, String source) {
+    BatchFields fields = BatchFields.parse(("{" + field + "}").getBytes(StandardCharsets.UTF_8));
+    assertEquals(source, BatchForm.of(fields).toString());
+  }
+
+  @Test
+  void aChoiceOfToolsSaysWhichMayBeCalledAndWhichAreShown() {
+    String tools =
+        "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}},{\"name\":\"g\"}]";
+    assertEquals(List.of("f", "g"), callable(tools));
+    assertEquals(List.of(), callable(tools + ",\"tool_choice\":\"none\""));
+    assertEquals(List.of("f", "g"), callable(tools + ",\"tool_choice\":\"required\""));
+    String named = tools + ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"g\"}}";
+    assertEquals(List.of("g"), callable(named));
+    assertEquals(2, of(named).declared().size());
+    assertEquals(true, of(tools).several());
+    assertEquals(false, of(tools + ",\"parallel_tool_calls\":false").several());
+  }
+
+  private static BatchTools of(String fields) {
+    return BatchTools.of(BatchFields.parse(("{" + fields + "}").getBytes(StandardCharsets.UTF_8)));
+  }
+
+  private static List<String> callable(String fields) {
+    return of(fields).tools().stream().map(Tool::name).toList();
   }
 
   @Test
@@ -328,6 +393,7 @@ class BatchParserTest {
             model.name(),
             model.vocabulary(),
             model.encode(),
+            Optional.empty(),
             Optional.empty(),
             RenderOptions.ANSWER,
             false,

@@ -35,6 +35,7 @@ final class FakeBatch {
                               .collect(Collectors.joining())
                           + options.thinking().map(t -> t ? "<think>" : "</think>").orElse("")
                           + (options.variables().isEmpty() ? "" : options.variables()))),
+          Optional.empty(),
           RenderOptions.ANSWER,
           false,
           Optional.empty(),
