@@ -60,6 +60,8 @@ class FlagsTest {
           "SamplingParams.penalties",
           "Penalties.counted",
           "GenerateRequest.sampling",
+          "GenerateRequest.constraint", // a flag for each notation
+          "GenerateRequest.logprobs",
           "GenerateRequest.drafts",
           "GenerateRequest.timeout",
           "HubOptions.cache",

@@ -1,18 +1,24 @@
 package dev.yuzui.cli.chat;
 
+import dev.yuzui.cli.generate.ToolRun;
 import dev.yuzui.cli.options.ChatOptions;
 import dev.yuzui.cli.options.DistributionOptions;
+import dev.yuzui.cli.options.FormOptions;
 import dev.yuzui.cli.options.ModelOptions;
 import dev.yuzui.cli.options.PromptCacheOptions;
 import dev.yuzui.cli.options.SamplingOptions;
 import dev.yuzui.cli.options.SpeculationOptions;
+import dev.yuzui.cli.options.ToolOptions;
+import dev.yuzui.cli.options.Tools;
 import dev.yuzui.cli.shell.Context;
 import dev.yuzui.cli.shell.ExitCode;
 import dev.yuzui.cli.shell.Failures;
 import dev.yuzui.cli.shell.Loading;
+import dev.yuzui.cli.shell.UsageException;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.PromptCache;
 import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.grammar.GrammarSource;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -37,6 +43,8 @@ public final class ChatCommand implements Callable<Integer> {
   @Mixin private DistributionOptions distributionOptions;
   @Mixin private ChatOptions chatOptions;
   @Mixin private SamplingOptions samplingOptions;
+  @Mixin private FormOptions formOptions;
+  @Mixin private ToolOptions toolOptions;
   @Mixin private SpeculationOptions speculationOptions;
   @Mixin private PromptCacheOptions promptCacheOptions;
 
@@ -49,6 +57,8 @@ public final class ChatCommand implements Callable<Integer> {
     samplingOptions.validate();
     chatOptions.validate();
     promptCacheOptions.validate();
+    Tools tools = toolOptions.tools();
+    Optional<GrammarSource> form = formOptions.source(context);
     RuntimeOptions options =
         distributionOptions
             .applied(context, modelOptions.runtimeOptions(context))
@@ -58,21 +68,29 @@ public final class ChatCommand implements Callable<Integer> {
       Dialogue dialogue =
           chatOptions
               .template(context, engine)
-              .<Dialogue>map(t -> new Dialogue.Templated(t, chatOptions.rendering()))
+              .<Dialogue>map(t -> new Dialogue.Templated(t, tools.shown(chatOptions.rendering())))
               .orElseGet(Dialogue.Plain::new);
-      Optional<PromptCache> cache = promptCacheOptions.open(engine);
-      ChatSession chat =
-          new ChatSession(
-              context,
-              engine,
-              dialogue,
-              chatOptions,
-              samplingOptions,
-              Failures.wantsStackTrace(spec.root().commandLine().getParseResult()));
-      try (ChatInput input = ChatInput.open(context)) {
-        chat.run(input);
+      if (dialogue instanceof Dialogue.Plain && !tools.isEmpty()) {
+        throw new UsageException(
+            "--tools: this model has no chat template to put them in; name one with"
+                + " --chat-template");
       }
-      cache.ifPresent(chat::save);
+      Optional<PromptCache> cache = promptCacheOptions.open(engine);
+      try (ChatInput input = ChatInput.open(context)) {
+        ChatSession chat =
+            new ChatSession(
+                context,
+                engine,
+                dialogue,
+                chatOptions,
+                samplingOptions,
+                form,
+                tools,
+                new ToolRun(context, tools.command(), input::next),
+                Failures.wantsStackTrace(spec.root().commandLine().getParseResult()));
+        chat.run(input);
+        cache.ifPresent(chat::save);
+      }
     }
     return ExitCode.DONE;
   }

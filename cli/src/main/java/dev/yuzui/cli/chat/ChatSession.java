@@ -2,9 +2,11 @@ package dev.yuzui.cli.chat;
 
 import dev.yuzui.cli.generate.Answer;
 import dev.yuzui.cli.generate.GenerateCommand;
+import dev.yuzui.cli.generate.ToolRun;
 import dev.yuzui.cli.options.ChatOptions;
 import dev.yuzui.cli.options.PromptCacheOptions;
 import dev.yuzui.cli.options.SamplingOptions;
+import dev.yuzui.cli.options.Tools;
 import dev.yuzui.cli.shell.Context;
 import dev.yuzui.cli.shell.Failures;
 import dev.yuzui.cli.shell.Interrupt;
@@ -13,13 +15,17 @@ import dev.yuzui.cli.shell.Out;
 import dev.yuzui.cli.shell.UsageException;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.PromptCache;
+import dev.yuzui.engine.api.Constraint;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.FinishReason;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.Generation;
 import dev.yuzui.engine.api.GenerationResult;
+import dev.yuzui.grammar.GrammarSource;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.text.Message;
+import dev.yuzui.text.OutputFormat;
+import dev.yuzui.text.OutputMessage;
 import dev.yuzui.text.Prompt;
 import dev.yuzui.text.ReasoningFilter;
 import dev.yuzui.text.TextException;
@@ -55,10 +61,16 @@ final class ChatSession {
   private final Failures failures;
   private final boolean stackTrace;
   private final Conversation conversation;
+  private final Optional<GrammarSource> form;
+  private final Tools tools;
+  private final ToolRun run;
   private Optional<Turn> last = Optional.empty();
+  private OutputMessage lastMessage = OutputMessage.of(List.of());
   private int tokensInUse;
 
   /**
+   * @param form what each answer may be
+   * @param run answers calls
    * @param stackTrace whether failures are told with where they happened
    * @throws TextException if the template refuses the system prompt
    */
@@ -68,11 +80,17 @@ final class ChatSession {
       Dialogue dialogue,
       ChatOptions options,
       SamplingOptions samplingOptions,
+      Optional<GrammarSource> form,
+      Tools tools,
+      ToolRun run,
       boolean stackTrace) {
     this.context = context;
     this.engine = engine;
     this.dialogue = dialogue;
     this.options = options;
+    this.form = form;
+    this.tools = tools;
+    this.run = run;
     sampling = samplingOptions.params(engine.checkpoint().generationDefaults(), engine::tokenizer);
     stops = Stream.concat(dialogue.stops().stream(), samplingOptions.stop().stream()).toList();
     ignoreEos = samplingOptions.ignoreEos();
@@ -208,7 +226,7 @@ final class ChatSession {
     Conversation before = conversation.copy();
     try {
       conversation.add(Message.user(line));
-      conversation.add(Message.assistant(NotNumbers.explained(engine, this::ask)));
+      converse();
     } catch (EngineException e) {
       conversation.become(before);
       throw e.getCause() == null && engine.isUsable()
@@ -221,7 +239,27 @@ final class ChatSession {
     explain(last.orElseThrow().result().finish());
   }
 
-  private String ask() {
+  /** An answer; where it calls tools, what they answer and what the model makes of that. */
+  private void converse() {
+    Tools offered = tools;
+    while (true) {
+      Tools now = offered;
+      Message message = NotNumbers.explained(engine, () -> ask(now));
+      conversation.add(message);
+      OutputMessage said = lastMessage;
+      if (said.calls().isEmpty() || !said.calls().getLast().whole()) {
+        return;
+      }
+      List<Message> results =
+          run.answered(said.calls())
+              .orElseThrow(
+                  () -> new UsageException("a call of a tool has no answer: the input has ended"));
+      results.forEach(conversation::add);
+      offered = offered.afterCalls();
+    }
+  }
+
+  private Message ask(Tools offered) {
     Prompt prompt = dialogue.render(conversation.messages());
     int[] ids = engine.tokenizer().encode(prompt);
     GenerateRequest request =
@@ -230,7 +268,16 @@ final class ChatSession {
             .withMaxTokens(options.maxTokens())
             .withStop(stops)
             .withIgnoreEos(ignoreEos);
-    Answer answer = new Answer(context, new ReasoningFilter(options.reasoning(), prompt), false);
+    Optional<Constraint> constraint =
+        Constraint.of(
+            form,
+            dialogue.format(),
+            offered.callable(),
+            offered.choice(),
+            offered.several(),
+            dialogue.opening(prompt));
+    request = constraint.map(request::withConstraint).orElse(request);
+    Answer answer = answer(offered, prompt);
     Generation generation = engine.generate(request);
     GenerationResult result;
     try (Interrupt _ = new Interrupt(generation::cancel)) {
@@ -244,7 +291,29 @@ final class ChatSession {
     tokensInUse = ids.length + result.tokens().size();
     context.out().printNow("\n");
     last = Optional.of(new Turn(request, result));
-    return result.text();
+    lastMessage = answer.message();
+    return offered.isEmpty()
+        ? Message.assistant(result.text())
+        : lastMessage.withoutCutCall().message();
+  }
+
+  private Answer answer(Tools offered, Prompt prompt) {
+    ReasoningFilter filter = new ReasoningFilter(options.reasoning(), prompt);
+    return offered.isEmpty()
+        ? new Answer(context, filter, false)
+        : new Answer(
+            context,
+            filter,
+            Optional.of(
+                dialogue
+                    .format()
+                    .parser(
+                        engine.tokenizer(),
+                        prompt,
+                        offered.callable(),
+                        OutputFormat.calls(conversation.messages()))),
+            options.reasoning() == ReasoningFilter.Mode.HIDE,
+            false);
   }
 
   private void explain(FinishReason finish) {

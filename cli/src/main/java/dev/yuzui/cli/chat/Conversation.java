@@ -13,14 +13,31 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
-/** The messages of a chat so far; saved as a JSON array of {@code {"role", "content"}}. */
+/**
+ * The messages of a chat so far; saved as a JSON array of {@code {"role", "content"}}, with calls
+ * of tools as the OpenAI interface has them.
+ */
 final class Conversation {
-  private static final List<String> ROLES = List.of("system", "user", "assistant");
+  private static final List<String> ROLES = List.of("system", "user", "assistant", "tool");
 
-  private record Saved(String role, String content) {}
+  /** What a message has besides that is saved with it. */
+  private static final List<String> MORE =
+      List.of("tool_calls", "tool_call_id", "name", "reasoning_content");
+
+  private static Map<String, Object> saved(Message message) {
+    Map<String, Object> fields = new LinkedHashMap<>();
+    fields.put("role", message.role());
+    fields.put("content", message.content().orElse(""));
+    MORE.stream()
+        .filter(message.more()::containsKey)
+        .forEach(name -> fields.put(name, message.more().get(name)));
+    return fields;
+  }
 
   private Optional<String> system;
   private List<Message> turns = new ArrayList<>();
@@ -71,9 +88,7 @@ final class Conversation {
    * written.
    */
   void save(Path file) {
-    List<Saved> saved =
-        messages().stream().map(m -> new Saved(m.role(), m.content().orElse(""))).toList();
-    String text = Json.pretty(saved) + "\n";
+    String text = Json.pretty(messages().stream().map(Conversation::saved).toList()) + "\n";
     requireReplaceable(file);
     try {
       WholeFile.write(file, text);
@@ -111,7 +126,9 @@ final class Conversation {
         if (!ROLES.contains(role) || !node.path("content").isTextual()) {
           throw unusable(file, Texts.shorten(node.toString()));
         }
-        loaded.add(Message.of(role, node.path("content").asText()));
+        Map<String, Object> more = Json.fields(node);
+        more.keySet().retainAll(MORE);
+        loaded.add(new Message(role, Optional.of(node.path("content").asText()), more));
       }
     } catch (JsonProcessingException e) {
       throw unusable(file, e.getOriginalMessage());

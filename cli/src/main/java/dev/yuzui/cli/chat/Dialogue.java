@@ -2,6 +2,7 @@ package dev.yuzui.cli.chat;
 
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.Message;
+import dev.yuzui.text.OutputFormat;
 import dev.yuzui.text.Prompt;
 import dev.yuzui.text.RenderOptions;
 import java.util.ArrayList;
@@ -14,11 +15,27 @@ sealed interface Dialogue {
   /** Texts that end an answer, besides the model's end token. */
   List<String> stops();
 
+  /** How the model's answers are written. */
+  OutputFormat format();
+
+  /** Where a prompt leaves an answer. */
+  OutputFormat.Opening opening(Prompt prompt);
+
   /** The model was trained to answer. */
   record Templated(ChatTemplate template, RenderOptions options) implements Dialogue {
     @Override
     public Prompt render(List<Message> messages) {
       return template.render(messages, options);
+    }
+
+    @Override
+    public OutputFormat format() {
+      return template.format();
+    }
+
+    @Override
+    public OutputFormat.Opening opening(Prompt prompt) {
+      return OutputFormat.opening(prompt);
     }
 
     @Override
@@ -44,6 +61,16 @@ sealed interface Dialogue {
         }
       }
       return new Prompt(pieces);
+    }
+
+    @Override
+    public OutputFormat format() {
+      return OutputFormat.PLAIN;
+    }
+
+    @Override
+    public OutputFormat.Opening opening(Prompt prompt) {
+      return OutputFormat.Opening.ANSWERING;
     }
 
     @Override

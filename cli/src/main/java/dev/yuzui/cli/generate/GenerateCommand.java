@@ -3,35 +3,44 @@ package dev.yuzui.cli.generate;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import dev.yuzui.cli.options.ChatOptions;
 import dev.yuzui.cli.options.DistributionOptions;
+import dev.yuzui.cli.options.FormOptions;
 import dev.yuzui.cli.options.Input;
 import dev.yuzui.cli.options.ModelOptions;
 import dev.yuzui.cli.options.PromptCacheOptions;
 import dev.yuzui.cli.options.Ranges;
 import dev.yuzui.cli.options.SamplingOptions;
 import dev.yuzui.cli.options.SpeculationOptions;
+import dev.yuzui.cli.options.ToolOptions;
+import dev.yuzui.cli.options.Tools;
 import dev.yuzui.cli.shell.Context;
 import dev.yuzui.cli.shell.DeviceLines;
 import dev.yuzui.cli.shell.ExitCode;
 import dev.yuzui.cli.shell.Interrupt;
 import dev.yuzui.cli.shell.Loading;
 import dev.yuzui.cli.shell.NotNumbers;
+import dev.yuzui.cli.shell.TextLines;
 import dev.yuzui.cli.shell.UsageException;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.PromptCache;
+import dev.yuzui.engine.api.Constraint;
 import dev.yuzui.engine.api.DeviceLoad;
 import dev.yuzui.engine.api.FinishReason;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.Generation;
 import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.grammar.GrammarSource;
 import dev.yuzui.io.Json;
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.Message;
+import dev.yuzui.text.OutputFormat;
+import dev.yuzui.text.OutputMessage;
 import dev.yuzui.text.Prompt;
 import dev.yuzui.text.ReasoningFilter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
@@ -57,6 +66,8 @@ public final class GenerateCommand implements Callable<Integer> {
   @Mixin private DistributionOptions distributionOptions;
   @Mixin private ChatOptions chatOptions;
   @Mixin private SamplingOptions samplingOptions;
+  @Mixin private FormOptions formOptions;
+  @Mixin private ToolOptions toolOptions;
   @Mixin private SpeculationOptions speculationOptions;
   @Mixin private PromptCacheOptions promptCacheOptions;
 
@@ -100,10 +111,14 @@ public final class GenerateCommand implements Callable<Integer> {
   /**
    * What {@code --json} prints.
    *
+   * @param reasoning what was thought, where tools may be called: it is never in the text then
+   * @param toolCalls as the OpenAI interface has them
    * @param devices what each did since the start, where there are several
    */
   record Report(
       String text,
+      @JsonInclude(JsonInclude.Include.NON_ABSENT) Optional<String> reasoning,
+      @JsonInclude(JsonInclude.Include.NON_EMPTY) List<Map<String, Object>> toolCalls,
       List<Integer> tokens,
       String finishReason,
       Timings timings,
@@ -172,7 +187,15 @@ public final class GenerateCommand implements Callable<Integer> {
     samplingOptions.validate();
     chatOptions.validate();
     promptCacheOptions.validate();
-    List<String> ofTemplate = chatOptions.ofTemplate();
+    List<String> ofTemplate = new ArrayList<>(chatOptions.ofTemplate());
+    ofTemplate.addAll(toolOptions.given());
+    Tools tools = toolOptions.tools();
+    Optional<GrammarSource> form = formOptions.source(context);
+    if (tools.command().isPresent() && (answers > 1 || json)) {
+      throw new UsageException(
+          "--tool-command: expected one answer that is shown as it is made, found "
+              + (json ? "--json" : "-N " + answers));
+    }
     if (raw && !ofTemplate.isEmpty()) {
       throw new UsageException(
           "--raw: it leaves out the chat template, which "
@@ -196,40 +219,115 @@ public final class GenerateCommand implements Callable<Integer> {
     }
     try (Engine engine = Loading.open(context, options)) {
       samplingOptions.validate(engine.config().vocabSize());
-      Prompt rendered = tokens.isPresent() ? Prompt.template("") : render(engine, prompt);
-      GenerateRequest request =
-          GenerateRequest.of(tokens.orElseGet(() -> ids(engine, rendered)))
-              .withSampling(
-                  samplingOptions.params(
-                      engine.checkpoint().generationDefaults(), engine::tokenizer))
-              .withMaxTokens(chatOptions.maxTokens())
-              .withStop(
-                  samplingOptions.stop().stream()
-                      .map(text -> input.unescaped("--stop", text))
-                      .toList())
-              .withIgnoreEos(samplingOptions.ignoreEos());
-      return NotNumbers.explained(engine, () -> generate(engine, request, rendered));
+      Optional<ChatTemplate> template =
+          raw || tokens.isPresent() ? Optional.empty() : template(engine, tools);
+      List<Message> messages = new ArrayList<>();
+      chatOptions.system().ifPresent(text -> messages.add(Message.system(text)));
+      messages.add(Message.user(prompt));
+      return NotNumbers.explained(
+          engine, () -> generate(new Task(engine, template, messages, form), tools));
     }
   }
 
-  private int generate(Engine engine, GenerateRequest request, Prompt prompt) {
+  /**
+   * What is asked.
+   *
+   * @param messages the conversation, whose last turn is the prompt
+   */
+  private record Task(
+      Engine engine,
+      Optional<ChatTemplate> template,
+      List<Message> messages,
+      Optional<GrammarSource> form) {}
+
+  private Optional<ChatTemplate> template(Engine engine, Tools tools) {
+    Optional<ChatTemplate> template = chatOptions.template(context, engine);
+    if (template.isEmpty() && !tools.isEmpty()) {
+      throw new UsageException(
+          "--tools: this model has no chat template to put them in; name one with --chat-template");
+    }
+    return template;
+  }
+
+  /**
+   * An answer; where a program answers the calls in it, what the model makes of that, and so on.
+   */
+  private int generate(Task task, Tools offered) {
+    TextLines lines = new TextLines(context.in());
+    ToolRun run = new ToolRun(context, offered.command(), lines::next);
+    Tools tools = offered;
+    while (true) {
+      Prompt prompt = tokens.isPresent() ? Prompt.template("") : render(task, tools);
+      OutputFormat format = task.template().map(ChatTemplate::format).orElse(OutputFormat.PLAIN);
+      GenerateRequest request =
+          request(task.engine(), tokens.orElseGet(() -> ids(task.engine(), prompt)));
+      Optional<Constraint> constraint =
+          Constraint.of(
+              task.form(),
+              format,
+              tools.callable(),
+              tools.choice(),
+              tools.several(),
+              task.template().isEmpty()
+                  ? OutputFormat.Opening.ANSWERING
+                  : OutputFormat.opening(prompt));
+      Made made =
+          generate(
+              task, tools, constraint.map(request::withConstraint).orElse(request), prompt, format);
+      if (run.command().isEmpty() || made.exitCode() != ExitCode.DONE || !made.calls()) {
+        return made.exitCode();
+      }
+      Optional<List<Message>> results = run.answered(made.message().calls());
+      if (results.isEmpty()) {
+        return made.exitCode();
+      }
+      task.messages().add(made.message().message());
+      task.messages().addAll(results.get());
+      tools = tools.afterCalls();
+    }
+  }
+
+  /** The last answer. */
+  private record Made(int exitCode, OutputMessage message) {
+    boolean calls() {
+      return !message.calls().isEmpty() && message.calls().getLast().whole();
+    }
+  }
+
+  private GenerateRequest request(Engine engine, int[] ids) {
+    return GenerateRequest.of(ids)
+        .withSampling(
+            samplingOptions.params(engine.checkpoint().generationDefaults(), engine::tokenizer))
+        .withMaxTokens(chatOptions.maxTokens())
+        .withStop(
+            samplingOptions.stop().stream().map(text -> input.unescaped("--stop", text)).toList())
+        .withIgnoreEos(samplingOptions.ignoreEos());
+  }
+
+  private Made generate(
+      Task task, Tools tools, GenerateRequest request, Prompt prompt, OutputFormat format) {
+    Engine engine = task.engine();
     List<Report> reports = new ArrayList<>();
     List<GenerationResult> results = new ArrayList<>();
     Optional<PromptCache> cache = promptCacheOptions.open(engine);
+    OutputMessage last = OutputMessage.of(List.of());
     long start = System.nanoTime();
     List<Generation> generations = engine.generate(request, answers);
     try (Interrupt _ = new Interrupt(() -> generations.forEach(Generation::cancel))) {
       for (Generation generation : generations) {
-        Answer answer =
-            new Answer(context, new ReasoningFilter(chatOptions.reasoning(), prompt), json);
+        Answer answer = answer(task, tools, prompt, format);
         GenerationResult result = answer.follow(generation);
         results.add(result);
         Timings timings = Timings.of(engine.loadSeconds(), result);
-        String finish = result.finish().name().toLowerCase(Locale.ROOT);
+        last = answer.message();
+        boolean calls = result.finish() == FinishReason.STOP && !last.calls().isEmpty();
+        String finish = calls ? "tool_calls" : result.finish().name().toLowerCase(Locale.ROOT);
         Speculative speculative = Speculative.of(result);
         reports.add(
             new Report(
                 answer.text(),
+                last.reasoning(),
+                last.calls().stream().map(OutputMessage.Call::fields).toList(),
                 result.tokens(),
                 finish,
                 timings,
@@ -238,14 +336,16 @@ public final class GenerateCommand implements Callable<Integer> {
         if (!json) {
           context.out().printNow((engine.hasTokenizer() ? "" : joined(result.tokens())) + "\n");
         }
-        Ending.lines(
-                engine,
-                result,
-                answer.text(),
-                chatOptions.reasoning(),
-                request.maxTokens(),
-                modelOptions.verbose())
-            .forEach(context.err()::println);
+        if (last.calls().isEmpty()) {
+          Ending.lines(
+                  engine,
+                  result,
+                  answer.text(),
+                  chatOptions.reasoning(),
+                  request.maxTokens(),
+                  modelOptions.verbose())
+              .forEach(context.err()::println);
+        }
         if (showTimings) {
           context.err().println(timings.line());
           if (speculative.drafts() > 0) {
@@ -263,21 +363,34 @@ public final class GenerateCommand implements Callable<Integer> {
       context.out().flush();
     }
     cache.ifPresent(c -> PromptCacheOptions.save(c, request, results.getFirst()));
-    return results.stream().anyMatch(result -> result.finish() == FinishReason.CANCELLED)
-        ? ExitCode.INTERRUPTED
-        : ExitCode.DONE;
+    boolean cancelled =
+        results.stream().anyMatch(result -> result.finish() == FinishReason.CANCELLED);
+    return new Made(cancelled ? ExitCode.INTERRUPTED : ExitCode.DONE, last);
   }
 
-  private Prompt render(Engine engine, String prompt) {
-    Optional<ChatTemplate> template =
-        raw ? Optional.empty() : chatOptions.template(context, engine);
-    if (template.isEmpty()) {
+  private Answer answer(Task task, Tools tools, Prompt prompt, OutputFormat format) {
+    ReasoningFilter filter = new ReasoningFilter(chatOptions.reasoning(), prompt);
+    return tools.isEmpty()
+        ? new Answer(context, filter, json)
+        : new Answer(
+            context,
+            filter,
+            Optional.of(
+                format.parser(
+                    task.engine().tokenizer(),
+                    prompt,
+                    tools.callable(),
+                    OutputFormat.calls(task.messages()))),
+            chatOptions.reasoning() == ReasoningFilter.Mode.HIDE,
+            json);
+  }
+
+  private Prompt render(Task task, Tools tools) {
+    if (task.template().isEmpty()) {
+      String prompt = task.messages().getLast().content().orElse("");
       return raw ? Prompt.template(prompt) : Prompt.literal(prompt);
     }
-    List<Message> messages = new ArrayList<>();
-    chatOptions.system().ifPresent(text -> messages.add(Message.system(text)));
-    messages.add(Message.user(prompt));
-    return template.get().render(messages, chatOptions.rendering());
+    return task.template().get().render(task.messages(), tools.shown(chatOptions.rendering()));
   }
 
   private static String joined(List<Integer> ids) {

@@ -178,10 +178,6 @@ public final class PeerFlags {
           granted(LLAMA, "--no-perf"),
           use(LLAMA, "--perf", "--show-timings"),
           granted(LLAMA, "--no-show-timings"),
-          idle(
-              LLAMA,
-              "--grammar --grammar-file -j --json-schema -jf --json-schema-file",
-              "no grammar holds the text; ask for the form in the prompt"),
           use(
               LLAMA,
               "--draft --draft-n --draft-max --draft-min --draft-n-min --spec-draft-n-min",

@@ -64,13 +64,14 @@ class ArchitectureTest {
               "batch convert engine engine.api engine.plan hub io parallel sampling spi text weights"),
           arrows(
               "cli.options",
-              "cli.shell engine engine.api engine.plan hub io sampling spi text weights"),
+              "cli.shell engine engine.api engine.plan grammar hub io sampling spi text weights"),
           arrows("cli.chart", ""),
           arrows(
-              "cli.generate", "cli.options cli.shell engine engine.api io sampling text weights"),
+              "cli.generate",
+              "cli.options cli.shell engine engine.api grammar io sampling text weights"),
           arrows(
               "cli.chat",
-              "cli.generate cli.options cli.shell engine engine.api io sampling text weights"),
+              "cli.generate cli.options cli.shell engine engine.api grammar io sampling text weights"),
           arrows(
               "cli.batch",
               "batch cli.options cli.shell engine engine.api io sampling text weights"),
