@@ -70,6 +70,11 @@ public final class Json {
     }
 
     @Override
+    public boolean isEmpty(SerializerProvider provider, Optional<?> value) {
+      return value.isEmpty();
+    }
+
+    @Override
     public void serialize(Optional<?> value, JsonGenerator out, SerializerProvider provider)
         throws IOException {
       provider.defaultSerializeValue(value.orElse(null), out);
