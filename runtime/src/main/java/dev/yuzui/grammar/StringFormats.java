@@ -25,7 +25,9 @@ final class StringFormats {
   private static final String PATH = "(?:/" + CHAR + "*)*";
   private static final String TAIL = "(?:\\?(?:" + CHAR + "|[/?])*)?(?:#(?:" + CHAR + "|[/?])*)?";
   private static final String HOST =
-      "(?:\\[(?:[0-9A-Fa-f:.]+|v[0-9A-Fa-f]+\\.[A-Za-z0-9._~!$&'()*+,;=:-]+)\\]"
+      "(?:\\[(?:"
+          + ipv6()
+          + "|v[0-9A-Fa-f]+\\.[A-Za-z0-9._~!$&'()*+,;=:-]+)\\]"
           + "|(?:[A-Za-z0-9._~!$&'()*+,;=-]|"
           + HEX
           + ")*)";

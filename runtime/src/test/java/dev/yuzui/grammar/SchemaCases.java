@@ -74,8 +74,8 @@ final class SchemaCases {
             "'123e4567'"),
         of(
             "{'type':'string','format':'uri'}",
-            "'https://a.b/c?d=e#f'|'mailto:x@y'|'urn:a:b'",
-            "'/a'|'a b:c'"),
+            "'https://a.b/c?d=e#f'|'mailto:x@y'|'urn:a:b'|'http://[::1]:80/'",
+            "'/a'|'a b:c'|'http://[CE]'"),
         of("{'type':'string','format':'ipv4'}", "'127.0.0.1'|'255.0.10.1'", "'256.1.1.1'|'1.2.3'"),
         of(
             "{'type':'string','format':'ipv6'}",
