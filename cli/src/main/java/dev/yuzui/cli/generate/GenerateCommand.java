@@ -117,7 +117,7 @@ public final class GenerateCommand implements Callable<Integer> {
    */
   record Report(
       String text,
-      @JsonInclude(JsonInclude.Include.NON_ABSENT) Optional<String> reasoning,
+      @JsonInclude(JsonInclude.Include.NON_EMPTY) Optional<String> reasoning,
       @JsonInclude(JsonInclude.Include.NON_EMPTY) List<Map<String, Object>> toolCalls,
       List<Integer> tokens,
       String finishReason,

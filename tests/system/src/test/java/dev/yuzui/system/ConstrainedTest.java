@@ -70,9 +70,9 @@ class ConstrainedTest {
     return UnderTest.backends();
   }
 
-  /** Plain loops take their time. */
+  /** Plain loops and simulated devices take their time. */
   private static int seeds(String backend) {
-    return backend.equals("reference") ? 1 : 3;
+    return backend.equals("cpu") ? 3 : 1;
   }
 
   private static RuntimeOptions options(String backend) {
