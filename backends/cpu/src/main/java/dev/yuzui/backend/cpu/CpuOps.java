@@ -3,7 +3,6 @@ package dev.yuzui.backend.cpu;
 import dev.yuzui.spi.CompressedOps;
 import dev.yuzui.spi.DelegatingCompressedOps;
 import dev.yuzui.spi.Dispatch;
-import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.GroupedShape;
@@ -15,7 +14,6 @@ import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.Selection;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
-import java.util.List;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
 
@@ -27,23 +25,12 @@ final class CpuOps implements Ops, DelegatingCompressedOps {
   /** Steps of more tokens have work enough without splitting a token's entries. */
   private static final int SPLIT_TOKENS = 16;
 
-  /**
-   * Steps of more rows multiply panels by F32 activations, if that is quicker than strips by those
-   * of eight bits; shorter ones, which verify drafts, never do, for a row of theirs is to stay the
-   * same whatever is beside it.
-   */
-  private static final int EXACT_TOKENS = CpuBackend.EXACT_TOKENS;
-
-  /** Measured: an expert's rows up to which strips are quicker than panels. */
-  private static final int FEW = 6;
-
   private final CpuQueue queue;
   private final CpuKernels kernels;
   private final RowKernels rowKernels;
-  private final Optional<StripKernels> strips;
   private final Optional<NativeKernels> natives;
   private final CpuScratch scratch;
-  private final int threads;
+  private final Products products;
   private final CompressedOps compressed;
 
   /** What happens to an op before it is submitted: a condition, or nothing. */
@@ -52,11 +39,10 @@ final class CpuOps implements Ops, DelegatingCompressedOps {
   CpuOps(CpuQueue queue, KernelChoice kernels, CpuScratch scratch, int threads) {
     this.queue = queue;
     this.kernels = kernels.rows();
-    this.strips = kernels.strips();
     this.natives = kernels.natives();
     this.rowKernels = kernels.rowKernels();
     this.scratch = scratch;
-    this.threads = threads;
+    this.products = new Products(queue, kernels, scratch, threads, this::submit);
     this.compressed = new CpuCompressedOps(queue, this, this.kernels, rowKernels);
   }
 
@@ -116,105 +102,22 @@ final class CpuOps implements Ops, DelegatingCompressedOps {
 
   @Override
   public void matmul(Tensor x, Tensor w, Tensor out) {
-    product(x, 0, w, 1, out, 0);
+    products.matmul(x, 0, w, 1, out, 0);
   }
 
   @Override
   public void matmulPerHead(Tensor x, int xOffset, Tensor w, int heads, Tensor out, int outOffset) {
-    product(x, xOffset, w, heads, out, outOffset);
-  }
-
-  private void product(Tensor x, int xOffset, Tensor w, int heads, Tensor out, int outOffset) {
-    Optional<Packed> packed = HostBuffer.packed(w).filter(p -> StripsOp.takes(p, heads));
-    Optional<Product> panels = packed.flatMap(p -> panels(p, x.rows()));
-    if (packed.isPresent() && panels.isEmpty()) {
-      strips(rowKernels, x, xOffset, packed.get(), Optional.empty(), heads, out, outOffset);
-      return;
-    }
-    Product weight = panels.orElseGet(() -> rows(w));
-    queue.reserve(weight.laneBytes(), Math.toIntExact(x.rows()));
-    submit(new MatmulOp(x, xOffset, weight, heads, out, outOffset, threads));
-  }
-
-  private Product rows(Tensor w) {
-    Matrix matrix = Matrix.of(w);
-    return natives
-        .filter(_ -> w.encoding().equals(Encoding.F32))
-        .<Product>map(n -> new PlainProduct(n, matrix))
-        .orElseGet(() -> new RowProduct(kernels, matrix));
-  }
-
-  /** Panels, if a step of so many rows is for them. */
-  private Optional<Product> panels(Packed w, long rows) {
-    return strips
-        .flatMap(StripKernels::panels)
-        .filter(_ -> rows > EXACT_TOKENS)
-        .map(panels -> new PanelProduct(panels, w));
-  }
-
-  private void strips(
-      RowKernels rowKernels,
-      Tensor x,
-      int xOffset,
-      Packed w,
-      Optional<Packed> up,
-      int heads,
-      Tensor out,
-      int outOffset) {
-    try (var frame = scratch.frame()) {
-      PrepareOp.Prepared prepared = prepare(x, xOffset, heads, w);
-      StripsOp op =
-          new StripsOp(
-              strips.orElseThrow(), rowKernels, w, up, prepared, heads, out, outOffset, threads);
-      queue.reserve(op.laneBytes(), 0);
-      submit(op);
-    }
-  }
-
-  /** Rows of x for products with {@code w}, in scratch memory of the caller's frame. */
-  private PrepareOp.Prepared prepare(Tensor x, int xOffset, int heads, Packed w) {
-    StripKernels products = strips.orElseThrow();
-    long rowBytes = Math.ceilDiv(products.preparedBytes(w.type(), w.cols()), 64) * 64L;
-    long count = x.rows() * heads;
-    Tensor memory = scratch.f32("prepared", count, rowBytes / 4);
-    PrepareOp.Prepared to = new PrepareOp.Prepared(w.type(), HostBuffer.address(memory), rowBytes);
-    long stride = 4 * x.cols();
-    PrepareOp.Source from =
-        new PrepareOp.Source(
-            HostBuffer.address(x) + 4L * xOffset, stride, heads, stride / heads, w.cols());
-    submit(new PrepareOp(products, from, Math.toIntExact(count), to));
-    return to;
+    products.matmul(x, xOffset, w, heads, out, outOffset);
   }
 
   @Override
   public void gatedMlp(Tensor x, Tensor gate, Tensor up, Tensor out) {
-    gatedMlp(rowKernels, x, gate, up, out);
+    products.gatedMlp(x, gate, up, Float.POSITIVE_INFINITY, out);
   }
 
   @Override
   public void gatedMlp(Tensor x, Tensor gate, Tensor up, float limit, Tensor out) {
-    gatedMlp(clamped(limit), x, gate, up, out);
-  }
-
-  private RowKernels clamped(float limit) {
-    return limit == Float.POSITIVE_INFINITY ? rowKernels : new ClampedRowKernels(rowKernels, limit);
-  }
-
-  private void gatedMlp(RowKernels rowKernels, Tensor x, Tensor gate, Tensor up, Tensor out) {
-    Optional<Packed> w = HostBuffer.packed(gate);
-    Optional<Packed> other = HostBuffer.packed(up);
-    Optional<Product> panels = w.flatMap(p -> panels(p, x.rows()));
-    Optional<Product> others = other.flatMap(p -> panels(p, x.rows()));
-    boolean alike = w.isPresent() && other.isPresent() && w.get().sharesActivations(other.get());
-    if (alike && panels.isEmpty()) {
-      strips(rowKernels, x, 0, w.get(), other, 1, out, 0);
-      return;
-    }
-    Product first = panels.filter(_ -> others.isPresent()).orElseGet(() -> rows(gate));
-    Product second = others.filter(_ -> panels.isPresent()).orElseGet(() -> rows(up));
-    GatedOp op = new GatedOp(rowKernels, x, first, second, out, threads);
-    queue.reserve(op.laneBytes(), Math.toIntExact(x.rows()));
-    submit(op);
+    products.gatedMlp(x, gate, up, limit, out);
   }
 
   // ---- attention --------------------------------------------------------------------------------
@@ -403,7 +306,7 @@ final class CpuOps implements Ops, DelegatingCompressedOps {
   @Override
   public void groupedMatmul(
       Tensor x, Gather gather, ExpertWeights w, Dispatch dispatch, Tensor out) {
-    grouped(rowKernels, x, gather, w, Optional.empty(), dispatch, out);
+    products.grouped(x, gather, w, dispatch, out);
   }
 
   @Override
@@ -420,7 +323,7 @@ final class CpuOps implements Ops, DelegatingCompressedOps {
       ExpertWeights down,
       Dispatch dispatch,
       Tensor out) {
-    expertFfn(rowKernels, x, gate, up, down, dispatch, out);
+    products.expertFfn(x, gate, up, down, Float.POSITIVE_INFINITY, dispatch, out);
   }
 
   @Override
@@ -432,91 +335,6 @@ final class CpuOps implements Ops, DelegatingCompressedOps {
       float limit,
       Dispatch dispatch,
       Tensor out) {
-    expertFfn(clamped(limit), x, gate, up, down, dispatch, out);
-  }
-
-  private void expertFfn(
-      RowKernels rowKernels,
-      Tensor x,
-      ExpertWeights gate,
-      ExpertWeights up,
-      ExpertWeights down,
-      Dispatch dispatch,
-      Tensor out) {
-    try (var frame = scratch.frame()) {
-      Tensor g = scratch.f32("expert_gate", dispatch.slots(), gate.rows());
-      grouped(rowKernels, x, Gather.BY_TOKEN, gate, Optional.of(up), dispatch, g);
-      grouped(rowKernels, g, Gather.IN_PLACE, down, Optional.empty(), dispatch, out);
-    }
-  }
-
-  private void grouped(
-      RowKernels rowKernels,
-      Tensor x,
-      Gather gather,
-      ExpertWeights w,
-      Optional<ExpertWeights> up,
-      Dispatch dispatch,
-      Tensor out) {
-    List<Packed> gates = packed(w);
-    List<Packed> ups = up.map(CpuOps::packed).orElse(List.of());
-    boolean both =
-        up.isEmpty() || !ups.isEmpty() && gates.getFirst().sharesActivations(ups.getFirst());
-    if (gates.isEmpty() || !both) {
-      ActiveExperts all = new ActiveExperts(dispatch);
-      grouped(
-          rowKernels, x, gather, rows(w), up.map(this::rows).orElse(List.of()), dispatch, all, out);
-      return;
-    }
-    int tokens = dispatch.slots() / dispatch.used();
-    List<Product> panels = gates.stream().flatMap(p -> panels(p, tokens).stream()).toList();
-    List<Product> upPanels = ups.stream().flatMap(p -> panels(p, tokens).stream()).toList();
-    int few = panels.isEmpty() ? Integer.MAX_VALUE : FEW;
-    try (var frame = scratch.frame()) {
-      PrepareOp.Prepared prepared = prepare(x, 0, 1, gates.getFirst());
-      GroupedStripsOp op =
-          new GroupedStripsOp(
-              strips.orElseThrow(),
-              rowKernels,
-              gates,
-              ups,
-              prepared,
-              gather,
-              dispatch,
-              new ActiveExperts(dispatch, 1, few),
-              out,
-              threads);
-      queue.reserve(op.laneBytes(), 0);
-      submit(op);
-    }
-    if (!panels.isEmpty()) {
-      ActiveExperts busy = new ActiveExperts(dispatch, few + 1, Integer.MAX_VALUE);
-      grouped(rowKernels, x, gather, panels, upPanels, dispatch, busy, out);
-    }
-  }
-
-  private void grouped(
-      RowKernels rowKernels,
-      Tensor x,
-      Gather gather,
-      List<Product> w,
-      List<Product> up,
-      Dispatch dispatch,
-      ActiveExperts experts,
-      Tensor out) {
-    GroupedOp op = new GroupedOp(rowKernels, x, gather, w, up, dispatch, experts, out, threads);
-    queue.reserve(op.laneBytes(), dispatch.slots());
-    submit(op);
-  }
-
-  private List<Product> rows(ExpertWeights w) {
-    return w.experts().stream().map(this::rows).toList();
-  }
-
-  /** The strips of all experts, if all have some and prepare activations alike; else none. */
-  private static List<Packed> packed(ExpertWeights w) {
-    List<Packed> all = w.experts().stream().flatMap(e -> HostBuffer.packed(e).stream()).toList();
-    boolean alike = all.size() == w.experts().size();
-    return alike && all.stream().allMatch(all.getFirst()::sharesActivations) ? all : List.of();
+    products.expertFfn(x, gate, up, down, limit, dispatch, out);
   }
 }
