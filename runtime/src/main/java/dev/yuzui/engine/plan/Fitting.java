@@ -17,6 +17,9 @@ final class Fitting {
   /** Where less context is left, the device is too small for the model. */
   private static final int LEAST_CONTEXT = 512;
 
+  /** Of a device's memory that a long context may have before experts do. */
+  private static final int CONTEXT_SHARE = 16;
+
   private final Checkpoint checkpoint;
   private final List<DeviceRoom> rooms;
   private final RuntimeOptions options;
@@ -96,12 +99,29 @@ final class Fitting {
     if (checkpoint.config().gate().experts() == 0) {
       return Optional.empty();
     }
-    DeviceRoom first = both.getFirst();
-    Layout none = planned(both, Distribution.LAYERS.withExpertBudget(0));
-    long budget =
-        DeviceDemand.usable(first.available()) - none.demands().getFirst().total(context());
+    long usable = DeviceDemand.usable(both.getFirst().available());
+    DeviceDemand dense =
+        planned(both, Distribution.LAYERS.withExpertBudget(0)).demands().getFirst();
+    long budget = usable - dense.total(contextWithin(usable / CONTEXT_SHARE, dense));
     return Optional.of(planned(both, Distribution.LAYERS.withExpertBudget(Math.max(0, budget))))
         .filter(this::fits);
+  }
+
+  /**
+   * At least the usual context; more of it as long as the cache takes no more than {@code bytes}.
+   */
+  private int contextWithin(long bytes, DeviceDemand demand) {
+    int fits = context();
+    int tooMany = most + 1;
+    while (fits + 1 < tooMany) {
+      int middle = (fits + tooMany) >>> 1;
+      if (demand.total(middle) - demand.total(0) <= bytes) {
+        fits = middle;
+      } else {
+        tooMany = middle;
+      }
+    }
+    return fits;
   }
 
   private String needs(Layout first) {
