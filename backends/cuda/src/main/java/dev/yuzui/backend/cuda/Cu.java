@@ -11,12 +11,9 @@ import jcuda.driver.CUevent;
 import jcuda.driver.CUevent_flags;
 import jcuda.driver.CUfunction;
 import jcuda.driver.CUfunction_attribute;
-import jcuda.driver.CUgraph;
-import jcuda.driver.CUgraphExec;
 import jcuda.driver.CUmodule;
 import jcuda.driver.CUresult;
 import jcuda.driver.CUstream;
-import jcuda.driver.CUstreamCaptureMode;
 import jcuda.driver.CUstream_flags;
 import jcuda.driver.JCudaDriver;
 
@@ -32,16 +29,11 @@ final class Cu implements AutoCloseable {
   private final CudaDevice device;
   private final CUdevice handle;
   private final CUcontext context = new CUcontext();
-  private final Consumer<String> log;
-  private volatile Optional<EarlyLaunch> early;
+  private final Launches launches;
   private volatile Optional<String> lost = Optional.empty();
 
   private Cu(CudaDevice device, boolean earlyLaunch, Consumer<String> log) {
-    this.early =
-        earlyLaunch && EarlyLaunch.suits(device)
-            ? Optional.of(new EarlyLaunch())
-            : Optional.empty();
-    this.log = log;
+    this.launches = new Launches(this, earlyLaunch && EarlyLaunch.suits(device), log);
     this.device = device;
     this.handle = Driver.handle(device.ordinal());
   }
@@ -64,13 +56,17 @@ final class Cu implements AutoCloseable {
     return device;
   }
 
+  Launches launches() {
+    return launches;
+  }
+
   @Override
   public void close() {
     release(JCudaDriver.cuDevicePrimaryCtxRelease(handle), "closing " + device);
   }
 
   /** Makes the context current. */
-  private Cu here() {
+  Cu here() {
     if (lost.isPresent()) {
       throw new BackendException(
           device + " was lost: " + lost.get(), "start again, on another device if it recurs");
@@ -82,13 +78,13 @@ final class Cu implements AutoCloseable {
     return this;
   }
 
-  private void check(int result, String what) {
+  void check(int result, String what) {
     if (result != CUresult.CUDA_SUCCESS) {
       throw failure(result, what);
     }
   }
 
-  private BackendException failure(int result, String what) {
+  BackendException failure(int result, String what) {
     if (Driver.losesDevice(result)) {
       lost = Optional.of(what + " failed with " + CUresult.stringFor(result));
     }
@@ -99,7 +95,7 @@ final class Cu implements AutoCloseable {
    * For what gives back: nothing is left to give back on a lost device, and who closes it need not
    * hear of it.
    */
-  private void release(int result, String what) {
+  void release(int result, String what) {
     if (lost.isPresent()) {
       return;
     }
@@ -110,7 +106,7 @@ final class Cu implements AutoCloseable {
     check(result, what);
   }
 
-  private boolean gone() {
+  boolean gone() {
     return lost.isPresent() || JCudaDriver.cuCtxSetCurrent(context) != CUresult.CUDA_SUCCESS;
   }
 
@@ -344,129 +340,6 @@ final class Cu implements AutoCloseable {
         JCudaDriver.cuFuncSetAttribute(
             function, CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, bytes),
         "giving kernel " + name + " " + bytes + " bytes of shared memory");
-  }
-
-  /**
-   * A launch's blocks.
-   *
-   * @param block threads of each
-   * @param shared bytes of dynamic shared memory of each
-   */
-  record Shape(int gridX, int gridY, int gridZ, int block, int shared) {
-    @Override
-    public String toString() {
-      return "grid %d × %d × %d, block %d, %d bytes of shared memory"
-          .formatted(gridX, gridY, gridZ, block, shared);
-    }
-  }
-
-  /**
-   * @param parameters where the address of each lies
-   */
-  void launch(Kernel kernel, Shape shape, Address.Stream stream, MemorySegment parameters) {
-    here();
-    int result =
-        early
-            .map(e -> e.launch(kernel.function(), shape, stream, parameters))
-            .orElseGet(() -> launchAfterAll(kernel.function(), shape, stream, parameters));
-    if (result != CUresult.CUDA_SUCCESS && triesWithoutEarly(result, "a launch")) {
-      result = launchAfterAll(kernel.function(), shape, stream, parameters);
-    }
-    if (result != CUresult.CUDA_SUCCESS) {
-      throw failure(result, "launching " + kernel.name() + ", " + shape + ",");
-    }
-  }
-
-  /**
-   * Whether what failed is worth another try without early launches, which are then over: where the
-   * driver refuses them, and not where the device is lost.
-   */
-  private boolean triesWithoutEarly(int result, String what) {
-    if (early.isEmpty() || Driver.losesDevice(result)) {
-      return false;
-    }
-    early = Optional.empty();
-    log.accept(
-        "%s: %s failed with %s; kernels begin when the one before has ended from now on"
-            .formatted(device.label(), what, CUresult.stringFor(result)));
-    return true;
-  }
-
-  /** That begins when all before it have ended. */
-  private static int launchAfterAll(
-      Address.Function function, Shape shape, Address.Stream stream, MemorySegment parameters) {
-    return JCudaDriver.cuLaunchKernel(
-        function,
-        shape.gridX(),
-        shape.gridY(),
-        shape.gridZ(),
-        shape.block(),
-        1,
-        1,
-        shape.shared(),
-        stream,
-        Address.host(parameters.address()),
-        null);
-  }
-
-  // ---- graphs -----------------------------------------------------------------------------------
-
-  /**
-   * From here on, what this thread puts on the stream is noted and does not run; it allocates
-   * nothing, loads nothing and waits for nothing until {@link #endCapture}.
-   */
-  void beginCapture(CUstream stream) {
-    here();
-    check(
-        JCudaDriver.cuStreamBeginCapture(
-            stream, CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
-        "beginning a recording");
-  }
-
-  /** Ends a capture whose result nobody wants. */
-  void abandonCapture(CUstream stream) {
-    if (!gone()) {
-      CUgraph graph = new CUgraph();
-      if (JCudaDriver.cuStreamEndCapture(stream, graph) == CUresult.CUDA_SUCCESS) {
-        release(JCudaDriver.cuGraphDestroy(graph), "dropping a recording");
-      }
-    }
-  }
-
-  /**
-   * @return empty where the driver refused a graph with early launches, and a capture without may
-   *     do better
-   */
-  Optional<CUgraphExec> endCapture(CUstream stream) {
-    here();
-    CUgraph graph = new CUgraph();
-    int ended = JCudaDriver.cuStreamEndCapture(stream, graph);
-    if (ended != CUresult.CUDA_SUCCESS && triesWithoutEarly(ended, "a recording")) {
-      return Optional.empty();
-    }
-    check(ended, "ending a recording");
-    try {
-      CUgraphExec exec = new CUgraphExec();
-      int made = JCudaDriver.cuGraphInstantiate(exec, graph, 0);
-      if (made != CUresult.CUDA_SUCCESS && triesWithoutEarly(made, "a graph")) {
-        return Optional.empty();
-      }
-      check(made, "making a graph of a recording");
-      return Optional.of(exec);
-    } finally {
-      release(JCudaDriver.cuGraphDestroy(graph), "dropping a recording's draft");
-    }
-  }
-
-  void launch(CUgraphExec graph, CUstream stream) {
-    here();
-    check(JCudaDriver.cuGraphLaunch(graph, stream), "replaying a recording");
-  }
-
-  void close(CUgraphExec graph) {
-    if (!gone()) {
-      release(JCudaDriver.cuGraphExecDestroy(graph), "closing a recording");
-    }
   }
 
   /** For {@link HostTasks}, which calls the driver beside JCuda: {@code call} gives its result. */

@@ -109,17 +109,17 @@ final class CudaQueue extends AbstractQueue {
   }
 
   private Optional<CUgraphExec> captured(List<Runnable> works) {
-    cu.beginCapture(stream);
+    cu.launches().beginCapture(stream);
     boolean whole = false;
     try {
       works.forEach(Runnable::run);
       whole = true;
     } finally {
       if (!whole) {
-        cu.abandonCapture(stream);
+        cu.launches().abandonCapture(stream);
       }
     }
-    return cu.endCapture(stream);
+    return cu.launches().endCapture(stream);
   }
 
   @Override
@@ -181,7 +181,7 @@ final class CudaQueue extends AbstractQueue {
     @Override
     public void replay() {
       precede();
-      cu.launch(graph, stream);
+      cu.launches().launch(graph, stream);
     }
 
     /** Waits for replays under way: the graph's memory goes. */
@@ -191,7 +191,7 @@ final class CudaQueue extends AbstractQueue {
         cu.drain(stream);
         numbers.forEach(tasks()::forget);
       }
-      cu.close(graph);
+      cu.launches().close(graph);
     }
   }
 }

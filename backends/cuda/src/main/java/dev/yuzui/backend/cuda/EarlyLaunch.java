@@ -51,7 +51,10 @@ final class EarlyLaunch {
 
   /** Answers the driver's result. */
   int launch(
-      Address.Function function, Cu.Shape shape, Address.Stream stream, MemorySegment parameters) {
+      Address.Function function,
+      Launches.Shape shape,
+      Address.Stream stream,
+      MemorySegment parameters) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment config = arena.allocate(CONFIG_BYTES, 8);
       int[] sizes = {

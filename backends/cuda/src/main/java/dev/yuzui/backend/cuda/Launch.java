@@ -128,7 +128,7 @@ final class Launch {
     course.accept(
         new Ready(
             kernel,
-            new Cu.Shape(gridX, gridY, gridZ, block, shared),
+            new Launches.Shape(gridX, gridY, gridZ, block, shared),
             values.asSlice(0, 8L * letters.length()).toArray(ValueLayout.JAVA_LONG)));
     launched.accept(kernel);
   }
@@ -136,10 +136,10 @@ final class Launch {
   /** A launch that waits for nothing but its turn. */
   private final class Ready implements Runnable {
     private final Kernel kernel;
-    private final Cu.Shape shape;
+    private final Launches.Shape shape;
     private final long[] parameters;
 
-    Ready(Kernel kernel, Cu.Shape shape, long[] parameters) {
+    Ready(Kernel kernel, Launches.Shape shape, long[] parameters) {
       this.kernel = kernel;
       this.shape = shape;
       this.parameters = parameters;
@@ -148,7 +148,7 @@ final class Launch {
     @Override
     public void run() {
       MemorySegment.copy(parameters, 0, values, ValueLayout.JAVA_LONG, 0, parameters.length);
-      cu.launch(kernel, shape, stream, addresses);
+      cu.launches().launch(kernel, shape, stream, addresses);
     }
   }
 }
