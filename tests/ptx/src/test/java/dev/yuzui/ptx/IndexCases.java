@@ -36,11 +36,13 @@ final class IndexCases {
       String scores = "index_scores_" + f.suffix();
       cases.add(new KernelCase(scores, "16 heads of 32", d -> scores(d, f, 16, 32)));
       cases.add(new KernelCase(scores, "5 heads of 20", d -> scores(d, f, 5, 20)));
+      cases.add(new KernelCase(scores, "40 heads of 12", d -> scores(d, f, 40, 12)));
     }
     cases.add(new KernelCase("index_spread", "heads of 64", d -> spread(d, 64)));
     cases.add(new KernelCase("index_spread", "heads of 512", d -> spread(d, 512)));
-    cases.add(new KernelCase("index_choose", "numbers", d -> choose(d, 256, 100, false)));
-    cases.add(new KernelCase("index_choose", "many equal", d -> choose(d, 1024, 33, true)));
+    cases.add(new KernelCase("index_choose", "numbers", d -> choose(d, 256, 100, 144, false)));
+    cases.add(new KernelCase("index_choose", "many equal", d -> choose(d, 1024, 33, 144, true)));
+    cases.add(new KernelCase("index_choose", "rounds", d -> choose(d, 256, 300, 600, true)));
     return cases;
   }
 
@@ -186,11 +188,10 @@ final class IndexCases {
     }
   }
 
-  private static void choose(Device device, int threads, int most, boolean equal) {
+  private static void choose(Device device, int threads, int most, int capacity, boolean equal) {
     int[] sequence = {0, 1, 0, -1, 0};
-    int[] length = {70, 143, 130, 90, 9};
+    int[] length = {70, capacity - 1, capacity - 14, 90, 9};
     int rows = sequence.length - FIRST;
-    int capacity = 144;
     Numbers numbers = new Numbers(most);
     KvCache cache = KvCache.random(Format.F32, 1, 24, 2, capacity, numbers.random());
     float[] scores = numbers.normal(rows * capacity, 1);
