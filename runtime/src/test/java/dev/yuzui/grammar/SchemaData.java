@@ -35,7 +35,7 @@ final class SchemaData {
 
   record Entry(String name, String schema, List<Instance> tests) {}
 
-  private static Path folder() {
+  static Path folder() {
     Path folder =
         Path.of(System.getProperty("yuzui.shared", "../shared")).resolve("refdata/schemas");
     assumeTrue(Files.isDirectory(folder), () -> "no schemas at " + folder);
