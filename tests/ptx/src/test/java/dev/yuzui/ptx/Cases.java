@@ -17,6 +17,7 @@ final class Cases {
             GroupedCases.all(),
             IndexCases.all(),
             StreamCases.all(),
+            BlockCases.all(),
             CompressedCases.all(),
             PrefillCases.all(),
             ExpertCases.all(),
