@@ -223,15 +223,6 @@ final class CudaCompressedOps implements CompressedOps {
 
   // ---- experts ----------------------------------------------------------------------------------
 
-  /** As experts.cu has it. */
-  static int number(GateRule.Scoring scoring) {
-    return switch (scoring) {
-      case SOFTMAX -> 0;
-      case SIGMOID -> 1;
-      case SQRT_SOFTPLUS -> 2;
-    };
-  }
-
   @Override
   public void routeByToken(
       Tensor logits, Tensor table, GateRule rule, StepBatch batch, Tensor ids, Tensor weights) {
@@ -242,7 +233,7 @@ final class CudaCompressedOps implements CompressedOps {
         .p(batch.token())
         .i(rule.experts())
         .i(rule.used())
-        .i(number(rule.scoring()))
+        .i(Experts.number(rule.scoring()))
         .i(rule.normalise())
         .f(rule.scale())
         .p(batch.sequence())

@@ -3,7 +3,6 @@ package dev.yuzui.backend.cuda;
 import dev.yuzui.spi.CompressedOps;
 import dev.yuzui.spi.DelegatingCompressedOps;
 import dev.yuzui.spi.Dispatch;
-import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.GroupedShape;
@@ -24,12 +23,6 @@ final class CudaOps implements Ops, DelegatingCompressedOps {
   /** Numbers a block of a row kernel takes. */
   private static final long PER_BLOCK = 1024;
 
-  /** Slots that one block can sort. */
-  private static final int SORTED_AT_ONCE = 4096;
-
-  /** Rows whose router product and choice are one launch. */
-  private static final int GATED_AT_ONCE = 8;
-
   /** Rows from which keys and values are rebuilt. */
   private static final int EXPANDED = 16;
 
@@ -40,6 +33,7 @@ final class CudaOps implements Ops, DelegatingCompressedOps {
   private final Products products;
   private final Attention attention;
   private final Grouped grouped;
+  private final Experts experts;
   private final Index index;
   private final CompressedOps compressed;
   private final TopK topK;
@@ -52,6 +46,7 @@ final class CudaOps implements Ops, DelegatingCompressedOps {
     this.products = new Products(backend, queue, scratch, launch);
     this.attention = new Attention(backend, queue, scratch, launch, products);
     this.grouped = new Grouped(backend, queue, scratch, launch);
+    this.experts = new Experts(backend, queue, scratch, launch, products);
     this.index = new Index(backend, queue, scratch, launch);
     this.compressed = new CudaCompressedOps(backend, queue, launch, attention);
     this.topK = new TopK(backend, queue, scratch, launch);
@@ -255,13 +250,7 @@ final class CudaOps implements Ops, DelegatingCompressedOps {
       StepBatch batch,
       Tensor ids,
       Tensor weights) {
-    begin("route")
-        .grid(logits.rows())
-        .block(32)
-        .shared(4L * (rule.experts() + rule.groups()))
-        .p(logits);
-    launch.p(address(bias));
-    rule(rule).p(batch.sequence()).p(ids).p(weights).run();
+    experts.route(logits, bias, rule, batch, ids, weights);
   }
 
   @Override
@@ -273,69 +262,12 @@ final class CudaOps implements Ops, DelegatingCompressedOps {
       StepBatch batch,
       Tensor ids,
       Tensor weights) {
-    try (var frame = scratch.frame()) {
-      Tensor logits = scratch.f32("router_logits", x.rows(), w.rows());
-      if (!w.encoding().equals(Encoding.F32) || x.rows() > GATED_AT_ONCE) {
-        products.exact(x, w, logits);
-        route(logits, bias, rule, batch, ids, weights);
-        return;
-      }
-      begin("gate_f32")
-          .grid(Math.ceilDiv(w.rows(), x.rows() <= 2 ? 1L : 2L))
-          .shared(4L * x.rows() * (rule.experts() + rule.groups()))
-          .p(x)
-          .p(w)
-          .p(address(bias))
-          .i(x.cols());
-      rule(rule)
-          .p(batch.sequence())
-          .p(ids)
-          .p(weights)
-          .p(logits)
-          .p(queue.counters())
-          .i(x.rows())
-          .run();
-    }
-  }
-
-  private long address(Optional<Tensor> t) {
-    return t.map(x -> CudaBuffer.address(x, backend.cu())).orElse(0L);
-  }
-
-  private Launch rule(GateRule rule) {
-    return launch
-        .i(rule.experts())
-        .i(rule.used())
-        .i(rule.groups())
-        .i(rule.groupsUsed())
-        .i(CudaCompressedOps.number(rule.scoring()))
-        .i(rule.groupScore() == GateRule.GroupScore.TOP2_SUM)
-        .i(rule.normalise())
-        .f(rule.scale());
+    experts.gate(x, w, bias, rule, batch, ids, weights);
   }
 
   @Override
   public void permute(Tensor ids, Dispatch out) {
-    int slots = out.slots();
-    int experts = out.experts();
-    if (slots <= SORTED_AT_ONCE) {
-      int threads = slots <= 1024 ? THREADS : 1024;
-      begin("permute").block(threads).shared(4L * experts + 2L * experts * threads / 32).p(ids);
-      slots(ids, out).p(out.offset()).p(out.slot()).p(out.place()).run();
-      return;
-    }
-    long parts = Math.ceilDiv(slots, 1024L);
-    try (var frame = scratch.frame()) {
-      Tensor counts = scratch.i32("slots of each expert", parts, experts);
-      begin("permute_count").grid(parts).shared(20L * experts).p(ids);
-      slots(ids, out).p(counts).run();
-      begin("permute_place").grid(parts).shared(20L * experts).p(ids);
-      slots(ids, out).p(counts).p(out.offset()).p(out.slot()).p(out.place()).run();
-    }
-  }
-
-  private Launch slots(Tensor ids, Dispatch out) {
-    return launch.i(ids.rows()).i(out.used()).i(out.experts());
+    experts.permute(ids, out);
   }
 
   @Override
@@ -347,16 +279,7 @@ final class CudaOps implements Ops, DelegatingCompressedOps {
   @Override
   public void combine(
       Tensor y, Dispatch dispatch, Tensor weights, Optional<Tensor> base, Tensor out) {
-    begin("combine")
-        .grid(out.rows(), blocks(out.cols()))
-        .p(y)
-        .p(dispatch.place())
-        .p(weights)
-        .p(address(base))
-        .p(out)
-        .i(dispatch.used())
-        .i(out.cols())
-        .run();
+    experts.combine(y, dispatch, weights, base, out);
   }
 
   @Override
