@@ -23,9 +23,11 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.Random;
 import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -141,6 +143,36 @@ class CompressedModelTest {
         boolean repeats = how.drafts() != Drafts.NGRAM; // no text has to
         assertTrue(!repeats || engine.metrics().draftTokens() > 0, how::toString);
       }
+    }
+  }
+
+  /** Texts that begin alike come, are given up, give way and guess, a few at a time. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void whateverTheScheduleEachMakesWhatItMakesAlone(String backend) {
+    Random random = new Random(23);
+    List<GenerateRequest> requests =
+        IntStream.range(0, 24)
+            .map(_ -> 5 * random.nextInt(2))
+            .mapToObj(from -> greedy(from, from + 1 + random.nextInt(290), 1 + random.nextInt(40)))
+            .toList();
+    RuntimeOptions options = options(backend);
+    List<List<Integer>> expected = alone(options, requests);
+    Speculation mtp = new Speculation(Drafts.MTP, 2, 0);
+    RuntimeOptions few = options.withMaxSequences(3).withCachePages(7).withBatchTokens(48);
+    try (Engine engine = open(few.withSpeculation(mtp))) {
+      List<Generation> all = new ArrayList<>();
+      for (GenerateRequest request : requests) {
+        if (random.nextInt(4) == 0) {
+          engine.generate(request).cancel();
+        }
+        all.add(engine.generate(request));
+        if (random.nextInt(3) == 0) {
+          all.get(random.nextInt(all.size())).await();
+        }
+      }
+      assertEquals(expected, all.stream().map(g -> g.await().tokens()).toList());
+      assertTrue(engine.metrics().prefixHits() > 0, "nobody began with what another had read");
     }
   }
 
