@@ -8,7 +8,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 
 /**
  * What compressed attention keeps of a text: rows for several tokens each, which grow with it, and
@@ -41,8 +40,8 @@ record CompressedCache(List<Stream> streams, long ringBytes, long poolBytes, lon
     a.ratios().stream().filter(r -> r > 0).forEach(r -> layers.merge(r, 1, Integer::sum));
     List<Stream> streams =
         layers.entrySet().stream().map(e -> stream(a, e.getKey(), e.getValue(), encoding)).toList();
-    long rings = (c.layers() + c.mtpLayers()) * encoding.byteSize(a.window(), a.head());
-    long pools = IntStream.range(0, c.layers()).mapToLong(layer -> pool(a, layer)).sum();
+    long rings = kept(c, encoding, false);
+    long pools = kept(c, encoding, true);
     return new CompressedCache(streams, rings, pools, rings + pools);
   }
 
@@ -52,11 +51,15 @@ record CompressedCache(List<Stream> streams, long ringBytes, long poolBytes, lon
     return new Stream(ratio, layers, a.head(), index, bytes);
   }
 
-  /** Of each token that is not pooled yet, what is pooled and its weight. */
-  private static long pool(Compressed a, int layer) {
-    long tokens = (long) a.shares(layer) * a.ratio(layer);
-    int width = a.head() + (a.indexes(layer) ? a.indexer().head() : 0);
-    return tokens * 2 * a.shares(layer) * width * Float.BYTES;
+  /**
+   * Bytes of a sequence's rings, of those that are F32 whatever the cache is in or of the others.
+   */
+  private static long kept(DeepseekConfig c, Encoding encoding, boolean exact) {
+    return c.cacheStreams().stream()
+        .flatMap(List::stream)
+        .filter(s -> s.exact() == exact)
+        .mapToLong(s -> s.encoding(encoding).byteSize(s.ring(), s.width()))
+        .sum();
   }
 
   List<String> lines() {
