@@ -1,6 +1,7 @@
 package dev.yuzui.batch;
 
 import dev.yuzui.engine.Engine;
+import dev.yuzui.openai.ServedModel;
 import dev.yuzui.spi.RecordCopy;
 import java.nio.file.Path;
 import java.util.function.BooleanSupplier;
@@ -41,7 +42,7 @@ public record Batch(Path input, Path output, boolean resume, boolean ordered) {
    * @throws BatchException if a file is not what is expected; it is left as it is
    */
   public boolean run(
-      Engine engine, BatchModel model, BatchListener listener, BooleanSupplier interrupted) {
+      Engine engine, ServedModel model, BatchListener listener, BooleanSupplier interrupted) {
     try (BatchLines lines = BatchLines.open(input);
         BatchOutput out = BatchOutput.open(output, resume)) {
       try (BatchLines compared = BatchLines.open(input)) {

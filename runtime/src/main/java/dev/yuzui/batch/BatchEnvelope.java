@@ -1,6 +1,7 @@
 package dev.yuzui.batch;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.yuzui.openai.RequestFields;
 import java.util.Optional;
 import java.util.Set;
 
@@ -10,11 +11,11 @@ import java.util.Set;
  * @param openAi {@code {custom_id, method, url, body}}; otherwise the line is the request itself
  * @param customId whatever it is, to be given back
  */
-record BatchEnvelope(boolean openAi, Optional<JsonNode> customId, BatchFields line) {
+record BatchEnvelope(boolean openAi, Optional<JsonNode> customId, RequestFields line) {
   private static final Set<String> OPEN_AI = Set.of("method", "url", "body");
 
   /** Complains about nothing, so that there is an envelope to put the complaints into. */
-  static BatchEnvelope of(BatchFields line) {
+  static BatchEnvelope of(RequestFields line) {
     return new BatchEnvelope(OPEN_AI.stream().anyMatch(line::has), line.get("custom_id"), line);
   }
 

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.yuzui.io.Json;
 import dev.yuzui.io.WholeFile;
+import dev.yuzui.openai.ServedModel;
 import dev.yuzui.weights.Checkpoint;
 import java.io.IOException;
 import java.io.InputStream;
@@ -54,7 +55,7 @@ public record BatchManifest(
           + "generation_config}*";
 
   /** Of a program's own batch: the model, and what it is asked. */
-  static BatchManifest of(Checkpoint checkpoint, BatchModel model) {
+  static BatchManifest of(Checkpoint checkpoint, ServedModel model) {
     Map<String, JsonNode> madeWith = ofModel(checkpoint);
     madeWith.put("sampling", text(model.sampling().toString()));
     madeWith.put("rendering", text(model.rendering() + " raw=" + model.raw()));

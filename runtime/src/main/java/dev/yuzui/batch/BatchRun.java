@@ -8,6 +8,12 @@ import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.Generation;
 import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.io.Texts;
+import dev.yuzui.openai.AnswerFields;
+import dev.yuzui.openai.ParsedRequest;
+import dev.yuzui.openai.RequestFields;
+import dev.yuzui.openai.RequestParser;
+import dev.yuzui.openai.RequestProblem;
+import dev.yuzui.openai.ServedModel;
 import dev.yuzui.sampling.SamplingException;
 import dev.yuzui.text.TextException;
 import java.util.List;
@@ -64,14 +70,13 @@ public final class BatchRun {
   public BatchRun(
       BatchLines input,
       BatchOutput output,
-      BatchModel model,
+      ServedModel model,
       Generator generator,
       Options options) {
     this.input = input;
     this.output = output;
-    this.parser = new BatchParser(model);
-    this.reply =
-        new BatchReply(model.name(), model.reasoning(), model.reading(), options.wording());
+    this.parser = new BatchParser(new RequestParser(model));
+    this.reply = new BatchReply(model.name(), AnswerFields.of(model), options.wording());
     this.generator = generator;
     this.options = options;
     this.room = new Semaphore(options.window());
@@ -85,7 +90,7 @@ public final class BatchRun {
   private record Pending(
       Line line,
       Optional<BatchEnvelope> envelope,
-      Optional<BatchTask> task,
+      Optional<ParsedRequest> task,
       List<CompletableFuture<GenerationResult>> results,
       CompletableFuture<Void> all,
       int permits) {}
@@ -167,10 +172,10 @@ public final class BatchRun {
   private void append(Pending pending, BatchListener listener) {
     try {
       List<GenerationResult> results = pending.results().stream().map(BatchRun::result).toList();
-      BatchTask task = pending.task().orElseThrow();
+      ParsedRequest task = pending.task().orElseThrow();
       output.append(reply.done(pending.line(), pending.envelope().orElseThrow(), task, results));
-      listener.answered(task.promptTokens(), BatchReply.generatedTokens(results));
-    } catch (BatchProblem e) {
+      listener.answered(task.promptTokens(), AnswerFields.generatedTokens(results));
+    } catch (RequestProblem e) {
       output.append(reply.failed(pending.line(), pending.envelope(), e));
       listener.failed();
     }
@@ -189,11 +194,11 @@ public final class BatchRun {
 
   private static RuntimeException problem(Throwable failure) {
     return switch (failure) {
-      case BatchProblem e -> e;
-      case TextException e -> BatchProblem.request(e.getMessage());
-      case EngineException e when e.getCause() == null -> BatchProblem.request(e.getMessage());
+      case RequestProblem e -> e;
+      case TextException e -> RequestProblem.request(e.getMessage());
+      case EngineException e when e.getCause() == null -> RequestProblem.request(e.getMessage());
       case EngineException e when e.getCause() instanceof SamplingException ->
-          BatchProblem.of(BatchProblem.Code.SERVER_ERROR, e.getMessage());
+          RequestProblem.of(RequestProblem.Code.SERVER_ERROR, e.getMessage());
       default -> unchecked(failure);
     };
   }
@@ -237,9 +242,9 @@ public final class BatchRun {
   private void remember(Line line) {
     try {
       line.bytes()
-          .flatMap(bytes -> BatchEnvelope.of(BatchFields.parse(bytes)).name())
+          .flatMap(bytes -> BatchEnvelope.of(RequestFields.parse(bytes)).name())
           .ifPresent(name -> ids.add(name, line.number()));
-    } catch (BatchProblem _) {
+    } catch (RequestProblem _) {
       // its result says so
     }
   }
@@ -256,26 +261,26 @@ public final class BatchRun {
 
   private void submit(Line line) throws InterruptedException {
     Optional<BatchEnvelope> envelope = Optional.empty();
-    Optional<BatchTask> task = Optional.empty();
+    Optional<ParsedRequest> task = Optional.empty();
     Optional<RuntimeException> failure = Optional.empty();
     try {
       byte[] bytes =
           line.bytes()
               .orElseThrow(
                   () ->
-                      BatchProblem.of(
-                          BatchProblem.Code.INVALID_JSON_LINE,
+                      RequestProblem.of(
+                          RequestProblem.Code.INVALID_JSON_LINE,
                           "expected a line of at most " + Texts.bytes(BatchLines.LIMIT)));
-      envelope = Optional.of(BatchEnvelope.of(BatchFields.parse(bytes)));
+      envelope = Optional.of(BatchEnvelope.of(RequestFields.parse(bytes)));
       requireNewName(envelope.get(), line);
       task = Optional.of(parser.parse(envelope.get()));
-    } catch (BatchProblem | EngineException | TextException e) {
+    } catch (RequestProblem | EngineException | TextException e) {
       failure = Optional.of(e);
     } catch (RuntimeException e) {
       // one odd line must not end every attempt at the others
-      failure = Optional.of(BatchProblem.of(BatchProblem.Code.SERVER_ERROR, "unexpected " + e));
+      failure = Optional.of(RequestProblem.of(RequestProblem.Code.SERVER_ERROR, "unexpected " + e));
     }
-    int permits = Math.min(task.map(BatchTask::choices).orElse(1), options.window());
+    int permits = Math.min(task.map(ParsedRequest::choices).orElse(1), options.window());
     room.acquire(permits);
     List<CompletableFuture<GenerationResult>> results =
         failure.isPresent()
@@ -299,11 +304,11 @@ public final class BatchRun {
                 ids.add(name, line.number())
                     .ifPresent(
                         first -> {
-                          throw BatchProblem.duplicate(name, first);
+                          throw RequestProblem.duplicate(name, first);
                         }));
   }
 
-  private List<CompletableFuture<GenerationResult>> generate(BatchTask task) {
+  private List<CompletableFuture<GenerationResult>> generate(ParsedRequest task) {
     return task.prompts().stream()
         .flatMap(prompt -> generator.generate(prompt.request(), task.answers()).stream())
         .toList();

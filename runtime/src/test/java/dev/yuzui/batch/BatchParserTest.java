@@ -4,11 +4,15 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.yuzui.batch.BatchTask.Kind;
 import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.openai.ParsedRequest;
+import dev.yuzui.openai.ParsedRequest.Kind;
+import dev.yuzui.openai.RequestFields;
+import dev.yuzui.openai.RequestParser;
+import dev.yuzui.openai.RequestProblem;
+import dev.yuzui.openai.ServedModel;
 import dev.yuzui.sampling.SamplingParams.Counted;
 import dev.yuzui.text.RenderOptions;
-import dev.yuzui.text.Tool;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
@@ -19,26 +23,26 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class BatchParserTest {
-  private static BatchTask parse(String line) {
-    return new BatchParser(FakeBatch.MODEL)
-        .parse(BatchEnvelope.of(BatchFields.parse(line.getBytes(StandardCharsets.UTF_8))));
+  private static ParsedRequest parse(String line) {
+    return new BatchParser(new RequestParser(FakeBatch.MODEL))
+        .parse(BatchEnvelope.of(RequestFields.parse(line.getBytes(StandardCharsets.UTF_8))));
   }
 
-  private static BatchTask chat(String body) {
+  private static ParsedRequest chat(String body) {
     return parse(
         "{\"custom_id\":\"a\",\"method\":\"POST\",\"url\":\"/v1/chat/completions\",\"body\":"
             + body
             + "}");
   }
 
-  private static BatchTask completion(String body) {
+  private static ParsedRequest completion(String body) {
     return parse(
         "{\"custom_id\":\"a\",\"method\":\"POST\",\"url\":\"/v1/completions\",\"body\":"
             + body
             + "}");
   }
 
-  private static List<String> prompts(BatchTask task) {
+  private static List<String> prompts(ParsedRequest task) {
     return task.prompts().stream()
         .map(prompt -> FakeBatch.parrot(prompt.request()).text())
         .toList();
@@ -52,7 +56,7 @@ class BatchParserTest {
 
   @Test
   void messagesGoThroughTheTemplate() {
-    BatchTask task =
+    ParsedRequest task =
         chat(
             """
             {"messages":[{"role":"developer","content":"brief"},
@@ -105,7 +109,7 @@ class BatchParserTest {
         "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"chat_template_kwargs\":"
             + kwargs
             + "}";
-    var e = assertThrows(BatchProblem.class, () -> chat(line));
+    var e = assertThrows(RequestProblem.class, () -> chat(line));
     assertTrue(e.getMessage().contains(said), e.getMessage());
     assertTrue(e.getMessage().contains("chat_template_kwargs"), e.getMessage());
   }
@@ -114,7 +118,7 @@ class BatchParserTest {
   void kwargsWithNoTemplateToReachAreRefused() {
     var e =
         assertThrows(
-            BatchProblem.class,
+            RequestProblem.class,
             () -> parse("{\"prompt\":[104],\"chat_template_kwargs\":{\"thinking\":true}}"));
     assertTrue(e.getMessage().contains("chat_template_kwargs: expected messages"), e.getMessage());
   }
@@ -147,7 +151,7 @@ class BatchParserTest {
 
   @Test
   void everyPromptIsAnsweredNTimesWithSeedsOfItsOwn() {
-    BatchTask task = completion("{\"prompt\":[\"a\",\"b\"],\"n\":2,\"seed\":7}");
+    ParsedRequest task = completion("{\"prompt\":[\"a\",\"b\"],\"n\":2,\"seed\":7}");
     assertEquals(2, task.answers());
     assertEquals(
         List.of(7L, 9L),
@@ -157,7 +161,7 @@ class BatchParserTest {
 
   @Test
   void seedsBeginAnewBehindTheLargest() {
-    BatchTask task =
+    ParsedRequest task =
         completion("{\"prompt\":[\"a\",\"b\"],\"n\":2,\"seed\":" + (Long.MAX_VALUE - 1) + "}");
     assertEquals(
         List.of(Long.MAX_VALUE - 1, 0L),
@@ -167,7 +171,7 @@ class BatchParserTest {
   @ParameterizedTest
   @CsvSource({"-1", "null"})
   void minusOneIsARandomSeedAsOnTheCommandLine(String seed) {
-    for (BatchTask task :
+    for (ParsedRequest task :
         List.of(
             parse("{\"prompt\":\"x\",\"seed\":" + seed + "}"),
             completion("{\"prompt\":[\"x\",\"y\"],\"n\":2,\"seed\":" + seed + "}"),
@@ -220,7 +224,7 @@ class BatchParserTest {
           {"prompt":"x","presence_penalty":1}                               | PLAIN
           """)
   void penaltiesOfOpenAiFormsCountTheAnswerAlone(String body, Kind kind) {
-    BatchTask task =
+    ParsedRequest task =
         switch (kind) {
           case CHAT -> chat(body);
           case COMPLETION -> completion(body);
@@ -317,62 +321,15 @@ class BatchParserTest {
           {"custom_id":"a","url":"/v1/completions","body":{"messages":[]}} | invalid_request | messages: expected a field
           """)
   void whatCannotBeDoneIsRefusedNamingTheField(String line, String code, String message) {
-    BatchProblem problem = assertThrows(BatchProblem.class, () -> parse(line));
+    RequestProblem problem = assertThrows(RequestProblem.class, () -> parse(line));
     assertEquals(code, problem.code().name().toLowerCase(java.util.Locale.ROOT));
     assertTrue(problem.getMessage().contains(message), problem.getMessage());
-  }
-
-  @ParameterizedTest
-  @CsvSource(
-      delimiter = '|',
-      textBlock =
-          """
-          "response_format":{"type":"text"}        | Optional.empty
-          "response_format":{"type":"json_object"} | Optional[Named[name=response_format, part=JsonObject[layout=SPACED]]]
-          "response_format":{"type":"json_schema","json_schema":{"name":"a","strict":true,"schema":{"type":"null"}}} | Optional[Named[name=response_format.json_schema.schema, part=JsonSchema[schema={"type":"null"}, layout=SPACED]]]
-          "structured_outputs":{"json":{"type":"null"}} | Optional[Named[name=structured_outputs.json, part=JsonSchema[schema={"type":"null"}, layout=SPACED]]]
-          "structured_outputs":{"json":"{}"}       | Optional[Named[name=structured_outputs.json, part=JsonSchema[schema={}, layout=SPACED]]]
-          "structured_outputs":{"regex":"a+"}      | Optional[Named[name=structured_outputs.regex, part=Pattern[regex=a+]]]
-          "structured_outputs":{"choice":["a",1]}  | Optional[Named[name=structured_outputs.choice, part=Choices[texts=[a, 1]]]]
-          "structured_outputs":{"grammar":"root ::= [a]"} | Optional[Named[name=structured_outputs.grammar, part=Gbnf[text=root ::= [a]]]]
-          "structured_outputs":{"json_object":true,"json":null} | Optional[Named[name=structured_outputs, part=JsonObject[layout=SPACED]]]
-          "structured_outputs":{"json_object":false} | Optional.empty
-          "guided_json":{"type":"null"}            | Optional[Named[name=guided_json, part=JsonSchema[schema={"type":"null"}, layout=SPACED]]]
-          "guided_regex":"a+"                      | Optional[Named[name=guided_regex, part=Pattern[regex=a+]]]
-          "guided_choice":["a"]                    | Optional[Named[name=guided_choice, part=Choices[texts=[a]]]]
-          "guided_grammar":"root ::= [a]"          | Optional[Named[name=guided_grammar, part=Gbnf[text=root ::= [a]]]]
-          """)
-  void formsHaveOpenAisNamesAndVllms(String field, String source) {
-    BatchFields fields = BatchFields.parse(("{" + field + "}").getBytes(StandardCharsets.UTF_8));
-    assertEquals(source, BatchForm.of(fields).toString());
-  }
-
-  @Test
-  void aChoiceOfToolsSaysWhichMayBeCalledAndWhichAreShown() {
-    String tools =
-        "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}},{\"name\":\"g\"}]";
-    assertEquals(List.of("f", "g"), callable(tools));
-    assertEquals(List.of(), callable(tools + ",\"tool_choice\":\"none\""));
-    assertEquals(List.of("f", "g"), callable(tools + ",\"tool_choice\":\"required\""));
-    String named = tools + ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"g\"}}";
-    assertEquals(List.of("g"), callable(named));
-    assertEquals(2, of(named).declared().size());
-    assertEquals(true, of(tools).several());
-    assertEquals(false, of(tools + ",\"parallel_tool_calls\":false").several());
-  }
-
-  private static BatchTools of(String fields) {
-    return BatchTools.of(BatchFields.parse(("{" + fields + "}").getBytes(StandardCharsets.UTF_8)));
-  }
-
-  private static List<String> callable(String fields) {
-    return of(fields).tools().stream().map(Tool::name).toList();
   }
 
   @Test
   void bytesThatAreNoUtf8AreRefused() {
     byte[] line = "{\"prompt\":\"\u00e9\"}".getBytes(StandardCharsets.ISO_8859_1);
-    BatchProblem problem = assertThrows(BatchProblem.class, () -> BatchFields.parse(line));
+    RequestProblem problem = assertThrows(RequestProblem.class, () -> RequestFields.parse(line));
     assertTrue(
         problem.getMessage().contains("expected UTF-8 text, found byte 0xE9 at offset 11"),
         problem.getMessage());
@@ -380,16 +337,17 @@ class BatchParserTest {
 
   @Test
   void moreAnswersThanALineMayHaveAreRefused() {
-    BatchProblem problem =
-        assertThrows(BatchProblem.class, () -> completion("{\"prompt\":[\"a\",\"b\"],\"n\":100}"));
+    RequestProblem problem =
+        assertThrows(
+            RequestProblem.class, () -> completion("{\"prompt\":[\"a\",\"b\"],\"n\":100}"));
     assertTrue(problem.getMessage().contains("at most 128"), problem.getMessage());
   }
 
   @Test
   void aConversationWithoutATemplateIsRefused() {
-    BatchModel model = FakeBatch.MODEL;
-    BatchModel bare =
-        new BatchModel(
+    ServedModel model = FakeBatch.MODEL;
+    ServedModel bare =
+        new ServedModel(
             model.name(),
             model.vocabulary(),
             model.encode(),
@@ -405,10 +363,12 @@ class BatchParserTest {
             false);
     byte[] line =
         "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}".getBytes(StandardCharsets.UTF_8);
-    BatchProblem problem =
+    RequestProblem problem =
         assertThrows(
-            BatchProblem.class,
-            () -> new BatchParser(bare).parse(BatchEnvelope.of(BatchFields.parse(line))));
+            RequestProblem.class,
+            () ->
+                new BatchParser(new RequestParser(bare))
+                    .parse(BatchEnvelope.of(RequestFields.parse(line))));
     assertTrue(problem.getMessage().contains("--chat-template"), problem.getMessage());
   }
 }

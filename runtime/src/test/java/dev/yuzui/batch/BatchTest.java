@@ -9,6 +9,7 @@ import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.api.LoadProgress;
 import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.io.Json;
+import dev.yuzui.openai.ServedModel;
 import dev.yuzui.sampling.SamplingParams;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -64,7 +65,7 @@ class BatchTest {
           }
         };
     try (Engine engine = engine()) {
-      BatchModel model = BatchModel.of(engine);
+      ServedModel model = ServedModel.of(engine);
       assertTrue(batch.run(engine, model, listener, () -> false));
       assertEquals(List.of("3 tokens", "2 tokens", "failed"), heard);
       assertEquals("length", rows().get(0).get("finish_reason").asText());
@@ -78,7 +79,7 @@ class BatchTest {
       assertEquals(written, Files.readString(folder.resolve("out")));
       assertEquals(3, heard.size(), "nothing was left to do");
 
-      BatchModel warmer =
+      ServedModel warmer =
           model.with(SamplingParams.DEFAULT, model.maxTokens(), model.stop(), model.ignoreEos());
       var other =
           assertThrows(

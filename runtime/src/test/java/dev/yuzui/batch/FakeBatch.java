@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.yuzui.engine.api.FinishReason;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.GenerationResult;
+import dev.yuzui.openai.ServedModel;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.text.Prompt;
 import dev.yuzui.text.ReasoningFilter;
@@ -22,8 +23,8 @@ import java.util.stream.Collectors;
 
 /** Batches without a model: letters are tokens, and an answer repeats how its prompt begins. */
 final class FakeBatch {
-  static final BatchModel MODEL =
-      new BatchModel(
+  static final ServedModel MODEL =
+      new ServedModel(
           "parrot",
           1 << 16,
           prompt -> prompt.text().chars().toArray(),

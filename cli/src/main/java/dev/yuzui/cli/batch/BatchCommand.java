@@ -3,7 +3,6 @@ package dev.yuzui.cli.batch;
 import dev.yuzui.batch.Batch;
 import dev.yuzui.batch.BatchDone;
 import dev.yuzui.batch.BatchLines;
-import dev.yuzui.batch.BatchModel;
 import dev.yuzui.batch.BatchOutput;
 import dev.yuzui.batch.BatchRun;
 import dev.yuzui.cli.options.ChatOptions;
@@ -20,6 +19,7 @@ import dev.yuzui.cli.shell.Loading;
 import dev.yuzui.cli.shell.UsageException;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.openai.ServedModel;
 import dev.yuzui.weights.Checkpoint;
 import java.nio.file.Path;
 import java.util.OptionalLong;
@@ -132,8 +132,8 @@ public final class BatchCommand implements Callable<Integer> {
     return BatchOutput.to(line -> context.out().printNow(line + "\n"));
   }
 
-  private BatchModel model(Engine engine) {
-    return BatchModel.of(engine, chatOptions.template(context, engine))
+  private ServedModel model(Engine engine) {
+    return ServedModel.of(engine, chatOptions.template(context, engine))
         .with(chatOptions.rendering(), raw, chatOptions.system(), chatOptions.reasoning())
         .with(
             samplingOptions.params(engine.checkpoint().generationDefaults(), engine::tokenizer),

@@ -54,7 +54,8 @@ class ArchitectureTest {
           arrows(
               "engine",
               "spi weights cache parallel sampling grammar text model engine.api engine.plan engine.step engine.draft engine.schedule"),
-          arrows("batch", "spi io weights sampling grammar text engine engine.api"),
+          arrows("openai", "io sampling weights grammar text engine engine.api"),
+          arrows("batch", "spi io openai weights sampling text engine engine.api"),
           arrows("compare", "spi weights model engine engine.api"),
           arrows(
               "cli",
@@ -74,7 +75,7 @@ class ArchitectureTest {
               "cli.generate cli.options cli.shell engine engine.api grammar io sampling text weights"),
           arrows(
               "cli.batch",
-              "batch cli.options cli.shell engine engine.api io sampling text weights"),
+              "batch cli.options cli.shell engine engine.api io openai sampling text weights"),
           arrows(
               "cli.bench",
               "cli.chart cli.options cli.shell engine engine.api engine.plan grammar io sampling spi text weights"),

@@ -1,4 +1,4 @@
-package dev.yuzui.batch;
+package dev.yuzui.openai;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.yuzui.grammar.GrammarSource;
@@ -18,7 +18,7 @@ import java.util.Set;
  * What an answer may be: OpenAI's {@code response_format}, vLLM's {@code structured_outputs}, and
  * the {@code guided_…} that it had before.
  */
-final class BatchForm {
+final class ResponseForm {
   static final Set<String> FIELDS =
       Set.of(
           "structured_outputs",
@@ -33,9 +33,9 @@ final class BatchForm {
   private static final Set<String> OF_STRUCTURED =
       Set.of("json", "regex", "choice", "grammar", "json_object");
 
-  private BatchForm() {}
+  private ResponseForm() {}
 
-  static Optional<GrammarSource> of(BatchFields body) {
+  static Optional<GrammarSource> of(RequestFields body) {
     body.refuse(
         "guided_whitespace_pattern", "none, for white space follows the grammar", Set.of("\"\""));
     body.refuse("structural_tag", "none, for tools say it", Set.of());
@@ -53,7 +53,7 @@ final class BatchForm {
         found);
     add("guided_grammar", body.text("guided_grammar").map(Gbnf::new), given, found);
     if (found.size() > 1) {
-      throw BatchProblem.request(
+      throw RequestProblem.request(
           String.join(", ", given) + ": expected one of them, found " + found.size());
     }
     return found.stream().findFirst();
@@ -71,7 +71,7 @@ final class BatchForm {
         });
   }
 
-  private static Optional<GrammarSource> responseFormat(BatchFields body) {
+  private static Optional<GrammarSource> responseFormat(RequestFields body) {
     Optional<JsonNode> given = body.get("response_format");
     if (given.isEmpty()) {
       return Optional.empty();
@@ -83,7 +83,7 @@ final class BatchForm {
       case "json_schema" -> {
         JsonNode schema = node.path("json_schema").path("schema");
         if (!schema.isObject() && !schema.isBoolean()) {
-          throw BatchProblem.field(
+          throw RequestProblem.field(
               "response_format",
               "{\"type\": \"json_schema\", \"json_schema\": {\"name\", \"schema\"}}",
               node.toString());
@@ -91,7 +91,7 @@ final class BatchForm {
         yield Optional.of(json("response_format.json_schema.schema", schema));
       }
       default ->
-          throw BatchProblem.field(
+          throw RequestProblem.field(
               "response_format",
               "a type of text, json_object or json_schema",
               node.path("type").toString());
@@ -99,7 +99,7 @@ final class BatchForm {
   }
 
   private static Optional<GrammarSource> structured(JsonNode node) {
-    BatchFields fields = new BatchFields(node);
+    RequestFields fields = new RequestFields(node);
     List<String> names = new ArrayList<>();
     node.fieldNames()
         .forEachRemaining(
@@ -108,7 +108,7 @@ final class BatchForm {
                 return;
               }
               if (!OF_STRUCTURED.contains(name)) {
-                throw BatchProblem.field(
+                throw RequestProblem.field(
                     "structured_outputs",
                     "one of " + OF_STRUCTURED.stream().sorted().toList(),
                     name);
@@ -116,7 +116,7 @@ final class BatchForm {
               names.add(name);
             });
     if (!node.isObject() || names.size() != 1) {
-      throw BatchProblem.field(
+      throw RequestProblem.field(
           "structured_outputs",
           "one of " + OF_STRUCTURED.stream().sorted().toList(),
           node.toString());
@@ -144,7 +144,7 @@ final class BatchForm {
     List<String> texts = new ArrayList<>();
     node.forEach(each -> texts.add(each.isTextual() ? each.textValue() : each.toString()));
     if (!node.isArray() || texts.isEmpty()) {
-      throw BatchProblem.field(where, "an array of texts", node.toString());
+      throw RequestProblem.field(where, "an array of texts", node.toString());
     }
     return new Choices(texts);
   }

@@ -1,13 +1,13 @@
-package dev.yuzui.batch;
+package dev.yuzui.openai;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.exc.MismatchedInputException;
-import dev.yuzui.batch.BatchProblem.Code;
 import dev.yuzui.io.Json;
 import dev.yuzui.io.Texts;
 import dev.yuzui.io.Utf8;
 import dev.yuzui.io.Utf8.NotUtf8Exception;
+import dev.yuzui.openai.RequestProblem.Code;
 import dev.yuzui.sampling.SamplingParams;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -18,23 +18,23 @@ import java.util.Set;
 
 /**
  * A JSON object whose fields are asked for by name and type; {@code null} counts as absent, as the
- * OpenAI interface has it. Complaints are {@link BatchProblem}s.
+ * OpenAI interface has it. Complaints are {@link RequestProblem}s.
  */
-record BatchFields(JsonNode object) {
-  static BatchFields parse(byte[] line) {
+public record RequestFields(JsonNode object) {
+  public static RequestFields parse(byte[] line) {
     try {
       String text = Utf8.text(line, 0, line.length, 0);
       JsonNode node = Json.STRICT.readTree(text);
       if (!node.isObject()) {
-        throw BatchProblem.of(
+        throw RequestProblem.of(
             Code.INVALID_JSON_LINE, "expected a JSON object, found " + Texts.shorten(text));
       }
       requireText(node);
-      return new BatchFields(node);
+      return new RequestFields(node);
     } catch (NotUtf8Exception e) {
-      throw BatchProblem.of(Code.INVALID_JSON_LINE, e.getMessage());
+      throw RequestProblem.of(Code.INVALID_JSON_LINE, e.getMessage());
     } catch (JsonProcessingException e) {
-      throw BatchProblem.of(
+      throw RequestProblem.of(
           Code.INVALID_JSON_LINE,
           "expected a JSON object on one line, found "
               + what(e)
@@ -64,60 +64,60 @@ record BatchFields(JsonNode object) {
         if (pair) {
           i++;
         } else if (Character.isSurrogate(c)) {
-          throw BatchProblem.of(
+          throw RequestProblem.of(
               Code.INVALID_JSON_LINE,
               "expected text, found \\u%04x, half of a surrogate pair, without the other half"
                   .formatted((int) c));
         }
       }
     }
-    node.forEach(BatchFields::requireText);
+    node.forEach(RequestFields::requireText);
   }
 
-  boolean has(String name) {
+  public boolean has(String name) {
     return object.hasNonNull(name);
   }
 
-  Optional<JsonNode> get(String name) {
+  public Optional<JsonNode> get(String name) {
     return Optional.ofNullable(object.get(name)).filter(node -> !node.isNull());
   }
 
-  Optional<String> text(String name) {
+  public Optional<String> text(String name) {
     return get(name)
         .map(
             node -> {
               if (!node.isTextual()) {
-                throw BatchProblem.field(name, "a string", node.toString());
+                throw RequestProblem.field(name, "a string", node.toString());
               }
               return node.textValue();
             });
   }
 
-  Optional<Boolean> flag(String name) {
+  public Optional<Boolean> flag(String name) {
     return get(name)
         .map(
             node -> {
               if (!node.isBoolean()) {
-                throw BatchProblem.field(name, "true or false", node.toString());
+                throw RequestProblem.field(name, "true or false", node.toString());
               }
               return node.booleanValue();
             });
   }
 
-  Optional<Double> number(String name, double from, double to) {
+  public Optional<Double> number(String name, double from, double to) {
     return get(name)
         .map(
             node -> {
               double value = node.doubleValue();
               if (!node.isNumber() || !(value >= from && value <= to)) {
-                throw BatchProblem.field(
+                throw RequestProblem.field(
                     name, "a number from " + from + " to " + to, node.toString());
               }
               return value;
             });
   }
 
-  Optional<Integer> integer(String name, int from, int to) {
+  public Optional<Integer> integer(String name, int from, int to) {
     return get(name)
         .map(
             node -> {
@@ -125,7 +125,7 @@ record BatchFields(JsonNode object) {
                   || !node.canConvertToInt()
                   || node.intValue() < from
                   || node.intValue() > to) {
-                throw BatchProblem.field(
+                throw RequestProblem.field(
                     name, "a whole number from " + from + " to " + to, node.toString());
               }
               return node.intValue();
@@ -140,7 +140,7 @@ record BatchFields(JsonNode object) {
               if (!node.canConvertToExactIntegral()
                   || !node.canConvertToLong()
                   || node.longValue() < SamplingParams.RANDOM_SEED) {
-                throw BatchProblem.field(
+                throw RequestProblem.field(
                     name, "a whole number, 0 or more, or -1 for a random seed", node.toString());
               }
               return node.longValue();
@@ -148,14 +148,14 @@ record BatchFields(JsonNode object) {
   }
 
   /** A string, or an array of them. */
-  Optional<List<String>> texts(String name) {
+  public Optional<List<String>> texts(String name) {
     return get(name)
         .map(
             node -> {
               List<String> texts = new ArrayList<>();
               for (JsonNode each : node.isArray() ? node : List.of(node)) {
                 if (!each.isTextual() || each.textValue().isEmpty()) {
-                  throw BatchProblem.field(
+                  throw RequestProblem.field(
                       name, "a text, or an array of texts, none of them empty", node.toString());
                 }
                 texts.add(each.textValue());
@@ -174,7 +174,7 @@ record BatchFields(JsonNode object) {
                   (id, value) -> {
                     int token = id.matches("\\d{1,9}") ? Integer.parseInt(id) : vocabulary;
                     if (token >= vocabulary || !value.isNumber()) {
-                      throw BatchProblem.field(
+                      throw RequestProblem.field(
                           name,
                           "{\"token id\": number} with ids below " + vocabulary,
                           "\"" + id + "\": " + value);
@@ -183,41 +183,41 @@ record BatchFields(JsonNode object) {
                     bias.put(token, number <= -100 ? Float.NEGATIVE_INFINITY : number);
                   });
               if (!node.isObject()) {
-                throw BatchProblem.field(name, "an object", node.toString());
+                throw RequestProblem.field(name, "an object", node.toString());
               }
               return bias;
             });
   }
 
-  Optional<Map<String, Object>> map(String name) {
+  public Optional<Map<String, Object>> map(String name) {
     return get(name)
         .map(
             node -> {
               if (!node.isObject()) {
-                throw BatchProblem.field(name, "an object", node.toString());
+                throw RequestProblem.field(name, "an object", node.toString());
               }
               return Json.fields(node);
             });
   }
 
   /** Refuses what would change the answer and cannot be done; {@code unless} the value is inert. */
-  void refuse(String name, String why, Set<String> unless) {
+  public void refuse(String name, String why, Set<String> unless) {
     get(name)
         .filter(node -> !unless.contains(node.toString()))
         .ifPresent(
             node -> {
-              throw BatchProblem.field(name, why, node.toString());
+              throw RequestProblem.field(name, why, node.toString());
             });
   }
 
   /** Refuses names that are in none of the sets: a misspelt limit should not go unseen. */
-  void requireKnown(List<Set<String>> known) {
+  public void requireKnown(List<Set<String>> known) {
     object
         .fieldNames()
         .forEachRemaining(
             name -> {
               if (known.stream().noneMatch(set -> set.contains(name))) {
-                throw BatchProblem.field(
+                throw RequestProblem.field(
                     name, "a field of this request", "one that is not known; leave it out");
               }
             });

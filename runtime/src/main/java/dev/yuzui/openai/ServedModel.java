@@ -1,4 +1,4 @@
-package dev.yuzui.batch;
+package dev.yuzui.openai;
 
 import dev.yuzui.engine.Engine;
 import dev.yuzui.io.Texts;
@@ -31,7 +31,7 @@ import java.util.function.Function;
  * @param reasoning what becomes of {@code <think>} text; apart means {@code reasoning_content}
  * @param maxTokens where a line says nothing; −1 is up to the context
  */
-public record BatchModel(
+public record ServedModel(
     String name,
     int vocabulary,
     Function<Prompt, int[]> encode,
@@ -51,19 +51,19 @@ public record BatchModel(
    *
    * @param switchesThinking whether the model can be asked to think or not
    */
-  record Reading(OutputFormat format, Tokenizer tokenizer, boolean switchesThinking) {}
+  public record Reading(OutputFormat format, Tokenizer tokenizer, boolean switchesThinking) {}
 
   /**
    * Of an engine, whose answers are the best tokens unless a line says otherwise.
    *
    * @throws dev.yuzui.engine.api.EngineException if the model's chat template cannot be read
    */
-  public static BatchModel of(Engine engine) {
+  public static ServedModel of(Engine engine) {
     return of(engine, engine.chatTemplate());
   }
 
-  public static BatchModel of(Engine engine, Optional<ChatTemplate> template) {
-    return new BatchModel(
+  public static ServedModel of(Engine engine, Optional<ChatTemplate> template) {
+    return new ServedModel(
         engine.config().name(),
         engine.config().vocabSize(),
         prompt -> encode(engine, prompt),
@@ -89,9 +89,9 @@ public record BatchModel(
    * @param raw plain prompts go to the model as they are
    * @param system for conversations that begin without one
    */
-  public BatchModel with(
+  public ServedModel with(
       RenderOptions how, boolean raw, Optional<String> system, ReasoningFilter.Mode reasoning) {
-    return new BatchModel(
+    return new ServedModel(
         name,
         vocabulary,
         encode,
@@ -108,9 +108,9 @@ public record BatchModel(
   }
 
   /** What lines ask for that say nothing of it. */
-  public BatchModel with(
+  public ServedModel with(
       SamplingParams sampling, int maxTokens, List<String> stop, boolean ignoreEos) {
-    return new BatchModel(
+    return new ServedModel(
         name,
         vocabulary,
         encode,
@@ -128,7 +128,7 @@ public record BatchModel(
 
   private static int[] encode(Engine engine, Prompt prompt) {
     if (!engine.hasTokenizer()) {
-      throw BatchProblem.field(
+      throw RequestProblem.field(
           "prompt", "token ids, for this model has no tokenizer", Texts.shorten(prompt.text()));
     }
     return engine.tokenizer().encode(prompt);
@@ -144,7 +144,7 @@ public record BatchModel(
     BiFunction<List<Message>, RenderOptions, Prompt> render =
         template.orElseThrow(
             () ->
-                BatchProblem.request(
+                RequestProblem.request(
                     "messages: this model has no chat template to put them in; name one with"
                         + " --chat-template, or send a prompt"));
     List<Message> all = new ArrayList<>();
@@ -155,7 +155,7 @@ public record BatchModel(
     try {
       return render.apply(all, how.withKwargs(kwargs));
     } catch (IllegalArgumentException e) {
-      throw BatchProblem.request("chat_template_kwargs: " + e.getMessage());
+      throw RequestProblem.request("chat_template_kwargs: " + e.getMessage());
     }
   }
 }

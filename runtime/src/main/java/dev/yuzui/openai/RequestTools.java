@@ -1,4 +1,4 @@
-package dev.yuzui.batch;
+package dev.yuzui.openai;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.yuzui.io.Json;
@@ -18,8 +18,8 @@ import java.util.Set;
  * @param tools of these, those that may be called
  * @param several whether an answer may have more than one call
  */
-record BatchTools(List<Tool> declared, List<Tool> tools, ToolChoice choice, boolean several) {
-  static BatchTools of(BatchFields body) {
+record RequestTools(List<Tool> declared, List<Tool> tools, ToolChoice choice, boolean several) {
+  static RequestTools of(RequestFields body) {
     body.refuse("functions", "none; tools have taken their place", Set.of("[]"));
     body.refuse(
         "function_call", "none; tool_choice has taken its place", Set.of("\"none\"", "\"auto\""));
@@ -27,22 +27,22 @@ record BatchTools(List<Tool> declared, List<Tool> tools, ToolChoice choice, bool
     ToolChoice choice = choice(body, tools);
     boolean several = body.flag("parallel_tool_calls").orElse(true);
     return switch (choice) {
-      case ToolChoice.None _ -> new BatchTools(List.of(), List.of(), choice, several);
+      case ToolChoice.None _ -> new RequestTools(List.of(), List.of(), choice, several);
       case ToolChoice.Named(String name) ->
-          new BatchTools(
+          new RequestTools(
               tools, tools.stream().filter(t -> t.name().equals(name)).toList(), choice, false);
       case ToolChoice.Auto _, ToolChoice.Required _ ->
-          new BatchTools(tools, tools, choice, several);
+          new RequestTools(tools, tools, choice, several);
     };
   }
 
-  private static List<Tool> tools(BatchFields body) {
+  private static List<Tool> tools(RequestFields body) {
     Optional<JsonNode> given = body.get("tools");
     if (given.isEmpty()) {
       return List.of();
     }
     if (!given.get().isArray()) {
-      throw BatchProblem.field("tools", "an array", given.get().toString());
+      throw RequestProblem.field("tools", "an array", given.get().toString());
     }
     List<Object> declarations = new ArrayList<>();
     for (JsonNode each : given.get()) {
@@ -51,11 +51,11 @@ record BatchTools(List<Tool> declared, List<Tool> tools, ToolChoice choice, bool
     try {
       return Tool.all(declarations);
     } catch (TextException e) {
-      throw BatchProblem.request(e.getMessage());
+      throw RequestProblem.request(e.getMessage());
     }
   }
 
-  private static ToolChoice choice(BatchFields body, List<Tool> tools) {
+  private static ToolChoice choice(RequestFields body, List<Tool> tools) {
     Optional<JsonNode> given = body.get("tool_choice");
     if (given.isEmpty()) {
       return tools.isEmpty() ? new ToolChoice.None() : new ToolChoice.Auto();
@@ -68,17 +68,17 @@ record BatchTools(List<Tool> declared, List<Tool> tools, ToolChoice choice, bool
           case "required" -> new ToolChoice.Required();
           case "function" -> new ToolChoice.Named(node.path("function").path("name").asText());
           default ->
-              throw BatchProblem.field(
+              throw RequestProblem.field(
                   "tool_choice",
                   "none, auto, required or {\"type\": \"function\", \"function\": {\"name\"}}",
                   node.toString());
         };
     if (choice instanceof ToolChoice.Required && tools.isEmpty()) {
-      throw BatchProblem.field("tool_choice", "tools beside it", "none of them");
+      throw RequestProblem.field("tool_choice", "tools beside it", "none of them");
     }
     if (choice instanceof ToolChoice.Named(String name)
         && tools.stream().noneMatch(t -> t.name().equals(name))) {
-      throw BatchProblem.field(
+      throw RequestProblem.field(
           "tool_choice", "one of " + tools.stream().map(Tool::name).toList(), "'" + name + "'");
     }
     return choice;

@@ -1,4 +1,4 @@
-package dev.yuzui.batch;
+package dev.yuzui.openai;
 
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.text.Tool;
@@ -11,8 +11,8 @@ import java.util.Optional;
  * @param prompts in the order they are answered
  * @param answers made to each
  */
-record BatchTask(Kind kind, List<Prompt> prompts, int answers) {
-  enum Kind {
+public record ParsedRequest(Kind kind, List<Prompt> prompts, int answers) {
+  public enum Kind {
     CHAT,
     COMPLETION,
     PLAIN
@@ -23,14 +23,14 @@ record BatchTask(Kind kind, List<Prompt> prompts, int answers) {
    * @param tools that the answer may call
    * @param calls that the conversation has already
    */
-  record Prompt(
+  public record Prompt(
       GenerateRequest request, Optional<dev.yuzui.text.Prompt> text, List<Tool> tools, int calls) {}
 
-  int choices() {
+  public int choices() {
     return prompts.size() * answers;
   }
 
-  long promptTokens() {
+  public long promptTokens() {
     return prompts.stream().mapToLong(p -> p.request().prompt().size()).sum();
   }
 }

@@ -1,14 +1,14 @@
-package dev.yuzui.batch;
+package dev.yuzui.openai;
 
 import dev.yuzui.io.Texts;
 import java.util.Optional;
 
 /** What is wrong with one line of a batch; the others go on. */
-final class BatchProblem extends RuntimeException {
+public final class RequestProblem extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
   /** The codes that clients of the OpenAI batch interface know. */
-  enum Code {
+  public enum Code {
     INVALID_JSON_LINE(400),
     INVALID_REQUEST(400),
     DUPLICATE_CUSTOM_ID(400),
@@ -22,7 +22,7 @@ final class BatchProblem extends RuntimeException {
     }
 
     /** The HTTP status a server would answer with. */
-    int status() {
+    public int status() {
       return status;
     }
   }
@@ -30,31 +30,31 @@ final class BatchProblem extends RuntimeException {
   private final Code code;
   private final String field;
 
-  private BatchProblem(Code code, String field, String message) {
+  private RequestProblem(Code code, String field, String message) {
     super(message);
     this.code = code;
     this.field = field;
   }
 
-  static BatchProblem of(Code code, String message) {
-    return new BatchProblem(code, "", message);
+  public static RequestProblem of(Code code, String message) {
+    return new RequestProblem(code, "", message);
   }
 
   /** A request that cannot be met. */
-  static BatchProblem request(String message) {
+  public static RequestProblem request(String message) {
     return of(Code.INVALID_REQUEST, message);
   }
 
-  static BatchProblem field(String field, String expected, String found) {
-    return new BatchProblem(
+  public static RequestProblem field(String field, String expected, String found) {
+    return new RequestProblem(
         Code.INVALID_REQUEST,
         field,
         field + ": expected " + expected + ", found " + Texts.shorten(found));
   }
 
   /** A name that an earlier line has. */
-  static BatchProblem duplicate(String customId, long line) {
-    return new BatchProblem(
+  public static RequestProblem duplicate(String customId, long line) {
+    return new RequestProblem(
         Code.DUPLICATE_CUSTOM_ID,
         "custom_id",
         "custom_id: expected one that no other line has, found "
@@ -64,12 +64,12 @@ final class BatchProblem extends RuntimeException {
             + " has");
   }
 
-  Code code() {
+  public Code code() {
     return code;
   }
 
   /** The field at fault, where one is. */
-  Optional<String> field() {
+  public Optional<String> field() {
     return Optional.of(field).filter(f -> !f.isEmpty());
   }
 }

@@ -1,4 +1,4 @@
-package dev.yuzui.batch;
+package dev.yuzui.openai;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
@@ -10,14 +10,14 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 
 /** Probabilities of tokens, as the OpenAI interface has them. */
-record BatchLogprobs(Tokenizer tokenizer, List<TokenLogprobs> tokens) {
+public record LogprobsFields(Tokenizer tokenizer, List<TokenLogprobs> tokens) {
   private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
 
   /** JSON has no infinity; OpenAI writes this. */
   private static final double IMPOSSIBLE = -9999;
 
   /** A list of what is known of each. */
-  ObjectNode chat() {
+  public ObjectNode chat() {
     ObjectNode all = JSON.objectNode();
     ArrayNode content = all.putArray("content");
     for (TokenLogprobs token : tokens) {
@@ -38,7 +38,7 @@ record BatchLogprobs(Tokenizer tokenizer, List<TokenLogprobs> tokens) {
   }
 
   /** A list for each thing that is known. */
-  ObjectNode completion() {
+  public ObjectNode completion() {
     ObjectNode all = JSON.objectNode();
     ArrayNode texts = all.putArray("tokens");
     ArrayNode numbers = all.putArray("token_logprobs");
