@@ -15,6 +15,7 @@ import dev.yuzui.cli.inspect.InspectCommand;
 import dev.yuzui.cli.inspect.TokenizeCommand;
 import dev.yuzui.cli.pull.PullCommand;
 import dev.yuzui.cli.scale.ScaleCommand;
+import dev.yuzui.cli.serve.ServeCommand;
 import dev.yuzui.cli.shell.Failures;
 import dev.yuzui.cli.shell.Version;
 import java.util.List;
@@ -42,6 +43,7 @@ final class YuzuiCommand implements Callable<Integer> {
           GenerateCommand.class,
           ChatCommand.class,
           BatchCommand.class,
+          ServeCommand.class,
           PullCommand.class,
           ConvertCommand.class,
           ImatrixCommand.class,

@@ -25,6 +25,7 @@ import dev.yuzui.weights.DeepseekConfig;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 
 /**
@@ -169,7 +170,7 @@ public final class Engine implements AutoCloseable {
    * longer than the context or as long, has a result that fails.
    */
   public Generation generate(GenerateRequest request, GenerationListener listener) {
-    return requests.submit(List.of(request), listener).getFirst();
+    return requests.submit(List.of(request), _ -> listener).getFirst();
   }
 
   /**
@@ -177,6 +178,16 @@ public final class Engine implements AutoCloseable {
    * from seed + i.
    */
   public List<Generation> generate(GenerateRequest request, int answers) {
+    return generate(request, answers, _ -> (id, text) -> {});
+  }
+
+  /**
+   * As {@link #generate(GenerateRequest, int)}.
+   *
+   * @param listeners of each answer
+   */
+  public List<Generation> generate(
+      GenerateRequest request, int answers, IntFunction<GenerationListener> listeners) {
     if (answers < 1) {
       throw new IllegalArgumentException("answers: expected 1 or more, found " + answers);
     }
@@ -184,7 +195,7 @@ public final class Engine implements AutoCloseable {
         IntStream.range(0, answers)
             .mapToObj(i -> request.withSampling(request.sampling().forAnswer(i)))
             .toList(),
-        (id, text) -> {});
+        listeners);
   }
 
   /** Of each device where there are several, else nothing; any thread may ask. */

@@ -23,6 +23,7 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.IntFunction;
 
 /**
  * The door to the loop, which starts with the first request. What cannot be met is turned away
@@ -50,8 +51,9 @@ public final class Requests implements AutoCloseable {
 
   /**
    * @param same requests that differ in how they are sampled alone
+   * @param listeners of each
    */
-  List<Generation> submit(List<GenerateRequest> same, GenerationListener listener) {
+  List<Generation> submit(List<GenerateRequest> same, IntFunction<GenerationListener> listeners) {
     List<GenerationPromise> promises =
         same.stream().map(_ -> new GenerationPromise(this::cancel)).toList();
     try {
@@ -60,7 +62,7 @@ public final class Requests implements AutoCloseable {
       requireText(same.getFirst());
       List<Request> made = new ArrayList<>();
       for (int i = 0; i < same.size(); i++) {
-        made.add(request(same.get(i), promises.get(i), listener));
+        made.add(request(same.get(i), promises.get(i), listeners.apply(i)));
       }
       EngineLoop engineLoop = loop();
       Optional<Constraint> constraint = same.getFirst().constraint();

@@ -120,20 +120,33 @@ public record AnswerFields(ReasoningFilter.Mode reasoning, Optional<ServedModel.
         how.format()
             .parser(how.tokenizer(), asked.text().orElseThrow(), asked.tools(), asked.calls());
     OutputMessage message = parser.message(result.tokens(), result.text());
+    message(to, field, message, reasoning != ReasoningFilter.Mode.HIDE);
+    if (message.calls().isEmpty()) {
+      return finish(result);
+    }
+    return result.finish() == FinishReason.STOP ? "tool_calls" : finish(result);
+  }
+
+  /**
+   * An answer in its parts.
+   *
+   * @param field that its text goes to; null where it only calls tools
+   */
+  public static void message(
+      ObjectNode to, String field, OutputMessage message, boolean withReasoning) {
     message
         .reasoning()
-        .filter(_ -> reasoning != ReasoningFilter.Mode.HIDE)
+        .filter(_ -> withReasoning)
         .ifPresent(text -> to.put("reasoning_content", text));
     to.put(field, message.content().orElse(null));
     if (message.calls().isEmpty()) {
-      return finish(result);
+      return;
     }
     ArrayNode calls = to.putArray("tool_calls");
     for (OutputMessage.Call call : message.calls()) {
       ObjectNode node = calls.addObject().put("id", call.id()).put("type", "function");
       node.putObject("function").put("name", call.name()).put("arguments", call.arguments());
     }
-    return result.finish() == FinishReason.STOP ? "tool_calls" : finish(result);
   }
 
   /** Who asked with ids reads ids: the model may have no tokenizer. */

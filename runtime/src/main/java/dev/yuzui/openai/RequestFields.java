@@ -1,5 +1,6 @@
 package dev.yuzui.openai;
 
+import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.exc.MismatchedInputException;
@@ -15,15 +16,28 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Function;
 
 /**
  * A JSON object whose fields are asked for by name and type; {@code null} counts as absent, as the
  * OpenAI interface has it. Complaints are {@link RequestProblem}s.
  */
 public record RequestFields(JsonNode object) {
+  /** Of a file that has one to a line. */
   public static RequestFields parse(byte[] line) {
+    return parse(line, "a JSON object on one line", at -> " at column " + at.getColumnNr());
+  }
+
+  /** Of a request's body. */
+  public static RequestFields parseBody(byte[] body) {
+    return parse(
+        body, "a JSON object", at -> " at line " + at.getLineNr() + ", column " + at.getColumnNr());
+  }
+
+  private static RequestFields parse(
+      byte[] bytes, String expected, Function<JsonLocation, String> where) {
     try {
-      String text = Utf8.text(line, 0, line.length, 0);
+      String text = Utf8.text(bytes, 0, bytes.length, 0);
       JsonNode node = Json.STRICT.readTree(text);
       if (!node.isObject()) {
         throw RequestProblem.of(
@@ -36,11 +50,11 @@ public record RequestFields(JsonNode object) {
     } catch (JsonProcessingException e) {
       throw RequestProblem.of(
           Code.INVALID_JSON_LINE,
-          "expected a JSON object on one line, found "
+          "expected "
+              + expected
+              + ", found "
               + what(e)
-              + Optional.ofNullable(e.getLocation())
-                  .map(at -> " at column " + at.getColumnNr())
-                  .orElse(""));
+              + Optional.ofNullable(e.getLocation()).map(where).orElse(""));
     }
   }
 

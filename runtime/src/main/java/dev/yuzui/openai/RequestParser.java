@@ -58,7 +58,8 @@ public record RequestParser(ServedModel model) {
           "function_call",
           "parallel_tool_calls",
           "reasoning_effort",
-          "chat_template_kwargs");
+          "chat_template_kwargs",
+          "thinking");
   private static final Set<String> COMPLETION = Set.of("prompt", "best_of", "echo", "suffix");
 
   /** They change nothing here. */
@@ -70,7 +71,12 @@ public record RequestParser(ServedModel model) {
           "service_tier",
           "safety_identifier",
           "prompt_cache_key",
-          "stream_options");
+          "prompt_cache_retention",
+          "stream_options",
+          "return_progress",
+          "cache_prompt",
+          "verbosity",
+          "prediction");
 
   private static final List<String> EFFORTS =
       List.of("none", "minimal", "low", "medium", "high", "xhigh", "max");
@@ -326,7 +332,29 @@ public record RequestParser(ServedModel model) {
     if (effort.isPresent()) {
       how = effort(how, effort.get());
     }
+    Optional<JsonNode> thinking = body.get("thinking");
+    if (thinking.isPresent()) {
+      how = thinking(how, thinking.get());
+    }
     return encoded(model.render(messages, how, kwargs), OutputFormat.calls(messages));
+  }
+
+  /** As the DeepSeek interface has it: {@code {"type": "enabled" | "disabled"}}. */
+  private RenderOptions thinking(RenderOptions how, JsonNode node) {
+    boolean thinks =
+        switch (node.path("type").asText()) {
+          case "enabled" -> true;
+          case "disabled" -> false;
+          default ->
+              throw RequestProblem.field(
+                  "thinking", "{\"type\": \"enabled\" or \"disabled\"}", node.toString());
+        };
+    boolean switches = model.reading().map(ServedModel.Reading::switchesThinking).orElse(false);
+    if (!switches && !thinks) {
+      throw RequestProblem.field(
+          "thinking", "a model that can be asked not to think", "another; leave it out");
+    }
+    return switches ? how.withThinking(thinks) : how;
   }
 
   /** Whether a model thinks; how much is for its template to say, where that can. */

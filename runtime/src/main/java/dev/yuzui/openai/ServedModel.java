@@ -3,6 +3,7 @@ package dev.yuzui.openai;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.io.Texts;
 import dev.yuzui.sampling.SamplingParams;
+import dev.yuzui.spi.RecordCopy;
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.Message;
 import dev.yuzui.text.OutputFormat;
@@ -83,6 +84,11 @@ public record ServedModel(
         -1,
         List.of(),
         false);
+  }
+
+  /** Under another name. */
+  public ServedModel withName(String other) {
+    return RecordCopy.with(this, "name", other);
   }
 
   /**

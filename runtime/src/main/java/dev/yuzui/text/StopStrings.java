@@ -1,6 +1,7 @@
 package dev.yuzui.text;
 
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Ends a text at the first stop string to be completed, wherever the pieces of a stream are cut.
@@ -9,7 +10,7 @@ import java.util.List;
 public final class StopStrings {
   private final List<String> stops;
   private final StringBuilder held = new StringBuilder();
-  private boolean stopped;
+  private Optional<String> found = Optional.empty();
 
   public StopStrings(List<String> stops) {
     if (stops.stream().anyMatch(String::isEmpty)) {
@@ -21,7 +22,7 @@ public final class StopStrings {
 
   /** What may be shown now: never part of a stop string, nothing once {@link #stopped}. */
   public String push(String piece) {
-    if (stopped) {
+    if (stopped()) {
       return "";
     }
     int from = held.length();
@@ -29,7 +30,7 @@ public final class StopStrings {
     for (int end = from + 1; end <= held.length(); end++) {
       int start = stopEndingAt(end);
       if (start >= 0) {
-        stopped = true;
+        found = Optional.of(held.substring(start, end));
         held.setLength(start);
         return take(start);
       }
@@ -39,7 +40,12 @@ public final class StopStrings {
 
   /** Whether a stop string was found; what was pushed after it is dropped. */
   public boolean stopped() {
-    return stopped;
+    return found.isPresent();
+  }
+
+  /** The stop string that was found. */
+  public Optional<String> found() {
+    return found;
   }
 
   /** The text held back for a stop string that never came. */

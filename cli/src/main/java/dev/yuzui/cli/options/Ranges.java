@@ -3,6 +3,7 @@ package dev.yuzui.cli.options;
 import dev.yuzui.io.Texts;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.spi.Encoding;
+import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
@@ -68,6 +69,33 @@ public final class Ranges {
     @Override
     public Integer convert(String text) {
       return count(text, 0, MOST);
+    }
+  }
+
+  /** {@code 5s}, {@code 500ms}, {@code 2m}, {@code 1h}; a bare number is seconds. */
+  public static final class Time implements ITypeConverter<Duration> {
+    private static final Pattern TIME = Pattern.compile("(\\d{1,9})\\s*(ms|s|m|h)?");
+
+    @Override
+    public Duration convert(String text) {
+      Matcher time = TIME.matcher(text.strip());
+      if (!time.matches()) {
+        throw new TypeConversionException(
+            "expected a time such as 5s, 500ms or 2m, found '" + text + "'");
+      }
+      long n = Long.parseLong(time.group(1));
+      Duration duration =
+          switch (Optional.ofNullable(time.group(2)).orElse("s")) {
+            case "ms" -> Duration.ofMillis(n);
+            case "m" -> Duration.ofMinutes(n);
+            case "h" -> Duration.ofHours(n);
+            default -> Duration.ofSeconds(n);
+          };
+      if (duration.isZero() || duration.compareTo(Duration.ofDays(30)) > 0) {
+        throw new TypeConversionException(
+            "expected more than none and at most 30 days, found '" + text + "'");
+      }
+      return duration;
     }
   }
 

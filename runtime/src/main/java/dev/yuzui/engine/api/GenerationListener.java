@@ -8,6 +8,9 @@ public interface GenerationListener {
   /** More of the prompt has been read. */
   default void prompt(int done, int total) {}
 
+  /** What is known of the next {@link #token}, if the request asks for probabilities. */
+  default void logprobs(TokenLogprobs token) {}
+
   /**
    * A token was sampled; end tokens are told too.
    *

@@ -1,28 +1,31 @@
 package dev.yuzui.engine.api;
 
 import java.util.List;
+import java.util.Optional;
 
 /**
  * @param text all that was streamed
  * @param tokens sampled, the end token included
  * @param logprobs of each token; empty unless the request asked for them
+ * @param stop the stop text that ended it, which is not part of {@code text}
  */
 public record GenerationResult(
     String text,
     List<Integer> tokens,
     List<TokenLogprobs> logprobs,
     FinishReason finish,
+    Optional<String> stop,
     Timings timings,
     Speculative speculative) {
 
-  /** Without {@link #logprobs}. */
+  /** Without {@link #logprobs} and {@link #stop}. */
   public GenerationResult(
       String text,
       List<Integer> tokens,
       FinishReason finish,
       Timings timings,
       Speculative speculative) {
-    this(text, tokens, List.of(), finish, timings, speculative);
+    this(text, tokens, List.of(), finish, Optional.empty(), timings, speculative);
   }
 
   /**

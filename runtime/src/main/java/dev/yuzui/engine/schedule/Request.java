@@ -412,6 +412,10 @@ public final class Request implements Scheduler.Entry {
     text.append(piece);
     Token next = new Token(token, piece);
     promise.add(next);
+    if (wantsLogprobs()) {
+      TokenLogprobs known = logprobs.get(told - 1 - promptLength);
+      tell(() -> listener.logprobs(known));
+    }
     tell(() -> listener.token(token, next.text()));
     return finish;
   }
@@ -431,6 +435,7 @@ public final class Request implements Scheduler.Entry {
         made,
         List.copyOf(logprobs.subList(0, Math.min(logprobs.size(), made.size()))),
         finish,
+        stops.found(),
         times.timings(promptHeld, made.size()),
         new GenerationResult.Speculative(drafted, draftTokens, acceptedTokens));
   }

@@ -54,12 +54,29 @@ class ArchitectureTest {
           arrows(
               "engine",
               "spi weights cache parallel sampling grammar text model engine.api engine.plan engine.step engine.draft engine.schedule"),
-          arrows("openai", "io sampling weights grammar text engine engine.api"),
+          arrows("openai", "spi io sampling weights grammar text engine engine.api"),
           arrows("batch", "spi io openai weights sampling text engine engine.api"),
+          arrows("server.http", "io"),
+          arrows(
+              "server.answer",
+              "server.http openai engine engine.api engine.plan io sampling spi text"),
+          arrows("server.openai", "server.answer server.http openai engine.api io text"),
+          arrows(
+              "server.anthropic",
+              "server.openai server.answer server.http openai engine.api io text"),
+          arrows(
+              "server.ollama",
+              "server.answer server.http openai engine engine.api engine.plan io text weights"),
+          arrows(
+              "server.status",
+              "server.answer server.http openai engine engine.api engine.plan io sampling text weights"),
+          arrows(
+              "server",
+              "server.anthropic server.answer server.http server.ollama server.openai server.status openai engine engine.api"),
           arrows("compare", "spi weights model engine engine.api"),
           arrows(
               "cli",
-              "cli.batch cli.bench cli.chat cli.compare cli.convert cli.evaluate cli.experts cli.generate cli.inspect cli.options cli.pull cli.scale cli.shell"),
+              "cli.batch cli.bench cli.chat cli.compare cli.convert cli.evaluate cli.experts cli.generate cli.inspect cli.options cli.pull cli.scale cli.serve cli.shell"),
           arrows(
               "cli.shell",
               "batch convert engine engine.api engine.plan hub io parallel sampling spi text weights"),
@@ -87,6 +104,9 @@ class ArchitectureTest {
               "cli.chart cli.options cli.shell engine engine.api io parallel spi text weights"),
           arrows(
               "cli.convert", "cli.options cli.shell convert engine engine.api io spi text weights"),
+          arrows(
+              "cli.serve",
+              "cli.options cli.shell server server.answer server.http openai engine engine.api io sampling text weights"),
           arrows("cli.scale", "cli.options cli.shell io parallel spi weights"),
           arrows(
               "cli.inspect",
@@ -106,6 +126,7 @@ class ArchitectureTest {
           "backends/cuda",
           "backends/opencl",
           "runtime",
+          "cli/server",
           "cli");
 
   /**

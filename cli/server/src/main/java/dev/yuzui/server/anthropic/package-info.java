@@ -1,0 +1,2 @@
+/** Anthropic's interface: messages, and the counting of their tokens. */
+package dev.yuzui.server.anthropic;

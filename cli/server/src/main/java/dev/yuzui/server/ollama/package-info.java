@@ -1,0 +1,2 @@
+/** ollama's interface: chat, generate, tags. */
+package dev.yuzui.server.ollama;

@@ -1,0 +1,2 @@
+/** {@code yuzui serve}: an engine behind HTTP. */
+package dev.yuzui.cli.serve;
