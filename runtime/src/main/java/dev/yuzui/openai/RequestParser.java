@@ -175,7 +175,10 @@ public record RequestParser(ServedModel model) {
         body.integer("max_completion_tokens", 1, Integer.MAX_VALUE)
             .or(() -> body.integer("max_tokens", 1, Integer.MAX_VALUE))
             .orElse(model.maxTokens());
-    List<String> stop = body.texts("stop").orElse(model.stop());
+    List<String> stop = new ArrayList<>(body.texts("stop").orElse(model.stop()));
+    if (kind == Kind.CHAT) {
+      stop.addAll(model.endOfTurn());
+    }
     boolean ignoreEos = body.flag("ignore_eos").orElse(model.ignoreEos());
     SamplingParams sampling = sampling(kind, body);
     Optional<GrammarSource> form = ResponseForm.of(body);

@@ -7,6 +7,7 @@ import dev.yuzui.spi.RecordCopy;
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.Message;
 import dev.yuzui.text.OutputFormat;
+import dev.yuzui.text.PlainChat;
 import dev.yuzui.text.Prompt;
 import dev.yuzui.text.ReasoningFilter;
 import dev.yuzui.text.RenderOptions;
@@ -31,6 +32,8 @@ import java.util.function.Function;
  * @param system for conversations that begin without one
  * @param reasoning what becomes of {@code <think>} text; apart means {@code reasoning_content}
  * @param maxTokens where a line says nothing; −1 is up to the context
+ * @param stop where a line says nothing
+ * @param endOfTurn texts that end an answer in a conversation, whatever the line says
  */
 public record ServedModel(
     String name,
@@ -45,6 +48,7 @@ public record ServedModel(
     SamplingParams sampling,
     int maxTokens,
     List<String> stop,
+    List<String> endOfTurn,
     boolean ignoreEos) {
 
   /**
@@ -83,7 +87,30 @@ public record ServedModel(
         SamplingParams.GREEDY,
         -1,
         List.of(),
+        List.of(),
         false);
+  }
+
+  /**
+   * The same; where there is no template, conversations are a text that goes on, as in {@link
+   * PlainChat}.
+   */
+  public ServedModel continuing() {
+    if (template.isPresent()) {
+      return this;
+    }
+    BiFunction<List<Message>, RenderOptions, Prompt> render =
+        (messages, how) -> {
+          if (!how.variables().isEmpty() || how.thinking().isPresent()) {
+            throw RequestProblem.request(
+                "tools, chat_template_kwargs: this model has no chat template to put them in");
+          }
+          return PlainChat.render(messages);
+        };
+    return RecordCopy.with(
+        RecordCopy.with(this, "template", Optional.of(render)),
+        "endOfTurn",
+        List.of(PlainChat.PARAGRAPH));
   }
 
   /** Under another name. */
@@ -110,6 +137,7 @@ public record ServedModel(
         sampling,
         maxTokens,
         stop,
+        endOfTurn,
         ignoreEos);
   }
 
@@ -129,6 +157,7 @@ public record ServedModel(
         sampling,
         maxTokens,
         stop,
+        endOfTurn,
         ignoreEos);
   }
 

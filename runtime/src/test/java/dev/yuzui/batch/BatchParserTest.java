@@ -360,6 +360,7 @@ class BatchParserTest {
             model.sampling(),
             5,
             List.of(),
+            List.of(),
             false);
     byte[] line =
         "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}".getBytes(StandardCharsets.UTF_8);

@@ -44,6 +44,7 @@ final class FakeBatch {
           SamplingParams.GREEDY,
           5,
           List.of(),
+          List.of(),
           false);
 
   private FakeBatch() {}

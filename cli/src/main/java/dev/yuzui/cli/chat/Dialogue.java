@@ -3,9 +3,9 @@ package dev.yuzui.cli.chat;
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.Message;
 import dev.yuzui.text.OutputFormat;
+import dev.yuzui.text.PlainChat;
 import dev.yuzui.text.Prompt;
 import dev.yuzui.text.RenderOptions;
-import java.util.ArrayList;
 import java.util.List;
 
 /** How a conversation becomes the prompt that the model continues. */
@@ -44,23 +44,11 @@ sealed interface Dialogue {
     }
   }
 
-  /**
-   * For a model that only continues text: what you write and what it adds make one paragraph, and a
-   * blank line ends each.
-   */
+  /** For a model that only continues text. */
   record Plain() implements Dialogue {
-    private static final String PARAGRAPH = "\n\n";
-
     @Override
     public Prompt render(List<Message> messages) {
-      List<Prompt.Piece> pieces = new ArrayList<>();
-      for (Message m : messages) {
-        pieces.add(new Prompt.Literal(m.content().orElse("")));
-        if (!m.role().equals("user")) {
-          pieces.add(new Prompt.Template(PARAGRAPH));
-        }
-      }
-      return new Prompt(pieces);
+      return PlainChat.render(messages);
     }
 
     @Override
@@ -75,7 +63,7 @@ sealed interface Dialogue {
 
     @Override
     public List<String> stops() {
-      return List.of(PARAGRAPH);
+      return List.of(PlainChat.PARAGRAPH);
     }
   }
 }

@@ -208,7 +208,8 @@ public final class ServeCommand implements Callable<Integer> {
                 samplingOptions.params(engine.checkpoint().generationDefaults(), engine::tokenizer),
                 chatOptions.maxTokens(),
                 samplingOptions.stop(),
-                samplingOptions.ignoreEos());
+                samplingOptions.ignoreEos())
+            .continuing();
     return alias.map(model::withName).orElse(model);
   }
 }

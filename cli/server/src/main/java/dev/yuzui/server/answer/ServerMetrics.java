@@ -84,7 +84,7 @@ public final class ServerMetrics {
                     model,
                     Integer.toString(engine.options().cache().pageTokens()),
                     Integer.toString(engine.memoryPlan().cachePages()),
-                    engine.options().cache().encoding().toString()))
+                    engine.options().cache().encoding().label()))
         .register(registry);
   }
 

@@ -2,6 +2,7 @@ package dev.yuzui.server.status;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.yuzui.server.answer.ServerMetrics;
 import dev.yuzui.server.answer.Service;
 import dev.yuzui.server.http.Call;
 
@@ -46,7 +47,7 @@ public record Models(Service service, long startedAt) {
     body.put("total_slots", service.engine().options().maxSequences());
     body.put("model_alias", service.model().name());
     body.put("model_path", String.valueOf(service.engine().options().model().getFileName()));
-    body.put("chat_template", service.engine().templateChoice().toString());
+    body.put("chat_template", service.engine().templateChoice().line());
     body.put("thinking_switchable", switchesThinking());
     body.putObject("modalities").put("vision", false).put("audio", false);
     body.put("build_info", "yuzui " + service.options().version());
@@ -72,6 +73,6 @@ public record Models(Service service, long startedAt) {
   }
 
   public void metrics(Call call) {
-    call.send(200, dev.yuzui.server.answer.ServerMetrics.CONTENT_TYPE, service.metrics().text());
+    call.send(200, ServerMetrics.CONTENT_TYPE, service.metrics().text());
   }
 }
