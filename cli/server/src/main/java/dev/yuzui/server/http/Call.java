@@ -2,6 +2,7 @@ package dev.yuzui.server.http;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.yuzui.io.Json;
+import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpServerRequest;
@@ -74,19 +75,24 @@ public final class Call {
   public void send(int status, String type, byte[] answer) {
     requireClient();
     response.setStatusCode(status).putHeader("Content-Type", type);
-    var written = response.end(Buffer.buffer(answer));
-    if (!written.isComplete()) {
-      // whoever reads nothing for so long is not waited for
-      long timer =
-          vertx.setTimer(
-              writeTimeout.toMillis(),
-              _ -> {
-                if (!written.isComplete()) {
-                  request.connection().close();
-                }
-              });
-      written.onComplete(_ -> vertx.cancelTimer(timer));
+    awaitRead(vertx, request, response.end(Buffer.buffer(answer)), writeTimeout);
+  }
+
+  /** Whoever reads nothing of an answer's end for so long is not waited for. */
+  static void awaitRead(
+      Vertx vertx, HttpServerRequest request, Future<Void> written, Duration writeTimeout) {
+    if (written.isComplete()) {
+      return;
     }
+    long timer =
+        vertx.setTimer(
+            writeTimeout.toMillis(),
+            _ -> {
+              if (!written.isComplete()) {
+                request.connection().close();
+              }
+            });
+    written.onComplete(_ -> vertx.cancelTimer(timer));
   }
 
   void fail(HttpProblem problem, ErrorForm form) {
@@ -103,7 +109,7 @@ public final class Call {
   public EventStream stream(String type, Map<String, String> headers) {
     headers.forEach(response::putHeader);
     response.setChunked(true).putHeader("Content-Type", type);
-    return new EventStream(request, response, writeTimeout, gone);
+    return new EventStream(vertx, request, response, writeTimeout, gone);
   }
 
   /** Ends a connection whose answer cannot be ended well. */

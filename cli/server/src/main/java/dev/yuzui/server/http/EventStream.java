@@ -2,6 +2,7 @@ package dev.yuzui.server.http;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.yuzui.io.Json;
+import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
 import java.time.Duration;
@@ -17,16 +18,19 @@ import java.util.concurrent.TimeUnit;
  *     events</a>
  */
 public final class EventStream {
+  private final Vertx vertx;
   private final HttpServerRequest request;
   private final HttpServerResponse response;
   private final Duration writeTimeout;
   private final CompletableFuture<Void> gone;
 
   EventStream(
+      Vertx vertx,
       HttpServerRequest request,
       HttpServerResponse response,
       Duration writeTimeout,
       CompletableFuture<Void> gone) {
+    this.vertx = vertx;
     this.request = request;
     this.response = response;
     this.writeTimeout = writeTimeout;
@@ -93,6 +97,6 @@ public final class EventStream {
   }
 
   public void end() {
-    response.end();
+    Call.awaitRead(vertx, request, response.end(), writeTimeout);
   }
 }
