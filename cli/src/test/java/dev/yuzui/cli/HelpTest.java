@@ -29,6 +29,7 @@ class HelpTest {
           devices    | --json
           compare    | -m -hf --backends -p -f --tokens --seed -n -t -o --kv-cache-dtype --synthetic
           experts    | -m -hf -p -f -n --loads --devices --nodes --num-redundant-experts -o -c -b -t --backend
+          serve      | -m -hf --host --port --api-key-file --alias --max-queue --max-body --request-timeout --header-timeout --body-timeout --write-timeout --sse-ping --shutdown-timeout --cors-origin --reasoning-format --no-ui --tls-cert --tls-key -n -sys --chat-template --think --temp --seed --stop --max-num-seqs -c -b -t --backend --device --fit --kv-cache-dtype --enable-expert-parallel -v
           scale      | --config --devices --node-devices --num-redundant-experts --imbalance --batch --context --prefill-tokens --prompt --micro-batches --overlap --weight-bytes --cache-bytes --flops --attention-flops --bandwidth --memory --nvlink --network --latency --json
           bench      | -m -hf -p -n -pg -d -r -t -b -o --synthetic --quant --backend --device --bandwidth --fit --kv-cache-dtype --rate --num-prompts --shared-prefix --max-num-seqs --cache-pages --spec-type --enable-expert-parallel --cpu-moe
           completion | --help

@@ -205,6 +205,35 @@ public final class PeerFlags {
               "lines on stderr are plain"),
           idle(LLAMA, "-oe --output-err --progress", "bench says what it does on stderr"),
           idle(LLAMA, "--delay", "tests follow each other"),
+          // servers
+          use(
+              LLAMA,
+              "--api-key",
+              "serve with --api-key-file FILE, which no list of processes shows"),
+          use(
+              LLAMA,
+              "--ssl-key-file --ssl-cert-file",
+              "serve with --tls-key FILE and --tls-cert FILE"),
+          use(LLAMA, "-to --timeout", "serve with --request-timeout, --write-timeout"),
+          grantedBy(
+              LLAMA, "--metrics --slots --props", Set.of("serve"), "'yuzui serve', which has them"),
+          idle(LLAMA, "--no-slots", "serve tells of slots without anybody's text"),
+          idle(LLAMA, "--threads-http", "serve has a thread for each request"),
+          idle(LLAMA, "--path --api-prefix", "serve has its own page, at /"),
+          use(
+              VLLM,
+              "--ssl-keyfile --ssl-certfile",
+              "serve with --tls-key FILE and --tls-cert FILE"),
+          use(VLLM, "--allowed-origins", "serve with --cors-origin ORIGIN"),
+          grantedBy(
+              VLLM,
+              "--enable-auto-tool-choice --disable-log-requests --no-enable-log-requests",
+              Set.of("serve"),
+              "'yuzui serve'"),
+          idle(
+              VLLM,
+              "--tool-call-parser --reasoning-parser",
+              "the model's template says how it calls and thinks"),
           // vLLM
           use(
               VLLM,
