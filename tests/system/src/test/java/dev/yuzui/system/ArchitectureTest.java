@@ -73,6 +73,7 @@ class ArchitectureTest {
           arrows(
               "server",
               "server.anthropic server.answer server.http server.ollama server.openai server.status openai engine engine.api"),
+          arrows("langchain4j", "spi io weights sampling grammar text engine engine.api"),
           arrows("compare", "spi weights model engine engine.api"),
           arrows(
               "cli",
@@ -127,6 +128,7 @@ class ArchitectureTest {
           "backends/opencl",
           "runtime",
           "cli/server",
+          "runtime/langchain4j",
           "cli");
 
   /**
@@ -180,6 +182,25 @@ class ArchitectureTest {
             });
     readers.removeAll(MAY_READ_ENVIRONMENT);
     assertEquals(Set.of(), readers, "classes that read properties or the environment");
+  }
+
+  /** Who embeds the library gets no framework with it. */
+  @Test
+  void onlyItsAdapterKnowsLangChain4j() {
+    Set<String> users = new TreeSet<>();
+    classes()
+        .forEach(
+            model -> {
+              for (var entry : model.constantPool()) {
+                if (entry instanceof ClassEntry used
+                    && used.asInternalName()
+                        .replaceFirst("^\\[+L?", "")
+                        .startsWith("dev/langchain4j/")) {
+                  users.add(room(model.thisClass().asInternalName()));
+                }
+              }
+            });
+    assertEquals(Set.of("langchain4j"), users, "packages that use LangChain4j");
   }
 
   private static String room(String internalName) {
