@@ -51,7 +51,7 @@ class UsageTest {
           bench --rate 0                    | --rate           | above 0             | 0.0
           bench --rate often                | --rate           | a number            | 'often'
           bench --rate 1 -p 8 --shared-prefix 9 | --shared-prefix | at most the 8 of -p | 9
-          bench --rate 1 --max-num-seqs 65  | --max-num-seqs   | at most -b, and 64  | 65
+          bench --rate 1 -b 64 --max-num-seqs 65 | --max-num-seqs | at most -b, the 64 tokens of a step | 65
           generate -p x --split-mode row    | --split-mode     | layer or expert     | 'row'
           generate -p x --gpu-expert-budget 2X | --gpu-expert-budget | such as 20G    | '2X'
           generate -p x --n-cpu-moe -1      | --n-cpu-moe      | 0 or more           | '-1'

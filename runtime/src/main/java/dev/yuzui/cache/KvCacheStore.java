@@ -32,6 +32,7 @@ public final class KvCacheStore implements AutoCloseable {
   private final int pageTokens;
   private final int pagesPerSequence;
   private final int maxSequences;
+  private long stamps;
   private long queriedTokens;
   private long foundTokens;
   private final BitSet usedSlots = new BitSet();
@@ -294,6 +295,11 @@ public final class KvCacheStore implements AutoCloseable {
     return pages;
   }
 
+  /** Whether there are pages for every sequence to grow to the whole context. */
+  public boolean hasPagesForAll() {
+    return pages >= (long) maxSequences * pagesPerSequence;
+  }
+
   public Sequence openSequence() {
     return new Sequence(this, takeSlot());
   }
@@ -330,6 +336,10 @@ public final class KvCacheStore implements AutoCloseable {
     }
     usedSlots.set(slot);
     return slot;
+  }
+
+  long nextStamp() {
+    return ++stamps;
   }
 
   void freeSlot(int slot) {

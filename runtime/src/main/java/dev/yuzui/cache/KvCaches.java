@@ -27,6 +27,10 @@ public final class KvCaches implements AutoCloseable {
     return stores.get(rank);
   }
 
+  public int ranks() {
+    return stores.size();
+  }
+
   /** The rank that has the sequence. */
   public int rankOf(Sequence sequence) {
     return stores.indexOf(sequence.store());
@@ -95,7 +99,11 @@ public final class KvCaches implements AutoCloseable {
   }
 
   private int sum(ToIntFunction<KvCacheStore> number) {
-    return usableStores().mapToInt(number).sum();
+    int sum = 0; // of every step's counters: a loop
+    for (int r = 0; r < stores.size(); r++) {
+      sum += lost.contains(r) ? 0 : number.applyAsInt(stores.get(r));
+    }
+    return sum;
   }
 
   public PrefixStats prefixStats() {

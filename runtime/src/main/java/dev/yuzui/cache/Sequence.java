@@ -20,6 +20,7 @@ public final class Sequence implements AutoCloseable {
   private int pageCount;
   private int length;
   private boolean closed;
+  private long stamp;
 
   /** The most entries that it had since its rings were last written as a whole. */
   private int reached;
@@ -33,6 +34,7 @@ public final class Sequence implements AutoCloseable {
   Sequence(KvCacheStore store, int slot) {
     this.store = store;
     this.slot = slot;
+    this.stamp = store.nextStamp();
   }
 
   /** Row of the page table. */
@@ -55,6 +57,14 @@ public final class Sequence implements AutoCloseable {
 
   public int pageCount() {
     return pageCount;
+  }
+
+  /**
+   * A number that no other sequence of the store has; as long as it is the same, pages have only
+   * been added behind those that were there.
+   */
+  public long pagesStamp() {
+    return stamp;
   }
 
   /**
@@ -118,6 +128,7 @@ public final class Sequence implements AutoCloseable {
     store.copyPage(pages[index], own, entries);
     store.pool().release(pages[index]);
     pages[index] = own;
+    stamp = store.nextStamp();
   }
 
   public int pageTokens() {
@@ -196,13 +207,18 @@ public final class Sequence implements AutoCloseable {
     if (newLength == 0) {
       reached = 0;
     }
-    copies.tailMap(newLength, false).clear();
+    if (!copies.isEmpty()) {
+      copies.tailMap(newLength, false).clear();
+    }
     length = newLength;
     int full = newLength / store.pageTokens();
     if (full < keys.size()) {
       keys.subList(full, keys.size()).clear();
     }
     int keep = Math.ceilDiv(newLength, store.pageTokens());
+    if (pageCount > keep) {
+      stamp = store.nextStamp();
+    }
     while (pageCount > keep) {
       store.pool().release(pages[--pageCount]);
     }

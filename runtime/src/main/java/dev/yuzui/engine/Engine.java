@@ -35,7 +35,7 @@ import java.util.stream.IntStream;
  */
 public final class Engine implements AutoCloseable {
   /** Tokens that a session shows at once, at most; and no more than {@link #batchTokens}. */
-  public static final int OBSERVED_TOKENS = Step.MAX_OUTPUTS;
+  public static final int OBSERVED_TOKENS = Step.OUTPUTS;
 
   private final LoadedModel model;
   private final SharedModel shared;
@@ -246,7 +246,7 @@ public final class Engine implements AutoCloseable {
   /**
    * Appends one token to each session, all in one step, and gives their greedy successors.
    *
-   * @param tokens one for each session; at most {@value Step#MAX_OUTPUTS} and {@code batchTokens}
+   * @param tokens one for each session; at most {@link #batchTokens}
    */
   public int[] decodeTogether(List<Session> sessions, int[] tokens) {
     List<Chunk> chunks = chunks(sessions, tokens);
@@ -272,6 +272,10 @@ public final class Engine implements AutoCloseable {
     if (tokens.length != sessions.size()) {
       throw new IllegalArgumentException(
           tokens.length + " tokens for " + sessions.size() + " sessions");
+    }
+    if (tokens.length > batchTokens()) {
+      throw new EngineException(
+          tokens.length + " sessions in a step that has " + batchTokens() + " tokens at most");
     }
     List<Chunk> chunks = new ArrayList<>();
     for (int i = 0; i < tokens.length; i++) {

@@ -73,6 +73,17 @@ final class LoadedModel implements AutoCloseable {
       requireCacheEncoding();
       DevicePlan plan = memoryPlan.layout();
       int batch = ModelRunner.maxTokens(group, options.batchTokens(used.getFirst().provider()));
+      if (options.maxSequences() > batch) {
+        options
+            .log()
+            .accept(
+                "RuntimeOptions.maxSequences "
+                    + options.maxSequences()
+                    + ": "
+                    + batch
+                    + " run at a time, as many as a step has tokens; see"
+                    + " RuntimeOptions.batchTokens");
+      }
       exchanges =
           plan.exchanges()
               ? Optional.of(

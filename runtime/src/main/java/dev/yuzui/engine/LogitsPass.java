@@ -37,7 +37,7 @@ record LogitsPass(SharedModel model, Supplier<Session> sessions, int[] tokens, L
 
   private void eachChunk(ChunkAction action) {
     model.requireRoom(0, tokens.length);
-    int chunk = Math.min(model.runner().maxTokens(), Step.MAX_OUTPUTS);
+    int chunk = Math.min(model.runner().maxTokens(), Step.OUTPUTS);
     try (Session session = sessions.get()) {
       for (int from = 0; from < tokens.length; from += chunk) {
         try (var _ = model.hold()) {

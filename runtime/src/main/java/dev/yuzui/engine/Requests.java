@@ -179,6 +179,7 @@ public final class Requests implements AutoCloseable {
     Speculation how = model.model().options().speculation();
     return new SpeculativeDecoder(
         how,
+        model.runner().mostOutputs(),
         how.drafts() == Speculation.Drafts.MTP
             ? Optional.of(
                 new MtpProposer(model.runner(), how.mostDrafts(), how.vocabulary(vocabulary())))

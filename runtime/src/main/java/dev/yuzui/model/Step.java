@@ -30,8 +30,8 @@ public record Step(
     Course course,
     Tap tap) {
 
-  /** Rows of logits of one step at most: they are wide. */
-  public static final int MAX_OUTPUTS = 64;
+  /** Every step has room for so many rows of logits; more only where it may have to: see below. */
+  public static final int OUTPUTS = 64;
 
   /** From this many tokens of one sequence on, a step counts as reading a prompt. */
   public static final int PREFILL_TOKENS = 16;
@@ -50,6 +50,17 @@ public record Step(
      * look at.
      */
     SPARSE
+  }
+
+  /**
+   * Rows of logits that steps have room for: they are wide, so no more than {@link #OUTPUTS} or,
+   * where more sequences may run, one for each.
+   *
+   * @param tokens of a step at most
+   * @param sequences that may be open
+   */
+  public static int outputs(int tokens, int sequences) {
+    return Math.max(OUTPUTS, Math.min(tokens, sequences));
   }
 
   /** The same with other rows. */

@@ -14,6 +14,7 @@ public final class Sampler {
   private final SamplingParams params;
   private final int vocabulary;
   private final long seed;
+  private final SamplingScratch scratch;
   private final float[] logits;
   private final Candidates candidates;
   private final RepeatPenalties penalties;
@@ -27,9 +28,17 @@ public final class Sampler {
    * @param prompt seeds the history the penalties look at
    */
   public Sampler(SamplingParams params, int vocabulary, int[] prompt) {
+    this(params, new SamplingScratch(vocabulary), prompt);
+  }
+
+  /**
+   * @param scratch that no other thread draws with
+   * @param prompt seeds the history the penalties look at
+   */
+  public Sampler(SamplingParams params, SamplingScratch scratch, int[] prompt) {
     this(
         params,
-        vocabulary,
+        scratch,
         params.seed().isPresent()
             ? params.seed().getAsLong()
             : new SplittableRandom().nextLong() >>> 11, // short enough to be typed again
@@ -41,11 +50,12 @@ public final class Sampler {
 
   private Sampler(
       SamplingParams params,
-      int vocabulary,
+      SamplingScratch scratch,
       long seed,
       int[] history,
       int promptLength,
       int length) {
+    int vocabulary = scratch.vocabulary();
     params.logitBias().keySet().stream()
         .filter(id -> id >= vocabulary)
         .findAny()
@@ -63,8 +73,9 @@ public final class Sampler {
     this.history = history;
     this.promptLength = promptLength;
     this.length = length;
-    logits = new float[vocabulary];
-    candidates = new Candidates(vocabulary);
+    this.scratch = scratch;
+    logits = scratch.logits;
+    candidates = scratch.candidates;
     penalties = new RepeatPenalties(params, vocabulary, history, promptLength, length);
   }
 
@@ -140,12 +151,12 @@ public final class Sampler {
   }
 
   /**
-   * A sampler with the same history that goes its own way.
+   * A sampler with the same history that goes its own way, on the same thread.
    *
    * @param stream 0 draws what this one will draw; any other number draws independently
    */
   public Sampler fork(int stream) {
-    Sampler fork = new Sampler(params, vocabulary, seed, history.clone(), promptLength, length);
+    Sampler fork = new Sampler(params, scratch, seed, history.clone(), promptLength, length);
     fork.random = stream == 0 ? random : mix(random + mix(stream));
     return fork;
   }

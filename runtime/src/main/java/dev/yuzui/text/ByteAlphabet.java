@@ -28,6 +28,18 @@ final class ByteAlphabet {
 
   /** Bytes of a vocabulary entry; characters outside the alphabet stand for themselves. */
   static byte[] bytes(String token) {
+    byte[] bytes = new byte[token.length()];
+    for (int i = 0; i < bytes.length; i++) {
+      char c = token.charAt(i);
+      if (c >= BYTE_OF_CHAR.length || BYTE_OF_CHAR[c] < 0) {
+        return bytesOfOthersToo(token);
+      }
+      bytes[i] = (byte) BYTE_OF_CHAR[c];
+    }
+    return bytes;
+  }
+
+  private static byte[] bytesOfOthersToo(String token) {
     ByteArrayOutputStream out = new ByteArrayOutputStream(token.length());
     token
         .codePoints()

@@ -39,11 +39,23 @@ public final class TextStream {
   }
 
   private String decode(byte[] more, boolean end) {
+    if (waiting.length == 0 && isAscii(more)) {
+      return new String(more, StandardCharsets.US_ASCII);
+    }
     ByteBuffer in = ByteBuffer.allocate(waiting.length + more.length).put(waiting).put(more).flip();
     CharBuffer out = CharBuffer.allocate(in.remaining() + 1);
     decoder.decode(in, out, end);
     waiting = new byte[in.remaining()];
     in.get(waiting);
     return out.flip().toString();
+  }
+
+  private static boolean isAscii(byte[] bytes) {
+    for (byte b : bytes) {
+      if (b < 0) {
+        return false;
+      }
+    }
+    return true;
   }
 }

@@ -94,6 +94,21 @@ class MemoryPlanTest {
         .sum();
   }
 
+  /** Those of 64 rows are there in any case. */
+  @Test
+  void moreThan64SequencesTakeLogitsOfTheirOwn() {
+    RuntimeOptions fixed = options.withContextLength(64).withCachePages(1).withBatchTokens(512);
+    long one = plan(MUCH, fixed).scratchBytes();
+    assertEquals(one, plan(MUCH, fixed.withMaxSequences(64)).scratchBytes());
+    long row = plan(MUCH, fixed.withMaxSequences(65)).scratchBytes() - one;
+    assertTrue(row >= 4L * checkpoint.config().vocabSize(), row + " bytes");
+    assertEquals(one + 36 * row, plan(MUCH, fixed.withMaxSequences(100)).scratchBytes());
+    assertEquals(
+        one + (512 - 64) * row,
+        plan(MUCH, fixed.withMaxSequences(9999)).scratchBytes(),
+        "no more than a step has tokens");
+  }
+
   @Test
   void fitTakesTheMostPagesThatFitWithSomethingToSpare() {
     MemoryPlan one = plan(MUCH, options.withContextLength(64));

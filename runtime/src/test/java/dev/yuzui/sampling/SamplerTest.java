@@ -607,6 +607,31 @@ class SamplerTest {
     assertArrayEquals(known, logits);
   }
 
+  @Test
+  void samplersThatShareTheirScratchDrawWhatEachDrawsAlone() {
+    SamplingScratch scratch = new SamplingScratch(8);
+    SamplingParams params = PLAIN.withPenalties(1, -1, 0.5, 0.5).withTopP(0.9);
+    Sampler a = new Sampler(params.withSeed(1), scratch, new int[] {3});
+    Sampler b = new Sampler(params.withSeed(2), scratch, new int[] {4});
+    Sampler aloneA = new Sampler(params.withSeed(1), 8, new int[] {3});
+    Sampler aloneB = new Sampler(params.withSeed(2), 8, new int[] {4});
+    SplittableRandom random = new SplittableRandom(5);
+    for (int i = 0; i < 50; i++) {
+      float[] row = new float[8];
+      for (int id = 0; id < row.length; id++) {
+        row[id] = (float) random.nextGaussian();
+      }
+      int token = aloneA.sample(row);
+      assertEquals(token, a.sample(row));
+      a.accept(token);
+      aloneA.accept(token);
+      token = aloneB.sample(row);
+      assertEquals(token, b.sample(row));
+      b.accept(token);
+      aloneB.accept(token);
+    }
+  }
+
   private static int[] draws(SamplingParams params) {
     Sampler sampler = new Sampler(params, 8, new int[0]);
     float[] flat = new float[8];

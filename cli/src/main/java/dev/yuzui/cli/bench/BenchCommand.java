@@ -49,8 +49,6 @@ import picocli.CommandLine.TypeConversionException;
       "Example: yuzui bench --grammar schemas.jsonl.gz -m folder-of-tokenizer.json -o md"
     })
 public final class BenchCommand implements Callable<Integer> {
-  private static final int MAX_PARALLEL = 64;
-
   /** What means nothing with {@code --rate}. */
   private static final List<String> SPEED_FLAGS =
       List.of("-pg", "-d", "--assume-depth", "--tokens", "-npl", "-r");
@@ -114,7 +112,7 @@ public final class BenchCommand implements Callable<Integer> {
       converter = Ranges.Positive.class,
       defaultValue = "1",
       description =
-          "Sequences that make text together, up to 64; rates count the tokens of all"
+          "Sequences that make text together, up to -b; rates count the tokens of all"
               + " (default: ${DEFAULT-VALUE}).")
   private List<Integer> parallels;
 
@@ -349,9 +347,10 @@ public final class BenchCommand implements Callable<Integer> {
         rateOptions.given()
             ? rateOptions.sequences()
             : parallels.stream().max(Integer::compare).orElseThrow();
-    int limit = Math.min(MAX_PARALLEL, batches.stream().min(Integer::compare).orElseThrow());
+    int limit = batches.stream().min(Integer::compare).orElseThrow();
     if (most > limit) {
-      throw UsageException.ofFlag(flag, "at most -b, and " + MAX_PARALLEL, "" + most);
+      throw UsageException.ofFlag(
+          flag, "at most -b, the " + limit + " tokens of a step", "" + most);
     }
     return most;
   }

@@ -197,6 +197,7 @@ record RateMeasurement(double rate, int requests, int prompt, int sharedPrefix, 
     double seconds = (visits.stream().mapToLong(Visit::last).max().orElseThrow() - start) * 1e-9;
     long promptTokens = (long) requests * prompt;
     long made = visits.stream().mapToLong(visit -> visit.count).sum();
+    long steps = after.steps() - before.steps();
     long queries = after.prefixQueries() - before.prefixQueries();
     long hits = after.prefixHits() - before.prefixHits();
     long draftTokens = after.draftTokens() - before.draftTokens();
@@ -227,6 +228,8 @@ record RateMeasurement(double rate, int requests, int prompt, int sharedPrefix, 
         draftTokens,
         accepted,
         share(accepted, draftTokens),
+        steps,
+        steps == 0 ? 0 : (after.hostNanos() - before.hostNanos()) * 1e-3 / steps,
         0);
   }
 

@@ -20,6 +20,7 @@ import java.util.Locale;
  * @param prefixHits of these, found
  * @param preemptions sequences that gave way to older ones
  * @param drafts steps that checked guesses
+ * @param hostMicros of the engine's thread in a step, on average, but for waiting for devices
  * @param ratio of the first backend's mean answer time over this one's, 0 where only one is
  *     measured
  */
@@ -49,6 +50,8 @@ record RateRow(
     long draftTokens,
     long acceptedTokens,
     double acceptanceRate,
+    long steps,
+    double hostMicros,
     double ratio)
     implements Benchmark.Row {
 
@@ -91,6 +94,8 @@ record RateRow(
         draftTokens,
         acceptedTokens,
         acceptanceRate,
+        steps,
+        hostMicros,
         ratio);
   }
 

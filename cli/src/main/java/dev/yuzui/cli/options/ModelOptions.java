@@ -85,7 +85,8 @@ public final class ModelOptions {
       names = {"-np", "--parallel", "--max-num-seqs"},
       paramLabel = "N",
       converter = Ranges.Sequences.class,
-      description = "Sequences that run together; each has a cache of -c tokens (default: 1).")
+      description =
+          "Sequences that run together, up to -b; each has a cache of -c tokens (default: 1).")
   private Optional<Integer> maxSequences = Optional.empty();
 
   @Mixin private CacheTypeOptions cacheType;

@@ -188,9 +188,21 @@ class BenchCommandTest {
 
   @Test
   void moreSequencesThanAStepHoldsAreRefused() {
-    CommandRun run = yuzui("bench", "-m", GGUF, "-npl", "65");
+    CommandRun run = yuzui("bench", "-m", GGUF, "-b", "32", "-npl", "33");
     assertEquals(ExitCode.USAGE, run.exitCode());
-    assertTrue(run.err().contains("-npl"), run.err());
+    assertTrue(
+        run.err().contains("-npl: expected at most -b, the 32 tokens of a step, found 33"),
+        run.err());
+  }
+
+  @Test
+  void hundredsOfSequencesMakeTextTogether() throws IOException {
+    JsonNode json =
+        bench("-p", "0", "-n", "2", "-r", "1", "--no-warmup", "-npl", "65,200", "-o", "json")
+            .json();
+    assertEquals(65, json.at("/0/n_parallel").asInt());
+    assertEquals(200, json.at("/1/n_parallel").asInt());
+    assertTrue(json.at("/1/avg_ts").asDouble() > 0);
   }
 
   @Test

@@ -15,6 +15,9 @@ package dev.yuzui.engine.api;
  * @param drafts times that guesses were checked (spec_decode_num_drafts)
  * @param draftTokens guesses checked (spec_decode_num_draft_tokens)
  * @param acceptedTokens of these, right (spec_decode_num_accepted_tokens)
+ * @param steps in which sequences took part
+ * @param hostNanos of the engine's thread in these steps but for waiting for devices: choosing who
+ *     appends what, writing it down, drawing tokens, telling listeners
  */
 public record EngineMetrics(
     int requestsRunning,
@@ -27,6 +30,8 @@ public record EngineMetrics(
     long prefixHits,
     long drafts,
     long draftTokens,
-    long acceptedTokens) {
-  public static final EngineMetrics NONE = new EngineMetrics(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    long acceptedTokens,
+    long steps,
+    long hostNanos) {
+  public static final EngineMetrics NONE = new EngineMetrics(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 }

@@ -27,8 +27,9 @@ import java.util.stream.Stream;
  *     contextLength, or the model's where that is 0; and where {@code distribution} asks for
  *     nothing, let free memory choose that too
  * @param batchTokens tokens of one step at most, prompts are read in chunks of it; 0 means what
- *     suits the backend
- * @param maxSequences sequences that hold cache at the same time
+ *     suits the backend, or one for each of maxSequences
+ * @param maxSequences sequences that hold cache at the same time; of these run as many as a step
+ *     has tokens
  * @param cache what the sequences share
  * @param repack whether a backend may copy weights into an order that suits the processor
  * @param v4Qat whether DeepSeek-V4 rounds what it keeps as it did in training
@@ -61,6 +62,8 @@ public record RuntimeOptions(
     Consumer<String> notice) {
 
   public static final int DEFAULT_CONTEXT = 4096;
+
+  private static final int MOST_UNASKED = 2048;
 
   /**
    * @throws IllegalArgumentException for a number that means nothing
@@ -97,9 +100,14 @@ public record RuntimeOptions(
         line -> {});
   }
 
-  /** {@link #batchTokens} as they are for {@code provider}'s devices. */
+  /**
+   * {@link #batchTokens} as they are for {@code provider}'s devices: where none are asked for, what
+   * suits them, or a token for each sequence if that is more, up to {@value #MOST_UNASKED}.
+   */
   public int batchTokens(BackendProvider provider) {
-    return batchTokens > 0 ? batchTokens : provider.promptTokens();
+    return batchTokens > 0
+        ? batchTokens
+        : Math.max(provider.promptTokens(), Math.min(maxSequences, MOST_UNASKED));
   }
 
   public RuntimeOptions withMetadata(MetadataOverrides overrides) {

@@ -38,9 +38,9 @@ public record Speculation(
   public Speculation {
     int least = drafts == Drafts.NONE ? 0 : 1;
     Expected.that(
-        mostDrafts >= least && mostDrafts < Step.MAX_OUTPUTS,
+        mostDrafts >= least && mostDrafts < Step.OUTPUTS,
         "Speculation.mostDrafts",
-        least + " to " + (Step.MAX_OUTPUTS - 1),
+        least + " to " + (Step.OUTPUTS - 1),
         mostDrafts);
     Expected.that(
         leastProbable >= 0 && leastProbable <= 1,

@@ -1,7 +1,6 @@
 package dev.yuzui.engine.draft;
 
 import dev.yuzui.engine.api.StepTimes;
-import dev.yuzui.model.Step;
 import java.util.OptionalDouble;
 
 /**
@@ -33,16 +32,24 @@ public final class DraftCosts {
   private static final double SHARE = 1.0 / 64;
 
   private final int mostDrafts;
-  private final StepCosts steps = new StepCosts(Step.MAX_OUTPUTS);
-  private final StepCosts drafting = new StepCosts(Step.MAX_OUTPUTS);
-  private final StepCosts keeping = new StepCosts(Step.MAX_OUTPUTS);
+  private final int mostRows;
+  private final StepCosts steps;
+  private final StepCosts drafting;
+  private final StepCosts keeping;
   private double acceptedAtOnce;
   private boolean paid = true;
   private int probeAfter = SOONEST_PROBE;
   private int untilProbe = SOONEST_PROBE;
 
-  public DraftCosts(int mostDrafts) {
+  /**
+   * @param mostRows of decoded tokens and guesses that a step has room for
+   */
+  public DraftCosts(int mostDrafts, int mostRows) {
     this.mostDrafts = mostDrafts;
+    this.mostRows = mostRows;
+    this.steps = new StepCosts(mostRows);
+    this.drafting = new StepCosts(mostRows);
+    this.keeping = new StepCosts(mostRows);
     this.acceptedAtOnce = mostDrafts; // until it is known, the best
   }
 
@@ -95,14 +102,19 @@ public final class DraftCosts {
     return !pays;
   }
 
-  /** Yes as long as a cost is unknown. */
+  /** Yes as long as a cost is unknown; no where a step has no room for guesses. */
   private boolean pays(int writing, int guessing) {
+    int guesses = guessing * mostDrafts;
+    int checked = Math.min(guesses, mostRows - writing);
+    if (guesses > 0 && checked <= 0) {
+      return false;
+    }
     OptionalDouble plain = steps.at(writing);
-    OptionalDouble checking = steps.at(writing + guessing * mostDrafts);
+    OptionalDouble checking = steps.at(writing + checked);
+    double kept = guesses == 0 ? 0 : acceptedAtOnce * guessing * checked / guesses;
     return plain.isEmpty()
         || checking.isEmpty()
-        || (1 + acceptedAtOnce * guessing / writing)
-                * (plain.getAsDouble() + keeping.at(writing).orElse(0))
+        || (1 + kept / writing) * (plain.getAsDouble() + keeping.at(writing).orElse(0))
             >= checking.getAsDouble() + drafting.at(guessing).orElse(0);
   }
 }

@@ -7,7 +7,6 @@ import dev.yuzui.engine.step.BestTokens;
 import dev.yuzui.engine.step.Chunk;
 import dev.yuzui.engine.step.Outputs;
 import dev.yuzui.engine.step.Steps;
-import dev.yuzui.model.Step;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -85,6 +84,11 @@ public final class DraftModelProposer {
     this.contextLength = contextLength;
     this.ownTokens = ownTokens;
     this.tokens = tokens;
+  }
+
+  /** As {@link Steps#deviceNanos}. */
+  public long deviceNanos() {
+    return steps.deviceNanos();
   }
 
   /**
@@ -177,7 +181,7 @@ public final class DraftModelProposer {
     List<Chunk> chunks = new ArrayList<>();
     List<Drafting> ready = new ArrayList<>();
     int room = steps.maxTokens();
-    while (!reading.isEmpty() && room > 0 && chunks.size() < Step.MAX_OUTPUTS) {
+    while (!reading.isEmpty() && room > 0 && chunks.size() < steps.maxOutputs()) {
       Drafting d = reading.element();
       int part = Math.min(room, d.left());
       Chunk chunk = d.next(part);
@@ -200,7 +204,7 @@ public final class DraftModelProposer {
       List<Drafting> going, int candidates, double leastProbable, List<Drafting> all) {
     List<Drafting> roomy = going.stream().filter(d -> reserved(d, 1, all)).toList();
     List<Drafting> next = new ArrayList<>();
-    int size = Math.min(steps.maxTokens(), Step.MAX_OUTPUTS);
+    int size = Math.min(steps.maxTokens(), steps.maxOutputs());
     for (int from = 0; from < roomy.size(); from += size) {
       List<Drafting> part = roomy.subList(from, Math.min(from + size, roomy.size()));
       steps.run(

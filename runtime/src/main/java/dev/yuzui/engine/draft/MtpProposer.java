@@ -6,7 +6,6 @@ import dev.yuzui.engine.step.BestTokens;
 import dev.yuzui.engine.step.ModelRunner;
 import dev.yuzui.engine.step.Outputs;
 import dev.yuzui.engine.step.Rows;
-import dev.yuzui.model.Step;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -103,7 +102,7 @@ public final class MtpProposer {
   /**
    * Call it once after each {@link ModelRunner#run}, whose logits are gone then.
    *
-   * @param all at most {@value Step#MAX_OUTPUTS} that want drafts
+   * @param all of one rank at most {@link ModelRunner#maxOutputs} that want drafts
    * @param leastProbable a draft of a smaller probability is dropped, and nothing drafted behind it
    * @return what to append behind the token sampled last, for each of {@code all}: as many as are
    *     wanted or fewer

@@ -57,19 +57,20 @@ record DeviceDemand(
     int allLayers = c.layers() + c.mtpLayers();
     long weights = room.weights().on(device, plan);
     long mapped = weights == 0 ? room.stored().on(device, plan) : 0;
+    int sequences = Math.ceilDiv(options.maxSequences(), plan.ranks().size());
     long tokens = options.batchTokens(rooms.getFirst().device().provider());
     return new DeviceDemand(
         weights,
         options.repack() ? weights - room.mappedWeights().on(device, plan) : 0,
         mapped,
-        step(c, tokens, layers > 0)
+        step(c, tokens, sequences, layers > 0)
             + rings(c, plan, device, options, tokens)
             + (mapped > 0 ? checkpoint.derivedBytes() * layers / allLayers : 0),
         exchange(c, plan, tokens),
         cachePerToken(c, plan, device, options.cache().encoding()),
         cachePerToken(c, plan, device, Encoding.E4M3),
         layers > 0 ? 4L * c.attention().rope() * ropeTables(c) : 0,
-        Math.ceilDiv(options.maxSequences(), plan.ranks().size()),
+        sequences,
         options.cache().pageTokens(),
         options.cache().pages());
   }
@@ -114,7 +115,7 @@ record DeviceDemand(
   }
 
   /** The widest layer's activations, the logits and the best of them; without attention less. */
-  private static long step(DeepseekConfig c, long tokens, boolean attends) {
+  private static long step(DeepseekConfig c, long tokens, int sequences, boolean attends) {
     long attention =
         switch (c.attention()) {
           case AttentionConfig.Latent a ->
@@ -135,7 +136,7 @@ record DeviceDemand(
     }
     long row = 8L * c.hiddenSize() + Math.max(attention, Math.max(dense, experts));
     long output = c.vocabSize() + c.hiddenSize() + 2L * Ops.MAX_TOP_K;
-    return 4 * (tokens * row + Step.MAX_OUTPUTS * output);
+    return 4 * (tokens * row + Step.outputs(Math.toIntExact(tokens), sequences) * output);
   }
 
   /**

@@ -11,10 +11,10 @@ import dev.yuzui.engine.schedule.Scheduler.Grant;
 import dev.yuzui.engine.step.Chunk;
 import dev.yuzui.engine.step.Outputs;
 import dev.yuzui.engine.step.Steps;
-import dev.yuzui.model.Step;
 import dev.yuzui.model.Step.AttentionForm;
 import dev.yuzui.parallel.DeviceFailure;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -46,6 +46,8 @@ public final class EngineLoop implements AutoCloseable {
 
   private boolean idle = true;
   private long promptTokens;
+  private long stepCount;
+  private long hostNanos;
   private volatile EngineMetrics metrics = EngineMetrics.NONE;
   private volatile StepTimes stepTimes = StepTimes.NONE;
 
@@ -65,7 +67,7 @@ public final class EngineLoop implements AutoCloseable {
     this.drawing = new RejectionSampler(steps, vocabulary, speculation.costs());
     this.room = new KvCacheManager(cache);
     int budget = steps.maxTokens();
-    int most = Math.min(budget, Math.min(cache.maxSequences(), Step.MAX_OUTPUTS));
+    int most = Math.min(budget, cache.maxSequences());
     this.scheduler = new Scheduler<>(room, budget, most);
     this.thread = Thread.ofPlatform().daemon().name("yuzui-engine").start(this::run);
   }
@@ -118,13 +120,22 @@ public final class EngineLoop implements AutoCloseable {
   private EngineException drive() {
     try {
       while (takeMail()) {
+        long start = System.nanoTime() - deviceNanos();
         step();
+        if (!idle) {
+          stepCount++;
+          hostNanos += System.nanoTime() - deviceNanos() - start;
+        }
       }
       return new EngineException("the engine was closed before the request was done");
     } catch (Throwable e) {
       return new EngineException(
           "the engine cannot go on: " + e.getMessage() + "; close it and open another", e);
     }
+  }
+
+  private long deviceNanos() {
+    return steps.deviceNanos() + speculation.deviceNanos();
   }
 
   // ---- what comes from outside ----
@@ -256,11 +267,17 @@ public final class EngineLoop implements AutoCloseable {
 
   private List<Turn> pass(
       List<Grant<Request>> grants, List<Request> drawn, Map<Request, Outcome> over) {
-    boolean decoding = grants.stream().allMatch(grant -> grant.entry().decoding());
+    boolean decoding = true;
+    for (Grant<Request> grant : grants) {
+      decoding &= grant.entry().decoding();
+    }
     long start = System.nanoTime();
     List<Turn> turns = run(grants);
     if (decoding) {
-      int rows = turns.stream().mapToInt(turn -> 1 + turn.drafts()).sum();
+      int rows = 0;
+      for (Turn turn : turns) {
+        rows += 1 + turn.drafts();
+      }
       speculation.costs().stepTook(rows, System.nanoTime() - start);
     }
     List<SpeculativeDecoder.Part> parts = new ArrayList<>();
@@ -273,7 +290,9 @@ public final class EngineLoop implements AutoCloseable {
         siblings.forEach(sibling -> parts.add(turn.part(sibling)));
       }
     }
-    parts.removeIf(part -> over.containsKey(part.request()));
+    if (!over.isEmpty()) {
+      parts.removeIf(part -> over.containsKey(part.request()));
+    }
     speculation.draft(parts, scheduler.running());
     parts.forEach(part -> part.request().draftForced());
     return turns;
@@ -284,12 +303,14 @@ public final class EngineLoop implements AutoCloseable {
     List<Turn> turns = new ArrayList<>();
     int row = 0;
     int output = 0;
-    int spareOutputs = Step.MAX_OUTPUTS - grants.size();
+    int candidates = 0;
+    int[] spareOutputs = spareOutputs(grants);
     for (Grant<Request> grant : grants) {
       Request request = grant.entry();
       Sequence sequence = request.sequence().orElseThrow();
       boolean ready = grant.tokens() >= request.known();
-      int guesses = ready ? Math.min(grant.tokens() - request.known(), spareOutputs) : 0;
+      int rank = cache.rankOf(sequence);
+      int guesses = ready ? Math.min(grant.tokens() - request.known(), spareOutputs[rank]) : 0;
       int tokens = ready ? request.known() + guesses : grant.tokens();
       Outputs outputs = !ready ? Outputs.NONE : guesses > 0 ? Outputs.ALL : Outputs.LAST;
       chunks.add(new Chunk(sequence, request.pending(tokens), outputs));
@@ -297,12 +318,21 @@ public final class EngineLoop implements AutoCloseable {
       promptTokens += Math.clamp(request.promptLength() - sequence.length(), 0, tokens);
       row += tokens;
       output += ready ? 1 + guesses : 0;
-      spareOutputs -= guesses;
+      candidates = ready ? Math.max(candidates, request.candidates()) : candidates;
+      spareOutputs[rank] -= guesses;
     }
-    steps.run(
-        chunks,
-        turns.stream().filter(Turn::ready).mapToInt(t -> t.request().candidates()).max().orElse(0));
+    steps.run(chunks, candidates);
     return turns;
+  }
+
+  /** Of each rank: what its sequences' last tokens leave of its rows of logits. */
+  private int[] spareOutputs(List<Grant<Request>> grants) {
+    int[] spare = new int[cache.ranks()];
+    Arrays.fill(spare, steps.maxOutputs());
+    for (Grant<Request> grant : grants) {
+      spare[cache.rankOf(grant.entry().sequence().orElseThrow())]--;
+    }
+    return spare;
   }
 
   /** The answers that go on from here with a sequence of their own. */
@@ -416,7 +446,9 @@ public final class EngineLoop implements AutoCloseable {
             cache.prefixStats().foundTokens(),
             drawing.drafts(),
             drawing.draftTokens(),
-            drawing.acceptedTokens());
+            drawing.acceptedTokens(),
+            stepCount,
+            hostNanos);
   }
 
   /** Whether the caller is a listener, or depends on a result: a part of a turn. */

@@ -1,6 +1,7 @@
 package dev.yuzui.engine.schedule;
 
 import dev.yuzui.cache.CacheFullException;
+import dev.yuzui.cache.KvCacheStore;
 import dev.yuzui.cache.KvCaches;
 import dev.yuzui.cache.Sequence;
 import java.util.Optional;
@@ -8,7 +9,7 @@ import java.util.Optional;
 /**
  * The KV cache as {@link Scheduler} sees it. A request is let in with pages for its whole prompt,
  * so that only text has to fight for more, and with one left for each that runs already, so that it
- * is not the next to give way.
+ * is not the next to give way; where nobody ever has to, that is not asked.
  */
 final class KvCacheManager implements Scheduler.Room<Request> {
   private record Refusal(Request request, int freePages) {}
@@ -45,7 +46,10 @@ final class KvCacheManager implements Scheduler.Room<Request> {
     try {
       int[] tokens = request.tokens();
       int found = sequence.adopt(tokens);
-      good = reserve(sequence, tokens.length - found) && sequence.store().freePages() >= running;
+      KvCacheStore store = sequence.store();
+      good =
+          reserve(sequence, tokens.length - found)
+              && (store.hasPagesForAll() || store.freePages() >= running);
       if (good) {
         request.times().begin(found);
       }

@@ -5,12 +5,14 @@ import dev.yuzui.engine.draft.DraftCosts;
 import dev.yuzui.engine.step.BestTokens;
 import dev.yuzui.engine.step.Steps;
 import dev.yuzui.sampling.Sampler;
+import dev.yuzui.sampling.SamplingScratch;
 
 /** Samples the next tokens of requests from a step that has run, and counts them. */
 final class RejectionSampler {
   private final Steps steps;
   private final DraftCosts costs;
   private final float[] logits;
+  private final SamplingScratch scratch;
   private long tokens;
   private long drafts;
   private long draftTokens;
@@ -23,6 +25,7 @@ final class RejectionSampler {
     this.steps = steps;
     this.costs = costs;
     this.logits = new float[vocabulary];
+    this.scratch = new SamplingScratch(vocabulary);
   }
 
   /** Tokens drawn. */
@@ -54,7 +57,7 @@ final class RejectionSampler {
   void draw(Request request, int output, int guesses) {
     int right = 0;
     try {
-      Sampler sampler = request.sampler(logits.length);
+      Sampler sampler = request.sampler(scratch);
       while (true) {
         int token = sample(request, sampler, output + right);
         if (request.wantsLogprobs()) {

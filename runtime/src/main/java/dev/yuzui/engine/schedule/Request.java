@@ -16,6 +16,7 @@ import dev.yuzui.grammar.Grammar;
 import dev.yuzui.grammar.GrammarException;
 import dev.yuzui.model.Step;
 import dev.yuzui.sampling.Sampler;
+import dev.yuzui.sampling.SamplingScratch;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.text.StopStrings;
 import dev.yuzui.text.TextStream;
@@ -218,7 +219,7 @@ public final class Request implements Scheduler.Entry {
 
   void setOver() {
     over = true;
-    sampler = Optional.empty(); // it has arrays as long as the vocabulary
+    sampler = Optional.empty(); // it may have arrays as long as the vocabulary
     draftText.publish(tokens());
     draftText.close();
   }
@@ -337,15 +338,15 @@ public final class Request implements Scheduler.Entry {
   }
 
   /**
-   * A sampler is large, so only requests that have begun have one.
+   * Only requests that have begun have one: what it counts may be as large as the vocabulary.
    *
    * @throws IllegalArgumentException if the request's parameters do not suit the vocabulary
    */
-  Sampler sampler(int vocabulary) {
+  Sampler sampler(SamplingScratch scratch) {
     if (sampler.isEmpty()) {
       sampler =
           Optional.of(
-              new Sampler(request.sampling(), vocabulary, Arrays.copyOf(tokens, promptLength)));
+              new Sampler(request.sampling(), scratch, Arrays.copyOf(tokens, promptLength)));
     }
     return sampler.get();
   }

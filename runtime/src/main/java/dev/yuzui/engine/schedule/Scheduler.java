@@ -4,9 +4,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.Comparator;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.TreeSet;
 
 /**
@@ -102,51 +100,56 @@ final class Scheduler<E extends Scheduler.Entry> {
 
   /** The next step, in order of arrival; empty if nobody can go on. */
   List<Grant<E>> next() {
-    Map<E, Integer> shares = shares();
+    List<E> entries = new ArrayList<>(running);
+    int[] shares = shares(entries);
     List<Grant<E>> step = new ArrayList<>();
     long before = preemptions;
-    for (Map.Entry<E, Integer> share : shares.entrySet()) {
-      E entry = share.getKey();
-      int tokens = makeRoom(entry, share.getValue());
+    int left = budget;
+    for (int i = 0; i < shares.length; i++) {
+      left -= shares[i];
+      int tokens = shares[i] == 0 ? 0 : makeRoom(entries.get(i), shares[i], before);
       if (tokens > 0) {
-        step.add(new Grant<>(entry, tokens));
+        step.add(new Grant<>(entries.get(i), tokens));
       }
     }
     if (preemptions == before) {
-      admit(step, budget - shares.values().stream().mapToInt(Integer::intValue).sum());
+      admit(step, left);
     }
     return step;
   }
 
-  /** By running entries that get any, in order of arrival. */
-  private Map<E, Integer> shares() {
+  /** Tokens of each of the running entries, which are in order of arrival. */
+  private int[] shares(List<E> entries) {
     int left = budget;
-    int decoding = (int) running.stream().filter(Entry::decoding).count();
-    Map<E, Integer> shares = new LinkedHashMap<>();
-    running.forEach(entry -> shares.put(entry, 0));
-    for (E entry : running) {
-      if (entry.decoding()) {
+    int[] shares = new int[entries.size()];
+    int decoding = 0;
+    for (E entry : entries) {
+      decoding += entry.decoding() ? 1 : 0;
+    }
+    for (int i = 0; i < shares.length; i++) {
+      if (entries.get(i).decoding()) {
         // one token each is certain: more than that only from what the others leave
-        int share = Math.min(entry.pending(), left - --decoding);
-        shares.put(entry, share);
-        left -= share;
+        shares[i] = Math.min(entries.get(i).pending(), left - --decoding);
+        left -= shares[i];
       }
     }
-    for (E entry : running) {
-      if (!entry.decoding()) {
-        int share = entry.share(left);
-        shares.put(entry, share);
-        left -= share;
+    for (int i = 0; i < shares.length; i++) {
+      if (!entries.get(i).decoding()) {
+        shares[i] = entries.get(i).share(left);
+        left -= shares[i];
       }
     }
-    shares.values().removeIf(share -> share == 0);
     return shares;
   }
 
-  /** The tokens there is room for; 0 if {@code entry} itself is not, or no longer, running. */
-  private int makeRoom(E entry, int share) {
+  /**
+   * The tokens there is room for; 0 if {@code entry} itself is not, or no longer, running.
+   *
+   * @param before preemptions when the step began
+   */
+  private int makeRoom(E entry, int share, long before) {
     int tokens = share;
-    while (running.contains(entry)) {
+    while (preemptions == before || running.contains(entry)) {
       if (room.reserve(entry, tokens)) {
         return tokens;
       }

@@ -40,15 +40,24 @@ public final class SpeculativeDecoder {
   private final DraftCosts costs;
 
   /**
+   * @param mostRows of decoded tokens and guesses that a step has room for
    * @param mtp present where drafts are to come from it
    * @param model the same
    */
   public SpeculativeDecoder(
-      Speculation how, Optional<MtpProposer> mtp, Optional<DraftModelProposer> model) {
+      Speculation how,
+      int mostRows,
+      Optional<MtpProposer> mtp,
+      Optional<DraftModelProposer> model) {
     this.how = how;
     this.mtp = mtp;
     this.model = model;
-    this.costs = new DraftCosts(how.mostDrafts());
+    this.costs = new DraftCosts(how.mostDrafts(), mostRows);
+  }
+
+  /** Nanoseconds in which a draft model's devices were waited for. */
+  long deviceNanos() {
+    return model.map(DraftModelProposer::deviceNanos).orElse(0L);
   }
 
   DraftCosts costs() {

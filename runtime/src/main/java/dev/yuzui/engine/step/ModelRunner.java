@@ -38,6 +38,7 @@ public final class ModelRunner implements Steps, AutoCloseable {
   private final List<RankRunner> ranks = new ArrayList<>();
   private final int maxTokens;
   private final LegRunner legs;
+  private long deviceNanos;
 
   // of several ranks; a lone one's rows are where they are
   private List<Place> rowsOfLast = List.of(); // of the main model's last step
@@ -88,6 +89,16 @@ public final class ModelRunner implements Steps, AutoCloseable {
   @Override
   public int maxTokens() {
     return maxTokens;
+  }
+
+  @Override
+  public int maxOutputs() {
+    return ranks.getFirst().maxOutputs();
+  }
+
+  /** Rows of logits at most that a step makes of all sequences. */
+  public int mostOutputs() {
+    return Math.min(maxTokens, ranks.size() * maxOutputs());
   }
 
   @Override
@@ -164,9 +175,11 @@ public final class ModelRunner implements Steps, AutoCloseable {
   }
 
   private static List<Rows> rows(List<Chunk> chunks) {
-    return chunks.stream()
-        .map(c -> new Rows(c.sequence(), c.sequence().length(), c.tokens(), c.outputs(), 0))
-        .toList();
+    List<Rows> rows = new ArrayList<>(chunks.size());
+    for (Chunk c : chunks) {
+      rows.add(new Rows(c.sequence(), c.sequence().length(), c.tokens(), c.outputs(), 0));
+    }
+    return rows;
   }
 
   /**
@@ -215,16 +228,28 @@ public final class ModelRunner implements Steps, AutoCloseable {
     runMtp(List.of(new Rows(sequence, start, next, Outputs.ALL, 0)), 0);
   }
 
+  @Override
+  public long deviceNanos() {
+    return deviceNanos;
+  }
+
   private void run(Pass pass, List<Rows> all, int candidates) {
     if (ranks.size() == 1) {
-      legs.run(ranks.getFirst(), ranks.getFirst().prepare(pass, all, candidates));
+      List<Leg> course = ranks.getFirst().prepare(pass, all, candidates);
+      timed(() -> legs.run(ranks.getFirst(), course));
       return;
     }
     Map<Integer, List<Leg>> courses = new TreeMap<>();
     split(pass, all)
         .forEach(
             (rank, part) -> courses.put(rank, ranks.get(rank).prepare(pass, part, candidates)));
-    legs.run(courses);
+    timed(() -> legs.run(courses));
+  }
+
+  private void timed(Runnable work) {
+    long start = System.nanoTime();
+    work.run();
+    deviceNanos += System.nanoTime() - start;
   }
 
   /** The rows of each rank, whose sources become rows of that rank. */

@@ -48,6 +48,7 @@ final class RankRunner implements AutoCloseable {
   private final DeepseekModel model;
   private final KvCacheStore cache;
   private final int maxTokens;
+  private final int maxOutputs;
   private final int vocab;
   private final Map<Integer, Stage> stages = new LinkedHashMap<>();
   private final List<DeviceBuffer> buffers = new ArrayList<>();
@@ -65,6 +66,7 @@ final class RankRunner implements AutoCloseable {
     this.model = model;
     this.cache = cache;
     this.maxTokens = maxTokens;
+    this.maxOutputs = Step.outputs(maxTokens, cache.maxSequences());
     this.vocab = model.config().vocabSize();
     Backend last = group.backend(model.lastDevice());
     try {
@@ -79,6 +81,7 @@ final class RankRunner implements AutoCloseable {
                     there,
                     cache,
                     maxTokens,
+                    maxOutputs,
                     vocab,
                     (name, encoding, rows, cols) -> allocate(there, name, encoding, rows, cols),
                     arena)));
@@ -93,6 +96,7 @@ final class RankRunner implements AutoCloseable {
           new StepOutputs(
               last,
               vocab,
+              maxOutputs,
               (name, encoding, rows, cols) -> allocate(last, name, encoding, rows, cols),
               arena);
     } catch (RuntimeException | Error e) {
@@ -105,6 +109,11 @@ final class RankRunner implements AutoCloseable {
     DeviceBuffer buffer = there.allocate(encoding.byteSize(rows, cols), name);
     buffers.add(buffer);
     return new Tensor(name, buffer, 0, encoding, rows, cols);
+  }
+
+  /** Rows of logits of a step at most. */
+  int maxOutputs() {
+    return maxOutputs;
   }
 
   /** That went through the main model since the start. */
@@ -182,7 +191,7 @@ final class RankRunner implements AutoCloseable {
       AttentionForm suits = form(part.start(), tokens);
       form = suits.compareTo(form) > 0 ? suits : form;
     }
-    if (count > maxTokens || outputs > Step.MAX_OUTPUTS) {
+    if (count > maxTokens || outputs > maxOutputs) {
       throw new IllegalArgumentException(
           count
               + " tokens and "
@@ -190,14 +199,14 @@ final class RankRunner implements AutoCloseable {
               + " outputs exceed a step's "
               + maxTokens
               + " and "
-              + Step.MAX_OUTPUTS);
+              + maxOutputs);
     }
     int rows = bucket(group, model, count);
     for (var stage : stages.entrySet()) {
       StepInputs inputs = stage.getValue().inputs();
       group.run(stage.getKey(), () -> inputs.fill(all, rows, pass.takesStates()));
     }
-    int made = outputs == count ? outputs : outputBucket(outputs, rows);
+    int made = outputBucket(outputs, count, rows);
     int best = this.outputs.begin(outputs, made, candidates, logitTokens(pass));
     boolean some = pass.takesStates() && !pass.whole() && outputs < rows;
     if (model.devices().size() > 1 || group.size() > 1) {
@@ -224,12 +233,20 @@ final class RankRunner implements AutoCloseable {
   }
 
   /**
-   * Of steps that want some of their rows: the next power of two, for each number of outputs is a
-   * recording.
+   * Rows of logits that a step makes, for each number of outputs is a recording: those wanted where
+   * all are and they are few; else the next power of two, and of many the next multiple of {@link
+   * Step#OUTPUTS}, which is less to make for nothing.
    */
-  private static int outputBucket(int outputs, int rows) {
-    int power = outputs <= 1 ? outputs : Integer.highestOneBit(outputs - 1) << 1;
-    return Math.min(power, Math.min(rows, Step.MAX_OUTPUTS));
+  private int outputBucket(int outputs, int tokens, int rows) {
+    int made;
+    if (outputs > Step.OUTPUTS) {
+      made = Math.ceilDiv(outputs, Step.OUTPUTS) * Step.OUTPUTS;
+    } else if (outputs == tokens || outputs <= 1) {
+      made = outputs;
+    } else {
+      made = Integer.highestOneBit(outputs - 1) << 1;
+    }
+    return Math.min(made, Math.min(rows, maxOutputs));
   }
 
   /** That a row of a pass's logits is over. */

@@ -3,7 +3,6 @@ package dev.yuzui.engine.step;
 import dev.yuzui.cache.KvCacheStore;
 import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.api.EngineException;
-import dev.yuzui.model.Step;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.StepBatch;
@@ -31,15 +30,13 @@ final class StepInputs {
   private static final int FIELDS = 10;
 
   private final Backend backend;
-  private final KvCacheStore cache;
+  private final int maxOutputs;
   private final int vocab;
 
   // the fields behind each other, a step's rows of each
   private final Tensor fields;
   private final MemorySegment staging;
-  private final Tensor pages;
-  private final MemorySegment pageStaging;
-  private boolean pagesChanged = true;
+  private final PageTable table;
 
   /**
    * @param allocator of device memory
@@ -49,17 +46,16 @@ final class StepInputs {
       Backend backend,
       KvCacheStore cache,
       int maxTokens,
+      int maxOutputs,
       int vocab,
       Allocator allocator,
       Arena arena) {
     this.backend = backend;
-    this.cache = cache;
+    this.maxOutputs = maxOutputs;
     this.vocab = vocab;
     fields = allocator.allocate("step", Encoding.I32, FIELDS, maxTokens);
     staging = arena.allocate(fields.byteSize(), 64);
-    pages =
-        allocator.allocate("pages", Encoding.I32, cache.maxSequences(), cache.pagesPerSequence());
-    pageStaging = arena.allocate(pages.byteSize(), 64);
+    table = new PageTable(backend, cache, allocator, arena);
   }
 
   interface Allocator {
@@ -77,7 +73,7 @@ final class StepInputs {
         field(POSITION, rows, rows),
         field(SEQUENCE, rows, rows),
         field(KV_LENGTH, rows, rows),
-        pages,
+        table.pages(),
         field(OUTPUT_ROW, rows, outputs));
   }
 
@@ -88,7 +84,7 @@ final class StepInputs {
         field(WANTED_POSITION, rows, outputs),
         field(WANTED_SEQUENCE, rows, outputs),
         field(WANTED_KV_LENGTH, rows, outputs),
-        pages,
+        table.pages(),
         field(OUTPUT_ROW, rows, outputs));
   }
 
@@ -135,11 +131,7 @@ final class StepInputs {
           output++;
         }
       }
-      for (int p = 0; p < sequence.pageCount(); p++) {
-        long at = (long) sequence.slot() * cache.pagesPerSequence() + p;
-        pagesChanged |= pageStaging.getAtIndex(ValueLayout.JAVA_INT, at) != sequence.page(p);
-        pageStaging.setAtIndex(ValueLayout.JAVA_INT, at, sequence.page(p));
-      }
+      table.fill(sequence);
     }
     for (; t < rows; t++) {
       put(TOKEN, rows, t, 0);
@@ -148,7 +140,7 @@ final class StepInputs {
       put(KV_LENGTH, rows, t, 0);
       put(SOURCE_ROW, rows, t, 0);
     }
-    int outputs = Math.min(rows, Step.MAX_OUTPUTS);
+    int outputs = Math.min(rows, maxOutputs);
     for (int i = output; i < outputs; i++) {
       put(OUTPUT_ROW, rows, i, 0); // what the bucket has besides
       put(WANTED_TOKEN, rows, i, 0);
@@ -158,10 +150,7 @@ final class StepInputs {
     }
     int used = withSources ? FIELDS * rows : OUTPUT_ROW * rows + outputs;
     backend.write(field(TOKEN, rows, used), staging.asSlice(0, 4L * used));
-    if (pagesChanged) {
-      backend.write(pages, pageStaging);
-      pagesChanged = false;
-    }
+    table.write();
   }
 
   /** In their sequences, of all rows, or of those whose logits are wanted. */

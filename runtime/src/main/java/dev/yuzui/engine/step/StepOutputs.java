@@ -1,7 +1,6 @@
 package dev.yuzui.engine.step;
 
 import dev.yuzui.engine.step.StepInputs.Allocator;
-import dev.yuzui.model.Step;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.Ops;
@@ -29,16 +28,17 @@ final class StepOutputs {
   private boolean bestRead;
 
   /**
+   * @param mostRows of logits of a step
    * @param allocator of device memory
    * @param arena of host memory
    */
-  StepOutputs(Backend backend, int vocab, Allocator allocator, Arena arena) {
+  StepOutputs(Backend backend, int vocab, int mostRows, Allocator allocator, Arena arena) {
     this.backend = backend;
     this.vocab = vocab;
-    logits = allocator.allocate("logits", Encoding.F32, Step.MAX_OUTPUTS, vocab);
+    logits = allocator.allocate("logits", Encoding.F32, mostRows, vocab);
     logitsRow = arena.allocate(4L * vocab, 64);
     int most = Math.min(Ops.MAX_TOP_K, vocab);
-    best = allocator.allocate("best_logits", Encoding.I32, 2L * Step.MAX_OUTPUTS, most);
+    best = allocator.allocate("best_logits", Encoding.I32, 2L * mostRows, most);
     bestStaging = arena.allocate(best.byteSize(), 64);
   }
 

@@ -11,6 +11,14 @@ public interface Steps {
   /** Tokens of a step at most. */
   int maxTokens();
 
+  /** Rows of logits at most that a step makes of the sequences of one rank. */
+  int maxOutputs();
+
+  /** Nanoseconds since the start in which the caller waited for devices. */
+  default long deviceNanos() {
+    return 0;
+  }
+
   /** The form of attention that suits so many tokens of a sequence behind {@code start} others. */
   default AttentionForm form(int start, int tokens) {
     return tokens >= Step.PREFILL_TOKENS ? AttentionForm.PREFILL : AttentionForm.ABSORBED;

@@ -3,7 +3,9 @@ package dev.yuzui.engine.api;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import dev.yuzui.backend.reference.ReferenceProvider;
 import dev.yuzui.engine.api.Speculation.Drafts;
+import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.Encoding;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -21,6 +23,16 @@ import org.junit.jupiter.params.provider.MethodSource;
 class OptionsTest {
   private static final RuntimeOptions OPTIONS = RuntimeOptions.of(Path.of("model.gguf"));
   private static final GenerateRequest REQUEST = GenerateRequest.of(1);
+
+  @Test
+  void aStepHasATokenForEachSequenceUnlessOthersAreAskedFor() {
+    BackendProvider provider = new ReferenceProvider();
+    int suits = provider.promptTokens();
+    assertEquals(suits, OPTIONS.withMaxSequences(suits).batchTokens(provider));
+    assertEquals(suits + 1, OPTIONS.withMaxSequences(suits + 1).batchTokens(provider));
+    assertEquals(2048, OPTIONS.withMaxSequences(10_000).batchTokens(provider));
+    assertEquals(16, OPTIONS.withMaxSequences(100).withBatchTokens(16).batchTokens(provider));
+  }
 
   private static Arguments wrong(String message, Executable call) {
     return Arguments.of(message, call);

@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 
 /** One guess for each sequence. */
 class DraftCostsTest {
-  private final DraftCosts costs = new DraftCosts(1);
+  private final DraftCosts costs = new DraftCosts(1, 64);
 
   private void learn(int writing, long plain, long checking, long drafting) {
     for (int i = 0; i < 20; i++) {
@@ -85,6 +85,21 @@ class DraftCostsTest {
     assertFalse(costs.guess(4, 1), "1.2 tokens in 1.35 steps");
   }
 
+  /** Of two sequences, whose guesses would take 4 rows of a step that has 3. */
+  @Test
+  void whatAStepHasNoRoomForIsNotGained() {
+    DraftCosts narrow = new DraftCosts(1, 3);
+    IntStream.range(0, 1000).forEach(_ -> narrow.checked(1));
+    for (int i = 0; i < 20; i++) {
+      narrow.stepTook(2, 1000);
+      narrow.stepTook(3, 1400);
+    }
+    assertTrue(narrow.guess(2, 2), "3 tokens in 1.4 steps");
+    IntStream.range(0, 100).forEach(_ -> narrow.stepTook(3, 1600));
+    assertFalse(narrow.guess(2, 2), "3 tokens in 1.6 steps: not the 4 of both guesses");
+    assertFalse(narrow.guess(3, 3), "no room for a guess");
+  }
+
   @Test
   void aLoneSequenceAlwaysGuesses() {
     accept(0);
@@ -107,7 +122,7 @@ class DraftCostsTest {
 
   @Test
   void ofSeveralGuessesAllAreCheckedAndTheRightOnesCount() {
-    DraftCosts three = new DraftCosts(3);
+    DraftCosts three = new DraftCosts(3, 64);
     IntStream.range(0, 1000).forEach(_ -> three.checked(2));
     for (int i = 0; i < 20; i++) {
       three.stepTook(4, 1000);
@@ -121,7 +136,7 @@ class DraftCostsTest {
 
   @Test
   void timesAreThoseOfALoneSequence() {
-    DraftCosts three = new DraftCosts(3);
+    DraftCosts three = new DraftCosts(3, 64);
     three.stepTook(1, 10);
     three.stepTook(2, 15);
     three.stepTook(4, 25);

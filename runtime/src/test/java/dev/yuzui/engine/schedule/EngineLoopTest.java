@@ -73,6 +73,39 @@ class EngineLoopTest {
     }
   }
 
+  @Test
+  void asManyRunTogetherAsTheCacheHasSequencesAndAStepTokens() {
+    for (int tokens : new int[] {400, 100}) {
+      try (FakeModel model = new FakeModel(200, 800, tokens)) {
+        model.takeMillisForAStep(20); // all have come when the second begins
+        List<Generation> generations = new ArrayList<>();
+        for (int i = 0; i < 200; i++) {
+          generations.add(model.generate(request(prompt(1, i), 4)));
+        }
+        for (int i = 0; i < 200; i++) {
+          assertEquals(FakeModel.alone(prompt(1, i), 4), generations.get(i).await().tokens());
+        }
+        int most = model.passes.stream().mapToInt(List::size).max().orElseThrow();
+        assertEquals(Math.min(tokens, 200), most);
+      }
+    }
+  }
+
+  /** Each has its own pages: of a prompt that takes them all, too. */
+  @Test
+  void wherePagesAreThereForAllNoneAreKeptBack() {
+    int pages = FakeModel.CONTEXT / 4;
+    try (FakeModel model = new FakeModel(6, 6 * pages, 512)) {
+      model.takeMillisForAStep(20);
+      List<Generation> generations = new ArrayList<>();
+      for (int i = 0; i < 6; i++) {
+        generations.add(model.generate(request(prompt(FakeModel.CONTEXT - 3, i), 3)));
+      }
+      generations.forEach(Generation::await);
+      assertEquals(6, model.passes.stream().mapToInt(List::size).max().orElseThrow());
+    }
+  }
+
   /**
    * Few tokens of a sequence and many take forms of attention that round differently: what a
    * sequence makes must not depend on whether a prompt is read in the same step.

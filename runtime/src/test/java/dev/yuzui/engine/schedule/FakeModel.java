@@ -81,7 +81,7 @@ final class FakeModel implements Steps, AutoCloseable {
             new KvCaches(List.of(cache)),
             device,
             VOCABULARY,
-            new SpeculativeDecoder(speculation, Optional.empty(), draftModel));
+            new SpeculativeDecoder(speculation, maxTokens, Optional.empty(), draftModel));
   }
 
   /** Drafts of this model for another, every fifth of them wrong; none unless they are wanted. */
@@ -92,6 +92,11 @@ final class FakeModel implements Steps, AutoCloseable {
 
           @Override
           public int maxTokens() {
+            return maxTokens;
+          }
+
+          @Override
+          public int maxOutputs() {
             return maxTokens;
           }
 
@@ -179,6 +184,11 @@ final class FakeModel implements Steps, AutoCloseable {
 
   @Override
   public int maxTokens() {
+    return maxTokens;
+  }
+
+  @Override
+  public int maxOutputs() {
     return maxTokens;
   }
 

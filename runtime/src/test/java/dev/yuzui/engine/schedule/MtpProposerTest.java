@@ -278,7 +278,7 @@ class MtpProposerTest {
     }
     var decoder =
         new SpeculativeDecoder(
-            new Speculation(Drafts.MTP, 2, 0), Optional.of(drafter), Optional.empty());
+            new Speculation(Drafts.MTP, 2, 0), 64, Optional.of(drafter), Optional.empty());
     decoder.draft(
         requests.stream().map(j -> new Part(j, 0, start, j != requests.getFirst())).toList(),
         requests);

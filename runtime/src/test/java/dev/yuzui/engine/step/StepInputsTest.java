@@ -31,7 +31,8 @@ class StepInputsTest {
   private final KvCacheStore cache = new KvCacheStore(backend, 1, 8, Encoding.F32, 4, 12, 3);
   private final Arena arena = Arena.ofConfined();
   private final List<DeviceBuffer> buffers = new ArrayList<>();
-  private final StepInputs inputs = new StepInputs(backend, cache, 8, VOCAB, this::allocate, arena);
+  private final StepInputs inputs =
+      new StepInputs(backend, cache, 8, 8, VOCAB, this::allocate, arena);
   private Sequence a;
   private Sequence b;
 
@@ -87,6 +88,59 @@ class StepInputsTest {
     assertEquals(a.page(0), pages[slotA * 3]);
     assertEquals(a.page(1), pages[slotA * 3 + 1]);
     assertEquals(b.page(0), pages[slotB * 3]);
+  }
+
+  @Test
+  void pagesFollowTheSequenceThatHasTheRow() {
+    inputs.fill(rows(), 8, true);
+    Sequence before = a;
+    before.truncate(0); // and pages that another takes meanwhile
+    b.reserve(12);
+    before.reserve(9);
+    inputs.fill(rows(), 8, true);
+    assertPages(before);
+    assertPages(b);
+    int row = before.slot();
+    before.close();
+    Sequence next = cache.openSequence();
+    assertEquals(row, next.slot());
+    next.reserve(10);
+    inputs.fill(List.of(new Rows(next, 0, new int[] {31}, Outputs.NONE, 0)), 8, false);
+    assertPages(next);
+    Sequence fork = next.fork();
+    fork.reserve(1);
+    inputs.fill(List.of(new Rows(fork, 0, new int[] {31}, Outputs.NONE, 0)), 8, false);
+    assertPages(fork);
+    assertPages(next);
+  }
+
+  /** In a table so large that rows are written one by one. */
+  @Test
+  void aRowOfALargeTableIsWrittenFromWhereItChanged() {
+    try (KvCacheStore large = new KvCacheStore(_ -> backend, 1, 1, Encoding.F32, 1, 8192, 8, 9000);
+        Sequence one = large.openSequence();
+        Sequence two = large.openSequence()) {
+      StepInputs many = new StepInputs(backend, large, 8, 8, VOCAB, this::allocate, arena);
+      one.reserve(100);
+      many.fill(List.of(new Rows(one, 0, new int[] {1}, Outputs.NONE, 0)), 8, false);
+      two.reserve(3);
+      one.reserve(5000);
+      Rows rest = new Rows(two, 0, new int[] {1}, Outputs.NONE, 0);
+      many.fill(List.of(rest, new Rows(one, 0, new int[] {1}, Outputs.NONE, 0)), 8, false);
+      int[] pages = read(many.batch(8, 1).pages());
+      for (Sequence each : List.of(one, two)) {
+        for (int p = 0; p < each.pageCount(); p++) {
+          assertEquals(each.page(p), pages[each.slot() * 8192 + p]);
+        }
+      }
+    }
+  }
+
+  private void assertPages(Sequence sequence) {
+    int[] pages = read(inputs.batch(8, 4).pages());
+    for (int p = 0; p < sequence.pageCount(); p++) {
+      assertEquals(sequence.page(p), pages[sequence.slot() * 3 + p]);
+    }
   }
 
   @Test

@@ -25,6 +25,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -111,6 +112,64 @@ class BatchingTest {
       assertEquals(alone(options), together(engine));
       assertEquals(0, engine.metrics().preemptions());
     }
+  }
+
+  /** More than 64, which once was all that ran. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void soDoTwoHundredTogether(String backend) {
+    RuntimeOptions options = exact(backend, TINY).withContextLength(48);
+    List<List<Integer>> expected = many(options, 20);
+    List<List<Integer>> found = many(options.withMaxSequences(200), 200);
+    for (int i = 0; i < found.size(); i++) {
+      assertEquals(expected.get(i % 20), found.get(i), "sequence " + i);
+    }
+  }
+
+  /** As it runs by default, with guesses that some of the steps have no room for, too. */
+  @Test
+  void soDoTwoHundredWithNativeKernelsAndRoundedActivations() {
+    RuntimeOptions options =
+        UnderTest.on("cpu", RuntimeOptions.of(DEMO).withThreads(2).withContextLength(48));
+    List<List<Integer>> expected = many(options, 20);
+    for (Speculation how : List.of(Speculation.NONE, new Speculation(Drafts.MTP, 2, 0))) {
+      RuntimeOptions together = options.withMaxSequences(200).withSpeculation(how);
+      try (Engine engine = open(options)) {
+        assumeTrue(
+            engine.backendDescription().contains("native"),
+            "no native kernels: the Vector API's add up few rows in another order than many");
+      }
+      List<List<Integer>> found = many(together, 200);
+      for (int i = 0; i < found.size(); i++) {
+        assertEquals(expected.get(i % 20), found.get(i), how + ", sequence " + i);
+      }
+    }
+  }
+
+  /** Of {@code count} requests, of which every twentieth is the same. */
+  private static List<List<Integer>> many(RuntimeOptions options, int count) {
+    try (Engine engine = open(options)) {
+      AtomicInteger running = new AtomicInteger();
+      GenerationListener listener =
+          (_, _) -> running.accumulateAndGet(engine.metrics().requestsRunning(), Math::max);
+      List<Generation> generations = new CopyOnWriteArrayList<>();
+      // the engine's own thread asks for the others: all in time for its next step
+      GenerationListener first =
+          (_, _) -> {
+            for (int i = generations.size(); i < count; i++) {
+              generations.add(engine.generate(one(i % 20), listener));
+            }
+          };
+      engine.generate(greedy(new int[] {1}, 1), first).await();
+      List<List<Integer>> tokens = generations.stream().map(g -> g.await().tokens()).toList();
+      int most = options.maxSequences();
+      assertTrue(running.get() > most / 2, running.get() + " of " + most + " ran together");
+      return tokens;
+    }
+  }
+
+  private static GenerateRequest one(int i) {
+    return greedy(new Random(i).ints(1 + i % 6, 0, 256).toArray(), 4 + i % 4);
   }
 
   /** As it runs by default, weights repacked: what is rounded does not depend on the others. */

@@ -32,7 +32,7 @@ final class CudaBackend extends AbstractBackend {
   private final Kernels kernels;
   private final Transfers transfers;
   private final WeightLoader loader;
-  private final boolean peerCopy;
+  private final Capabilities capabilities;
   private final List<CudaBuffer> weights = new ArrayList<>();
   private final IdentityHashMap<ExpertWeights, CudaBuffer> tables = new IdentityHashMap<>();
   private final Map<CudaBackend, Boolean> peers = new WeakHashMap<>();
@@ -43,7 +43,15 @@ final class CudaBackend extends AbstractBackend {
    */
   CudaBackend(Cu cu, boolean peerCopy, Consumer<String> notice) {
     this.cu = cu;
-    this.peerCopy = peerCopy;
+    this.capabilities =
+        new Capabilities(
+            Tiles.ENCODINGS,
+            Set.of(Encoding.F32, Encoding.F16, Encoding.BF16, Encoding.E4M3),
+            EXACT_TOKENS,
+            TOKEN_BUCKET,
+            MAX_TOKENS,
+            true,
+            peerCopy);
     this.kernels = Kernels.of(cu, notice);
     this.transfers = new Transfers(cu);
     this.loader = new WeightLoader(cu, kernels, transfers);
@@ -56,14 +64,7 @@ final class CudaBackend extends AbstractBackend {
 
   @Override
   public Capabilities capabilities() {
-    return new Capabilities(
-        Tiles.ENCODINGS,
-        Set.of(Encoding.F32, Encoding.F16, Encoding.BF16, Encoding.E4M3),
-        EXACT_TOKENS,
-        TOKEN_BUCKET,
-        MAX_TOKENS,
-        true,
-        peerCopy);
+    return capabilities;
   }
 
   @Override

@@ -24,6 +24,17 @@ final class OpenClBackend extends AbstractBackend {
   private static final int EXACT_TOKENS = 8;
   private static final int TOKEN_BUCKET = 16;
 
+  /** Asked for at every step. */
+  private static final Capabilities CAPABILITIES =
+      new Capabilities(
+          Set.copyOf(Encoding.all()),
+          Set.copyOf(Encoding.caches()),
+          EXACT_TOKENS,
+          TOKEN_BUCKET,
+          MAX_TOKENS,
+          true,
+          false);
+
   /** Bytes of weights given to the driver at once. */
   private static final long PART = 32L << 20;
 
@@ -66,14 +77,7 @@ final class OpenClBackend extends AbstractBackend {
 
   @Override
   public Capabilities capabilities() {
-    return new Capabilities(
-        Set.copyOf(Encoding.all()),
-        Set.copyOf(Encoding.caches()),
-        EXACT_TOKENS,
-        TOKEN_BUCKET,
-        MAX_TOKENS,
-        true,
-        false);
+    return CAPABILITIES;
   }
 
   @Override
