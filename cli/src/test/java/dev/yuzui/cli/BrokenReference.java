@@ -10,6 +10,7 @@ import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.ExpertWeights;
 import dev.yuzui.spi.HostTensor;
 import dev.yuzui.spi.Ops;
+import dev.yuzui.spi.Selection;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -144,9 +145,10 @@ public final class BrokenReference implements BackendProvider {
         .anyMatch(name -> ("^" + name).contains(weight));
   }
 
-  /** The last tensor, but the gate's ids come before its weights. */
+  /** The last tensor, but the gate's ids come before its weights; of a selection its rows. */
   private static Tensor output(Method method, Object... arguments) {
-    return (Tensor) arguments[arguments.length - (method.getName().equals("gate") ? 2 : 1)];
+    Object out = arguments[arguments.length - (method.getName().equals("gate") ? 2 : 1)];
+    return out instanceof Selection chosen ? chosen.rows() : (Tensor) out;
   }
 
   private static void spoil(Backend backend, DeviceQueue queue, Tensor out) {
@@ -170,7 +172,7 @@ public final class BrokenReference implements BackendProvider {
         });
   }
 
-  /** Another expert. */
+  /** Another expert, or entry. */
   private static int free(int id, int taken) {
     int next = id == 0 ? 1 : id - 1;
     return next == taken ? id : next;

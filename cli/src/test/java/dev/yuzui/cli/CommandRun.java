@@ -28,6 +28,9 @@ public record CommandRun(int exitCode, String out, String err) {
 
   public static final String GGUF = GOLDEN.resolve("gguf-v3-f32").resolve("model.gguf").toString();
 
+  /** A tiny random V3.2 model that looks at 16 entries. */
+  public static final String SPARSE = GOLDEN.resolve("v32-f32").toString();
+
   public static CommandRun yuzui(String... args) {
     return withInput("", args);
   }

@@ -22,8 +22,9 @@ import java.util.List;
  * </table>
  *
  * <p>What attention looks up is as exact as the cache besides, in which two numbers may be rounded
- * apart: F16 2e-3, BF16 and Q8_0 1e-2, FP8 6e-2. Of the choices of experts 2 % may be others, one
- * in any case, for experts that are nearly tied.
+ * apart: F16 2e-3, BF16 and Q8_0 1e-2, FP8 6e-2. Of entries that sparse attention chooses any may
+ * be others whose scores keys that are off by so much explain. Of the choices of experts 2 % may be
+ * others, one in any case, for experts that are nearly tied.
  */
 final class Bounds {
   static final double F32 = 1e-4;
@@ -43,6 +44,7 @@ final class Bounds {
       case EMBEDDING -> Math.min(product, TABLE);
       case ATTN_NORM, FFN_NORM, FINAL_NORM -> F32;
       case HEADS -> Math.max(product, cache(cache));
+      case CHOSEN_ENTRIES -> cache(cache);
       case EXPERT_IDS -> Math.max(CHOICES, 1.0 / Math.max(1, choices));
       default -> product;
     };

@@ -3,6 +3,7 @@ package dev.yuzui.compare;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.model.Point;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.weights.AttentionConfig;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -29,11 +30,15 @@ public record Comparison(
 
   /** Runs the trace's steps twice on the engine's backend, op by op, and the prompt once more. */
   public static Comparison of(Engine engine, Trace trace) {
-    Pass own = new Pass(trace, false);
+    Optional<IndexScores> scores =
+        engine.config().attention() instanceof AttentionConfig.Latent latent
+            ? latent.indexer().map(_ -> new IndexScores(trace, engine.checkpoint()))
+            : Optional.empty();
+    Pass own = new Pass(trace, scores, false);
     Replay replay = new Replay(engine, trace);
     trace.follow(engine, step -> replay.noting(step, own.observer(step)));
     Deviation replayed = replay.measure();
-    Pass isolated = new Pass(trace, true);
+    Pass isolated = new Pass(trace, scores, true);
     trace.follow(engine, isolated::observer);
 
     Encoding cache = engine.options().cache().encoding();

@@ -4,10 +4,10 @@ package dev.yuzui.compare;
  * How far numbers are from those wanted. A number that is none, where the wanted one is, makes all
  * three infinite.
  *
- * @param relative ‖found − wanted‖ / ‖wanted‖ over all tokens; of expert ids the share of choices
- *     that the other did not make
+ * @param relative ‖found − wanted‖ / ‖wanted‖ over all tokens; of experts and entries that are
+ *     chosen the share of choices that the other did not make
  * @param worstToken the largest of that among the tokens
- * @param largest |found − wanted|; 0 for expert ids
+ * @param largest |found − wanted|; 0 of chosen experts, {@link EntryChoice#passedOver} of entries
  */
 public record Deviation(double relative, double worstToken, double largest) {
 
@@ -45,6 +45,11 @@ public record Deviation(double relative, double worstToken, double largest) {
       addSquares((double) missed * missed, (double) used * used);
       choices += used;
       missedChoices += missed;
+    }
+
+    void addChoice(EntryChoice choice) {
+      addChoices(choice.missed(), choice.used());
+      largest = Math.max(largest, choice.passedOver());
     }
 
     private void addSquares(double off, double all) {

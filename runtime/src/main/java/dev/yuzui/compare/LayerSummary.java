@@ -8,6 +8,8 @@ import java.util.Optional;
  * A layer in a few numbers.
  *
  * @param ownAttention error of the attention's output in the backend's own run
+ * @param ownEntries share of the entries that sparse attention chose that are others; empty where
+ *     the layer chooses none, as {@code entries}
  * @param ownChoices share of choices of experts that are others; empty in dense layers, as those
  *     below
  * @param ownExperts error of the FFN's, or the routed experts', output
@@ -18,9 +20,11 @@ import java.util.Optional;
 public record LayerSummary(
     int layer,
     Cell ownAttention,
+    Optional<Cell> ownEntries,
     Optional<Cell> ownChoices,
     Cell ownExperts,
     Cell attention,
+    Optional<Cell> entries,
     Optional<Cell> choices,
     Optional<Cell> weights,
     Cell experts) {
@@ -34,6 +38,7 @@ public record LayerSummary(
     return new LayerSummary(
         layer,
         own(readings, Point.ATTENTION).orElseThrow(),
+        own(readings, Point.CHOSEN_ENTRIES),
         own(readings, Point.EXPERT_IDS),
         own(readings, Point.FEED_FORWARD).orElseThrow(),
         worst(
@@ -46,6 +51,7 @@ public record LayerSummary(
                 Point.HEADS,
                 Point.ATTENTION)
             .orElseThrow(),
+        worst(readings, Point.CHOSEN_ENTRIES),
         worst(readings, Point.EXPERT_IDS),
         worst(readings, Point.EXPERT_WEIGHTS),
         worst(readings, Point.FFN_NORM, Point.SHARED, Point.FEED_FORWARD).orElseThrow());

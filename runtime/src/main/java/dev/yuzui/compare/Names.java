@@ -36,6 +36,7 @@ public final class Names {
       case INDEX_QUERY -> "indexer queries";
       case INDEX_KEY -> "indexer keys";
       case INDEX_WEIGHTS -> "indexer weights";
+      case CHOSEN_ENTRIES -> "choice of entries";
       case HEADS -> "attention heads";
       case ATTENTION -> "attention output";
       case FFN_NORM -> "FFN norm";

@@ -4,20 +4,24 @@ import dev.yuzui.engine.api.Observer;
 import dev.yuzui.model.Point;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 
 /** Takes a backend through a trace and measures how far it is from it. */
 public final class Pass {
   private final Trace trace;
+  private final Optional<IndexScores> scores;
   private final boolean isolated;
   final Map<Place, Deviation.Sum> sums = new LinkedHashMap<>();
   final Map<Place, Agreement.Sum> agreements = new LinkedHashMap<>();
 
   /**
+   * @param scores of the trace, where the model has an indexer
    * @param isolated whether every part goes on with the trace's numbers, so that its error is its
    *     own; otherwise errors add up
    */
-  Pass(Trace trace, boolean isolated) {
+  Pass(Trace trace, Optional<IndexScores> scores, boolean isolated) {
     this.trace = trace;
+    this.scores = scores;
     this.isolated = isolated;
   }
 
@@ -45,6 +49,7 @@ public final class Pass {
       Place place = new Place(phase, layer, point);
       Deviation.Sum sum = sums.computeIfAbsent(place, _ -> new Deviation.Sum());
       switch (point) {
+        case CHOSEN_ENTRIES -> entries(layer, found, wanted, sum);
         case EXPERT_IDS -> choices(found, wanted, sum);
         case EXPERT_WEIGHTS -> weights(layer, found, wanted, sum);
         case FEED_FORWARD -> feedForward(layer, found, wanted, sum);
@@ -63,6 +68,21 @@ public final class Pass {
       int cols = wanted.length / tokens;
       for (int t = 0; t < tokens; t++) {
         sum.add(found, wanted, t * cols, (t + 1) * cols);
+      }
+    }
+
+    private void entries(int layer, float[] found, float[] wanted, Deviation.Sum sum) {
+      int cols = wanted.length / tokens;
+      for (int t = 0; t < tokens; t++) {
+        int row = t;
+        sum.addChoice(
+            EntryChoice.of(
+                found,
+                wanted,
+                t * cols,
+                (t + 1) * cols,
+                trace.start(index) + t + 1,
+                () -> scores.orElseThrow().row(index, layer, row)));
       }
     }
 

@@ -1,5 +1,6 @@
 package dev.yuzui.compare;
 
+import dev.yuzui.model.Point;
 import java.util.List;
 import java.util.Locale;
 
@@ -7,7 +8,7 @@ import java.util.Locale;
  * What was found at a place.
  *
  * @param weights it is computed with: op, type and name
- * @param bound of {@code isolated}'s relative error
+ * @param bound of {@code isolated}'s {@link #error}
  * @param own in the backend's own run, where errors add up
  * @param isolated when the part, and all before it, was given the other backend's numbers
  */
@@ -15,7 +16,12 @@ public record Reading(
     Place place, List<String> weights, double bound, Deviation own, Deviation isolated) {
 
   public boolean within() {
-    return isolated.relative() <= bound;
+    return error() <= bound;
+  }
+
+  /** What is bounded: of entries that are chosen not how many, but how far from a tie. */
+  double error() {
+    return place.point() == Point.CHOSEN_ENTRIES ? isolated.largest() : isolated.relative();
   }
 
   /** {@code attention_heads}: the part's name for programs. */

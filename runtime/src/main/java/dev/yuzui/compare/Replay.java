@@ -20,11 +20,7 @@ final class Replay {
 
   /** {@code inner}, and the logits noted beside it. */
   Observer noting(int step, Observer inner) {
-    int first = 0;
-    for (int i = 0; i < step; i++) {
-      first += trace.step(i).tokens().length;
-    }
-    int from = first;
+    int from = trace.start(step);
     boolean prompt = trace.step(step).phase() == Phase.PROMPT;
     int last = engine.config().layers() - 1;
     int vocab = engine.config().vocabSize();

@@ -81,6 +81,11 @@ public final class Trace {
     }
   }
 
+  /** Tokens before a step. */
+  int start(int index) {
+    return steps.subList(0, index).stream().mapToInt(s -> s.tokens().length).sum();
+  }
+
   Step step(int index) {
     return steps.get(index);
   }

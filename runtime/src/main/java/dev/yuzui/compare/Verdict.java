@@ -32,7 +32,7 @@ public record Verdict(Optional<Place> place, String because, List<String> suspec
               String because =
                   Names.of(place, mainLayers)
                       + " "
-                      + Names.error(first.isolated().relative())
+                      + Names.error(first.error())
                       + " where "
                       + Names.error(first.bound())
                       + " is allowed"
@@ -63,7 +63,7 @@ public record Verdict(Optional<Place> place, String because, List<String> suspec
 
   private static String others(List<Reading> right) {
     return right.stream()
-        .map(r -> r.isolated().relative())
+        .map(Reading::error)
         .max(Double::compare)
         .map(most -> " (the same of other layers: " + Names.error(most) + " at most)")
         .orElse("");
@@ -92,6 +92,7 @@ public record Verdict(Optional<Place> place, String because, List<String> suspec
   private static Stream<String> besides(Point point) {
     return switch (point) {
       case HEADS -> Stream.of("appendLatent and rope");
+      case CHOSEN_ENTRIES -> Stream.of("rope", "select");
       case EXPERT_IDS, EXPERT_WEIGHTS -> Stream.of("route");
       case FEED_FORWARD -> Stream.of("siluMul", "permute", "combine");
       default -> Stream.of();

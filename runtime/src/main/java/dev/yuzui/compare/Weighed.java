@@ -55,12 +55,12 @@ record Weighed(Part part, String name, Encoding encoding, String op) {
       case INDEX_QUERY -> found.add("matmul", Part.INDEX_Q).weights;
       case INDEX_KEY -> found.add("matmul", Part.INDEX_K).weights;
       case INDEX_WEIGHTS -> found.add("matmul", Part.INDEX_WEIGHTS).weights;
+      case CHOSEN_ENTRIES -> found.add("appendIndex", Part.INDEX_K_NORM, Part.INDEX_K_BIAS).weights;
       case HEADS ->
           found
               .add("ropeAppend", Part.KV_A_NORM)
               .add(attend, Part.KEY_UP, Part.VALUE_UP)
               .add("rmsNorm", Part.Q_NORM, Part.K_NORM, Part.KV_NORM)
-              .add("appendIndex", Part.INDEX_K_NORM, Part.INDEX_K_BIAS)
               .add("matmul", Part.COMPRESS_KV, Part.COMPRESS_GATE)
               .add("appendBlock", Part.COMPRESS_APE, Part.COMPRESS_NORM)
               .add("matmul", Part.INDEX_COMPRESS_KV, Part.INDEX_COMPRESS_GATE)

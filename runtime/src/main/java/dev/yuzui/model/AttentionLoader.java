@@ -18,9 +18,6 @@ import java.util.Optional;
 
 /** Puts a layer's attention on its device. */
 final class AttentionLoader {
-  /** What DeepSeek's and GLM's code gives the norm of the indexer's keys. */
-  private static final float INDEX_NORM_EPS = 1e-6f;
-
   private final Checkpoint checkpoint;
   private final DeepseekConfig config;
   private final WeightUploader uploads;
@@ -82,7 +79,7 @@ final class AttentionLoader {
         index.shape(a.rope(), rotated(index.head())),
         uploads.weight(b, Part.INDEX_Q, layer),
         uploads.weight(b, Part.INDEX_K, layer),
-        uploads.norm(b, Part.INDEX_K_NORM, layer, INDEX_NORM_EPS),
+        uploads.norm(b, Part.INDEX_K_NORM, layer, AttentionConfig.Indexer.NORM_EPS),
         uploads.asF32(b, checkpoint.tensor(Part.INDEX_K_BIAS, layer)),
         uploads.weight(b, Part.INDEX_WEIGHTS, layer));
   }

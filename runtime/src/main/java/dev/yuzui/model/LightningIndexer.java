@@ -52,5 +52,6 @@ record LightningIndexer(
     Tensor w = s.matmul(x, weights);
     s.tap().at(layer, Point.INDEX_WEIGHTS, w);
     s.ops().select(q, w, s.cache().stream(layer, CacheStream.INDEX), shape, s.batch(), out);
+    s.tap().at(layer, Point.CHOSEN_ENTRIES, out.rows());
   }
 }

@@ -22,6 +22,8 @@ public enum Point {
   INDEX_KEY,
   /** [T, Hi] */
   INDEX_WEIGHTS,
+  /** What sparse attention looks at, I32 [T, K]: positions in order, −1 behind the last. */
+  CHOSEN_ENTRIES,
   /** What the heads looked up, [T, N·V]. */
   HEADS,
   /** What attention adds to the stream, [T, H]. */

@@ -11,6 +11,8 @@ public interface Tap {
   /**
    * @param layer MTP layers count on from the main model's; what comes after the last layer is told
    *     with its number
+   * @param tensor of {@link Point#CHOSEN_ENTRIES} the cache's rows, {@link
+   *     dev.yuzui.spi.Selection#rows}
    */
   void at(int layer, Point point, Tensor tensor);
 

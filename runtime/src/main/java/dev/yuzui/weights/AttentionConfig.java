@@ -103,6 +103,9 @@ public sealed interface AttentionConfig {
    *     one chose (GLM-5.2)
    */
   record Indexer(int heads, int head, int topK, boolean halves, Set<Integer> shared) {
+    /** Of the norm of the keys, in DeepSeek's and GLM's code. */
+    public static final float NORM_EPS = 1e-6f;
+
     public Indexer {
       shared = Set.copyOf(shared);
     }

@@ -46,7 +46,9 @@ import picocli.CommandLine.Option;
           + " is named, with the ops and weights to look at.",
       "Bounds of the second reading, relative to the part's norm: 1e-4 with weights of F32 and"
           + " without any, 4e-3 with F16, BF16 and FP8, 5e-2 with block formats (activations may be"
-          + " rounded to eight bits); of fifty choices of experts one may be another."
+          + " rounded to eight bits); of fifty choices of experts one may be another, of the entries"
+          + " that sparse attention chooses those that the cache's rounding explains: near ties are"
+          + " no fault, and what follows goes on with the first backend's choice."
     },
     footer = {
       "",

@@ -58,17 +58,6 @@ enum CompareFormat {
     }
   };
 
-  private static final List<String> HEAD =
-      List.of(
-          "layer",
-          "own: attention",
-          "choices",
-          "experts",
-          "same input: attention",
-          "choices",
-          "weights",
-          "experts");
-
   static CompareFormat of(String name) {
     try {
       return valueOf(name.toUpperCase(Locale.ROOT));
@@ -97,7 +86,7 @@ enum CompareFormat {
     out.println("");
     out.println(
         "Errors are relative to the norm; choices are the share of choices of experts that are the"
-            + " same. ! is out of bounds.");
+            + " same, entries that of what sparse attention looks at. ! is out of bounds.");
     for (Entry entry : report.entries()) {
       if (entry instanceof Compared c) {
         out.println(c.backend() + ": " + (c.withinBounds() ? "within bounds" : c.verdict()));
@@ -114,8 +103,9 @@ enum CompareFormat {
         out.println("");
         out.println(phase == Phase.PROMPT ? "prompt" : "decoding");
         List<List<String>> rows = new ArrayList<>();
-        rows.add(HEAD);
-        layers.forEach(layer -> rows.add(cells(layer, c.mainLayers())));
+        boolean sparse = layers.stream().anyMatch(layer -> layer.entries().isPresent());
+        rows.add(head(sparse));
+        layers.forEach(layer -> rows.add(cells(layer, c.mainLayers(), sparse)));
         out.print(table(rows));
         out.print(logits(c, phase));
       }
@@ -148,29 +138,48 @@ enum CompareFormat {
     return out.toString();
   }
 
-  private static List<String> cells(LayerSummary row, int mainLayers) {
-    return List.of(
-        row.layer() < mainLayers ? "" + row.layer() : Names.layer(row.layer(), mainLayers),
-        cell(row.ownAttention()),
-        choices(row.ownChoices()),
-        cell(row.ownExperts()),
-        cell(row.attention()),
-        choices(row.choices()),
-        row.weights().map(CompareFormat::cell).orElse("dense"),
-        cell(row.experts()));
+  /**
+   * @param sparse whether layers choose entries
+   */
+  private static List<String> head(boolean sparse) {
+    List<String> head = new ArrayList<>(List.of("layer", "own: attention"));
+    List<String> entries = sparse ? List.of("entries") : List.of();
+    head.addAll(entries);
+    head.addAll(List.of("choices", "experts", "same input: attention"));
+    head.addAll(entries);
+    head.addAll(List.of("choices", "weights", "experts"));
+    return head;
+  }
+
+  private static List<String> cells(LayerSummary row, int mainLayers, boolean sparse) {
+    List<String> cells = new ArrayList<>();
+    cells.add(row.layer() < mainLayers ? "" + row.layer() : Names.layer(row.layer(), mainLayers));
+    cells.add(cell(row.ownAttention()));
+    cells.addAll(sparse ? List.of(same(row.ownEntries(), "")) : List.of());
+    cells.add(same(row.ownChoices(), "dense"));
+    cells.add(cell(row.ownExperts()));
+    cells.add(cell(row.attention()));
+    cells.addAll(sparse ? List.of(same(row.entries(), "")) : List.of());
+    cells.add(same(row.choices(), "dense"));
+    cells.add(row.weights().map(CompareFormat::cell).orElse("dense"));
+    cells.add(cell(row.experts()));
+    return cells;
   }
 
   private static String cell(Cell cell) {
     return error(cell.value()) + (cell.within() ? "" : " !");
   }
 
-  private static String choices(Optional<Cell> missed) {
+  /**
+   * @param none where nothing is chosen
+   */
+  private static String same(Optional<Cell> missed, String none) {
     return missed
         .map(
             c ->
                 String.format(
                     Locale.ROOT, "%.1f %%%s", 100 * (1 - c.value()), c.within() ? "" : " !"))
-        .orElse("dense");
+        .orElse(none);
   }
 
   private static String error(double value) {

@@ -1,6 +1,7 @@
 package dev.yuzui.cli.compare;
 
 import static dev.yuzui.cli.CommandRun.GGUF;
+import static dev.yuzui.cli.CommandRun.SPARSE;
 import static dev.yuzui.cli.CommandRun.yuzui;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -43,6 +44,21 @@ class CompareCommandTest {
     String verdict = run.lines().getLast();
     assertTrue(verdict.startsWith("broken:" + fault + ": " + place), verdict);
     assertTrue(verdict.contains(suspect), verdict);
+  }
+
+  /** DeepSeek-V3.2 that looks at 16 of what is behind it. */
+  @Test
+  void entriesThatSparseAttentionShouldNotLookAtAreFound() {
+    String fault = "broken:select:layers.1.";
+    CommandRun run = yuzui("compare", "-m", SPARSE, "--backends", "reference,cpu," + fault);
+    assertEquals(ExitCode.DIFFERENT, run.exitCode(), run.out() + run.err());
+    String verdict = run.lines().getLast();
+    assertTrue(verdict.startsWith(fault + ": prompt, layer 1, choice of entries 0."), verdict);
+    assertTrue(
+        verdict.contains("2.0e-03 is allowed (the same of other layers: 0.0 at most)"), verdict);
+    assertTrue(verdict.contains("rope, select"), verdict);
+    assertTrue(run.out().contains("cpu: within bounds"), run.out());
+    assertTrue(run.lines().stream().anyMatch(l -> l.matches(" +1 .*100.0 %.*!.*")), run.out());
   }
 
   /** Within blocks' bounds, wide as they are, a kernel that reads its blocks right is right. */

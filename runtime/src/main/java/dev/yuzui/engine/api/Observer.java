@@ -13,7 +13,7 @@ public interface Observer {
 
   /** The numbers of a part, a row per token. Good while the observer is shown them. */
   interface Values {
-    /** Expert ids, which are integers, as well. */
+    /** Expert ids and positions, which are integers, as well. */
     float[] read();
 
     /** What the step is to go on with; as many as {@link #read} gives. */

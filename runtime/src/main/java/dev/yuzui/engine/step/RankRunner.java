@@ -4,6 +4,7 @@ import dev.yuzui.cache.KvCacheStore;
 import dev.yuzui.engine.api.Observer;
 import dev.yuzui.model.Course;
 import dev.yuzui.model.DeepseekModel;
+import dev.yuzui.model.Point;
 import dev.yuzui.model.Step;
 import dev.yuzui.model.Step.AttentionForm;
 import dev.yuzui.model.Tap;
@@ -166,8 +167,11 @@ final class RankRunner implements AutoCloseable {
     Tap tap =
         (layer, point, tensor) -> {
           Stage stage = stages.get(course.device);
+          var values = DeviceValues.of(stage.backend(), stage.queue(), tensor, tokens);
           observer.at(
-              layer, point, DeviceValues.of(stage.backend(), stage.queue(), tensor, tokens));
+              layer,
+              point,
+              point == Point.CHOSEN_ENTRIES ? new ChosenEntries(values, all) : values);
         };
     course.tap = tap;
     enqueue(shape, course, tap);

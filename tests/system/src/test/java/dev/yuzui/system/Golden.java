@@ -95,6 +95,11 @@ record Golden(
     return name.contains("v32") || name.contains("glm5") || name.contains("v4");
   }
 
+  /** Whether it looks at entries, each a token's, that an indexer chooses. */
+  boolean chooses() {
+    return isSparse() && !name.contains("v4");
+  }
+
   /** ‖a − b‖ / ‖b‖ over all elements. */
   static double relativeError(float[] a, float[] b) {
     if (a.length != b.length) {
