@@ -50,7 +50,7 @@ public final class Server implements AutoCloseable {
    * Begins to listen.
    *
    * @param log for what nobody asked for and somebody should know; never text of a request
-   * @throws IllegalStateException if the address cannot be listened on; the message says why
+   * @throws java.io.UncheckedIOException if the address cannot be listened on; its cause says why
    */
   public static Server open(ServerOptions options, Consumer<String> log) {
     Server server = new Server(options, log);

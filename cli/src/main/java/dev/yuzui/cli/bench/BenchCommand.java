@@ -185,6 +185,7 @@ public final class BenchCommand implements Callable<Integer> {
   @Mixin private ContenderOptions contenders;
   @Mixin private RateOptions rateOptions;
   @Mixin private GrammarOptions grammarOptions;
+  @Mixin private UrlOptions urlOptions;
   @Spec private CommandSpec spec;
 
   public BenchCommand(Context context) {
@@ -223,6 +224,20 @@ public final class BenchCommand implements Callable<Integer> {
   public Integer call() {
     if (grammarOptions.given()) {
       return grammarOptions.run(context, sources, format, spec.commandLine().getParseResult());
+    }
+    if (urlOptions.given()) {
+      return urlOptions.run(
+          context,
+          rateOptions,
+          positive(prompts),
+          positive(gens),
+          !noWarmup,
+          format,
+          spec.commandLine().getParseResult());
+    }
+    if (urlOptions.idle()) {
+      throw new UsageException(
+          "--url-model, --api-key-file, --max-concurrency: expected --url beside them, found none");
     }
     requireSense();
     List<Benchmark> tests = rateOptions.given() ? rateTests() : tests();

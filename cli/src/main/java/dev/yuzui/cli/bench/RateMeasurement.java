@@ -138,7 +138,7 @@ record RateMeasurement(double rate, int requests, int prompt, int sharedPrefix, 
         .withIgnoreEos(true);
   }
 
-  private static void waitUntil(long nanoTime) {
+  static void waitUntil(long nanoTime) {
     long left = nanoTime - System.nanoTime();
     if (left <= 0) {
       return;

@@ -103,14 +103,9 @@ final class RateOptions {
           n -> tests.add(new SpeculationMeasurement(speculation.speculation(), requests, n)));
     }
     for (double rate : rates) {
-      if (rate <= 0) {
-        throw UsageException.ofFlag("--rate", "requests a second, above 0", "" + rate);
-      }
+      requirePositive(rate, true);
       for (int prompt : prompts) {
-        if (sharedPrefix > prompt) {
-          throw UsageException.ofFlag(
-              "--shared-prefix", "at most the " + prompt + " of -p", "" + sharedPrefix);
-        }
+        requirePrefix(prompt);
         for (int gen : gens) {
           // each test has its own tokens, or it would find those of the one before in the cache
           tests.add(new RateMeasurement(rate, requests, prompt, sharedPrefix, gen, tests.size()));
@@ -118,6 +113,42 @@ final class RateOptions {
       }
     }
     return tests;
+  }
+
+  /**
+   * The same of a server.
+   *
+   * @param concurrency requests under way at most; without a rate 1, else as many as arrive
+   */
+  List<UrlMeasurement.Test> urlTests(
+      List<Integer> prompts, List<Integer> gens, Optional<Integer> concurrency) {
+    List<UrlMeasurement.Test> tests = new ArrayList<>();
+    for (double rate : rates.isEmpty() ? List.of(0.0) : rates) {
+      requirePositive(rate, !rates.isEmpty());
+      int most = concurrency.orElse(rates.isEmpty() ? 1 : Integer.MAX_VALUE);
+      for (int prompt : prompts) {
+        requirePrefix(prompt);
+        for (int gen : gens) {
+          tests.add(
+              new UrlMeasurement.Test(
+                  rate, most, requests, prompt, sharedPrefix, gen, tests.size()));
+        }
+      }
+    }
+    return tests;
+  }
+
+  private static void requirePositive(double rate, boolean given) {
+    if (given && rate <= 0) {
+      throw UsageException.ofFlag("--rate", "requests a second, above 0", "" + rate);
+    }
+  }
+
+  private void requirePrefix(int prompt) {
+    if (sharedPrefix > prompt) {
+      throw UsageException.ofFlag(
+          "--shared-prefix", "at most the " + prompt + " of -p", "" + sharedPrefix);
+    }
   }
 
   RuntimeOptions applied(RuntimeOptions options) {

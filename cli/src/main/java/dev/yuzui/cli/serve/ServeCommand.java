@@ -22,6 +22,7 @@ import dev.yuzui.server.ServerOptions;
 import dev.yuzui.server.answer.ServiceOptions;
 import dev.yuzui.server.http.HttpOptions;
 import dev.yuzui.text.ReasoningFilter;
+import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
@@ -47,8 +48,7 @@ import picocli.CommandLine.Option;
     footer = {
       "",
       "Example: yuzui serve -m model.gguf --port 8080",
-      "Example: curl http://127.0.0.1:8080/v1/chat/completions -H 'Content-Type: application/json'"
-          + " -d '{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'"
+      "Example: curl http://127.0.0.1:8080/v1/models"
     })
 public final class ServeCommand implements Callable<Integer> {
   /** Sequences that run together where the user does not say. */
@@ -178,14 +178,14 @@ public final class ServeCommand implements Callable<Integer> {
     try {
       return Server.open(
           new ServerOptions(listening, service, !noPage), line -> context.err().println(line));
-    } catch (IllegalStateException e) {
+    } catch (UncheckedIOException e) {
       throw new FailedException(
           "--host, --port: expected an address that is free, found "
               + listening.host()
               + ":"
               + listening.port()
               + ": "
-              + e.getMessage());
+              + e.getCause().getMessage());
     }
   }
 

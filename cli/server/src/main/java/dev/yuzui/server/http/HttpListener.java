@@ -11,6 +11,8 @@ import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.net.PemKeyCertOptions;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -105,7 +107,7 @@ public final class HttpListener implements AutoCloseable {
   /**
    * From now on requests are answered.
    *
-   * @throws IllegalStateException if the address cannot be listened on; the message says why
+   * @throws UncheckedIOException if the address cannot be listened on; its cause says why
    */
   public void listen() {
     try {
@@ -115,7 +117,7 @@ public final class HttpListener implements AutoCloseable {
           .toCompletableFuture()
           .join();
     } catch (CompletionException e) {
-      throw new IllegalStateException(e.getCause().getMessage(), e.getCause());
+      throw new UncheckedIOException(new IOException(e.getCause().getMessage(), e.getCause()));
     }
   }
 
