@@ -13,8 +13,14 @@ const dice = {
   type: 'object',
   properties: {dice: {type: 'integer', minimum: 1, maximum: 6}},
   required: ['dice'],
+  additionalProperties: false,
 };
-const animal = {type: 'object', properties: {animal: {enum: ['wolf', 'fox']}}, required: ['animal']};
+const animal = {
+  type: 'object',
+  properties: {animal: {enum: ['wolf', 'fox']}},
+  required: ['animal'],
+  additionalProperties: false,
+};
 let failed = 0;
 
 function expect(right, what) {
