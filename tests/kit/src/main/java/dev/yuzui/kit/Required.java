@@ -9,11 +9,12 @@ import org.junit.jupiter.api.Assumptions;
 /**
  * What a machine may lack. A test of it is skipped there and says why; where the system property
  * {@code yuzui.require} names it, the test fails. Names are those of backends, {@code cpu} for its
- * native kernels too, and {@code cudasim} for the simulator of CUDA devices.
+ * native kernels too, {@code cudasim} for the simulator of CUDA devices, and {@code node} and
+ * {@code chromium} for what clients of a server and its page run in.
  */
 public final class Required {
-  /** Not a backend: what stands in for a driver. */
-  static final String SIMULATOR = "cudasim";
+  /** No backends: what stands in for a driver, what clients run in. */
+  static final Set<String> OTHERS = Set.of("cudasim", "node", "chromium");
 
   private Required() {}
 
