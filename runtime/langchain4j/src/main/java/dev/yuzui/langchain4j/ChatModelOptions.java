@@ -13,7 +13,7 @@ import java.util.Optional;
 /**
  * How a model is asked where a request says nothing.
  *
- * @param template that conversations are put in; empty: the model's own
+ * @param template that conversations are put in; empty: the model's own, if it has one
  * @param sampling how tokens are drawn
  * @param parameters of requests, as LangChain4j has them; they go before {@code sampling}
  * @param listeners told of every request and answer

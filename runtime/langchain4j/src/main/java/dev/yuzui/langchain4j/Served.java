@@ -14,7 +14,6 @@ import dev.yuzui.grammar.JsonLayout;
 import dev.yuzui.io.Json;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.sampling.SamplingParams.Counted;
-import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.Message;
 import dev.yuzui.text.OutputFormat;
 import dev.yuzui.text.OutputParser;
@@ -27,27 +26,17 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /** An engine and how it is asked: what LangChain4j's requests are to it. */
-record Served(Engine engine, ChatTemplate template, ChatModelOptions options) {
+record Served(Engine engine, Dialogue dialogue, ChatModelOptions options) {
   /**
-   * @throws IllegalArgumentException if the model has no chat template and none is named
-   * @throws dev.yuzui.engine.api.EngineException if it has no tokenizer
+   * @throws dev.yuzui.engine.api.EngineException if the model has no tokenizer
    */
   static Served of(Engine engine, ChatModelOptions options) {
     engine.tokenizer(); // says what is missing
-    ChatTemplate template =
-        options
-            .template()
-            .or(engine::chatTemplate)
-            .orElseThrow(
-                () ->
-                    new IllegalArgumentException(
-                        "ChatModelOptions.template: expected one, for "
-                            + engine.config().name()
-                            + " has no chat template, found none; name one of those of"
-                            + " ChatTemplate.builtIn"));
-    Served served = new Served(engine, template, options);
+    Dialogue dialogue = new Dialogue(options.template().or(engine::chatTemplate));
+    Served served = new Served(engine, dialogue, options);
     served.requireSupported(options.parameters());
     return served;
   }
@@ -67,12 +56,11 @@ record Served(Engine engine, ChatTemplate template, ChatModelOptions options) {
     }
     if (parameters instanceof YuzuiChatRequestParameters more
         && more.thinking().isPresent()
-        && !template.switchesThinking()) {
+        && !dialogue.switchesThinking()) {
       throw new UnsupportedFeatureException(
           "thinking: expected none, for whether this model thinks cannot be chosen, found "
               + more.thinking().get()
-              + "; not supported by "
-              + template.name());
+              + "; it is not supported");
     }
   }
 
@@ -83,17 +71,19 @@ record Served(Engine engine, ChatTemplate template, ChatModelOptions options) {
         YuzuiChatRequestParameters.builder().overrideWith(parameters).build();
     List<Message> messages = Turns.of(request.messages());
     List<Tool> tools = tools(parameters);
-    Prompt prompt = template.render(messages, rendering(more, tools));
+    Prompt prompt = dialogue.render(messages, rendering(more, tools));
     List<Integer> ids = Arrays.stream(engine.tokenizer().encode(prompt)).boxed().toList();
     GenerateRequest asked =
         GenerateRequest.of(ids)
             .withSampling(sampling(more))
             .withMaxTokens(parameters.maxOutputTokens() == null ? -1 : parameters.maxOutputTokens())
-            .withStop(parameters.stopSequences());
+            .withStop(
+                Stream.concat(parameters.stopSequences().stream(), dialogue.stops().stream())
+                    .toList());
     asked = more.timeout().map(asked::withTimeout).orElse(asked);
     asked = constraint(more, tools, prompt).map(asked::withConstraint).orElse(asked);
     OutputParser parser =
-        template.format().parser(engine.tokenizer(), prompt, tools, OutputFormat.calls(messages));
+        dialogue.format().parser(engine.tokenizer(), prompt, tools, OutputFormat.calls(messages));
     return new Asked(engine.generate(asked), parser, ids.size(), engine.config().name());
   }
 
@@ -141,7 +131,7 @@ record Served(Engine engine, ChatTemplate template, ChatModelOptions options) {
     }
     return Constraint.of(
         form(asked),
-        template.format(),
+        dialogue.format(),
         tools,
         choice,
         asked.parallelToolCalls().orElse(true),

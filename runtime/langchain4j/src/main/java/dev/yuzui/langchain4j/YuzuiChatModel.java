@@ -12,7 +12,8 @@ import java.util.Set;
 
 /**
  * A chat model on an engine in this process. Thread-safe: what is asked at the same time is
- * computed together. The engine stays its owner's to close.
+ * computed together. The engine stays its owner's to close. A model without a chat template
+ * continues what was said, a paragraph an answer.
  *
  * <p>A thread that is interrupted while it waits cancels its request. Errors are LangChain4j's:
  * {@code UnsupportedFeatureException} for what no engine can do, {@code InvalidRequestException}
@@ -33,7 +34,6 @@ public final class YuzuiChatModel implements ChatModel {
   }
 
   /**
-   * @throws IllegalArgumentException if the model has no chat template and the options name none
    * @throws dev.langchain4j.exception.UnsupportedFeatureException if its parameters cannot be met
    * @throws dev.yuzui.engine.api.EngineException if the model has no tokenizer
    */

@@ -35,6 +35,7 @@ import dev.yuzui.grammar.GrammarSource.Choices;
 import dev.yuzui.grammar.GrammarSource.Pattern;
 import dev.yuzui.grammar.GrammarSource.Sequence;
 import dev.yuzui.grammar.GrammarSource.Template;
+import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.text.ChatTemplate;
 import java.io.IOException;
 import java.time.Duration;
@@ -131,7 +132,7 @@ class YuzuiChatModelTest {
     assertEquals(FinishReason.LENGTH, cut.finishReason());
     assertEquals(7, cut.tokenUsage().outputTokenCount());
     assertEquals(
-        engine.tokenizer().encode("Once upon a time\n", false).length,
+        engine.tokenizer().encode("Once upon a time", true).length,
         cut.tokenUsage().inputTokenCount());
     assertEquals(engine.config().name(), cut.modelName());
     ChatResponse whole = chat(parameters().grammar(new Choices(List.of("a fox and a wolf"))));
@@ -339,9 +340,16 @@ class YuzuiChatModelTest {
   }
 
   @Test
-  void aModelWithoutAChatTemplateSaysWhatToDo() {
-    String message =
-        assertThrows(IllegalArgumentException.class, () -> YuzuiChatModel.of(engine)).getMessage();
-    assertTrue(message.contains("ChatModelOptions.template"), message);
+  void aModelWithoutAChatTemplateGoesOnToTheEndOfAParagraph() {
+    YuzuiChatModel plain =
+        YuzuiChatModel.of(
+            engine, ChatModelOptions.DEFAULT.withSampling(SamplingParams.DEFAULT.withSeed(7)));
+    ChatResponse response = plain.chat(request(parameters().maxOutputTokens(200).build()));
+    assertEquals(
+        engine.tokenizer().encode("Once upon a time", true).length,
+        response.tokenUsage().inputTokenCount());
+    assertFalse(response.aiMessage().text().contains("\n\n"));
+    ChatRequest hunt = request(parameters().toolSpecifications(HUNT).build());
+    assertThrows(UnsupportedFeatureException.class, () -> plain.chat(hunt));
   }
 }
