@@ -1,6 +1,7 @@
 package dev.yuzui.cli;
 
 import dev.yuzui.cli.batch.BatchCommand;
+import dev.yuzui.cli.batch.BatchMergeCommand;
 import dev.yuzui.cli.bench.BenchCommand;
 import dev.yuzui.cli.chat.ChatCommand;
 import dev.yuzui.cli.compare.CompareCommand;
@@ -44,6 +45,7 @@ final class YuzuiCommand implements Callable<Integer> {
           ChatCommand.class,
           BatchCommand.class,
           ServeCommand.class,
+          BatchMergeCommand.class,
           PullCommand.class,
           ConvertCommand.class,
           ImatrixCommand.class,

@@ -16,14 +16,15 @@ import java.util.function.UnaryOperator;
  * @param output a line for each; beside it lies a {@link BatchManifest}
  * @param resume go on with an output that has results, instead of refusing it
  * @param ordered append in the input's order, not as finished
+ * @param shard of the input, which has an output of its own; {@link BatchMerge} puts them together
  */
-public record Batch(Path input, Path output, boolean resume, boolean ordered) {
+public record Batch(Path input, Path output, boolean resume, boolean ordered, BatchShard shard) {
   /** Answers in work or waiting for their turn, for each sequence that runs. */
   public static final int AHEAD = 4;
 
   /** Results in the input's order, in a file that is not there yet. */
   public static Batch of(Path input, Path output) {
-    return new Batch(input, output, false, true);
+    return new Batch(input, output, false, true, BatchShard.ALL);
   }
 
   public Batch withResume(boolean goOn) {
@@ -32,6 +33,10 @@ public record Batch(Path input, Path output, boolean resume, boolean ordered) {
 
   public Batch withOrdered(boolean inOrder) {
     return RecordCopy.with(this, "ordered", inOrder);
+  }
+
+  public Batch withShard(BatchShard part) {
+    return RecordCopy.with(this, "shard", part);
   }
 
   /**
@@ -43,12 +48,12 @@ public record Batch(Path input, Path output, boolean resume, boolean ordered) {
    */
   public boolean run(
       Engine engine, ServedModel model, BatchListener listener, BooleanSupplier interrupted) {
-    try (BatchLines lines = BatchLines.open(input);
+    try (BatchLines lines = BatchLines.open(input, shard);
         BatchOutput out = BatchOutput.open(output, resume)) {
-      try (BatchLines compared = BatchLines.open(input)) {
+      try (BatchLines compared = BatchLines.open(input, shard)) {
         out.done().prove(compared);
       }
-      out.begin(BatchManifest.of(engine.checkpoint(), model));
+      out.begin(BatchManifest.of(engine.checkpoint(), model, shard));
       int window = AHEAD * engine.options().maxSequences();
       return new BatchRun(
               lines,

@@ -30,7 +30,8 @@ public final class BatchDone {
 
   private static final int HEAD = 64;
 
-  private final String name;
+  private final String what;
+  private final String advice;
   private final BitSet has = new BitSet();
   private int[] crcs = new int[1024];
   private int last;
@@ -40,13 +41,31 @@ public final class BatchDone {
   private long length;
   private String tail = "";
   private boolean proved;
+  private String whose = "";
 
   /**
    * @param name of the output, for messages
    */
   BatchDone(String name) {
-    this.name = name;
+    this("Batch.output " + name, "; it is left as it is: give Batch.output another name");
     proved = true;
+  }
+
+  private BatchDone(String what, String advice) {
+    this.what = what;
+    this.advice = advice;
+  }
+
+  /** Told of each result of an output. */
+  interface Sink {
+    /**
+     * @param number of its line in the input, from 1
+     * @param crc of that line
+     * @param error whether it is one in place of an answer
+     * @param at where it begins
+     * @param length in bytes, with the newline
+     */
+    void result(int number, int crc, boolean error, long at, long length);
   }
 
   /**
@@ -56,6 +75,20 @@ public final class BatchDone {
    */
   static BatchDone scan(String name, InputStream in) throws IOException {
     BatchDone done = new BatchDone(name);
+    done.read(in, (number, crc, error, _, _) -> done.add(number, crc, error));
+    return done;
+  }
+
+  /**
+   * Reads an output that is not gone on with.
+   *
+   * @throws BatchException if it is no output of a batch
+   */
+  static void scan(String name, InputStream in, Sink sink) throws IOException {
+    new BatchDone("batch-merge " + name, "").read(in, sink);
+  }
+
+  private void read(InputStream in, Sink sink) throws IOException {
     byte[] block = new byte[1 << 16];
     byte[] head = new byte[HEAD];
     byte[] end = new byte[HEAD];
@@ -65,8 +98,8 @@ public final class BatchDone {
       for (int i = 0; i < n; i++) {
         at++;
         if (block[i] == '\n') {
-          done.add(text(head, 0, size), text(end, size, size));
-          done.length = at;
+          result(text(head, 0, size), text(end, size, size), sink, at - size - 1, size + 1);
+          length = at;
           size = 0;
         } else {
           if (size < HEAD) {
@@ -77,9 +110,8 @@ public final class BatchDone {
         }
       }
     }
-    done.setTail(text(head, 0, size));
-    done.proved = at == 0;
-    return done;
+    setTail(text(head, 0, size));
+    proved = at == 0;
   }
 
   /** The bytes of a ring, oldest first. */
@@ -92,15 +124,23 @@ public final class BatchDone {
     return new String(text, StandardCharsets.ISO_8859_1);
   }
 
-  private void add(String head, String end) {
+  private void result(String head, String end, Sink sink, long at, long size) {
     lines++;
     Matcher start = START.matcher(head);
     Matcher stop = END.matcher(end);
     if (!start.matches() || !stop.matches()) {
       throw foreign(head, "in line " + lines);
     }
-    errors += stop.group("error") == null ? 0 : 1;
-    int number = Integer.parseInt(start.group(1));
+    sink.result(
+        Integer.parseInt(start.group(1)),
+        Integer.parseUnsignedInt(start.group(2), 16),
+        stop.group("error") != null,
+        at,
+        size);
+  }
+
+  private void add(int number, int crc, boolean error) {
+    errors += error ? 1 : 0;
     if (number >= crcs.length) {
       crcs = Arrays.copyOf(crcs, (int) Math.max(number + 1L, Math.min(2L * crcs.length, 1 << 30)));
     }
@@ -110,7 +150,7 @@ public final class BatchDone {
           "a second one for line " + number + " in line " + lines);
     }
     has.set(number);
-    crcs[number] = Integer.parseUnsignedInt(start.group(2), 16);
+    crcs[number] = crc;
     last = Math.max(last, number);
   }
 
@@ -179,6 +219,7 @@ public final class BatchDone {
     long count = 0;
     long number = 0;
     boolean fits = tail.isEmpty();
+    whose = input.shard().equals(BatchShard.ALL) ? "" : "shard " + input.shard() + " of ";
     for (Optional<Line> next = input.next(); next.isPresent(); next = input.next()) {
       count++;
       number = next.get().number();
@@ -211,7 +252,8 @@ public final class BatchDone {
   private void prove(boolean tailFits) {
     if (found < lines) {
       throw refused(
-          "results of this input", (lines - found) + " of lines that are blank or missing in it");
+          "results of " + whose + "this input",
+          (lines - found) + " of lines that are blank or missing in it");
     }
     if (!tailFits) {
       throw refused(
@@ -239,10 +281,7 @@ public final class BatchDone {
   }
 
   private BatchException refused(String expected, String found) {
-    return BatchException.expected(
-        "Batch.output " + name,
-        expected,
-        found + "; it is left as it is: give Batch.output another name");
+    return BatchException.expected(what, expected, found + advice);
   }
 
   private static String printable(String text) {

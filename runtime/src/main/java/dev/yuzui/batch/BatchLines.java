@@ -9,15 +9,17 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.zip.CRC32;
 
-/** Lines of bytes, one at a time; blank ones are counted but not given. */
+/** Lines of bytes, one at a time; blank ones and other shards' are counted but not given. */
 public final class BatchLines implements AutoCloseable {
   /** Bytes of a line at most; longer ones are passed over without being kept. */
   static final int LIMIT = 16 << 20;
 
   private final String name;
   private final InputStream in;
+  private final BatchShard shard;
   private final byte[] block = new byte[1 << 16];
   private int at;
   private int end;
@@ -27,12 +29,17 @@ public final class BatchLines implements AutoCloseable {
    * @throws BatchException if it cannot be read
    */
   public static BatchLines open(Path file) {
+    return open(file, BatchShard.ALL);
+  }
+
+  /** As {@link #open(Path)}, of a shard's lines alone. */
+  public static BatchLines open(Path file, BatchShard shard) {
     String name = "Batch.input " + file;
     try {
       if (Files.isDirectory(file)) {
         throw BatchException.expected("Batch.input", "a file", file + ", which is a folder");
       }
-      return new BatchLines(name, Files.newInputStream(file));
+      return new BatchLines(name, Files.newInputStream(file), shard);
     } catch (NoSuchFileException _) {
       throw BatchException.expected("Batch.input", "a file", file + ", which does not exist");
     } catch (IOException e) {
@@ -44,8 +51,17 @@ public final class BatchLines implements AutoCloseable {
    * @param name for messages
    */
   public BatchLines(String name, InputStream in) {
+    this(name, in, BatchShard.ALL);
+  }
+
+  /**
+   * @param name for messages
+   * @param shard whose lines are given
+   */
+  public BatchLines(String name, InputStream in, BatchShard shard) {
     this.name = name;
     this.in = in;
+    this.shard = shard;
   }
 
   /**
@@ -55,8 +71,28 @@ public final class BatchLines implements AutoCloseable {
    */
   record Line(long number, int crc, Optional<byte[]> bytes) {}
 
-  /** The next line that is not blank. */
+  BatchShard shard() {
+    return shard;
+  }
+
+  /** The next line of the shard that is not blank. */
   Optional<Line> next() {
+    return next(_ -> {});
+  }
+
+  /**
+   * @param others told of the lines of other shards before it
+   */
+  Optional<Line> next(Consumer<Line> others) {
+    Optional<Line> line = nextOfAll();
+    while (line.isPresent() && !shard.has(line.get().number())) {
+      others.accept(line.get());
+      line = nextOfAll();
+    }
+    return line;
+  }
+
+  private Optional<Line> nextOfAll() {
     while (true) {
       ByteArrayOutputStream text = new ByteArrayOutputStream(256);
       CRC32 crc = new CRC32();

@@ -45,8 +45,12 @@ import java.util.TreeSet;
  */
 public record BatchManifest(
     String yuzui, Map<String, JsonNode> madeWith, Map<String, JsonNode> runWith) {
+  /** Among what answers are made with, whose they are, if not all; {@code 3/8}. */
+  public static final String SHARD = "shard";
+
   private static final String FORMAT = "yuzui-batch";
   private static final int VERSION = 1;
+
   private static final long MAX_BYTES = 1 << 20;
 
   /** Files of a model's folder that say how a text is read and drawn. */
@@ -55,14 +59,31 @@ public record BatchManifest(
           + "generation_config}*";
 
   /** Of a program's own batch: the model, and what it is asked. */
-  static BatchManifest of(Checkpoint checkpoint, ServedModel model) {
+  static BatchManifest of(Checkpoint checkpoint, ServedModel model, BatchShard shard) {
     Map<String, JsonNode> madeWith = ofModel(checkpoint);
     madeWith.put("sampling", text(model.sampling().toString()));
     madeWith.put("rendering", text(model.rendering() + " raw=" + model.raw()));
     madeWith.put("system", text(model.system().orElse("")));
     madeWith.put("max_tokens", text(Integer.toString(model.maxTokens())));
     madeWith.put("stop", text(model.stop() + " ignore_eos=" + model.ignoreEos()));
+    if (!shard.equals(BatchShard.ALL)) {
+      madeWith.put(SHARD, text(shard.toString()));
+    }
     return new BatchManifest("", madeWith, Map.of());
+  }
+
+  /** Whose answers they are; all of them where it does not say. */
+  BatchShard shard() {
+    return Optional.ofNullable(madeWith.get(SHARD))
+        .map(shard -> BatchShard.parse(shard.asText()))
+        .orElse(BatchShard.ALL);
+  }
+
+  /** Of the answers of all shards together. */
+  BatchManifest ofAll() {
+    Map<String, JsonNode> all = new TreeMap<>(madeWith);
+    all.remove(SHARD);
+    return new BatchManifest(yuzui, all, runWith);
   }
 
   /** What tells a checkpoint from another: the weights, as {@code model}, and each file beside. */

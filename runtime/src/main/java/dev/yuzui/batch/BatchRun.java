@@ -238,7 +238,7 @@ public final class BatchRun {
     return submitted;
   }
 
-  /** Its name is taken, also where its result is from before. */
+  /** Its name is taken, also where its result is from before, or another shard's. */
   private void remember(Line line) {
     try {
       line.bytes()
@@ -251,7 +251,7 @@ public final class BatchRun {
 
   private Optional<Line> next() throws InterruptedException {
     atInput = true;
-    Optional<Line> line = input.next();
+    Optional<Line> line = input.next(this::remember);
     atInput = false;
     if (Thread.interrupted()) {
       throw new InterruptedException();

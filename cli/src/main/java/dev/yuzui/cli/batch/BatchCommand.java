@@ -5,6 +5,7 @@ import dev.yuzui.batch.BatchDone;
 import dev.yuzui.batch.BatchLines;
 import dev.yuzui.batch.BatchOutput;
 import dev.yuzui.batch.BatchRun;
+import dev.yuzui.batch.BatchShard;
 import dev.yuzui.cli.options.ChatOptions;
 import dev.yuzui.cli.options.DistributionOptions;
 import dev.yuzui.cli.options.ModelOptions;
@@ -22,6 +23,7 @@ import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.openai.ServedModel;
 import dev.yuzui.weights.Checkpoint;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -49,7 +51,11 @@ import picocli.CommandLine.Spec;
           + " the output, says which model and flags it was begun with; others are refused, and so"
           + " is an output of another input. Nothing is changed until all of it has been compared."
     },
-    footer = {"", "Example: yuzui batch -i in.jsonl -o out.jsonl --resume"})
+    footer = {
+      "",
+      "Example: yuzui batch -i in.jsonl -o out.jsonl --resume",
+      "Example: yuzui batch -i in.jsonl -o out-3.jsonl --shard 3/8 --resume"
+    })
 public final class BatchCommand implements Callable<Integer> {
   /** Sequences that run together where the user does not say. */
   public static final int SEQUENCES = 8;
@@ -85,6 +91,15 @@ public final class BatchCommand implements Callable<Integer> {
   private boolean unordered;
 
   @Option(
+      names = "--shard",
+      paramLabel = "I/N",
+      description =
+          "Answer every N-th line alone, from line I + 1 on: shard I of N, counted from 0, each with"
+              + " an output of its own, on hosts that need not know of each other. yuzui"
+              + " batch-merge puts the outputs together.")
+  private Optional<String> shard = Optional.empty();
+
+  @Option(
       names = "--raw",
       description =
           "Give the model plain prompts as they are, without a chat template. Without one, and in"
@@ -113,11 +128,12 @@ public final class BatchCommand implements Callable<Integer> {
     if (!modelOptions.limitsSequences()) {
       options = options.withMaxSequences(SEQUENCES);
     }
+    BatchShard part = shard.map(BatchShard::parse).orElse(BatchShard.ALL);
     BatchInput requests = new BatchInput(context, input);
     requests.requireOther(output);
-    try (BatchLines lines = requests.open();
+    try (BatchLines lines = requests.open(part);
         BatchOutput out = results()) {
-      OptionalLong count = compared(requests, out.done());
+      OptionalLong count = compared(requests, part, out.done());
       return run(options, lines, out, count);
     }
   }
@@ -184,9 +200,9 @@ public final class BatchCommand implements Callable<Integer> {
   /**
    * Reads the input once ahead, where it can be read again; which takes no time beside the rest.
    */
-  private OptionalLong compared(BatchInput requests, BatchDone done) {
+  private OptionalLong compared(BatchInput requests, BatchShard part, BatchDone done) {
     if (requests.isFile()) {
-      try (BatchLines lines = requests.open()) {
+      try (BatchLines lines = requests.open(part)) {
         return OptionalLong.of(done.prove(lines));
       }
     }

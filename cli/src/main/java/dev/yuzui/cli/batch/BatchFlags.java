@@ -63,6 +63,8 @@ final class BatchFlags {
         // a hidden flag of the command itself is another program's, or for looking at failures
         .filter(option -> !option.hidden() || ofMixins.contains(name(option)))
         .forEach(option -> put(madeWith, option));
+    Optional.ofNullable(madeWith.remove("--shard"))
+        .ifPresent(shard -> madeWith.put(BatchManifest.SHARD, shard));
     if (!madeWith.containsKey("--chat-template")) {
       madeWith.put("chat template", text(template(checkpoint)));
     }

@@ -1,6 +1,7 @@
 package dev.yuzui.cli.batch;
 
 import dev.yuzui.batch.BatchLines;
+import dev.yuzui.batch.BatchShard;
 import dev.yuzui.cli.shell.Context;
 import dev.yuzui.cli.shell.UsageException;
 import java.io.IOException;
@@ -13,8 +14,10 @@ import java.nio.file.Path;
  * @param name of a file, or {@code -}
  */
 record BatchInput(Context context, String name) {
-  BatchLines open() {
-    return name.equals("-") ? new BatchLines("-i -", context.in()) : BatchLines.open(Path.of(name));
+  BatchLines open(BatchShard shard) {
+    return name.equals("-")
+        ? new BatchLines("-i -", context.in(), shard)
+        : BatchLines.open(Path.of(name), shard);
   }
 
   /** Whether it can be read more than once. */

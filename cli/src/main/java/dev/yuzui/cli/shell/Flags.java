@@ -51,6 +51,7 @@ public final class Flags {
           Map.entry("Batch.output", "-o"),
           Map.entry("Batch.resume", "--resume"),
           Map.entry("Batch.ordered", "--unordered"),
+          Map.entry("Batch.shard", "--shard"),
           Map.entry("ExpertBalancer.nodes", "--nodes"),
           Map.entry("ExpertBalancer.devices", "--devices"),
           Map.entry("ExpertBalancer.redundant", "--num-redundant-experts"),
