@@ -172,6 +172,9 @@ FN Floats floats_mul(Floats x, Floats y) { return (Floats){_mm256_mul_ps(x.a, y.
 FN Floats floats_div(Floats x, Floats y) { return (Floats){_mm256_div_ps(x.a, y.a), _mm256_div_ps(x.b, y.b)}; }
 FN Floats floats_add(Floats x, Floats y) { return (Floats){_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)}; }
 FN Floats floats_sub(Floats x, Floats y) { return (Floats){_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b)}; }
+FN Floats floats_positive(Floats x) { /* the second operand is what comes of a NaN */
+  return (Floats){_mm256_max_ps(_mm256_setzero_ps(), x.a), _mm256_max_ps(_mm256_setzero_ps(), x.b)};
+}
 FN Floats floats_max(Floats x, Floats y) { return (Floats){_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)}; }
 FN __m256 bf16_eight(const uint8_t* p) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i*)p)), 16));

@@ -153,6 +153,7 @@ FN Floats floats_mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
 FN Floats floats_div(Floats a, Floats b) { return _mm512_div_ps(a, b); }
 FN Floats floats_add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
 FN Floats floats_sub(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
+FN Floats floats_positive(Floats a) { return _mm512_max_ps(_mm512_setzero_ps(), a); } /* the second operand, if one is NaN */
 FN Floats floats_max(Floats a, Floats b) { return _mm512_max_ps(a, b); }
 FN Floats floats_bf16(const uint8_t* p) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p)), 16));

@@ -239,3 +239,18 @@ void yz_expanded(int cache, const YzHeads* heads, const YzRows* rows, const YzPa
   expansion(heads, rows->count, work, &x);
   kernels->expanded(cache, heads, rows, pages, &x);
 }
+
+int64_t yz_index_turned_bytes(int heads, int width) { return 4 * (int64_t)yz_lanes(heads) * (width + 1); }
+
+void yz_index_turn(const float* q, const float* weights, int heads, int width, float* turned) {
+  kernels->index_turn(q, weights, heads, width, turned);
+}
+
+/* Entries and their products. */
+int64_t yz_index_bytes(int width) { return 32 * 4 * (int64_t)(width + 16 + 32) + 64; }
+
+void yz_index_scores(int cache, const float* turned, int heads, int width, float scale, const YzPages* pages, int64_t first,
+                     int64_t last, float* scores, uint8_t* work) {
+  float* tile = (float*)(((uintptr_t)work + 63) & ~(uintptr_t)63);
+  kernels->index_scores(cache, turned, heads, width, scale, pages, first, last, scores, tile);
+}

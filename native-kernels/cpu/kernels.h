@@ -64,6 +64,10 @@ typedef struct {
   void (*merge)(const float* parts, int64_t stride, int count, int queries, int values, float* out);
   /* See expanded.inc. */
   void (*expanded)(int cache, const YzHeads* heads, const YzRows* rows, const YzPages* pages, const Expansion* memory);
+  /* See index.inc and yz_index_scores. */
+  void (*index_turn)(const float* q, const float* weights, int heads, int width, float* turned);
+  void (*index_scores)(int cache, const float* turned, int heads, int width, float scale, const YzPages* pages, int64_t first,
+                       int64_t last, float* scores, float* tile);
   /* See rows.inc and yz_silu_mul and its neighbours. */
   void (*silu_mul)(const float* gate, const float* up, float* out, int64_t count);
   void (*rms_norm)(const float* x, const float* weight, float eps, int64_t count, float* out);

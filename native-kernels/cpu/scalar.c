@@ -110,6 +110,7 @@ FN Floats floats_mul(Floats a, Floats b) { EACH a.v[i] *= b.v[i]; return a; }
 FN Floats floats_div(Floats a, Floats b) { EACH a.v[i] /= b.v[i]; return a; }
 FN Floats floats_add(Floats a, Floats b) { EACH a.v[i] += b.v[i]; return a; }
 FN Floats floats_sub(Floats a, Floats b) { EACH a.v[i] -= b.v[i]; return a; }
+FN Floats floats_positive(Floats a) { EACH a.v[i] = a.v[i] < 0 ? 0 : a.v[i]; return a; }
 FN Floats floats_max(Floats a, Floats b) { EACH a.v[i] = fmaxf(a.v[i], b.v[i]); return a; }
 /* 2^x for x <= 0; 0 for NaN (two infinities apart). */
 FN Floats floats_exp2(Floats a) { EACH a.v[i] = a.v[i] != a.v[i] ? 0 : exp2f(a.v[i]); return a; }

@@ -107,6 +107,15 @@ typedef struct {
 int64_t yz_expanded_bytes(int nope, int rope, int value, int lkv, int64_t count);
 void yz_expanded(int cache, const YzHeads* heads, const YzRows* rows, const YzPages* pages, uint8_t* work);
 
+/* The lightning indexer, DeepSeek-V3.2 report §2.1: scores[i] = scale·Σh weights[h]·max(q[h]·k[i], 0) for the entries k of first <= i
+ * < last, NaN where a product is none; a score is the same to the last bit whichever are asked for together. `turned` is made of q
+ * [heads][width] and weights [heads] and has yz_index_turned_bytes(heads, width) bytes, `work` yz_index_bytes(width). */
+int64_t yz_index_turned_bytes(int heads, int width);
+void yz_index_turn(const float* q, const float* weights, int heads, int width, float* turned);
+int64_t yz_index_bytes(int width);
+void yz_index_scores(int cache, const float* turned, int heads, int width, float scale, const YzPages* pages, int64_t first,
+                     int64_t last, float* scores, uint8_t* work);
+
 /* The instruction set in use: "avx512-vnni", "avx2", "scalar", ... */
 const char* yz_instructions(void);
 

@@ -152,7 +152,8 @@ final class CpuOps implements Ops, DelegatingCompressedOps {
   @Override
   public void select(
       Tensor q, Tensor weights, KvCache keys, IndexShape shape, StepBatch batch, Selection out) {
-    Indexer indexer = new Indexer(kernels, q, weights, keys, shape, batch, out);
+    IndexScores scores = IndexScores.of(kernels, natives, q, weights, keys, shape, batch);
+    Indexer indexer = new Indexer(scores, keys, batch, out);
     if (q.rows() > SPLIT_TOKENS) {
       queue.reserve(indexer.wholeLaneBytes(), indexer.laneRows());
       submit(indexer.whole());

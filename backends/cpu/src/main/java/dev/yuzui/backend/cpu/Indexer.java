@@ -1,57 +1,34 @@
 package dev.yuzui.backend.cpu;
 
-import dev.yuzui.spi.IndexShape;
 import dev.yuzui.spi.KvCache;
 import dev.yuzui.spi.Selection;
 import dev.yuzui.spi.StepBatch;
-import dev.yuzui.spi.Tensor;
 import java.util.Arrays;
 import java.util.List;
 
-/**
- * {@link dev.yuzui.spi.Ops#select}: scores of a sequence's keys in blocks, then those of the
- * largest by their bits. A score is the same number whichever keys and rows are looked at together.
- */
+/** {@link dev.yuzui.spi.Ops#select}: {@link IndexScores}, then the largest by their bits. */
 final class Indexer {
-  /** Keys that are decoded at a time. */
-  private static final int KEYS = 32;
-
   /** Keys of a chunk of work, where few rows share it out. */
   private static final int PART = 1024;
 
   /** Bits of a score that are looked at in a pass. */
   private static final int DIGIT = 11;
 
-  private final CpuKernels kernels;
-  private final IndexShape shape;
-  private final Matrix keys;
+  private final IndexScores scores;
   private final Pages pages;
   private final int tokens;
   private final int most;
   private final int capacity;
-  private final long q;
-  private final long weights;
   private final long rows;
   private final long sequences;
   private final long counts;
 
-  Indexer(
-      CpuKernels kernels,
-      Tensor q,
-      Tensor weights,
-      KvCache keys,
-      IndexShape shape,
-      StepBatch batch,
-      Selection out) {
-    this.kernels = kernels;
-    this.shape = shape;
-    this.keys = Matrix.of(keys.entries());
+  Indexer(IndexScores scores, KvCache keys, StepBatch batch, Selection out) {
+    this.scores = scores;
     this.pages = new Pages(keys, batch);
-    this.tokens = Math.toIntExact(q.rows());
+    this.tokens = Math.toIntExact(out.rows().rows());
     this.most = Math.toIntExact(out.rows().cols());
     this.capacity = Math.toIntExact(batch.pages().cols() * keys.pageTokens());
-    this.q = HostBuffer.address(q);
-    this.weights = HostBuffer.address(weights);
     this.rows = HostBuffer.address(out.rows());
     this.sequences = HostBuffer.address(out.sequence());
     this.counts = HostBuffer.address(out.count());
@@ -59,37 +36,50 @@ final class Indexer {
 
   /** Bytes that the ops of {@link #split} share. */
   long splitBytes() {
-    return 4L * tokens * capacity;
+    return tokens * rowBytes();
+  }
+
+  /** Of a row's queries made ready, and its scores. */
+  private long rowBytes() {
+    return lines(scores.readyBytes()) + lines(4L * capacity);
   }
 
   long splitLaneBytes() {
-    return queryBytes() + tileBytes();
+    return scores.laneBytes();
   }
 
   long wholeLaneBytes() {
-    return splitLaneBytes() + 4L * capacity;
+    return lines(splitLaneBytes()) + rowBytes();
   }
 
-  /** Addresses of a lane's products. */
   int laneRows() {
-    return shape.heads();
+    return scores.laneRows();
   }
 
-  private long queryBytes() {
-    return shape.rotated() ? 4L * shape.heads() * shape.head() : 0;
+  private static long lines(long bytes) {
+    return Math.ceilDiv(bytes, 64) * 64L;
   }
 
-  private long keyStride() {
-    return 4L * shape.head() + 64;
+  private boolean chooses(int t) {
+    return pages.kvLength(t) > most;
   }
 
-  private long tileBytes() {
-    return KEYS * keyStride() + 4L * KEYS * shape.heads() + CpuKernels.TEMPORARY;
+  private long scoresAt(long row) {
+    return row + lines(scores.readyBytes());
   }
 
   /** For few rows: parts of their keys are chunks. */
   List<Op> split(long memory) {
-    Op scores =
+    Op ready =
+        new RowOp(tokens, scores.readyBytes()) {
+          @Override
+          void row(int t, Lane lane) {
+            if (chooses(t)) {
+              scores.ready(t, lane, memory + t * rowBytes());
+            }
+          }
+        };
+    Op score =
         new Op() {
           @Override
           int chunks() {
@@ -105,8 +95,9 @@ final class Indexer {
             int t = chunk % tokens;
             int from = chunk / tokens * PART;
             int to = Math.min(from + PART, pages.kvLength(t));
-            if (from < to && pages.kvLength(t) > most) {
-              scores(lane, t, from, to, memory + 4L * t * capacity);
+            if (from < to && chooses(t)) {
+              long row = memory + t * rowBytes();
+              scores.score(t, row, from, to, scoresAt(row), lane);
             }
           }
         };
@@ -114,10 +105,10 @@ final class Indexer {
         new RowOp(tokens, 16L * capacity) {
           @Override
           void row(int t, Lane lane) {
-            choose(lane, t, memory + 4L * t * capacity);
+            choose(lane, t, scoresAt(memory + t * rowBytes()));
           }
         };
-    return List.of(scores, choose);
+    return List.of(ready, score, choose);
   }
 
   /** For many rows: each is a chunk. */
@@ -130,74 +121,14 @@ final class Indexer {
 
       @Override
       void run(int t, Lane lane) {
-        long memory = lane.memory() + splitLaneBytes();
-        int sees = pages.kvLength(t);
-        if (sees > most) {
-          scores(lane, t, 0, sees, memory);
+        long row = lane.memory() + lines(splitLaneBytes());
+        if (chooses(t)) {
+          scores.ready(t, lane, row);
+          scores.score(t, row, 0, pages.kvLength(t), scoresAt(row), lane);
         }
-        choose(lane, t, memory);
+        choose(lane, t, scoresAt(row));
       }
     };
-  }
-
-  /** Of the keys from ≤ s < to, into {@code scores} from element {@code from} on. */
-  private void scores(Lane lane, int t, int from, int to, long scores) {
-    int sequence = pages.sequence(t);
-    long query = query(lane, t);
-    long tile = lane.memory() + queryBytes();
-    long products = tile + KEYS * keyStride();
-    long temporary = products + 4L * KEYS * shape.heads();
-    for (int h = 0; h < shape.heads(); h++) {
-      lane.in[h] = query + 4L * h * shape.head();
-      lane.out[h] = products + 4L * h * KEYS;
-    }
-    for (int first = from; first < to; first += KEYS) {
-      int n = Math.min(KEYS, to - first);
-      for (int i = 0; i < n; i++) {
-        int entry = pages.entry(sequence, first + i);
-        kernels.decode(keys, entry, 0, shape.head(), temporary, tile + i * keyStride());
-      }
-      kernels.products(
-          tile,
-          keyStride(),
-          n,
-          lane.in,
-          0,
-          shape.heads(),
-          shape.head(),
-          lane.out,
-          0,
-          false,
-          temporary);
-      for (int i = 0; i < n; i++) {
-        Memory.f32(scores + 4L * (first + i), weighted(t, products + 4L * i));
-      }
-    }
-  }
-
-  /** Σh weight[h]·relu(product[h]) */
-  private float weighted(int t, long product) {
-    long by = weights + 4L * t * shape.heads();
-    float sum = 0;
-    for (int h = 0; h < shape.heads(); h++) {
-      float dot = Memory.f32(product + 4L * h * KEYS);
-      sum += Memory.f32(by + 4L * h) * (dot > 0 || Float.isNaN(dot) ? dot : 0);
-    }
-    return sum * shape.scale();
-  }
-
-  /** The row's queries, spread where the keys are. */
-  private long query(Lane lane, int t) {
-    long given = q + 4L * t * shape.heads() * shape.head();
-    if (!shape.rotated()) {
-      return given;
-    }
-    long spread = lane.memory();
-    for (int h = 0; h < shape.heads(); h++) {
-      long at = 4L * h * shape.head();
-      spread(given + at, shape.head(), spread + at);
-    }
-    return spread;
   }
 
   /** H·x / √n with Sylvester's H; n is a power of two. */

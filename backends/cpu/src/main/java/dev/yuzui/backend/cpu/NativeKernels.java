@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.IndexShape;
 import dev.yuzui.spi.MlaShape;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -115,6 +116,28 @@ final class NativeKernels implements StripKernels, RowKernels {
         bind(
             "yz_expanded",
             FunctionDescriptor.ofVoid(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
+
+    static final MethodHandle INDEX_TURNED_BYTES =
+        bind("yz_index_turned_bytes", result(JAVA_LONG, JAVA_INT, JAVA_INT));
+    static final MethodHandle INDEX_TURN =
+        bind(
+            "yz_index_turn",
+            FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG));
+    static final MethodHandle INDEX_BYTES = bind("yz_index_bytes", result(JAVA_LONG, JAVA_INT));
+    static final MethodHandle INDEX_SCORES =
+        bind(
+            "yz_index_scores",
+            FunctionDescriptor.ofVoid(
+                JAVA_INT,
+                JAVA_LONG,
+                JAVA_INT,
+                JAVA_INT,
+                JAVA_FLOAT,
+                JAVA_LONG,
+                JAVA_LONG,
+                JAVA_LONG,
+                JAVA_LONG,
+                JAVA_LONG));
 
     private static MethodHandle critical(String name, MemoryLayout... arguments) {
       return bind(name, FunctionDescriptor.ofVoid(arguments), Linker.Option.critical(false));
@@ -395,6 +418,59 @@ final class NativeKernels implements StripKernels, RowKernels {
   void expanded(int cache, long heads, long rows, long pages, long work) {
     try {
       Calls.EXPANDED.invokeExact(cache, heads, rows, pages, work);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  /** Bytes of {@code turned} of {@link #indexTurn}. */
+  long indexTurnedBytes(IndexShape s) {
+    try {
+      return (long) Calls.INDEX_TURNED_BYTES.invokeExact(s.heads(), s.head());
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  /** A row's queries and their weights as {@link #indexScores} wants them. */
+  void indexTurn(long q, long weights, IndexShape s, long turned) {
+    try {
+      Calls.INDEX_TURN.invokeExact(q, weights, s.heads(), s.head(), turned);
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  /** Bytes of {@code work} of {@link #indexScores}. */
+  long indexBytes(IndexShape s) {
+    try {
+      return (long) Calls.INDEX_BYTES.invokeExact(s.head());
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
+  /**
+   * Scores of the entries from ≤ i < to, into {@code scores} from element {@code from} on; see
+   * yz_index_scores.
+   *
+   * @param cache number of the encoding in yz_cache
+   * @param pages address of a YzPages
+   */
+  void indexScores(
+      int cache, long turned, IndexShape s, long pages, int from, int to, long scores, long work) {
+    try {
+      Calls.INDEX_SCORES.invokeExact(
+          cache,
+          turned,
+          s.heads(),
+          s.head(),
+          s.scale(),
+          pages,
+          (long) from,
+          (long) to,
+          scores,
+          work);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
