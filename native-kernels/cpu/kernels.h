@@ -24,7 +24,7 @@ typedef struct {
   float* scores;                  /* [entries][LANES] */
 } Expansion;
 
-/* Entries whose keys and values are rebuilt at a time. */
+/* Entries whose keys and values are rebuilt at a time: a word of YzRows.chosen. */
 #define YZ_EXPANDED_ENTRIES 64
 
 /* n, or a little more: a multiple of every LANES. */

@@ -92,14 +92,17 @@ typedef struct {
   int64_t encoding, bytes;
 } YzMatrix;
 
-/* Rows of one sequence and one head: row i sees the first lengths[i] entries. q [count][nope + rope] and out [count][value]
- * with their strides in floats; key_up [lkv][nope] is W_UK, value_up [value][lkv] is W_UV. */
+/* Rows of one sequence and one head: row i sees the first lengths[i] entries, or those of them whose bits are set: entry e's is bit
+ * e % 64 of chosen[i·words + e / 64], where there is `chosen`. q [count][nope + rope] and out [count][value] with their strides in
+ * floats; key_up [lkv][nope] is W_UK, value_up [value][lkv] is W_UV. */
 typedef struct {
   const float* q;
   float* out;
   const int32_t* lengths;
   int64_t q_stride, out_stride, count;
   YzMatrix key_up, value_up;
+  const uint64_t* chosen;
+  int64_t words;
 } YzRows;
 
 /* Expanded attention: out = softmax(q·[W_UK·c; k]·scale)·W_UV·c, zeros for a row that sees nothing. `work` has

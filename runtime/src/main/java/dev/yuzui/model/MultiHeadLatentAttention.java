@@ -108,13 +108,20 @@ record MultiHeadLatentAttention(
       case ABSORBED -> ops.mlaAbsorbed(q, cache, keyUp, valueUp, shape, s.batch(), o);
       case PREFILL -> ops.mlaPrefill(q, cache, keyUp, valueUp, shape, s.batch(), o);
       case SPARSE -> {
-        Selection chosen = s.selection();
-        indexer.ifPresent(i -> i.select(s, x, queries.from(), chosen));
+        Selection chosen = chosen(s, x, queries);
         ops.mlaAbsorbed(
             q, chosen.entries(cache), keyUp, valueUp, shape, chosen.batch(s.batch()), o);
       }
+      case SPARSE_PREFILL ->
+          ops.mlaChosen(q, cache, keyUp, valueUp, shape, s.batch(), chosen(s, x, queries), o);
     }
     s.tap().at(layer, Point.HEADS, o);
     ops.matmul(o, out, y);
+  }
+
+  private Selection chosen(Step s, Tensor x, Queries queries) {
+    Selection chosen = s.selection();
+    indexer.ifPresent(i -> i.select(s, x, queries.from(), chosen));
+    return chosen;
   }
 }

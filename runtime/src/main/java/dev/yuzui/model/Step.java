@@ -49,7 +49,9 @@ public record Step(
      * {@link #ABSORBED} over the entries that an indexer chose: where a token sees more than it may
      * look at.
      */
-    SPARSE
+    SPARSE,
+    /** The same for prompts, where the backend may go over what was not chosen and leave it out. */
+    SPARSE_PREFILL
   }
 
   /**
@@ -70,7 +72,7 @@ public record Step(
 
   /** The same with room for what its layers choose, until the scratch's frame is closed. */
   Step choosing(DeepseekConfig config) {
-    if (form != AttentionForm.SPARSE || config.topK() == Integer.MAX_VALUE) {
+    if (form.compareTo(AttentionForm.SPARSE) < 0 || config.topK() == Integer.MAX_VALUE) {
       return this;
     }
     int most = Math.min(config.topK(), cache.pagesPerSequence() * cache.pageTokens());

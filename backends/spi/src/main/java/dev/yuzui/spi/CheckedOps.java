@@ -329,6 +329,24 @@ record CheckedOps(AbstractQueue queue, Ops device) implements Ops, CheckedCompre
     to().mlaAbsorbed(q, cache, keyUp, valueUp, shape, batch, out);
   }
 
+  @Override
+  public void mlaChosen(
+      Tensor q,
+      KvCache cache,
+      Tensor keyUp,
+      Tensor valueUp,
+      MlaShape shape,
+      StepBatch batch,
+      Selection chosen,
+      Tensor out) {
+    String op = "mlaChosen";
+    attention(op, q, cache, keyUp, valueUp, shape, batch, out);
+    encoding(op, Encoding.I32, chosen.rows(), chosen.sequence(), chosen.count());
+    batch(op, chosen.batch(batch), chosen.rows());
+    apart(op, out, chosen.rows(), chosen.sequence(), chosen.count());
+    to().mlaChosen(q, cache, keyUp, valueUp, shape, batch, chosen, out);
+  }
+
   private static void attention(
       String op,
       Tensor q,

@@ -187,6 +187,25 @@ public interface Ops extends CompressedOps {
   void select(
       Tensor q, Tensor weights, KvCache keys, IndexShape shape, StepBatch batch, Selection out);
 
+  /**
+   * {@link #mlaPrefill} over what was chosen for each row. This body gathers it, in the absorbed
+   * form; a backend may go over all that rows see and leave the others out, where that is less
+   * work.
+   *
+   * @param chosen of {@link #select}, with the same pages and batch
+   */
+  default void mlaChosen(
+      Tensor q,
+      KvCache cache,
+      Tensor keyUp,
+      Tensor valueUp,
+      MlaShape shape,
+      StepBatch batch,
+      Selection chosen,
+      Tensor out) {
+    mlaAbsorbed(q, chosen.entries(cache), keyUp, valueUp, shape, chosen.batch(batch), out);
+  }
+
   /** out[t, h, outOffset + i] = x[t, h, xOffset + i] for i &lt; count. */
   void copyPerHead(Tensor x, int xOffset, int count, int heads, Tensor out, int outOffset);
 

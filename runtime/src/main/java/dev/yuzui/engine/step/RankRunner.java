@@ -222,9 +222,12 @@ final class RankRunner implements AutoCloseable {
 
   /** What suits so many tokens of a sequence behind {@code start} others. */
   AttentionForm form(int start, int tokens) {
-    return start + tokens > model.config().denseTokens()
-        ? AttentionForm.SPARSE
-        : tokens >= Step.PREFILL_TOKENS ? AttentionForm.PREFILL : AttentionForm.ABSORBED;
+    boolean prompt = tokens >= Step.PREFILL_TOKENS;
+    boolean sparse = start + tokens > model.config().denseTokens();
+    boolean choosesEntries = model.config().topK() < Integer.MAX_VALUE; // not blocks
+    return sparse
+        ? prompt && choosesEntries ? AttentionForm.SPARSE_PREFILL : AttentionForm.SPARSE
+        : prompt ? AttentionForm.PREFILL : AttentionForm.ABSORBED;
   }
 
   /** Rows of a step of {@code tokens} tokens that suit all devices of a rank. */

@@ -343,4 +343,61 @@ public abstract class IndexConformance extends Conformance {
           return ops -> ops.mlaDecode(q, chosen.entries(cache), shape, chosen.batch(step), out);
         });
   }
+
+  /** Encoding, case, entries that are looked at. */
+  Stream<Arguments> promptsOverAChoice() {
+    Case several = new Case(40, 4, List.of(span(30, 20), span(3, 17)), List.of(span(0, 40)));
+    Case deep = new Case(80, 64, List.of(span(130, 80)), List.of(span(0, 70)));
+    return caches().stream()
+        .map(Encoding::label)
+        .flatMap(
+            e ->
+                Stream.of(
+                    Arguments.of(e, several, 9),
+                    Arguments.of(e, deep, 150),
+                    Arguments.of(e, deep, 3)));
+  }
+
+  /** Rows look at some of what they see, each at others; in whichever form it is computed. */
+  @ParameterizedTest
+  @MethodSource
+  void promptsOverAChoice(String label, Case c, int most) {
+    Encoding encoding = encoding(label);
+    MlaShape shape = new MlaShape(3, 32, 16, 32, 48 + 32 * 3, 0.09f);
+    Steps.Step[] steps = steps(c);
+    IndexShape any = new IndexShape(1, 2, 2, most, false);
+    Values rows =
+        chosen(
+            c,
+            steps,
+            any,
+            (v, t) -> new Random(100L * v + t).doubles(steps[v].kvLength()[t]).toArray());
+    HostTensor keyUp = rig.weight(Encoding.F32, shape.heads() * shape.kvLora(), shape.nope(), 2);
+    HostTensor valueUp = rig.weight(Encoding.F32, shape.heads() * shape.value(), shape.kvLora(), 3);
+    rig.compare(
+        b -> {
+          Tensor q = b.input("q", Values.normal(c.tokens(), shape.heads() * shape.query(), 4));
+          Tensor up = b.weight(keyUp);
+          Tensor down = b.weight(valueUp);
+          StepBatch batch = b.step(Steps.of(c.page(), steps[0], steps[1]));
+          Selection chosen =
+              new Selection(
+                  b.integers("rows", rows),
+                  b.integers("sequences", ints(c, (v, t) -> steps[v].sequence()[t] < 0 ? -1 : t)),
+                  b.integers("count", ints(c, (v, t) -> Math.min(steps[v].kvLength()[t], most))));
+          KvCache cache =
+              b.cache(
+                  encoding,
+                  Values.normal(rows(steps, c.page()), shape.entry(), 5),
+                  c.page(),
+                  Tolerance.exact());
+          Tensor out =
+              b.output(
+                  "out",
+                  c.tokens(),
+                  shape.heads() * shape.value(),
+                  absolute(2e-4 + 4 * Tolerance.step(encoding)));
+          return ops -> ops.mlaChosen(q, cache, up, down, shape, batch, chosen, out);
+        });
+  }
 }

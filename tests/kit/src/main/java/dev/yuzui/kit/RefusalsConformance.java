@@ -203,6 +203,19 @@ public abstract class RefusalsConformance extends Conformance {
                     s.batch(),
                     s.f32("out", 3, 7))),
         call(
+            "mlaChosen | I32 | rows F32 [3, 3]",
+            (o, s) ->
+                o.mlaChosen(
+                    s.f32("q", 3, 12),
+                    s.cache(8),
+                    s.f32("keyUp", 12, 4),
+                    s.f32("valueUp", 6, 6),
+                    SHAPE,
+                    s.batch(),
+                    new Selection(
+                        s.f32("rows", 3, 3), s.i32("sequence", 1, 3), s.i32("count", 1, 3)),
+                    s.f32("out", 3, 6))),
+        call(
             "route | 8 | logits F32 [3, 7]",
             (o, s) ->
                 o.route(

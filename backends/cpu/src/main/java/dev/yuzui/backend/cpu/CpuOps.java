@@ -14,6 +14,7 @@ import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.Selection;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
 
@@ -228,16 +229,60 @@ final class CpuOps implements Ops, DelegatingCompressedOps {
       mlaAbsorbed(q, cache, keyUp, valueUp, shape, batch, out);
       return;
     }
-    ExpandedAttention expanded =
-        new ExpandedAttention(kernels, natives, q, cache, keyUp, valueUp, shape, batch, out);
+    either(
+        new ExpandedAttention(
+            kernels, natives, q, cache, keyUp, valueUp, shape, batch, Optional.empty(), out),
+        List.of(),
+        () -> mlaAbsorbed(q, cache, keyUp, valueUp, shape, batch, out));
+  }
+
+  /** Over all entries with bits for those that count, or over these, gathered. */
+  @Override
+  public void mlaChosen(
+      Tensor q,
+      KvCache cache,
+      Tensor keyUp,
+      Tensor valueUp,
+      MlaShape shape,
+      StepBatch batch,
+      Selection chosen,
+      Tensor out) {
+    Runnable gathered =
+        () ->
+            mlaAbsorbed(q, chosen.entries(cache), keyUp, valueUp, shape, chosen.batch(batch), out);
+    if (q.rows() < EXPAND_TOKENS) {
+      gathered.run();
+      return;
+    }
+    try (var frame = scratch.frame()) {
+      Tensor memory = scratch.f32("chosen bits", 1, ChosenBits.bytes(shape, chosen) / 4);
+      ChosenBits bits = new ChosenBits(cache, batch, shape, chosen, HostBuffer.address(memory));
+      ExpandedAttention masked =
+          new ExpandedAttention(
+              kernels, natives, q, cache, keyUp, valueUp, shape, batch, Optional.of(bits), out);
+      if (masked.isNative()) {
+        either(masked, List.of(bits.op()), gathered);
+      } else {
+        gathered.run();
+      }
+    }
+  }
+
+  /**
+   * The expanded form, where it pays, else the absorbed.
+   *
+   * @param before what the expanded form needs
+   */
+  private void either(ExpandedAttention expanded, List<Op> before, Runnable absorbed) {
     queue.reserve(expanded.laneBytes(), expanded.laneRows());
     Choice choice = new Choice(expanded);
     submit(choice);
+    before.forEach(op -> submit(new When(op, choice, true)));
     submit(new When(expanded, choice, true));
     UnaryOperator<Op> outer = guard;
     guard = op -> outer.apply(new When(op, choice, false));
     try {
-      mlaAbsorbed(q, cache, keyUp, valueUp, shape, batch, out);
+      absorbed.run();
     } finally {
       guard = outer;
     }

@@ -22,12 +22,17 @@ final class ExpandedAttention extends Op {
   private final Matrix keyUp;
   private final Matrix valueUp;
   private final Pages pages;
+  private final Optional<ChosenBits> chosen;
   private final long q;
   private final long out;
   private final int tokens;
   private final int[] runStart;
   private int runs;
 
+  /**
+   * @param chosen what rows look at, where that is not all; for native kernels, see {@link
+   *     #isNative}
+   */
   ExpandedAttention(
       CpuKernels kernels,
       Optional<NativeKernels> natives,
@@ -37,7 +42,9 @@ final class ExpandedAttention extends Op {
       Tensor valueUp,
       MlaShape shape,
       StepBatch batch,
+      Optional<ChosenBits> chosen,
       Tensor out) {
+    this.chosen = chosen;
     this.kernels = kernels;
     this.shape = shape;
     this.cache = Matrix.of(cache.entries());
@@ -53,26 +60,36 @@ final class ExpandedAttention extends Op {
             n -> NativeExpanded.of(n, kernels, this.cache, this.keyUp, this.valueUp, shape, pages));
   }
 
+  /** Whether native kernels read such a cache. */
+  boolean isNative() {
+    return natives.isPresent();
+  }
+
   /**
    * Whether this form takes fewer multiplications than the absorbed one on the step at hand. Per
    * head and entry it rebuilds a key and a value; the absorbed form instead carries each query and
    * result through the same matrices and pays Lkv + R and Lkv, not P + R and V, for each pair of
-   * token and entry.
+   * token and entry: of those that are chosen, where this form goes over all.
    */
   boolean pays() {
     findRuns();
     long carry = (long) shape.kvLora() * (shape.nope() + shape.value());
     long expanded = 0;
     long absorbed = 0;
+    int most = chosen.isPresent() ? chosen.get().most : Integer.MAX_VALUE;
     for (int r = 0; r < runs; r++) {
-      expanded += carry * pages.kvLength(runStart[r + 1] - 1);
+      int longest = pages.kvLength(runStart[r + 1] - 1);
+      if (chosen.isPresent() && !chosen.get().hold(longest)) {
+        return false;
+      }
+      expanded += carry * longest;
       for (int t = runStart[r]; t < runStart[r + 1]; t++) {
         long entries = pages.kvLength(t);
         expanded += entries * (shape.query() + shape.value());
-        absorbed += carry + entries * (shape.entry() + shape.kvLora());
+        absorbed += carry + Math.min(entries, most) * (shape.entry() + shape.kvLora());
       }
     }
-    return expanded < absorbed;
+    return expanded < absorbed * (chosen.isPresent() ? ChosenBits.GATHERED : 1);
   }
 
   private void findRuns() {
@@ -153,7 +170,9 @@ final class ExpandedAttention extends Op {
       return;
     }
     if (natives.isPresent()) {
-      natives.get().attend(lane, head, sequence, first, count, query(first, head), to, outRow);
+      natives
+          .get()
+          .attend(lane, head, sequence, first, count, query(first, head), to, outRow, chosen);
       return;
     }
     decodeWeights(lane, head);

@@ -12,7 +12,7 @@ final class NativeExpanded {
   /** Bytes of a YzHeads, padded, and of a YzRows. */
   private static final long HEADS_BYTES = 32;
 
-  private static final long ROWS_BYTES = 96;
+  private static final long ROWS_BYTES = 112;
 
   /** W_UK or W_UV: its rows of a head, and its number in yz_cache if it has one. */
   private record Weight(Matrix matrix, int headRows, OptionalInt number) {
@@ -98,9 +98,18 @@ final class NativeExpanded {
    *
    * @param q address of the head's first query; of the head's first result {@code out} likewise
    * @param outRow bytes between the results
+   * @param chosen what rows look at, where that is not all
    */
   void attend(
-      Lane lane, int head, int sequence, int first, int count, long q, long out, long outRow) {
+      Lane lane,
+      int head,
+      int sequence,
+      int first,
+      int count,
+      long q,
+      long out,
+      long outRow,
+      Optional<ChosenBits> chosen) {
     long heads = lane.memory();
     long rows = heads + HEADS_BYTES;
     long entries = rows + ROWS_BYTES;
@@ -121,13 +130,15 @@ final class NativeExpanded {
     Memory.i64(rows + 40, count);
     describe(keyUp, head, temporary, key, rows + 48);
     describe(valueUp, head, temporary, value, rows + 72);
+    Memory.i64(rows + 96, chosen.isPresent() ? chosen.get().at(first) : 0);
+    Memory.i64(rows + 104, chosen.isPresent() ? chosen.get().words : 0);
     int longest = 0;
     for (int i = 0; i < count; i++) {
       int length = pages.kvLength(first + i);
       longest = Math.max(longest, length);
       Memory.i32(lengths + 4L * i, length);
     }
-    pages.describe(cache, sequence, longest, 0, entries);
+    pages.describe(cache, sequence, 0, longest, 0, entries);
     natives.expanded(cacheNumber, heads, rows, entries, lengths + 4L * count);
   }
 

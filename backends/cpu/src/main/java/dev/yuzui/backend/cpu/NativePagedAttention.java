@@ -77,7 +77,7 @@ final class NativePagedAttention extends PagedAttention {
       Memory.i64(last + 8L * j, Math.clamp(sees, from, to));
     }
     long part = cache.encoding().rowBytes((long) block.kvHead() * shape.width());
-    pages.describe(cache, pages.sequence(block.token()), to, part, entries);
+    pages.describe(cache, pages.sequence(block.token()), from, to, part, entries);
     kernels.attend(cacheNumber, ready, entries, from, last, shape, result, last + LAST_BYTES);
   }
 

@@ -44,15 +44,15 @@ final class Pages {
   static final long DESCRIPTION = 32;
 
   /**
-   * Writes a YzPages for the first {@code to} entries of a sequence, which lie in the cache.
+   * Writes a YzPages for the entries first ≤ i < to of a sequence, which lie in the cache.
    *
-   * @param from bytes of an entry before those that are read
+   * @param before bytes of an entry before those that are read
    */
-  void describe(Matrix cache, int sequence, int to, long from, long at) {
-    for (int i = 0; i < to; i += pageTokens) {
+  void describe(Matrix cache, int sequence, int first, int to, long before, long at) {
+    for (int i = first - first % pageTokens; i < to; i += pageTokens) {
       entry(sequence, Math.min(i + pageTokens, to) - 1);
     }
-    Memory.i64(at, cache.data() + from);
+    Memory.i64(at, cache.data() + before);
     Memory.i64(at + 8, to == 0 ? 0 : table + 4L * sequence * perSequence);
     Memory.i64(at + 16, pageTokens);
     Memory.i64(at + 24, cache.rowBytes());

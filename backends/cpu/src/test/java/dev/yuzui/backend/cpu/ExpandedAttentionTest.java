@@ -137,6 +137,7 @@ class ExpandedAttentionTest {
             step.valueUp(),
             step.shape(),
             step.batch(),
+            Optional.empty(),
             out);
     Lane lane = new Lane(0);
     try {
