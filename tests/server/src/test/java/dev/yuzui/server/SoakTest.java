@@ -1,0 +1,131 @@
+package dev.yuzui.server;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.net.http.HttpRequest;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/**
+ * Clients that ask all the time, for {@code -Dyuzui.soak.minutes}: an hour if nothing is said and
+ * the suite is a long one.
+ */
+class SoakTest {
+  private static final int CLIENTS = 8;
+  private static final List<String[]> ASKED =
+      List.of(
+          new String[] {"/v1/completions", "{\"prompt\":\"The %d\",\"max_tokens\":30}"},
+          new String[] {
+            "/v1/chat/completions",
+            "{\"messages\":[{\"role\":\"user\",\"content\":\"Tale %d\"}],\"max_tokens\":20,\"stream\":true,"
+                + "\"logprobs\":true,\"top_logprobs\":3,\"n\":2}"
+          },
+          new String[] {
+            "/v1/chat/completions",
+            "{\"messages\":[{\"role\":\"user\",\"content\":\"Roll %d\"}],\"max_tokens\":40,\"guided_regex\":"
+                + "\"[a-z]{1,20}%d\"}"
+          },
+          new String[] {
+            "/v1/messages",
+            "{\"max_tokens\":20,\"messages\":[{\"role\":\"user\",\"content\":\"Word %d\"}]}"
+          },
+          new String[] {"/v1/chat/completions", "{\"messages\":%d}"},
+          new String[] {"/tokenize", "{\"content\":\"Once upon a time %d\"}"},
+          new String[] {"/metrics", ""});
+
+  @Test
+  @Tag("long")
+  @Timeout(value = 3, unit = TimeUnit.HOURS)
+  void memoryStaysFlat() throws Exception {
+    Duration whole = Duration.ofMinutes(Integer.getInteger("yuzui.soak.minutes", 60));
+    AtomicInteger answered = new AtomicInteger();
+    try (RunningServer server = RunningServer.open()) {
+      ask(server, whole.dividedBy(5), answered);
+      long before = used();
+      long residentBefore = resident();
+      ask(server, whole.multipliedBy(4).dividedBy(5), answered);
+      long grown = used() - before;
+      long residentGrown = resident() - residentBefore;
+      System.err.println(
+          "soak: "
+              + answered
+              + " answers; heap grew by "
+              + (grown >> 10)
+              + " KiB to "
+              + (before + grown >> 20)
+              + " MiB, resident memory by "
+              + (residentGrown >> 20)
+              + " MiB");
+      assertTrue(grown < 8 << 20, "the heap grew by " + (grown >> 20) + " MiB");
+      assertTrue(residentGrown < 64L << 20, "the process by " + (residentGrown >> 20) + " MiB");
+      assertTrue(server.quietWithin(Duration.ofSeconds(1)));
+      assertEquals(200, server.get("/health").status());
+    }
+  }
+
+  private static void ask(RunningServer server, Duration limit, AtomicInteger answered)
+      throws InterruptedException {
+    long until = System.nanoTime() + limit.toNanos();
+    List<Thread> clients =
+        IntStream.range(0, CLIENTS)
+            .mapToObj(
+                i ->
+                    Thread.ofPlatform()
+                        .start(
+                            () -> {
+                              Random random = new Random(i);
+                              while (System.nanoTime() < until) {
+                                one(server, random);
+                                answered.incrementAndGet();
+                              }
+                            }))
+            .toList();
+    for (Thread client : clients) {
+      client.join();
+    }
+  }
+
+  private static void one(RunningServer server, Random random) {
+    String[] of = ASKED.get(random.nextInt(ASKED.size()));
+    HttpRequest request =
+        of[1].isEmpty()
+            ? HttpRequest.newBuilder(server.uri(of[0])).build()
+            : server
+                .request(of[0], of[1].replace("%d", Integer.toString(random.nextInt(1 << 20))))
+                .build();
+    int status = server.send(request).status();
+    assertTrue(status < 500, of[0] + " " + status);
+  }
+
+  private static long used() throws InterruptedException {
+    for (int i = 0; i < 3; i++) {
+      System.gc();
+      Thread.sleep(100);
+    }
+    Runtime runtime = Runtime.getRuntime();
+    return runtime.totalMemory() - runtime.freeMemory();
+  }
+
+  /** Of the process, where the system says it. */
+  private static long resident() throws IOException {
+    Path status = Path.of("/proc/self/status");
+    if (!Files.exists(status)) {
+      return 0;
+    }
+    return Files.readAllLines(status).stream()
+        .filter(line -> line.startsWith("VmRSS:"))
+        .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) << 10)
+        .sum();
+  }
+}
