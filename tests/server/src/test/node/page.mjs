@@ -1,7 +1,8 @@
 // Uses the server's page as a person does, in Chromium: against a server of ours that knows its lines (stub.mjs), or a real one.
 //
 //   node page.mjs --page FOLDER --marked FILE --purify FILE [--shots FOLDER]     the page's own tests
-//   node page.mjs --server URL                                                  that it works with this server
+//   node page.mjs --server URL --key KEY                                        that it works with this server
+// and --only TEXT: those checks alone that have it in their name.
 //
 // A line for each check, "ok - " or "not ok - "; exit status 1 where one failed.
 
@@ -14,7 +15,7 @@ import { chromium } from "playwright-core";
 import { MARKDOWN, Stub } from "./stub.mjs";
 
 const { values: options } = parseArgs({
-  options: { page: { type: "string" }, marked: { type: "string" }, purify: { type: "string" }, shots: { type: "string" }, server: { type: "string" }, chromium: { type: "string" } },
+  options: { page: { type: "string" }, marked: { type: "string" }, purify: { type: "string" }, shots: { type: "string" }, server: { type: "string" }, chromium: { type: "string" }, key: { type: "string" }, only: { type: "string", default: "" } },
 });
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const browser = await chromium.launch({ executablePath: options.chromium ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
@@ -23,6 +24,7 @@ let stub = null;
 
 /** A page of its own, with nothing in its stores; what it complains of fails the check. */
 async function check(name, work, { width = 1200, height = 800, colorScheme = "light" } = {}) {
+  if (!name.includes(options.only)) return;
   const context = await browser.newContext({ viewport: { width, height }, colorScheme, acceptDownloads: true });
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   const page = await context.newPage();
@@ -59,6 +61,24 @@ const setting = async (page, id, value) => {
 };
 const shot = (page, name) => options.shots && page.screenshot({ path: path.join(options.shots, `${name}.png`) });
 
+/** Until the browser's database holds conversations of these titles; "" is one without. */
+async function stored(page, titles) {
+  const there = () =>
+    page.evaluate(
+      () =>
+        new Promise((resolve, reject) => {
+          const open = indexedDB.open("yuzui");
+          open.onerror = () => reject(open.error);
+          open.onsuccess = () => {
+            const all = open.result.transaction("conversations").objectStore("conversations").getAll();
+            all.onsuccess = () => resolve(all.result.map((c) => c.title).sort());
+          };
+        }),
+    );
+  for (let i = 0; i < 200 && JSON.stringify(await there()) !== JSON.stringify(titles); i++) await page.waitForTimeout(25);
+  assert.deepEqual(await there(), titles);
+}
+
 async function accessible(page) {
   await page.evaluate(axe);
   const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
@@ -82,6 +102,7 @@ const own = {
     assert.equal(await answer(page).locator(".text").innerText(), "You said: hello there");
     assert.match(await answer(page).locator(".figures").innerText(), /41\.3 tokens\/s · \d+ tokens · prompt 1,000 at 813\/s/);
     assert.match(await page.locator("#context-text").innerText(), /^1,0\d\d of 4,096 tokens$/);
+    assert.equal(await page.getByRole("meter").getAttribute("aria-valuenow"), "25");
     assert.equal(stub.asked.at(-1).model, "stub-model");
     assert.equal(await page.locator("#model").innerText(), "stub-model");
   },
@@ -115,6 +136,9 @@ const own = {
     assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^int a = 1 < 2/);
     await answer(page).getByRole("button", { name: "Copy the text" }).click();
     assert.equal(await page.evaluate(() => navigator.clipboard.readText()), MARKDOWN);
+    await page.evaluate(() => Object.defineProperty(navigator, "clipboard", { value: undefined })); // as over plain http
+    await page.locator(".message.user").getByRole("button", { name: "Copy the text" }).click();
+    await page.locator(".message.user").getByRole("button", { name: "Copied" }).waitFor();
     await accessible(page);
     await shot(page, "markdown");
   },
@@ -258,6 +282,7 @@ const own = {
     await done(page);
     await page.getByLabel("Title of the conversation").fill("Wolves");
     await page.keyboard.press("Enter");
+    await stored(page, ["", "Wolves"]);
     await page.reload();
     await page.getByRole("button", { name: "about foxes" }).click();
     assert.equal(await answer(page).locator(".turns span").innerText(), "2/2");
@@ -268,7 +293,9 @@ const own = {
       await page.getByRole("button", { name: "More" }).click();
       await page.getByRole("button", { name: "Delete it" }).click();
       await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+      await page.getByRole("button", { name, exact: true }).waitFor({ state: "detached" });
     }
+    await stored(page, []);
     await page.reload();
     assert.equal(await page.locator(".conversation").count(), 0);
     await page.locator("#import-file").setInputFiles(file);
@@ -397,9 +424,12 @@ const dark = async (page) => {
   assert.notEqual(await paper(), darkPaper);
 };
 
-/** With a real server; its model may be any, so that no more is looked at than that it answers. */
+/** With a real server that asks for a key; its model may be any, so that no more is looked at than that it answers. */
 const real = {
   "a real server answers, is stopped, and answers in a schema's form": async (page) => {
+    await page.getByRole("textbox", { name: "Key" }).fill(options.key);
+    await page.keyboard.press("Enter");
+    await page.locator("#model:not(:empty)").waitFor();
     await setting(page, "max_tokens", "24");
     await say(page, "Once upon a time");
     await done(page);

@@ -8,6 +8,7 @@ import dev.yuzui.server.RunningServer.Reply;
 import dev.yuzui.server.RunningServer.Setup;
 import dev.yuzui.server.http.HttpOptions;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.Socket;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -57,7 +58,7 @@ class GuardTest {
 
   /** What a server says to these bytes, until it closes or so much time has passed. */
   private static String raw(int port, String bytes, int millis) throws IOException {
-    try (Socket socket = new Socket("127.0.0.1", port)) {
+    try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), port)) {
       socket.setSoTimeout(millis);
       socket.getOutputStream().write(bytes.getBytes(StandardCharsets.ISO_8859_1));
       StringBuilder answer = new StringBuilder();
@@ -174,8 +175,13 @@ class GuardTest {
   @Test
   void bodiesHaveASizeWhetherTheySayItOrNot() throws IOException {
     String head =
-        "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer first\r\n"
-            + "Content-Type: application/json\r\n";
+        String.join(
+            "\r\n",
+            "POST /v1/completions HTTP/1.1",
+            "Host: localhost",
+            "Authorization: Bearer first",
+            "Content-Type: application/json",
+            "");
     String said = raw(locked.port(), head + "Content-Length: 99999999999\r\n\r\n", 300);
     assertEquals("HTTP/1.1 413 Request Entity Too Large", line(said));
     String chunk = "3e8\r\n" + " ".repeat(1000) + "\r\n";

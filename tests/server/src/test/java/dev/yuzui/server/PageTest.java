@@ -6,6 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.yuzui.kit.Required;
 import dev.yuzui.server.RunningServer.Reply;
+import dev.yuzui.server.RunningServer.Setup;
+import dev.yuzui.server.http.HttpOptions;
+import dev.yuzui.spi.RecordCopy;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,6 +32,8 @@ class PageTest {
 
   private static final Pattern NAMED =
       Pattern.compile("(?:src|href)=\"(/page/[^\"]+)\"|from \"\\./([^\"]+)\"");
+
+  private static final String KEY = "the-key-of-a-test";
 
   private static RunningServer server;
 
@@ -111,9 +116,15 @@ class PageTest {
 
   @Test
   void itWorksWithThisServer() {
-    Node.Run run = page("--server", server.uri("/").toString());
-    assertEquals(0, run.status(), run::toString);
-    assertTrue(run.output().startsWith("ok - "), run::toString);
+    try (RunningServer guarded = RunningServer.open(Setup.USUAL.with(PageTest::withKey))) {
+      Node.Run run = page("--server", guarded.uri("/").toString(), "--key", KEY);
+      assertEquals(0, run.status(), run::toString);
+      assertTrue(run.output().startsWith("ok - "), run::toString);
+    }
+  }
+
+  private static HttpOptions withKey(HttpOptions http) {
+    return RecordCopy.with(http, "keys", List.of(KEY));
   }
 
   private static Node.Run page(String... arguments) {

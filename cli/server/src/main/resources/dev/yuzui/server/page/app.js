@@ -70,10 +70,18 @@ function renderDesk(nodes) {
   const modes = [current.settings.schemaOn ? "JSON schema" : "", current.settings.tools ? "Tools" : "", current.settings.system ? "System prompt" : ""];
   byId("gauge").hidden = used === 0 && !modes.some(Boolean);
   byId("context").hidden = byId("context-text").hidden = used === 0;
-  byId("context").value = context > 0 ? Math.min(1, used / context) : 0;
+  showShare(context > 0 ? Math.min(100, Math.round((100 * used) / context)) : 0);
   byId("context-text").textContent = used.toLocaleString("en") + (context > 0 ? ` of ${context.toLocaleString("en")}` : "") + " tokens";
   byId("mode").textContent = modes.filter(Boolean).join(" · ");
   if (storageSays) byId("mode").textContent = storageSays;
+}
+
+/** Of the context, in percent. */
+function showShare(share) {
+  const meter = byId("context");
+  meter.firstChild.style.width = `${share}%`;
+  meter.setAttribute("aria-valuenow", share);
+  meter.classList.toggle("full", share >= 90);
 }
 
 /** Chunks come faster than anybody reads. */

@@ -20,10 +20,24 @@ export function quietButton(text, label, click) {
   return el("button", { type: "button", class: "quiet", "aria-label": label === text ? null : label, text, click });
 }
 
+/** Over plain http from another machine a browser has no clipboard but the old command's. */
+async function copied(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text).then(() => true, () => false);
+  const area = el("textarea", { class: "unseen", "aria-hidden": "true" });
+  const before = document.activeElement;
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  before?.focus();
+  return done;
+}
+
 /** Says itself whether it was done. */
 export function copyButton(label, text) {
   const button = quietButton("Copy", label, async () => {
-    const said = await navigator.clipboard.writeText(text()).then(() => "Copied", () => "Not copied");
+    const said = (await copied(text())) ? "Copied" : "Not copied";
     button.textContent = said;
     button.setAttribute("aria-label", said);
     announce(said);
