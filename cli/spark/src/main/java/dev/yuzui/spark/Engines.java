@@ -1,0 +1,113 @@
+package dev.yuzui.spark;
+
+import dev.yuzui.engine.Engine;
+import dev.yuzui.engine.api.LoadProgress;
+import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.openai.ServedModel;
+import dev.yuzui.text.ReasoningFilter;
+import dev.yuzui.text.RenderOptions;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.apache.spark.TaskContext;
+import org.apache.spark.resource.ResourceInformation;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The engines of this JVM: one for a model on its devices, whichever of its tasks asks, and until
+ * the JVM ends. Spark makes tasks out of bytes and gives them nothing of the executor's, so this is
+ * the one place that is the JVM's own.
+ */
+final class Engines {
+  private static final Logger LOG = LoggerFactory.getLogger(Engines.class);
+
+  private static final Engines OF_THIS_JVM = new Engines();
+
+  /** What an engine is opened with. */
+  private record Key(List<Object> options, List<String> devices) {}
+
+  private final Map<Key, Engine> open = new HashMap<>();
+
+  private Engines() {}
+
+  static Engines ofThisJvm() {
+    return OF_THIS_JVM;
+  }
+
+  /**
+   * The engine of a task, which others use at the same time.
+   *
+   * @throws RuntimeException if it cannot be opened: Spark tries the task again, elsewhere too
+   */
+  synchronized Engine engine(YuzuiBatchConfig config) {
+    List<String> devices = devices(config);
+    Key key =
+        new Key(
+            List.of(
+                config.model(),
+                config.contextLength(),
+                config.batchTokens(),
+                config.maxSequences(),
+                config.cachePages(),
+                config.threads()),
+            devices);
+    Engine engine = open.get(key);
+    if (engine != null && engine.isUsable()) {
+      return engine;
+    }
+    if (engine != null) {
+      open.remove(key);
+      engine.close(); // it lost its device; what is left of its tasks fails
+    }
+    RuntimeOptions options =
+        config.options().withLog(LOG::debug).withNotice(LOG::info).withDevices(devices);
+    engine = Engine.open(options, LoadProgress.none());
+    LOG.info(
+        "opened {} in {} s on {}: {}",
+        config.model(),
+        String.format("%.1f", engine.loadSeconds()),
+        engine.devices(),
+        engine.backendDescription());
+    open.put(key, engine);
+    return engine;
+  }
+
+  private static List<String> devices(YuzuiBatchConfig config) {
+    if (!config.devices().isEmpty()) {
+      return config.devices();
+    }
+    return Optional.ofNullable(TaskContext.get())
+        .map(task -> task.resourcesJMap().get("gpu"))
+        .map(ResourceInformation::addresses)
+        .map(addresses -> List.of(addresses).stream().map(a -> "cuda:" + a).toList())
+        .orElse(List.of());
+  }
+
+  /** What requests are read with. */
+  static ServedModel served(Engine engine, YuzuiBatchConfig config) {
+    ServedModel model = ServedModel.of(engine);
+    return model
+        .with(
+            RenderOptions.ANSWER,
+            false,
+            Optional.of(config.system()).filter(text -> !text.isEmpty()),
+            ReasoningFilter.Mode.STDERR)
+        .with(
+            model.sampling().withTemperature(config.temperature()),
+            config.maxTokens(),
+            List.of(),
+            false);
+  }
+
+  /** Of programs that go on when their jobs are done. */
+  synchronized void close() {
+    open.values().forEach(Engine::close);
+    open.clear();
+  }
+
+  synchronized int count() {
+    return open.size();
+  }
+}

@@ -1,0 +1,119 @@
+package dev.yuzui.spark;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.yuzui.openai.ParsedRequest;
+import dev.yuzui.openai.RequestFields;
+import dev.yuzui.openai.RequestParser;
+import dev.yuzui.openai.RequestProblem;
+import dev.yuzui.openai.RequestProblem.Code;
+import dev.yuzui.openai.ServedModel;
+import java.nio.charset.StandardCharsets;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.Set;
+import org.apache.spark.sql.Row;
+import scala.collection.Iterable;
+import scala.jdk.javaapi.CollectionConverters;
+
+/** Makes requests of rows. */
+final class Requests {
+  private final YuzuiBatchConfig config;
+  private final RequestParser parser;
+
+  Requests(YuzuiBatchConfig config, ServedModel model) {
+    this.config = config;
+    this.parser = new RequestParser(model);
+  }
+
+  /** What a row asks for, as text: neighbours in its order begin alike. */
+  static String key(YuzuiBatchConfig config, Row row) {
+    Object value = row.getAs(config.column());
+    return value == null ? "" : value.toString();
+  }
+
+  /**
+   * @throws RequestProblem if it cannot be met
+   */
+  ParsedRequest parse(Row row) {
+    Object value = row.getAs(config.column());
+    if (value == null) {
+      throw RequestProblem.field(config.column(), "a request", "null");
+    }
+    ObjectNode fields =
+        switch (config.source()) {
+          case PROMPT -> object().put("prompt", text(value));
+          case MESSAGES -> object().set("messages", messages(value));
+          case BODY -> body(text(value));
+        };
+    if (!fields.hasNonNull("seed") && !config.id().isEmpty()) {
+      Object id = row.getAs(config.id());
+      if (id != null) {
+        fields.put("seed", YuzuiBatch.seed(id.toString()));
+      }
+    }
+    RequestFields request = new RequestFields(fields);
+    request.refuse("stream", "false, for rows are written whole", Set.of("false"));
+    return parser.plain(request);
+  }
+
+  private static ObjectNode object() {
+    return JsonNodeFactory.instance.objectNode();
+  }
+
+  private String text(Object value) {
+    if (value instanceof String text) {
+      return text;
+    }
+    throw RequestProblem.field(
+        config.column(), "a string", value.getClass().getSimpleName() + ", another type");
+  }
+
+  private static ObjectNode json(String text) {
+    return (ObjectNode) RequestFields.parse(text.getBytes(StandardCharsets.UTF_8)).object();
+  }
+
+  /** The request within a line of OpenAI's batch interface, if it is one. */
+  private static ObjectNode body(String text) {
+    ObjectNode line = json(text);
+    if (!line.has("body")) {
+      return line;
+    }
+    if (line.get("body") instanceof ObjectNode body) {
+      return body;
+    }
+    throw RequestProblem.field("body", "an object", line.get("body").toString());
+  }
+
+  private JsonNode messages(Object value) {
+    if (value instanceof String text) {
+      return json("{\"messages\":" + text + "}").get("messages");
+    }
+    if (!(value instanceof Iterable<?> rows)) {
+      throw RequestProblem.field(
+          config.column(),
+          "an array of structs (role, content), or JSON",
+          value.getClass().getSimpleName() + ", another type");
+    }
+    ArrayNode messages = JsonNodeFactory.instance.arrayNode();
+    for (Object each : CollectionConverters.asJava(rows)) {
+      if (!(each instanceof Row message)) {
+        throw RequestProblem.field(
+            config.column(), "an array of structs (role, content)", String.valueOf(each));
+      }
+      ObjectNode node = messages.addObject();
+      for (String field : message.schema().fieldNames()) {
+        Optional.ofNullable(message.<Object>getAs(field))
+            .ifPresent(said -> node.put(field, said.toString()));
+      }
+    }
+    return messages;
+  }
+
+  /** The code of a request that is at fault itself. */
+  static String code(Code code) {
+    return code.name().toLowerCase(Locale.ROOT);
+  }
+}

@@ -1,0 +1,177 @@
+package dev.yuzui.spark;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.yuzui.engine.Engine;
+import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.sampling.SamplingParams;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.apache.spark.SparkException;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.RowFactory;
+import org.apache.spark.sql.SparkSession;
+import org.apache.spark.sql.types.DataTypes;
+import org.apache.spark.sql.types.StructType;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** A transform of tables, with tasks in this JVM. */
+class YuzuiBatchTest {
+  private static final Path ROOT = Path.of(System.getProperty("yuzui.root"));
+  private static final String DEMO = ROOT.resolve("seeds/demo.gguf").toString();
+  private static final YuzuiBatchConfig CONFIG =
+      YuzuiBatchConfig.of(DEMO)
+          .withContextLength(128)
+          .withMaxSequences(4)
+          .withThreads(1)
+          .withDevices(List.of("cpu:0"))
+          .withMaxTokens(8);
+
+  private static SparkSession spark;
+
+  @BeforeAll
+  static void begin() {
+    spark =
+        SparkSession.builder()
+            .master("local[2]")
+            .config("spark.ui.enabled", "false")
+            .config("spark.driver.host", "localhost")
+            .config("spark.driver.bindAddress", "127.0.0.1")
+            .getOrCreate();
+  }
+
+  @AfterAll
+  static void end() {
+    spark.stop();
+    YuzuiBatch.closeEngines();
+  }
+
+  private static Dataset<Row> table(StructType type, Row... rows) {
+    return spark.createDataFrame(List.of(rows), type).repartition(3);
+  }
+
+  private static Row response(Row row) {
+    return row.getAs("response");
+  }
+
+  private static String error(Row row) {
+    Row error = response(row).getAs("error");
+    return error.getString(0) + ": " + error.getString(1);
+  }
+
+  @Test
+  void otherColumnsPassThroughAndOneBadRowIsAnError() {
+    StructType type =
+        new StructType()
+            .add("n", DataTypes.IntegerType)
+            .add("prompt", DataTypes.StringType)
+            .add("more", DataTypes.BinaryType);
+    Row[] rows =
+        IntStream.range(0, 20)
+            .mapToObj(
+                i ->
+                    RowFactory.create(
+                        i,
+                        i == 7 ? "long ".repeat(200) : i == 8 ? null : "Once upon a time " + i,
+                        new byte[] {(byte) i}))
+            .toArray(Row[]::new);
+    List<Row> answered =
+        YuzuiBatch.transform(table(type, rows), CONFIG).orderBy("n").collectAsList();
+    assertEquals(20, answered.size());
+    Engine engine = Engines.ofThisJvm().engine(CONFIG);
+    for (Row row : answered) {
+      int n = row.getInt(0);
+      assertEquals(n, row.<byte[]>getAs("more")[0]);
+      switch (n) {
+        case 7 -> assertTrue(error(row).startsWith("invalid_request: the prompt does not fit"), error(row));
+        case 8 -> assertEquals("invalid_request: prompt: expected a request, found null", error(row));
+        default -> {
+          int[] prompt = engine.tokenizer().encode("Once upon a time " + n, true);
+          String text =
+              engine
+                  .generate(
+                      GenerateRequest.of(prompt).withSampling(SamplingParams.GREEDY).withMaxTokens(8))
+                  .await()
+                  .text();
+          assertEquals(text, response(row).getAs("text"));
+          assertNull(response(row).getAs("error"));
+          Row usage = response(row).getAs("usage");
+          assertEquals((long) prompt.length, usage.<Long>getAs("prompt_tokens"));
+        }
+      }
+    }
+    assertEquals(1, Engines.ofThisJvm().count(), "of all tasks");
+  }
+
+  @Test
+  void bodiesSayWhatTheyWantAndIdsSeedThoseThatDoNot() {
+    StructType type =
+        new StructType().add("id", DataTypes.LongType).add("body", DataTypes.StringType);
+    String warm = "{\"prompt\":\"There was\",\"temperature\":1,\"max_tokens\":12%s}";
+    Dataset<Row> table =
+        table(
+            type,
+            RowFactory.create(1L, warm.formatted("")),
+            RowFactory.create(2L, warm.formatted(",\"seed\":" + YuzuiBatch.seed("1"))),
+            RowFactory.create(3L, warm.formatted("")),
+            RowFactory.create(4L, "{\"prompt\":\"x\",\"colour\":1}"),
+            RowFactory.create(5L, "no JSON"));
+    List<Row> rows =
+        YuzuiBatch.transform(table, CONFIG.withBodies("body").withId("id"))
+            .orderBy("id")
+            .collectAsList();
+    String first = response(rows.get(0)).getAs("text");
+    assertEquals(first, response(rows.get(1)).getAs("text"));
+    assertTrue(!first.equals(response(rows.get(2)).getAs("text")), first);
+    assertTrue(error(rows.get(3)).contains("colour"), error(rows.get(3)));
+    assertTrue(error(rows.get(4)).startsWith("invalid_json_line: "), error(rows.get(4)));
+  }
+
+  @Test
+  void messagesOfAModelWithoutATemplateAreRefusedRowByRow() {
+    StructType message =
+        new StructType().add("role", DataTypes.StringType).add("content", DataTypes.StringType);
+    StructType type = new StructType().add("messages", DataTypes.createArrayType(message));
+    Dataset<Row> table =
+        table(type, RowFactory.create((Object) new Row[] {RowFactory.create("user", "Hello")}));
+    Row row = YuzuiBatch.transform(table, CONFIG.withMessages("messages")).first();
+    assertTrue(error(row).contains("this model has no chat template"), error(row));
+  }
+
+  @Test
+  void aJobThatIsToFailAtABadRowDoes() {
+    StructType type = new StructType().add("prompt", DataTypes.StringType);
+    Dataset<Row> table = table(type, RowFactory.create("long ".repeat(200)));
+    SparkException e =
+        assertThrows(
+            SparkException.class,
+            () -> YuzuiBatch.transform(table, CONFIG.withFailOnError(true)).collectAsList());
+    assertTrue(e.toString().contains("does not fit") || e.getMessage().contains("does not fit"));
+  }
+
+  @Test
+  void columnsThatAreNotThereAreNamed() {
+    Dataset<Row> table =
+        table(new StructType().add("text", DataTypes.StringType), RowFactory.create("a"));
+    assertEquals(
+        "YuzuiBatchConfig.column: expected one of the columns [text], found prompt",
+        assertThrows(
+                IllegalArgumentException.class, () -> YuzuiBatch.transform(table, CONFIG))
+            .getMessage());
+    assertEquals(
+        "YuzuiBatchConfig.response: expected a column that the rows do not have, found text",
+        assertThrows(
+                IllegalArgumentException.class,
+                () ->
+                    YuzuiBatch.transform(
+                        table, CONFIG.withPrompts("text").withResponse("text")))
+            .getMessage());
+  }
+}
