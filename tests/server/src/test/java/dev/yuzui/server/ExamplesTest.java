@@ -46,10 +46,7 @@ class ExamplesTest {
     Path out = folder.resolve("out");
     Path err = folder.resolve("err");
     Process process =
-        new ProcessBuilder(line)
-            .redirectOutput(out.toFile())
-            .redirectError(err.toFile())
-            .start();
+        new ProcessBuilder(line).redirectOutput(out.toFile()).redirectError(err.toFile()).start();
     assertTrue(process.waitFor(120, TimeUnit.SECONDS), () -> name + " does not end");
     assertEquals(0, process.exitValue(), read(err));
     return Files.readString(out);

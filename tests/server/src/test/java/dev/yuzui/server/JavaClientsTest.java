@@ -124,7 +124,10 @@ class JavaClientsTest {
       ToolSpecification.builder()
           .name("roll")
           .parameters(
-              JsonObjectSchema.builder().addIntegerProperty("dice").required("dice").build())
+              JsonObjectSchema.builder()
+                  .addEnumProperty("dice", List.of("one", "six"))
+                  .required("dice")
+                  .build())
           .build();
 
   @Test
