@@ -102,10 +102,16 @@ final class RunningServer implements AutoCloseable {
   }
 
   static RunningServer open(Setup setup) {
-    Engine engine =
-        Engine.open(
-            RuntimeOptions.of(MODEL).withBackend("cpu").withMaxSequences(SEQUENCES),
-            LoadProgress.none());
+    return open(setup, RuntimeOptions.of(MODEL).withBackend("cpu"));
+  }
+
+  /** On a device that is named. */
+  static RunningServer open(Setup setup, String device) {
+    return open(setup, RuntimeOptions.of(MODEL).withDevices(List.of(device)));
+  }
+
+  private static RunningServer open(Setup setup, RuntimeOptions options) {
+    Engine engine = Engine.open(options.withMaxSequences(SEQUENCES), LoadProgress.none());
     Server server = listening(setup);
     ServedModel model =
         ServedModel.of(
