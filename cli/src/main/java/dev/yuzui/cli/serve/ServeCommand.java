@@ -23,6 +23,7 @@ import dev.yuzui.server.answer.ServiceOptions;
 import dev.yuzui.server.http.HttpOptions;
 import dev.yuzui.text.ReasoningFilter;
 import java.io.UncheckedIOException;
+import java.net.SocketException;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
@@ -179,6 +180,12 @@ public final class ServeCommand implements Callable<Integer> {
       return Server.open(
           new ServerOptions(listening, service, !noPage), line -> context.err().println(line));
     } catch (UncheckedIOException e) {
+      boolean address = e.getCause().getCause() instanceof SocketException;
+      if (http.isTls() && !address) {
+        throw new UsageException(
+            "--tls-cert, --tls-key: expected a certificate and its private key in PEM, found "
+                + e.getCause().getMessage());
+      }
       throw new FailedException(
           "--host, --port: expected an address that is free, found "
               + listening.host()

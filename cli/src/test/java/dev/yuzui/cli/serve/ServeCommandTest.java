@@ -127,6 +127,7 @@ class ServeCommandTest {
         "--max-body 0 @ --max-body: expected 1 byte to 512M",
         "--request-timeout soon @ expected a time such as 5s, 500ms or 2m, found 'soon'",
         "--tls-key no.pem @ --tls-cert, --tls-key: expected both or none, found one",
+        "--tls-key pom.xml --tls-cert pom.xml --port 0 @ --tls-cert, --tls-key: expected a certificate and its private key in PEM, found Missing",
         "--api-key-file no-such @ --api-key-file",
         "--reasoning hide @ --reasoning: expected --reasoning-format in its place",
         "--api-key secret @ --api-key is llama.cpp's; here use serve with --api-key-file FILE",
