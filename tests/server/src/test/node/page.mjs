@@ -28,7 +28,7 @@ async function check(name, work, { width = 1200, height = 800, colorScheme = "li
   const context = await browser.newContext({ viewport: { width, height }, colorScheme, acceptDownloads: true });
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(20_000);
   const complaints = [];
   const strangers = [];
   page.on("pageerror", (e) => complaints.push(e.stack));

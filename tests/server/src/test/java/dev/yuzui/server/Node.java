@@ -22,7 +22,7 @@ final class Node {
   private static final Path FOLDER =
       Path.of(System.getProperty("yuzui.root"), "tests/server/target/node");
 
-  private static final int MINUTES = 5;
+  private static final int MINUTES = 8; // a test has ten
 
   private Node() {}
 
