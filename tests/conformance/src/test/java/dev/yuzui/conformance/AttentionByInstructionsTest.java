@@ -3,8 +3,10 @@ package dev.yuzui.conformance;
 import dev.yuzui.backend.cpu.CpuVariants;
 import dev.yuzui.kit.AttentionConformance;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.provider.MethodSource;
 
+@Tag("ci")
 @MethodSource("dev.yuzui.backend.cpu.CpuVariants#instructionSets")
 class AttentionByInstructionsTest extends AttentionConformance {
   @AfterAll
