@@ -85,7 +85,8 @@ public final class YuzuiBatchMain implements Callable<Integer> {
   @Option(
       names = "--source",
       paramLabel = "SOURCE",
-      description = "What the column of requests in a parquet file is: prompt (the default), messages or body.")
+      description =
+          "What the column of requests in a parquet file is: prompt (the default), messages or body.")
   private YuzuiBatchConfig.Source source = YuzuiBatchConfig.Source.PROMPT;
 
   @Option(
@@ -171,7 +172,8 @@ public final class YuzuiBatchMain implements Callable<Integer> {
       names = "--files-per-batch",
       paramLabel = "N",
       defaultValue = "16",
-      description = "Files of a micro-batch, which is committed as a whole (default: ${DEFAULT-VALUE}).")
+      description =
+          "Files of a micro-batch, which is committed as a whole (default: ${DEFAULT-VALUE}).")
   private int filesPerBatch;
 
   @Option(
@@ -261,8 +263,7 @@ public final class YuzuiBatchMain implements Callable<Integer> {
 
   /** Says what the output is made with, or compares it with what is there. */
   private void begin(SparkSession spark, YuzuiBatchConfig config) throws IOException {
-    FileSystem files =
-        new Path(out).getFileSystem(spark.sparkContext().hadoopConfiguration());
+    FileSystem files = new Path(out).getFileSystem(spark.sparkContext().hadoopConfiguration());
     Path file = own("manifest.json");
     Manifest manifest = Manifest.of(config, format.name(), in);
     boolean there = files.exists(new Path(out)) && files.listStatus(new Path(out)).length > 0;

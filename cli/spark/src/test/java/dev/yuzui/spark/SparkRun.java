@@ -104,7 +104,8 @@ final class SparkRun implements AutoCloseable {
 
   /** As kill -9. */
   void kill() throws InterruptedException {
-    List<ProcessHandle> all = Stream.concat(process.descendants(), Stream.of(process.toHandle())).toList();
+    List<ProcessHandle> all =
+        Stream.concat(process.descendants(), Stream.of(process.toHandle())).toList();
     process.destroyForcibly();
     process.waitFor();
     all.forEach(ProcessHandle::destroyForcibly);

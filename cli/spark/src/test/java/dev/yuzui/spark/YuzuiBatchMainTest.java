@@ -1,5 +1,6 @@
 package dev.yuzui.spark;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -89,7 +90,15 @@ class YuzuiBatchMainTest {
       for (Path file : log.filter(f -> !f.getFileName().toString().startsWith(".")).toList()) {
         for (String line : Files.readAllLines(file)) {
           if (line.startsWith("{")) {
-            committed.add(Path.of(Json.mapper().readTree(line).get("path").asText().replaceFirst("^file:/*", "/")).getFileName().toString());
+            committed.add(
+                Path.of(
+                        Json.mapper()
+                            .readTree(line)
+                            .get("path")
+                            .asText()
+                            .replaceFirst("^file:/*", "/"))
+                    .getFileName()
+                    .toString());
           }
         }
       }
@@ -204,7 +213,8 @@ class YuzuiBatchMainTest {
     }
     try (SparkRun other = run("--resume", "-m", OTHER.toString())) {
       assertEquals(YuzuiBatchMain.USAGE, other.exitCode());
-      assertTrue(other.log().contains("--resume: expected the model and the settings"), other.log());
+      assertTrue(
+          other.log().contains("--resume: expected the model and the settings"), other.log());
       assertTrue(other.log().contains("model \""), other.log());
     }
     try (SparkRun run = run("--resume")) {
@@ -217,7 +227,7 @@ class YuzuiBatchMainTest {
     before.forEach(
         (name, bytes) -> {
           if (after.containsKey(name)) {
-            assertEquals(new String(bytes), new String(after.get(name)), name);
+            assertArrayEquals(bytes, after.get(name), name);
           }
         });
     answersAreThoseOfABatch();

@@ -90,14 +90,19 @@ class YuzuiBatchTest {
       int n = row.getInt(0);
       assertEquals(n, row.<byte[]>getAs("more")[0]);
       switch (n) {
-        case 7 -> assertTrue(error(row).startsWith("invalid_request: the prompt does not fit"), error(row));
-        case 8 -> assertEquals("invalid_request: prompt: expected a request, found null", error(row));
+        case 7 ->
+            assertTrue(
+                error(row).startsWith("invalid_request: the prompt does not fit"), error(row));
+        case 8 ->
+            assertEquals("invalid_request: prompt: expected a request, found null", error(row));
         default -> {
           int[] prompt = engine.tokenizer().encode("Once upon a time " + n, true);
           String text =
               engine
                   .generate(
-                      GenerateRequest.of(prompt).withSampling(SamplingParams.GREEDY).withMaxTokens(8))
+                      GenerateRequest.of(prompt)
+                          .withSampling(SamplingParams.GREEDY)
+                          .withMaxTokens(8))
                   .await()
                   .text();
           assertEquals(text, response(row).getAs("text"));
@@ -162,16 +167,13 @@ class YuzuiBatchTest {
         table(new StructType().add("text", DataTypes.StringType), RowFactory.create("a"));
     assertEquals(
         "YuzuiBatchConfig.column: expected one of the columns [text], found prompt",
-        assertThrows(
-                IllegalArgumentException.class, () -> YuzuiBatch.transform(table, CONFIG))
+        assertThrows(IllegalArgumentException.class, () -> YuzuiBatch.transform(table, CONFIG))
             .getMessage());
     assertEquals(
         "YuzuiBatchConfig.response: expected a column that the rows do not have, found text",
         assertThrows(
                 IllegalArgumentException.class,
-                () ->
-                    YuzuiBatch.transform(
-                        table, CONFIG.withPrompts("text").withResponse("text")))
+                () -> YuzuiBatch.transform(table, CONFIG.withPrompts("text").withResponse("text")))
             .getMessage());
   }
 }

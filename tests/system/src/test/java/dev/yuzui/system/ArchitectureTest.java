@@ -74,6 +74,7 @@ class ArchitectureTest {
               "server",
               "server.anthropic server.answer server.http server.ollama server.openai server.status openai engine engine.api"),
           arrows("langchain4j", "spi io weights sampling grammar text engine engine.api"),
+          arrows("spark", "spi io weights sampling text batch openai engine engine.api"),
           arrows("compare", "spi weights model engine engine.api"),
           arrows(
               "cli",
@@ -129,6 +130,7 @@ class ArchitectureTest {
           "runtime",
           "cli/server",
           "runtime/langchain4j",
+          "cli/spark",
           "cli");
 
   /**
