@@ -221,6 +221,14 @@ class GuardTest {
   }
 
   @Test
+  void requestsMayComeOneBehindAnother() throws IOException {
+    String one = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    String answers = raw(locked.port(), one.repeat(3), 600);
+    assertEquals(3, answers.split("HTTP/1.1 200 OK", -1).length - 1, answers);
+    assertFalse(answers.endsWith("[closed]"), "it stays open for the next");
+  }
+
+  @Test
   void aFullQueueTurnsAwayAtOnce() throws Exception {
     int port = open.port();
     List<CompletableFuture<HttpResponse<String>>> held = new ArrayList<>();

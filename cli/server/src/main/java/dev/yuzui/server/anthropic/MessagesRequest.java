@@ -72,6 +72,10 @@ final class MessagesRequest {
   private static void add(JsonNode message, ArrayNode to) {
     String role = message.path("role").asText();
     JsonNode content = message.path("content");
+    if (!content.isTextual() && !content.isArray()) {
+      throw RequestProblem.field(
+          "messages", "a content of text or blocks in each", message.toString());
+    }
     switch (role) {
       case "user" -> user(content, to);
       case "assistant" -> assistant(content, to);

@@ -44,8 +44,7 @@ public final class HttpListener implements AutoCloseable {
   private final Vertx vertx;
   private final HttpServer server;
 
-  /** Timers of connections without a request. */
-  private final Map<HttpConnection, Long> idle = new ConcurrentHashMap<>();
+  private final Map<HttpConnection, Lane> lanes = new ConcurrentHashMap<>();
 
   /**
    * @param log for what nobody asked for and somebody should know; never text of a request
@@ -70,12 +69,7 @@ public final class HttpListener implements AutoCloseable {
                         .setClassPathResolvingEnabled(false)
                         .setFileCachingEnabled(false)));
     server = vertx.createHttpServer(serverOptions(options));
-    server.connectionHandler(
-        connection -> {
-          watch(connection, options.headerTimeout());
-          connection.closeHandler(_ -> unwatch(connection));
-          connection.exceptionHandler(_ -> connection.close());
-        });
+    server.connectionHandler(this::opened);
     server.requestHandler(this::take);
     server.invalidRequestHandler(this::refuseInvalid);
     server.exceptionHandler(_ -> {}); // a connection that broke before it asked
@@ -127,19 +121,57 @@ public final class HttpListener implements AutoCloseable {
 
   // ---- connections ----
 
-  private void watch(HttpConnection connection, Duration limit) {
-    long timer = vertx.setTimer(Math.max(1, limit.toMillis()), _ -> connection.close());
-    Optional.ofNullable(idle.put(connection, timer)).ifPresent(vertx::cancelTimer);
+  /** A connection, which is closed when it has no request for too long. Used by its event loop. */
+  private final class Lane {
+    private final HttpConnection connection;
+    private int requests;
+    private long timer;
+
+    Lane(HttpConnection connection) {
+      this.connection = connection;
+      watch(options.headerTimeout());
+    }
+
+    private void watch(Duration limit) {
+      timer = vertx.setTimer(Math.max(1, limit.toMillis()), _ -> connection.close());
+    }
+
+    void begin() {
+      vertx.cancelTimer(timer);
+      requests++;
+    }
+
+    /** More may have come while it was answered. */
+    void end() {
+      if (--requests == 0) {
+        watch(KEEP_ALIVE);
+      }
+    }
+
+    void closed() {
+      vertx.cancelTimer(timer);
+    }
   }
 
-  private void unwatch(HttpConnection connection) {
-    Optional.ofNullable(idle.remove(connection)).ifPresent(vertx::cancelTimer);
+  private void opened(HttpConnection connection) {
+    lanes.put(connection, new Lane(connection));
+    connection.closeHandler(
+        _ -> Optional.ofNullable(lanes.remove(connection)).ifPresent(Lane::closed));
+    connection.exceptionHandler(_ -> connection.close());
+  }
+
+  private void begin(HttpServerRequest request) {
+    Optional.ofNullable(lanes.get(request.connection()))
+        .ifPresent(
+            lane -> {
+              lane.begin();
+              request.response().endHandler(_ -> lane.end());
+            });
   }
 
   // ---- requests ----
 
   private void refuseInvalid(HttpServerRequest request) {
-    unwatch(request.connection());
     Throwable why = request.decoderResult().cause();
     String kind = why == null ? "" : why.getClass().getSimpleName();
     HttpProblem problem =
@@ -159,11 +191,10 @@ public final class HttpListener implements AutoCloseable {
   }
 
   private void take(HttpServerRequest request) {
-    unwatch(request.connection());
+    begin(request);
     CompletableFuture<Void> gone = new CompletableFuture<>();
     request.response().closeHandler(_ -> gone.complete(null));
     request.response().exceptionHandler(_ -> gone.complete(null));
-    request.response().endHandler(_ -> watch(request.connection(), KEEP_ALIVE));
     request.exceptionHandler(_ -> gone.complete(null));
     guard.decorate(request, request.response());
     if (guard.isPreflight(request)) {
