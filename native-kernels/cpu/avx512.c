@@ -13,6 +13,7 @@
 #define PANEL_ROWS 8
 #define VECTORS 2
 #define RUNS 2
+#define FEW 1
 
 typedef __m512i Bytes;
 typedef __m512i Ints;
@@ -167,6 +168,21 @@ FN Floats floats_e4m3(const uint8_t* p) {
   return _mm512_i32gather_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)), yz_e4m3, 4);
 }
 /* 2^x for x <= 0: 2^n times a polynomial in f, |f| <= 1/2, off by 2e-7 at most; 0 for NaN (two infinities apart). */
+/* Lane k is the sum of v[k]'s lanes. */
+FN Floats floats_sums(const Floats* v) {
+  __m512 r[8], s[4];
+  for (int i = 0; i < 8; i++) {
+    const __m512 a = v[2 * i], b = v[2 * i + 1];
+    r[i] = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+  }
+  for (int i = 0; i < 4; i++) {
+    const __m512d a = _mm512_castps_pd(r[2 * i]), b = _mm512_castps_pd(r[2 * i + 1]);
+    s[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+  }
+  const __m512 low = _mm512_add_ps(_mm512_shuffle_f32x4(s[0], s[1], 0x88), _mm512_shuffle_f32x4(s[0], s[1], 0xdd));
+  const __m512 high = _mm512_add_ps(_mm512_shuffle_f32x4(s[2], s[3], 0x88), _mm512_shuffle_f32x4(s[2], s[3], 0xdd));
+  return _mm512_add_ps(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xdd));
+}
 FN Floats floats_exp2(Floats x) {
   x = _mm512_max_ps(x, _mm512_set1_ps(-150)); /* the second of the two where one is NaN */
   const Floats n = _mm512_roundscale_ps(x, 0);

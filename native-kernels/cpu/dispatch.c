@@ -176,8 +176,15 @@ void yz_dots(const float* w, int64_t stride, int64_t rows, int64_t cols, const f
   kernels->dots(w, stride, rows, cols, x, n, out);
 }
 
-void yz_turn(const float* q, int queries, int width, float scale, float* turned) {
+/* Of more than eight, lanes are better filled by queries. */
+int yz_few(int queries) { return kernels->attend_few != NULL && queries <= 8; }
+
+void yz_turn(const float* q, int queries, int width, float scale, int few, float* turned) {
   const float unit = scale * 1.44269504088896340736f;
+  if (few) {
+    for (int64_t i = 0; i < (int64_t)queries * width; i++) turned[i] = q[i] * unit;
+    return;
+  }
   for (int i = 0; i < width; i++) {
     for (int j = queries / 4 * 4; j < 16; j++) turned[16 * i + j] = j < queries ? q[(int64_t)j * width + i] : 0;
   }
@@ -187,11 +194,11 @@ void yz_turn(const float* q, int queries, int width, float scale, float* turned)
   for (int64_t i = 0; i < 16 * (int64_t)width; i++) turned[i] *= unit;
 }
 
-/* A block of entries. */
-int64_t yz_attend_bytes(int width) { return 32 * 4 * (int64_t)(width + 16) + 64; }
+/* A block of entries, and sums of sixteen queries. */
+int64_t yz_attend_bytes(int width) { return 32 * 4 * (int64_t)(width + 16) + 16 * 4 * (int64_t)width + 64; }
 
-void yz_attend(int cache, const float* turned, const YzPages* pages, int64_t first, const int64_t* last, int width, int keys,
-               int values_at, int values, float* part, uint8_t* work) {
+void yz_attend(int cache, const float* turned, int queries, int few, const YzPages* pages, int64_t first, const int64_t* last,
+               int width, int keys, int values_at, int values, float* part, uint8_t* work) {
   const YzSpan span = {width, keys, values_at, values};
   float* state = part + 16 * (int64_t)values;
   memset(part, 0, (size_t)values * 64);
@@ -200,7 +207,11 @@ void yz_attend(int cache, const float* turned, const YzPages* pages, int64_t fir
     state[16 + j] = 0;
   }
   float* tile = (float*)(((uintptr_t)work + 63) & ~(uintptr_t)63);
-  kernels->attend(cache, turned, pages, first, last, &span, part, state, tile);
+  if (few) {
+    kernels->attend_few(cache, turned, queries, pages, first, last, &span, part, state, tile);
+  } else {
+    kernels->attend(cache, turned, pages, first, last, &span, part, state, tile);
+  }
 }
 
 void yz_merge(const float* parts, int64_t stride, int count, int queries, int values, float* out) {

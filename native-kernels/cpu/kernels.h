@@ -61,6 +61,9 @@ typedef struct {
   /* See attention.inc and yz_attend, yz_merge. state: a part's maxima and sums of weights. */
   void (*attend)(int cache, const float* q, const YzPages* pages, int64_t from, const int64_t* last, const YzSpan* span,
                  float* sum, float* state, float* tile);
+  /* See attention_few.inc; NULL where `attend` is as good. */
+  void (*attend_few)(int cache, const float* q, int queries, const YzPages* pages, int64_t from, const int64_t* last,
+                     const YzSpan* span, float* part, float* state, float* tile);
   void (*merge)(const float* parts, int64_t stride, int count, int queries, int values, float* out);
   /* See expanded.inc. */
   void (*expanded)(int cache, const YzHeads* heads, const YzRows* rows, const YzPages* pages, const Expansion* memory);

@@ -9,6 +9,7 @@
 #define PANEL_ROWS 1
 #define VECTORS 1
 #define RUNS 1
+#define FEW 1
 #define EACH for (int i = 0; i < 16; i++)
 
 typedef struct { uint8_t v[64]; } Bytes;
@@ -113,6 +114,14 @@ FN Floats floats_sub(Floats a, Floats b) { EACH a.v[i] -= b.v[i]; return a; }
 FN Floats floats_positive(Floats a) { EACH a.v[i] = a.v[i] < 0 ? 0 : a.v[i]; return a; }
 FN Floats floats_max(Floats a, Floats b) { EACH a.v[i] = fmaxf(a.v[i], b.v[i]); return a; }
 /* 2^x for x <= 0; 0 for NaN (two infinities apart). */
+FN Floats floats_sums(const Floats* v) {
+  Floats sums;
+  for (int k = 0; k < 16; k++) {
+    sums.v[k] = 0;
+    EACH sums.v[k] += v[k].v[i];
+  }
+  return sums;
+}
 FN Floats floats_exp2(Floats a) { EACH a.v[i] = a.v[i] != a.v[i] ? 0 : exp2f(a.v[i]); return a; }
 FN Floats floats_half_one(const uint8_t* p) { return floats_set(half(p)); }
 FN Floats floats_e4m3(const uint8_t* p) { Floats f; EACH f.v[i] = yz_e4m3[p[i]]; return f; }

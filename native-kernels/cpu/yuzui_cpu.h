@@ -70,14 +70,17 @@ typedef struct {
 
 /* Attention of up to 16 queries of one sequence in parts of its entries, a lane a query: a query's numbers are the same to the last
  * bit whichever are taken together. Lanes without one hold nothing of meaning.
- * yz_turn: turned[i][j] = q[j][i]·scale·log2(e), `q` [queries][width] F32.
+ * yz_few: whether up to `queries` of a token are better off without lanes of their own: `few` is 1 then in yz_turn and yz_attend, whose
+ * keys and values are multiples of 16, and must be so for all tokens of a sequence.
+ * yz_turn: turned[i][j] = q[j][i]·scale·log2(e), `q` [queries][width] F32; where they are few, [j][i].
  * yz_attend: over the entries first <= i < last[j], scores s = turned·keys; a part is [values][16] Σ 2^(s − m)·value, [16] the
  * greatest score m, [16] Σ 2^(s − m). `last` is of all 16 lanes. `work` has yz_attend_bytes(width) bytes.
  * yz_merge: out[j] [values] of `count` parts, `stride` floats apart; zeros of none. */
-void yz_turn(const float* q, int queries, int width, float scale, float* turned);
+int yz_few(int queries);
+void yz_turn(const float* q, int queries, int width, float scale, int few, float* turned);
 int64_t yz_attend_bytes(int width);
-void yz_attend(int cache, const float* turned, const YzPages* pages, int64_t first, const int64_t* last, int width, int keys,
-               int values_at, int values, float* part, uint8_t* work);
+void yz_attend(int cache, const float* turned, int queries, int few, const YzPages* pages, int64_t first, const int64_t* last,
+               int width, int keys, int values_at, int values, float* part, uint8_t* work);
 void yz_merge(const float* parts, int64_t stride, int count, int queries, int values, float* out);
 
 /* A head: columns of a query and a key (without and with rotation) and of a value, the latent's rank, and the softmax scale. */

@@ -89,8 +89,9 @@ final class NativeKernels implements StripKernels, RowKernels {
     static final MethodHandle ADD = critical("yz_add", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
     static final MethodHandle ADD_SCALED =
         critical("yz_add_scaled", JAVA_LONG, JAVA_FLOAT, JAVA_LONG, JAVA_LONG);
+    static final MethodHandle FEW = bind("yz_few", result(JAVA_INT, JAVA_INT));
     static final MethodHandle TURN =
-        critical("yz_turn", JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_FLOAT, JAVA_LONG);
+        critical("yz_turn", JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_FLOAT, JAVA_INT, JAVA_LONG);
     static final MethodHandle FIRST_ABOVE =
         bind(
             "yz_first_above",
@@ -101,8 +102,8 @@ final class NativeKernels implements StripKernels, RowKernels {
         bind(
             "yz_attend",
             FunctionDescriptor.ofVoid(
-                JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT,
-                JAVA_INT, JAVA_LONG, JAVA_LONG));
+                JAVA_INT, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT,
+                JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG));
     static final MethodHandle MERGE =
         bind(
             "yz_merge",
@@ -334,14 +335,23 @@ final class NativeKernels implements StripKernels, RowKernels {
     return cols % 16 == 0 && number >= 0 ? OptionalInt.of(number) : OptionalInt.empty();
   }
 
+  /** Whether so many queries of a token are better off without lanes of their own; see yz_few. */
+  boolean few(int queries) {
+    try {
+      return (int) Calls.FEW.invokeExact(queries) != 0;
+    } catch (Throwable t) {
+      throw Opaque.rethrow(t);
+    }
+  }
+
   /**
    * Up to 16 queries as {@link #attend} wants them; see yz_turn.
    *
    * @param turned address of 16·{@link AttentionShape#keys} floats
    */
-  void turn(long q, int queries, AttentionShape shape, long turned) {
+  void turn(long q, int queries, AttentionShape shape, boolean few, long turned) {
     try {
-      Calls.TURN.invokeExact(q, queries, shape.keys(), shape.scale(), turned);
+      Calls.TURN.invokeExact(q, queries, shape.keys(), shape.scale(), few ? 1 : 0, turned);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -361,11 +371,14 @@ final class NativeKernels implements StripKernels, RowKernels {
    *
    * @param cache number of the encoding in yz_cache
    * @param pages address of a YzPages
+   * @param few as in {@link #turn}
    * @param last address of 16 I64
    */
   void attend(
       int cache,
       long turned,
+      int queries,
+      boolean few,
       long pages,
       int from,
       long last,
@@ -376,6 +389,8 @@ final class NativeKernels implements StripKernels, RowKernels {
       Calls.ATTEND.invokeExact(
           cache,
           turned,
+          queries,
+          few ? 1 : 0,
           pages,
           (long) from,
           last,

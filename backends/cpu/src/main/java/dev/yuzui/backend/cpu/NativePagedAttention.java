@@ -6,7 +6,9 @@ import dev.yuzui.spi.Tensor;
 import java.util.Optional;
 import java.util.OptionalInt;
 
-/** {@link PagedAttention} by yz_turn, yz_attend and yz_merge: a lane a query. */
+/**
+ * {@link PagedAttention} by yz_turn, yz_attend and yz_merge: a lane a query, unless these are few.
+ */
 final class NativePagedAttention extends PagedAttention {
   /** How far each lane sees. */
   private static final long LAST_BYTES = 8L * QUERIES;
@@ -14,6 +16,9 @@ final class NativePagedAttention extends PagedAttention {
   private final NativeKernels kernels;
   private final int cacheNumber;
   private final long workBytes;
+
+  /** By the shape alone: a query's numbers must not depend on what is beside it. */
+  private final boolean few;
 
   private NativePagedAttention(
       NativeKernels kernels,
@@ -28,6 +33,7 @@ final class NativePagedAttention extends PagedAttention {
     this.kernels = kernels;
     this.cacheNumber = cacheNumber;
     this.workBytes = kernels.attendBytes(shape);
+    this.few = kernels.few(shape.heads()) && shape.keys() % 16 == 0 && shape.values() % 16 == 0;
   }
 
   /** Empty, if the kernel does not read such a cache. */
@@ -64,7 +70,7 @@ final class NativePagedAttention extends PagedAttention {
 
   @Override
   void ready(Block block, long q, long to) {
-    kernels.turn(q, block.queries(), shape, to);
+    kernels.turn(q, block.queries(), shape, few, to);
   }
 
   @Override
@@ -78,7 +84,17 @@ final class NativePagedAttention extends PagedAttention {
     }
     long part = cache.encoding().rowBytes((long) block.kvHead() * shape.width());
     pages.describe(cache, pages.sequence(block.token()), from, to, part, entries);
-    kernels.attend(cacheNumber, ready, entries, from, last, shape, result, last + LAST_BYTES);
+    kernels.attend(
+        cacheNumber,
+        ready,
+        block.queries(),
+        few,
+        entries,
+        from,
+        last,
+        shape,
+        result,
+        last + LAST_BYTES);
   }
 
   /** Scores are of base 2 here. */
