@@ -1,21 +1,16 @@
 package dev.yuzui.engine.schedule;
 
 import dev.yuzui.cache.KvCaches;
-import dev.yuzui.cache.Sequence;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.EngineMetrics;
 import dev.yuzui.engine.api.FinishReason;
 import dev.yuzui.engine.api.Generation;
 import dev.yuzui.engine.api.StepTimes;
 import dev.yuzui.engine.schedule.Scheduler.Grant;
-import dev.yuzui.engine.step.Chunk;
-import dev.yuzui.engine.step.Outputs;
+import dev.yuzui.engine.schedule.TurnRunner.Turn;
 import dev.yuzui.engine.step.Steps;
-import dev.yuzui.model.Step.AttentionForm;
 import dev.yuzui.parallel.DeviceFailure;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -34,6 +29,7 @@ public final class EngineLoop implements AutoCloseable {
   private final ReentrantLock device;
   private final KvCacheManager room;
   private final SpeculativeDecoder speculation;
+  private final TurnRunner running;
   private final RejectionSampler drawing;
   private final Scheduler<Request> scheduler;
   private final Inbox inbox = new Inbox();
@@ -45,7 +41,6 @@ public final class EngineLoop implements AutoCloseable {
       new PriorityQueue<>((a, b) -> Long.signum(deadline(a) - deadline(b)));
 
   private boolean idle = true;
-  private long promptTokens;
   private long stepCount;
   private long hostNanos;
   private volatile EngineMetrics metrics = EngineMetrics.NONE;
@@ -64,6 +59,7 @@ public final class EngineLoop implements AutoCloseable {
     this.speculation = speculation;
     this.cache = cache;
     this.device = device;
+    this.running = new TurnRunner(steps, cache);
     this.drawing = new RejectionSampler(steps, vocabulary, speculation.costs());
     this.room = new KvCacheManager(cache);
     int budget = steps.maxTokens();
@@ -179,24 +175,6 @@ public final class EngineLoop implements AutoCloseable {
 
   // ---- a step ----
 
-  /**
-   * A request's part of a step.
-   *
-   * @param row of the step, its first
-   * @param start entry it writes with it
-   * @param output of the step, its first, if it has any
-   * @param drafts of its tokens, the last
-   * @param ready whether its next token is to be drawn
-   */
-  private record Turn(Request request, int row, int start, int output, int drafts, boolean ready) {
-    /**
-     * @param who the request, or one that goes on from here with a sequence of its own
-     */
-    SpeculativeDecoder.Part part(Request who) {
-      return new SpeculativeDecoder.Part(who, row, start, who != request);
-    }
-  }
-
   private void step() {
     List<Turn> turns = new ArrayList<>();
     List<Request> drawn = new ArrayList<>();
@@ -211,7 +189,7 @@ public final class EngineLoop implements AutoCloseable {
         count();
         return;
       }
-      for (List<Grant<Request>> pass : passes(grants)) {
+      for (List<Grant<Request>> pass : running.passes(grants)) {
         try {
           turns.addAll(pass(pass, drawn, over));
         } catch (DeviceFailure failure) {
@@ -249,22 +227,6 @@ public final class EngineLoop implements AutoCloseable {
     }
   }
 
-  /**
-   * Few tokens and many take different forms of attention, which agree but for rounding: apart, so
-   * that what a sequence makes does not depend on whose prompt is read beside it.
-   */
-  private List<List<Grant<Request>>> passes(List<Grant<Request>> grants) {
-    if (grants.size() == 1) {
-      return List.of(grants);
-    }
-    Map<AttentionForm, List<Grant<Request>>> passes = new EnumMap<>(AttentionForm.class);
-    for (Grant<Request> grant : grants) {
-      int start = grant.entry().sequence().orElseThrow().length();
-      passes.computeIfAbsent(steps.form(start, grant.tokens()), _ -> new ArrayList<>()).add(grant);
-    }
-    return List.copyOf(passes.values());
-  }
-
   private List<Turn> pass(
       List<Grant<Request>> grants, List<Request> drawn, Map<Request, Outcome> over) {
     boolean decoding = true;
@@ -272,7 +234,7 @@ public final class EngineLoop implements AutoCloseable {
       decoding &= grant.entry().decoding();
     }
     long start = System.nanoTime();
-    List<Turn> turns = run(grants);
+    List<Turn> turns = running.run(grants);
     if (decoding) {
       int rows = 0;
       for (Turn turn : turns) {
@@ -296,43 +258,6 @@ public final class EngineLoop implements AutoCloseable {
     speculation.draft(parts, scheduler.running());
     parts.forEach(part -> part.request().draftForced());
     return turns;
-  }
-
-  private List<Turn> run(List<Grant<Request>> grants) {
-    List<Chunk> chunks = new ArrayList<>();
-    List<Turn> turns = new ArrayList<>();
-    int row = 0;
-    int output = 0;
-    int candidates = 0;
-    int[] spareOutputs = spareOutputs(grants);
-    for (Grant<Request> grant : grants) {
-      Request request = grant.entry();
-      Sequence sequence = request.sequence().orElseThrow();
-      boolean ready = grant.tokens() >= request.known();
-      int rank = cache.rankOf(sequence);
-      int guesses = ready ? Math.min(grant.tokens() - request.known(), spareOutputs[rank]) : 0;
-      int tokens = ready ? request.known() + guesses : grant.tokens();
-      Outputs outputs = !ready ? Outputs.NONE : guesses > 0 ? Outputs.ALL : Outputs.LAST;
-      chunks.add(new Chunk(sequence, request.pending(tokens), outputs));
-      turns.add(new Turn(request, row, sequence.length(), output, guesses, ready));
-      promptTokens += Math.clamp(request.promptLength() - sequence.length(), 0, tokens);
-      row += tokens;
-      output += ready ? 1 + guesses : 0;
-      candidates = ready ? Math.max(candidates, request.candidates()) : candidates;
-      spareOutputs[rank] -= guesses;
-    }
-    steps.run(chunks, candidates);
-    return turns;
-  }
-
-  /** Of each rank: what its sequences' last tokens leave of its rows of logits. */
-  private int[] spareOutputs(List<Grant<Request>> grants) {
-    int[] spare = new int[cache.ranks()];
-    Arrays.fill(spare, steps.maxOutputs());
-    for (Grant<Request> grant : grants) {
-      spare[cache.rankOf(grant.entry().sequence().orElseThrow())]--;
-    }
-    return spare;
   }
 
   /** The answers that go on from here with a sequence of their own. */
@@ -439,7 +364,7 @@ public final class EngineLoop implements AutoCloseable {
             scheduler.running().size(),
             scheduler.waiting().size(),
             1 - (double) cache.freePages() / cache.pages(),
-            promptTokens,
+            running.promptTokens(),
             drawing.tokens(),
             scheduler.preemptions(),
             cache.prefixStats().queriedTokens(),
