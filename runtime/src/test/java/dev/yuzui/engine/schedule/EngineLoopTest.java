@@ -419,7 +419,7 @@ class EngineLoopTest {
       List<Generation> generations = new ArrayList<>();
       Thread reader;
       try (FakeModel model = new FakeModel(4, 64, 8)) {
-        model.takeMillisForAStep(1);
+        model.takeMillisForAStep(20); // a second for each: none is done before, on any machine
         for (int i = 0; i < 30; i++) {
           generations.addAll(model.generate(request(prompt(5, i), 50), 1 + i % 2, NOBODY));
         }
