@@ -14,17 +14,28 @@ import java.util.Optional;
 import java.util.ServiceLoader;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** The backends on the class path. */
 public final class Backends {
   private Backends() {}
 
-  /** Preferred first. */
+  /** Preferred first. For {@code opencl}'s preference its drivers are loaded. */
   public static List<BackendProvider> all() {
-    return ServiceLoader.load(BackendProvider.class).stream()
-        .map(ServiceLoader.Provider::get)
-        .sorted(Comparator.comparingInt(BackendProvider::preference).reversed())
-        .toList();
+    return ranked().map(Ranked::provider).toList();
+  }
+
+  private record Ranked(BackendProvider provider, int preference) {}
+
+  private static Stream<Ranked> ranked() {
+    return found()
+        .map(p -> new Ranked(p, p.preference()))
+        .sorted(Comparator.comparingInt(Ranked::preference).reversed());
+  }
+
+  /** In no order, and without a look at any device. */
+  private static Stream<BackendProvider> found() {
+    return ServiceLoader.load(BackendProvider.class).stream().map(ServiceLoader.Provider::get);
   }
 
   /**
@@ -33,7 +44,7 @@ public final class Backends {
    */
   public static BackendProvider named(String name) {
     BackendProvider provider =
-        all().stream()
+        found()
             .filter(p -> p.name().equalsIgnoreCase(name))
             .findFirst()
             .orElseThrow(
@@ -76,7 +87,7 @@ public final class Backends {
 
   /** The processor as a device, where its backend is on the class path. */
   static Optional<Device> host() {
-    return all().stream()
+    return found()
         .filter(BackendProvider::host)
         .findFirst()
         .map(p -> new Device(p.name(), p, Optional.empty()));
@@ -93,7 +104,7 @@ public final class Backends {
   /** Of the backend that the name begins with, else of the one the options name. */
   private static Device device(String name, RuntimeOptions options) {
     String begin = name.contains(":") ? name.substring(0, name.indexOf(':')) : name;
-    return all().stream()
+    return found()
         .filter(p -> p.name().equalsIgnoreCase(begin))
         .findFirst()
         .map(p -> new Device(name, named(agreed(p, name, options).name()), Optional.of(name)))
@@ -124,8 +135,9 @@ public final class Backends {
 
   /** The usable backend of highest preference. */
   public static BackendProvider best() {
-    return all().stream()
-        .filter(p -> p.preference() >= 0)
+    return ranked()
+        .filter(r -> r.preference() >= 0)
+        .map(Ranked::provider)
         .filter(p -> p.probe() instanceof BackendProvider.Probe.Usable)
         .findFirst()
         .orElseThrow(

@@ -11,28 +11,35 @@ import java.util.stream.Stream;
 final class Icds {
   private static final Path FOLDER = Path.of("/etc/OpenCL/vendors");
 
+  /** The kernel's graphics devices. */
+  private static final Path GRAPHICS = Path.of("/dev/dri");
+
   /** Drivers of processors, and of devices that the cuda backend runs. */
   private static final List<String> SERVED_BETTER = List.of("pocl", "nvidia");
 
+  /** Mesa's, which desktops install everywhere: they have nothing without a graphics device. */
+  private static final List<String> OF_GRAPHICS = List.of("mesa", "rusticl");
+
   private Icds() {}
 
-  /** Whether there is a driver that no other backend serves better. */
+  /** Whether there is a driver that may have a device and that no other backend serves better. */
   static boolean others() {
-    return others(FOLDER);
+    return others(FOLDER, Files.exists(GRAPHICS));
   }
 
-  static boolean others(Path folder) {
+  static boolean others(Path folder, boolean graphics) {
     try (Stream<Path> files = Files.list(folder)) {
-      return files.filter(f -> f.toString().endsWith(".icd")).anyMatch(Icds::isOther);
+      return files.filter(f -> f.toString().endsWith(".icd")).anyMatch(f -> isOther(f, graphics));
     } catch (IOException e) {
       return false;
     }
   }
 
-  private static boolean isOther(Path icd) {
+  private static boolean isOther(Path icd, boolean graphics) {
     try {
       String library = Files.readString(icd).toLowerCase(Locale.ROOT);
-      return SERVED_BETTER.stream().noneMatch(library::contains);
+      return SERVED_BETTER.stream().noneMatch(library::contains)
+          && (graphics || OF_GRAPHICS.stream().noneMatch(library::contains));
     } catch (IOException e) {
       return false;
     }

@@ -74,14 +74,18 @@ class OpenClProviderTest {
   @Test
   void whereOtherBackendsServeBetterNoDriverIsLoadedUnasked(@TempDir Path folder)
       throws IOException {
-    assertFalse(Icds.others(folder.resolve("missing")));
-    assertFalse(Icds.others(folder));
+    assertFalse(Icds.others(folder.resolve("missing"), true));
+    assertFalse(Icds.others(folder, true));
     Files.writeString(folder.resolve("pocl.icd"), "libpocl.so.2.10.0\n");
     Files.writeString(folder.resolve("nvidia.icd"), "libnvidia-opencl.so.1\n");
     Files.writeString(folder.resolve("readme.txt"), "libother.so\n");
-    assertFalse(Icds.others(folder));
+    assertFalse(Icds.others(folder, true));
+    Files.writeString(folder.resolve("rusticl.icd"), "libRusticlOpenCL.so.1");
+    Files.writeString(folder.resolve("mesa.icd"), "libMesaOpenCL.so.1");
+    assertFalse(Icds.others(folder, false), "no graphics device");
+    assertTrue(Icds.others(folder, true));
     Files.writeString(folder.resolve("intel.icd"), "/usr/lib/libigdrcl.so\n");
-    assertTrue(Icds.others(folder));
+    assertTrue(Icds.others(folder, false));
   }
 
   /** The reason and the fix where there is no driver, every device where there is one. */
