@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.PriorityQueue;
 import java.util.concurrent.locks.ReentrantLock;
@@ -181,8 +182,7 @@ public final class EngineLoop implements AutoCloseable {
     Map<Request, Outcome> over = new LinkedHashMap<>();
     device.lock();
     try {
-      StepEvent event = new StepEvent();
-      event.begin();
+      Optional<StepEvent> event = StepEvent.begun();
       List<Grant<Request>> grants = scheduler.next();
       idle = grants.isEmpty();
       if (idle) {
@@ -197,11 +197,7 @@ public final class EngineLoop implements AutoCloseable {
         }
       }
       count();
-      event.rows = grants.stream().mapToInt(Grant::tokens).sum();
-      event.sequences = grants.size();
-      event.queueLength = scheduler.waiting().size();
-      event.freePages = cache.freePages();
-      event.commit();
+      event.ifPresent(e -> e.commit(grants, scheduler.waiting().size(), cache.freePages()));
     } finally {
       device.unlock();
     }

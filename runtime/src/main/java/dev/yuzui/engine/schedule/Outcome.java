@@ -3,6 +3,7 @@ package dev.yuzui.engine.schedule;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.FinishReason;
 import java.util.Locale;
+import jdk.jfr.FlightRecorder;
 
 /** How a request ended. */
 sealed interface Outcome {
@@ -17,8 +18,8 @@ sealed interface Outcome {
 
   /** Tells whoever waits for {@code request}, and the flight recorder. */
   default void report(Request request) {
-    RequestEvent event = new RequestEvent();
-    if (event.shouldCommit()) {
+    if (FlightRecorder.isInitialized()) {
+      RequestEvent event = new RequestEvent();
       event.queueTime = request.times().queueNanos();
       event.timeToFirstToken = request.times().firstTokenNanos();
       event.promptTokens = request.promptLength();
