@@ -30,6 +30,8 @@ final class Engines {
 
   private final Map<Key, Engine> open = new HashMap<>();
 
+  private final Turns turns = new Turns();
+
   private Engines() {}
 
   static Engines ofThisJvm() {
@@ -72,6 +74,11 @@ final class Engines {
         engine.backendDescription());
     open.put(key, engine);
     return engine;
+  }
+
+  /** Of all engines: a process ends with all of them. */
+  Turns turns() {
+    return turns;
   }
 
   private static List<String> devices(YuzuiBatchConfig config) {

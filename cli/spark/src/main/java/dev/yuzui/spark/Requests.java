@@ -10,7 +10,12 @@ import dev.yuzui.openai.RequestParser;
 import dev.yuzui.openai.RequestProblem;
 import dev.yuzui.openai.RequestProblem.Code;
 import dev.yuzui.openai.ServedModel;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
@@ -20,6 +25,9 @@ import scala.jdk.javaapi.CollectionConverters;
 
 /** Makes requests of rows. */
 final class Requests {
+  private static final int NAME_BYTES = 16;
+  private static final int SHOWN = 40;
+
   private final YuzuiBatchConfig config;
   private final RequestParser parser;
 
@@ -32,6 +40,38 @@ final class Requests {
   static String key(YuzuiBatchConfig config, Row row) {
     Object value = row.getAs(config.column());
     return value == null ? "" : value.toString();
+  }
+
+  /** What tells a request from all others, of other models too, and may be a file's name. */
+  static String name(YuzuiBatchConfig config, Row row) {
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      for (String part : List.of(config.model(), id(config, row), key(config, row))) {
+        byte[] bytes = part.getBytes(StandardCharsets.UTF_8);
+        digest.update(ByteBuffer.allocate(Integer.BYTES).putInt(bytes.length).flip());
+        digest.update(bytes);
+      }
+      return HexFormat.of().formatHex(digest.digest(), 0, NAME_BYTES);
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException(e); // every Java platform has it
+    }
+  }
+
+  private static String id(YuzuiBatchConfig config, Row row) {
+    return config.id().isEmpty() ? "" : String.valueOf(row.<Object>getAs(config.id()));
+  }
+
+  /** A request as people find it: {@code n 42}, or how it begins. */
+  static String said(YuzuiBatchConfig config, Row row) {
+    if (!config.id().isEmpty() && row.<Object>getAs(config.id()) != null) {
+      return config.id() + " " + id(config, row);
+    }
+    String text = key(config, row);
+    int shown = Math.min(text.length(), SHOWN);
+    return config.column()
+        + " \""
+        + text.substring(0, shown)
+        + (shown < text.length() ? "…\"" : "\"");
   }
 
   /**

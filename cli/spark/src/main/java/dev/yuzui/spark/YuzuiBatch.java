@@ -6,6 +6,8 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
+import org.apache.spark.SparkContext;
 import org.apache.spark.api.java.function.MapPartitionsFunction;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Encoders;
@@ -27,6 +29,10 @@ public final class YuzuiBatch {
    * @throws IllegalArgumentException if the columns are not there, or the response's is
    */
   public static Dataset<Row> transform(Dataset<Row> requests, YuzuiBatchConfig config) {
+    return transform(requests, config, Asking.OF_ENGINE);
+  }
+
+  static Dataset<Row> transform(Dataset<Row> requests, YuzuiBatchConfig config, Asking asking) {
     StructType schema = requests.schema();
     List<String> columns = Arrays.asList(schema.fieldNames());
     requireColumn(columns, "column", config.column());
@@ -38,9 +44,15 @@ public final class YuzuiBatch {
           "YuzuiBatchConfig.response: expected a column that the rows do not have, found "
               + config.response());
     }
-    Counters counters = Counters.of(requests.sparkSession().sparkContext());
+    SparkContext context = requests.sparkSession().sparkContext();
+    Counters counters = Counters.of(context);
+    Optional<CrashFolder> crashes =
+        config.crashFolder().isEmpty()
+            ? Optional.empty()
+            : Optional.of(CrashFolder.of(context, config.crashFolder()));
+    Answers.Of answers = new Answers.Of(config, counters, crashes.stream().toList(), asking);
     return requests.mapPartitions(
-        (MapPartitionsFunction<Row, Row>) rows -> new Answers(rows, config, counters),
+        (MapPartitionsFunction<Row, Row>) answers::to,
         Encoders.row(schema.add(config.response(), Response.TYPE)));
   }
 

@@ -29,6 +29,9 @@ import java.util.List;
  * @param system the first message of conversations that have no such; empty for none
  * @param failOnError whether a request that cannot be met ends the job, instead of getting an error
  *     in its place
+ * @param crashFolder that driver and executors reach, by any file system that Spark knows, in which
+ *     tasks note the requests that they have under way: one that ends its executor's process is
+ *     found and gets an error; empty for none, where such a request ends the job
  */
 public record YuzuiBatchConfig(
     String model,
@@ -45,7 +48,8 @@ public record YuzuiBatchConfig(
     double temperature,
     int maxTokens,
     String system,
-    boolean failOnError)
+    boolean failOnError,
+    String crashFolder)
     implements Serializable {
   private static final long serialVersionUID = 1L;
 
@@ -85,7 +89,8 @@ public record YuzuiBatchConfig(
         0,
         -1,
         "",
-        false);
+        false,
+        "");
   }
 
   public YuzuiBatchConfig withPrompts(String of) {
@@ -146,6 +151,10 @@ public record YuzuiBatchConfig(
 
   public YuzuiBatchConfig withFailOnError(boolean fails) {
     return RecordCopy.with(this, "failOnError", fails);
+  }
+
+  public YuzuiBatchConfig withCrashFolder(String path) {
+    return RecordCopy.with(this, "crashFolder", path);
   }
 
   /** Of the engine, but for its devices. */

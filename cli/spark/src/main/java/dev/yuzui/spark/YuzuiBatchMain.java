@@ -53,6 +53,8 @@ public final class YuzuiBatchMain implements Callable<Integer> {
     }
   }
 
+  private final Asking asking;
+
   @Option(
       names = "--in",
       paramLabel = "FOLDER",
@@ -183,6 +185,10 @@ public final class YuzuiBatchMain implements Callable<Integer> {
       description = "Tasks of a micro-batch (default: as Spark reads the files).")
   private int partitions;
 
+  private YuzuiBatchMain(Asking asking) {
+    this.asking = asking;
+  }
+
   /** Ends the process unless all went well, for Spark takes the end of this for success. */
   public static void main(String[] args) {
     int code = run(System.err, args);
@@ -192,7 +198,11 @@ public final class YuzuiBatchMain implements Callable<Integer> {
   }
 
   static int run(PrintStream err, String... args) {
-    return new CommandLine(new YuzuiBatchMain())
+    return run(Asking.OF_ENGINE, err, args);
+  }
+
+  static int run(Asking asking, PrintStream err, String... args) {
+    return new CommandLine(new YuzuiBatchMain(asking))
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setErr(new java.io.PrintWriter(err, true, java.nio.charset.StandardCharsets.UTF_8))
         .setExecutionExceptionHandler((e, _, _) -> explain(err, e))
@@ -220,7 +230,7 @@ public final class YuzuiBatchMain implements Callable<Integer> {
       requests = requests.repartition(partitions);
     }
     StreamingQuery query =
-        YuzuiBatch.transform(requests, config)
+        YuzuiBatch.transform(requests, config, asking)
             .writeStream()
             .format(format == Format.JSONL ? "json" : "parquet")
             .option("path", out)
@@ -249,6 +259,7 @@ public final class YuzuiBatchMain implements Callable<Integer> {
             .withCachePages(cachePages)
             .withThreads(threads)
             .withDevices(devices)
+            .withCrashFolder(own("crash").toString())
             .withId(lines ? "custom_id" : id);
     return switch (kind) {
       case PROMPT -> config.withPrompts(of);
@@ -287,6 +298,8 @@ public final class YuzuiBatchMain implements Callable<Integer> {
           "the model and the settings that " + out + " was begun with",
           String.join(", ", differences) + "; give the same, or another --out");
     }
+    // a driver that is killed takes its executors with it, whatever they had under way
+    new CrashNotes(files, own("crash"), spark.sparkContext().applicationId()).forgetOthers();
   }
 
   private Dataset<Row> requests(SparkSession spark) {

@@ -23,10 +23,11 @@ final class SparkRun implements AutoCloseable {
   private final Process process;
 
   /**
+   * @param main of the driver
    * @param folder for what the run leaves behind
    * @param executors of one core each
    */
-  SparkRun(Path folder, int executors, List<String> settings, String... args) throws IOException {
+  SparkRun(Class<?> main, Path folder, int executors, String... args) throws IOException {
     home = Files.createDirectories(folder.resolve("spark"));
     log = Files.createTempFile(folder, "driver", ".log");
     jars();
@@ -40,8 +41,7 @@ final class SparkRun implements AutoCloseable {
     command.add("-Dspark.driver.host=localhost");
     command.add("-Dspark.executor.extraClassPath=" + System.getProperty("java.class.path"));
     command.add("-Dspark.executor.extraJavaOptions=" + flags());
-    settings.forEach(setting -> command.add("-D" + setting));
-    command.add(YuzuiBatchMain.class.getName());
+    command.add(main.getName());
     command.addAll(List.of(args));
     ProcessBuilder builder =
         new ProcessBuilder(command)

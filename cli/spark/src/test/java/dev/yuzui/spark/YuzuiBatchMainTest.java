@@ -48,7 +48,10 @@ class YuzuiBatchMainTest {
   @TempDir private Path folder;
   private final List<String> requests = new ArrayList<>();
 
-  /** A request a line; one does not fit, one is no JSON and has no id. */
+  /**
+   * A request a line; one ends {@link PoisonedMain}'s executors, one does not fit, one is no JSON
+   * and has no id.
+   */
   @BeforeEach
   void write() throws IOException {
     Path in = Files.createDirectories(folder.resolve("in"));
@@ -56,7 +59,12 @@ class YuzuiBatchMainTest {
       List<String> lines = new ArrayList<>();
       for (int i = 0; i < LINES; i++) {
         int number = file * LINES + i;
-        String prompt = number == 33 ? "long ".repeat(600) : "Once upon a time " + number;
+        String prompt =
+            switch (number) {
+              case 33 -> "long ".repeat(600);
+              case 50 -> "Once upon a time a " + PoisonedMain.POISON;
+              default -> "Once upon a time " + number;
+            };
         ObjectNode line = Json.mapper().createObjectNode();
         line.put("custom_id", "r" + number).put("prompt", prompt);
         line.put("temperature", 1).put("ignore_eos", true);
@@ -72,6 +80,10 @@ class YuzuiBatchMainTest {
   }
 
   private SparkRun run(String... more) throws IOException {
+    return run(YuzuiBatchMain.class, more);
+  }
+
+  private SparkRun run(Class<?> main, String... more) throws IOException {
     List<String> args = new ArrayList<>();
     args.addAll(List.of("--in", folder.resolve("in").toString(), "--out", out().toString()));
     args.addAll(List.of("-n", "" + TOKENS, "-c", "512", "-t", "1", "--max-num-seqs", "8"));
@@ -80,7 +92,7 @@ class YuzuiBatchMainTest {
     if (!args.contains("-m")) {
       args.addAll(List.of("-m", DEMO.toString()));
     }
-    return new SparkRun(folder, 3, List.of(), args.toArray(String[]::new));
+    return new SparkRun(main, folder, 3, args.toArray(String[]::new));
   }
 
   /** Of the files that micro-batches committed. */
@@ -127,6 +139,13 @@ class YuzuiBatchMainTest {
   }
 
   private void everyRequestIsAnsweredOnce() throws IOException {
+    everyRequestIsAnsweredOnce(Optional.empty());
+  }
+
+  /**
+   * @param lost the id of the one that has no answer
+   */
+  private void everyRequestIsAnsweredOnce(Optional<String> lost) throws IOException {
     List<JsonNode> rows = rows();
     assertEquals(requests.size(), rows.size());
     Map<String, JsonNode> byRequest = new HashMap<>();
@@ -137,6 +156,14 @@ class YuzuiBatchMainTest {
       if (request.contains("\"r33\"")) {
         assertTrue(
             response.at("/error/message").asText().contains("the prompt does not fit"),
+            response.toString());
+      } else if (lost.isPresent() && request.contains("\"" + lost.get() + "\"")) {
+        assertEquals("process_lost", response.at("/error/code").asText(), response.toString());
+        assertTrue(
+            response
+                .at("/error/message")
+                .asText()
+                .startsWith("custom_id " + lost.get() + ": the process of executor "),
             response.toString());
       } else if (!request.endsWith("}")) {
         assertEquals("invalid_json_line", response.at("/error/code").asText());
@@ -175,6 +202,7 @@ class YuzuiBatchMainTest {
     for (JsonNode row : rows()) {
       String id = row.path("custom_id").asText();
       Optional.ofNullable(texts.get(id))
+          .filter(_ -> !row.at("/response/error/code").asText().equals("process_lost"))
           .ifPresent(text -> assertEquals(text, row.at("/response/text").asText(), id));
     }
   }
@@ -193,6 +221,24 @@ class YuzuiBatchMainTest {
       for (String log : logs) {
         assertTrue(log.split("opened " + DEMO, -1).length <= 2, "once in each:\n" + log);
       }
+    }
+  }
+
+  @Test
+  void aRequestThatEndsItsProcessGetsAnErrorAndItsNeighboursTheirAnswers() throws Exception {
+    try (SparkRun run = run(PoisonedMain.class)) {
+      assertEquals(0, run.exitCode(), run.log());
+      everyRequestIsAnsweredOnce(Optional.of("r50"));
+      answersAreThoseOfABatch();
+      long ended =
+          run.executorLogs().stream().filter(log -> log.contains(PoisonedMain.ENDS)).count();
+      assertEquals(2, ended, "once among its neighbours, once alone:\n" + run.log());
+    }
+    Path crash = out().resolve("_yuzui/crash");
+    try (Stream<Path> attempts = Files.list(crash.resolve("attempts"));
+        Stream<Path> lost = Files.list(crash.resolve("lost"))) {
+      assertEquals(List.of(), attempts.toList(), "notes go with the application");
+      assertEquals(1, lost.filter(f -> !f.getFileName().toString().startsWith(".")).count());
     }
   }
 

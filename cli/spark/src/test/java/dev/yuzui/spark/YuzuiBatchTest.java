@@ -8,9 +8,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.sampling.SamplingParams;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.apache.spark.SparkException;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
@@ -21,6 +24,7 @@ import org.apache.spark.sql.types.StructType;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** A transform of tables, with tasks in this JVM. */
 class YuzuiBatchTest {
@@ -35,6 +39,8 @@ class YuzuiBatchTest {
           .withMaxTokens(8);
 
   private static SparkSession spark;
+
+  @TempDir private Path folder;
 
   @BeforeAll
   static void begin() {
@@ -137,6 +143,57 @@ class YuzuiBatchTest {
     assertTrue(!first.equals(response(rows.get(2)).getAs("text")), first);
     assertTrue(error(rows.get(3)).contains("colour"), error(rows.get(3)));
     assertTrue(error(rows.get(4)).startsWith("invalid_json_line: "), error(rows.get(4)));
+  }
+
+  @Test
+  void aRequestThatIsKnownToEndProcessesIsNotRun() throws IOException {
+    YuzuiBatchConfig config = CONFIG.withId("n").withCrashFolder(folder.toUri().toString());
+    StructType type =
+        new StructType().add("n", DataTypes.IntegerType).add("prompt", DataTypes.StringType);
+    Dataset<Row> table =
+        table(
+            type,
+            IntStream.range(0, 20)
+                .mapToObj(i -> RowFactory.create(i, "Once upon a time " + i))
+                .toArray(Row[]::new));
+    CrashNotes notes = CrashFolder.of(spark.sparkContext(), config.crashFolder()).notes();
+    Row seven = table.filter("n = 7").first();
+    notes.blame(Requests.name(config, seven), new CrashNotes.Lost("4", "exited with code 137"));
+    List<Row> answered = YuzuiBatch.transform(table, config).orderBy("n").collectAsList();
+    assertEquals(20, answered.size());
+    for (Row row : answered) {
+      if (row.getInt(0) == 7) {
+        String error = error(row);
+        assertTrue(
+            error.startsWith(
+                "process_lost: n 7: the process of executor 4 ended while this request ran in it"
+                    + " alone (exited with code 137), so it is not run again; "),
+            error);
+        assertTrue(error.contains(folder.resolve("lost").toString()), error);
+      } else {
+        assertNull(response(row).getAs("error"));
+      }
+    }
+    Path attempts = folder.resolve("attempts").resolve(spark.sparkContext().applicationId());
+    try (Stream<Path> left = Files.list(attempts)) {
+      assertEquals(List.of(), left.toList(), "tasks that ended well leave no notes");
+    }
+  }
+
+  @Test
+  void aCrashFolderThatIsNowhereIsNamed() {
+    Dataset<Row> table =
+        table(new StructType().add("prompt", DataTypes.StringType), RowFactory.create("a"));
+    String said =
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> YuzuiBatch.transform(table, CONFIG.withCrashFolder("nowhere://a/b")))
+            .getMessage();
+    assertTrue(
+        said.startsWith(
+            "YuzuiBatchConfig.crashFolder: expected a folder that Spark can reach, found"
+                + " nowhere://a/b: "),
+        said);
   }
 
   @Test
