@@ -28,7 +28,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The script {@code yuzui}, in a home where all is built, with this test's class path. */
+/**
+ * The script {@code yuzui}, in a home where all is built, with this test's class path; {@link
+ * LauncherArchiveTest} has it in a release.
+ */
 class LauncherTest {
   private static final Path ROOT = Path.of(System.getProperty("yuzui.root"));
 
