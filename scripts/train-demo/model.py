@@ -15,7 +15,7 @@ from torch import nn
 class Config:
     vocab: int = 4096
     hidden: int = 256
-    layers: int = 5
+    layers: int = 6
     dense_layers: int = 1
     dense_ffn: int = 768
     expert_ffn: int = 128
@@ -58,30 +58,41 @@ def rms_norm(x, weight, eps):
 
 
 class CausalAttention(torch.autograd.Function):
-    """softmax(q kᵀ + causal mask) v, one sequence at a time; q, k, v: [batch, heads, time, dim], q already scaled."""
+    """softmax(q kᵀ + causal mask) v, one sequence at a time; q, k, v: [batch, heads, time, dim], q already scaled.
+
+    Queries go in runs of RUN, each against the keys up to its end: what the mask would hide is mostly not computed."""
+    RUN = 128
+
+    @staticmethod
+    def runs(time):
+        return [(s, min(s + CausalAttention.RUN, time)) for s in range(0, time, CausalAttention.RUN)]
 
     @staticmethod
     def forward(ctx, q, k, v):
-        time = q.shape[2]
-        mask = torch.full((time, time), float('-inf'), dtype=q.dtype).triu(1)
+        mask = torch.full((CausalAttention.RUN, CausalAttention.RUN), float('-inf'), dtype=q.dtype).triu(1)
         out, probs = torch.empty_like(v), []
         for b in range(q.shape[0]):
-            p = torch.bmm(q[b], k[b].transpose(1, 2)).add_(mask).softmax(-1)
-            out[b] = torch.bmm(p, v[b])
-            probs.append(p)
+            for s, e in CausalAttention.runs(q.shape[2]):
+                p = torch.bmm(q[b, :, s:e], k[b, :, :e].transpose(1, 2))
+                p[:, :, s:] += mask[:e - s, :e - s]
+                p = p.softmax(-1)
+                out[b, :, s:e] = torch.bmm(p, v[b, :, :e])
+                probs.append(p)
         ctx.save_for_backward(q, k, v, *probs)
         return out
 
     @staticmethod
     def backward(ctx, grad):
         q, k, v, *probs = ctx.saved_tensors
-        dq, dk, dv = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
-        for b, p in enumerate(probs):
-            g = grad[b].contiguous()
-            dv[b] = torch.bmm(p.transpose(1, 2), g)
-            ds = torch._softmax_backward_data(torch.bmm(g, v[b].transpose(1, 2)), p, -1, p.dtype)
-            dq[b] = torch.bmm(ds, k[b])
-            dk[b] = torch.bmm(ds.transpose(1, 2), q[b])
+        dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
+        probs = iter(probs)
+        for b in range(q.shape[0]):
+            for s, e in CausalAttention.runs(q.shape[2]):
+                p, g = next(probs), grad[b, :, s:e].contiguous()
+                dv[b, :, :e] += torch.bmm(p.transpose(1, 2), g)
+                ds = torch._softmax_backward_data(torch.bmm(g, v[b, :, :e].transpose(1, 2)), p, -1, p.dtype)
+                dq[b, :, s:e] = torch.bmm(ds, k[b, :, :e])
+                dk[b, :, :e] += torch.bmm(ds.transpose(1, 2), q[b, :, s:e])
         return dq, dk, dv
 
 
@@ -152,7 +163,7 @@ def matrix(*shape, std=0.02):
 class Block(nn.Module):
     def __init__(self, c, dense, mtp=False):
         super().__init__()
-        self.c, self.dense, self.mtp = c, dense, mtp
+        self.c, self.dense, self.mtp, self.dropout = c, dense, mtp, 0.0
         d, out_std = c.hidden, 0.02 / math.sqrt(2 * c.layers)
         self.attn_norm, self.ffn_norm = nn.Parameter(torch.ones(d)), nn.Parameter(torch.ones(d))
         self.attn_q_a = matrix(c.q_lora, d)
@@ -237,8 +248,11 @@ class Block(nn.Module):
         return y.to(x.dtype).view_as(x)
 
     def forward(self, x, rope, dtype, cache=None):
-        x = x + self.attention(rms_norm(x, self.attn_norm, self.c.eps), rope, dtype, cache)
-        return x + self.ffn(rms_norm(x, self.ffn_norm, self.c.eps), dtype)
+        x = x + self.drop(self.attention(rms_norm(x, self.attn_norm, self.c.eps), rope, dtype, cache))
+        return x + self.drop(self.ffn(rms_norm(x, self.ffn_norm, self.c.eps), dtype))
+
+    def drop(self, y):
+        return F.dropout(y, self.dropout) if self.dropout else y
 
 
 class Model(nn.Module):
@@ -251,6 +265,11 @@ class Model(nn.Module):
         self.output = matrix(c.vocab, c.hidden)
         angle = torch.arange(c.context + 1, dtype=torch.float64)[:, None] * c.rope_frequencies()
         self.cos, self.sin = angle.cos(), angle.sin()
+
+    def set_dropout(self, rate):
+        """Of what attention and feed-forward add to the residual stream; 0 (as made) for everything but training."""
+        for block in self.blocks:
+            block.dropout = rate
 
     def rope(self, start, time):
         t = self.token_embd.dtype
