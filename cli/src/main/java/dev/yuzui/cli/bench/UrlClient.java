@@ -10,44 +10,37 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
+import java.io.OutputStream;
+import java.net.HttpURLConnection;
 import java.net.URI;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.Arrays;
 import java.util.Optional;
 
-/** Asks a server for completions as a stream. Thread-safe. */
-final class UrlClient implements AutoCloseable {
+/**
+ * Asks a server for completions as a stream. Thread-safe; a caller's thread reads its socket
+ * itself, so that nothing but the socket is between an answer and its time.
+ */
+final class UrlClient {
   private static final String DATA = "data:";
+  private static final int CONNECT_MILLIS = 5000;
 
   private final URI url;
   private final String model;
   private final Optional<String> key;
-  private final HttpClient http;
 
-  private UrlClient(URI url, String model, Optional<String> key, HttpClient http) {
+  private UrlClient(URI url, String model, Optional<String> key) {
     this.url = url;
     this.model = model;
     this.key = key;
-    this.http = http;
   }
 
   /**
    * @throws FailedException if it does not answer
    */
   static UrlClient open(URI url, Optional<String> model, Optional<String> key) {
-    HttpClient http =
-        HttpClient.newBuilder()
-            .version(HttpClient.Version.HTTP_1_1)
-            .connectTimeout(Duration.ofSeconds(5))
-            .build();
-    UrlClient nameless = new UrlClient(url, "", key, http);
-    return model.isPresent()
-        ? new UrlClient(url, model.get(), key, http)
-        : new UrlClient(url, nameless.firstModel(), key, http);
+    UrlClient nameless = new UrlClient(url, "", key);
+    return new UrlClient(url, model.orElseGet(nameless::firstModel), key);
   }
 
   URI url() {
@@ -58,30 +51,40 @@ final class UrlClient implements AutoCloseable {
     return model;
   }
 
-  private HttpRequest.Builder request(String path) {
+  private HttpURLConnection connect(String path) throws IOException {
     String base = url.toString().replaceAll("/(v1/?)?$", "");
-    HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(base + path));
-    key.ifPresent(k -> request.header("Authorization", "Bearer " + k));
-    return request;
+    HttpURLConnection connection =
+        (HttpURLConnection) URI.create(base + path).toURL().openConnection();
+    connection.setConnectTimeout(CONNECT_MILLIS);
+    key.ifPresent(k -> connection.setRequestProperty("Authorization", "Bearer " + k));
+    return connection;
   }
 
   private String firstModel() {
     try {
-      HttpResponse<String> reply =
-          http.send(request("/v1/models").build(), HttpResponse.BodyHandlers.ofString());
-      requireGood(reply.statusCode(), reply.body());
-      return Json.mapper().readTree(reply.body()).at("/data/0/id").asText();
+      HttpURLConnection reply = connect("/v1/models");
+      requireGood(reply);
+      try (InputStream in = reply.getInputStream()) {
+        return Json.mapper().readTree(in).at("/data/0/id").asText();
+      }
     } catch (IOException e) {
       throw new FailedException("--url: expected a server at " + url + ", found " + e);
-    } catch (InterruptedException e) {
-      throw new FailedException("--url: interrupted");
     }
   }
 
-  private void requireGood(int status, String body) {
-    if (status != 200) {
+  private void requireGood(HttpURLConnection reply) throws IOException {
+    if (reply.getResponseCode() == HttpURLConnection.HTTP_OK) {
+      return;
+    }
+    try (InputStream in = reply.getErrorStream()) {
+      String body = in == null ? "" : new String(in.readAllBytes(), StandardCharsets.UTF_8);
       throw new FailedException(
-          "--url: expected an answer of " + url + ", found " + status + ": " + body.strip());
+          "--url: expected an answer of "
+              + url
+              + ", found "
+              + reply.getResponseCode()
+              + ": "
+              + body.strip());
     }
   }
 
@@ -104,24 +107,22 @@ final class UrlClient implements AutoCloseable {
         .put("stream", true)
         .putObject("stream_options")
         .put("include_usage", true);
-    HttpRequest asked =
-        request("/v1/completions")
-            .header("Content-Type", "application/json")
-            .POST(HttpRequest.BodyPublishers.ofString(Json.compact(body)))
-            .build();
     try {
-      HttpResponse<InputStream> reply = http.send(asked, HttpResponse.BodyHandlers.ofInputStream());
+      HttpURLConnection connection = connect("/v1/completions");
+      connection.setDoOutput(true);
+      connection.setRequestProperty("Content-Type", "application/json");
+      byte[] bytes = Json.compact(body).getBytes(StandardCharsets.UTF_8);
+      try (OutputStream out = connection.getOutputStream()) {
+        out.write(bytes);
+      }
+      requireGood(connection);
       try (BufferedReader lines =
-          new BufferedReader(new InputStreamReader(reply.body(), StandardCharsets.UTF_8))) {
-        if (reply.statusCode() != 200) {
-          requireGood(reply.statusCode(), String.join("\n", lines.lines().toList()));
-        }
+          new BufferedReader(
+              new InputStreamReader(connection.getInputStream(), StandardCharsets.UTF_8))) {
         return read(lines, tokens);
       }
     } catch (IOException e) {
       throw new FailedException("--url: the server broke off: " + e);
-    } catch (InterruptedException e) {
-      throw new FailedException("--url: interrupted");
     }
   }
 
@@ -163,10 +164,5 @@ final class UrlClient implements AutoCloseable {
     } catch (JsonProcessingException e) {
       throw new FailedException("--url: expected JSON in a stream, found " + data);
     }
-  }
-
-  @Override
-  public void close() {
-    http.close();
   }
 }

@@ -89,18 +89,17 @@ final class UrlOptions {
     }
     List<UrlMeasurement.Test> tests = rate.urlTests(prompts, gens, concurrency);
     boolean table = format == BenchFormat.MD;
-    try (UrlClient client =
-        UrlClient.open(at, model, key.map(f -> Input.read("--api-key-file", f).strip()))) {
-      if (warmUp) {
-        tests.stream().findFirst().ifPresent(test -> new UrlMeasurement(client, test).warmUp());
-      }
-      if (table) {
-        context.out().println(UrlMeasurement.Row.HEAD);
-      }
-      for (UrlMeasurement.Test test : tests) {
-        UrlMeasurement.Row row = new UrlMeasurement(client, test).run();
-        context.out().printNow((table ? row.markdown() : Json.compact(row)) + "\n");
-      }
+    UrlClient client =
+        UrlClient.open(at, model, key.map(f -> Input.read("--api-key-file", f).strip()));
+    if (warmUp) {
+      tests.stream().findFirst().ifPresent(test -> new UrlMeasurement(client, test).warmUp());
+    }
+    if (table) {
+      context.out().println(UrlMeasurement.Row.HEAD);
+    }
+    for (UrlMeasurement.Test test : tests) {
+      UrlMeasurement.Row row = new UrlMeasurement(client, test).run();
+      context.out().printNow((table ? row.markdown() : Json.compact(row)) + "\n");
     }
     if (table) {
       context.out().println("");
