@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Writes a checkpoint of train.py as GGUF (architecture deepseek2, matrices in Q8_0).
+"""Writes a model of train.py as GGUF (architecture deepseek2, matrices in Q8_0).
 
-  export.py DIR OUT.gguf         DIR holds tokenizer.json and checkpoint.pt
+  export.py DIR OUT.gguf [--model best.pt]         DIR holds tokenizer.json and the model
+
+A model that has learnt from conversations gets their form as its chat template.
 """
 import argparse
 import os
@@ -13,12 +15,18 @@ from bpe import Tokenizer
 from model import Config, Model
 
 NORMAL, CONTROL = 1, 3
+# As chat.py writes them: DeepSeek-V3's form. A system message stands between BOS and the first turn.
+CHAT_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'system' %}{{ message['content'] }}{% endif %}{% endfor %}"
+    "{% for message in messages %}{% if message['role'] == 'user' %}{{ '<｜User｜>' + message['content'] }}"
+    "{% elif message['role'] == 'assistant' %}{{ '<｜Assistant｜>' + message['content'] + eos_token }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<｜Assistant｜>' }}{% endif %}")
 
 
-def put_metadata(w, c, tok):
+def put_metadata(w, c, tok, parameters, chats):
     w.put('general.architecture', 'str', 'deepseek2')
-    w.put('general.name', 'str', 'Yuzui demo 12M, English stories')
-    w.put('general.description', 'str', 'A small DeepSeek-V3 base model trained on public-domain stories for children')
+    w.put('general.name', 'str', f'Yuzui demo {parameters / 1e6:.0f}M, English stories')
+    w.put('general.description', 'str', 'A small DeepSeek-V3 trained on public-domain stories for children')
     w.put('general.license', 'str', 'apache-2.0')
     w.put('general.file_type', 'u32', 7)
     w.put('general.quantization_version', 'u32', 2)
@@ -67,6 +75,8 @@ def put_metadata(w, c, tok):
     w.put('tokenizer.ggml.padding_token_id', 'u32', tok.pad)
     w.put('tokenizer.ggml.add_bos_token', 'bool', True)
     w.put('tokenizer.ggml.add_eos_token', 'bool', False)
+    if chats:
+        w.put('tokenizer.chat_template', 'str', CHAT_TEMPLATE)
 
 
 def gguf_tensors(model):
@@ -115,18 +125,19 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument('dir')
     ap.add_argument('out')
+    ap.add_argument('--model', default='best.pt', help='which file of DIR: best.pt, best-text.pt, checkpoint.pt')
     a = ap.parse_args()
-    saved = torch.load(os.path.join(a.dir, 'checkpoint.pt'), map_location='cpu')
+    saved = torch.load(os.path.join(a.dir, a.model), map_location='cpu')
     model = Model(Config(**saved['config']))
     model.load_state_dict(saved['model'])
     w = gguf.Writer()
-    put_metadata(w, model.c, Tokenizer.load(os.path.join(a.dir, 'tokenizer.json')))
+    parameters = sum(p.numel() for p in model.parameters())
+    put_metadata(w, model.c, Tokenizer.load(os.path.join(a.dir, 'tokenizer.json')), parameters, saved['conversations'] > 0)
     for name, p in gguf_tensors(model):
         keep = p.dim() == 1 or 'ffn_gate_inp' in name
         w.tensor(name, p.detach().contiguous().numpy(), gguf.F32 if keep else gguf.Q8_0)
     w.write(a.out)
-    print(f'{a.out}: {os.path.getsize(a.out)} bytes, {len(w.tensors)} tensors, {sum(p.numel() for p in model.parameters())} '
-          f'parameters, step {saved["optimiser"]["step"].item()}')
+    print(f'{a.out}: {os.path.getsize(a.out)} bytes, {len(w.tensors)} tensors, {parameters} parameters, step {saved["step"]}')
 
 
 if __name__ == '__main__':

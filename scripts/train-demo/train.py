@@ -1,319 +1,314 @@
 #!/usr/bin/env python3
 """Trains the demo model on CPU: data-parallel worker processes that share parameters, gradients and optimiser state.
 
-  train.py OUTDIR --text FILE... [--deadline HH:MM | --seconds N] [--workers 2] [--resume]
-  train.py OUTDIR --text FILE... --mtp-only [...]     afterwards: the MTP layer alone, main model frozen
+  train.py OUTDIR --text FILE... [--epochs 7] [--workers 2] ...      begin
+  train.py OUTDIR --text FILE... --resume [...]                      go on where checkpoint.pt is
 
-Matrices inside the blocks are trained with Muon, everything else with Adam. The learning rate warms up, stays, and
-falls linearly to zero over the last part of the time given, so that the run always ends annealed. With --mtp-only the
-MTP layer learns the main model's own first choice instead of the text, which is what a draft has to match.
-OUTDIR gets tokenizer.json and checkpoint.pt.
+Matrices inside the blocks are trained with Muon, everything else with Adam. The learning rate warms up and falls along a
+cosine to a tenth. The schedule counts steps, and all that is drawn by lot is a function of the seed and of how much has
+been drawn: a run that is stopped (SIGTERM, or by force and so from the last checkpoint) and resumed takes the same course
+as one that is not, number by number. In the last part of the steps some of the sequences are conversations (chat.py).
+
+OUTDIR gets tokenizer.json; checkpoint.pt, from which it goes on; best-text.pt, the model with the lowest held-out loss
+before the conversations begin, and best.pt, the same from there on; curve.csv.
 """
 import os
-for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'):
+for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
     os.environ.setdefault(name, '1')                        # one worker process per core instead
 
 import argparse
 import ctypes
 import datetime
+import json
 import math
+import signal
+import sys
 import time
 
 import torch
 import torch.multiprocessing as mp
 import torch.nn.functional as F
 
+from batches import IGNORED, Batches, Sampler, in_chat, tokenise
 from bpe import Tokenizer, train as train_bpe
+from chat import Chat
 from corpus import split_corpus
 from model import Config, Model
+from optimiser import by_muon, step_parameter
 
-MTP_WEIGHT, MTP_ONLY_LR = 0.3, 0.3                         # of the loss; of the learning rates below, with --mtp-only
-MUON_LR, MUON_MOMENTUM, MUON_DECAY = 0.02, 0.95, 0.05
-ADAM_LR = {'token_embd': 2e-2, 'output': 3e-3, 'ffn_gate_inp': 2e-3}
-ADAM_LR_VECTORS, ADAM_BETAS = 3e-3, (0.9, 0.98)
+MTP_WEIGHT = 0.3                                            # of the loss
 BIAS_STEP = 0.005
-WARMUP_STEPS = 80
-CHECKPOINT_SECONDS = 300
+WARMUP_STEPS, FINAL_LR = 80, 0.1
+# What decides the course of a run; those of MAY_CHANGE may be given anew at --resume.
+SETTINGS = {'epochs': 7.0, 'batch': 16, 'length': 512, 'short': 0.5, 'mtp_share': 0.5, 'decay': 0.1, 'dropout': 0.1,
+            'chat': 0.22, 'chat_share': 0.4, 'workers': 2, 'eval_every': 100, 'log_every': 20, 'held_out': 64,
+            'seed': 0, 'config': '{}'}
+MAY_CHANGE = ('epochs', 'decay', 'dropout')
+HELP = {'epochs': 'tokens to train on, in lengths of the training text', 'batch': 'sequences per step, all workers together',
+        'length': 'tokens of a sequence', 'short': 'first part of the steps, with twice as many sequences half as long',
+        'mtp_share': 'share of the sequences that the MTP layer is trained on', 'decay': 'weight decay of the matrices',
+        'dropout': 'of what a block adds to the residual stream, once the text has been seen once',
+        'chat': 'last part of the steps, with conversations', 'chat_share': 'their share of the sequences there',
+        'eval_every': 'steps between two looks at held-out text', 'log_every': 'steps per line of curve.csv',
+        'held_out': 'sequences of held-out text looked at', 'workers': 'processes of one thread',
+        'seed': 'of all that is drawn by lot', 'config': 'fields of the architecture that differ, as JSON'}
 
 
-class Sampler:
-    """Every epoch cuts the token stream at another offset and visits the pieces in random order."""
-
-    def __init__(self, stream, length, bos, seed=0):
-        self.stream, self.length, self.bos, self.seed = stream, length, bos, seed
-        self.epoch, self.todo = 0, []
-
-    def batch(self, n):
-        rows = []
-        while len(rows) < n:
-            if not self.todo:
-                g = torch.Generator().manual_seed(1000 * self.seed + self.epoch)
-                offset = torch.randint(self.length, (1,), generator=g).item()
-                starts = torch.arange(offset, len(self.stream) - self.length - 2, self.length)
-                self.todo = starts[torch.randperm(len(starts), generator=g)].tolist()
-                self.epoch += 1
-            s = self.todo.pop()
-            rows.append(self.stream[s:s + self.length + 1])
-        x = torch.stack(rows).long()
-        return torch.cat((torch.full((n, 1), self.bos), x), 1)  # length + 2 tokens: BOS and length + 1 of text
-
-
-def losses(model, tokens, dtype=torch.bfloat16, mtp_share=1.0):
+def losses(model, tokens, targets, dtype=torch.bfloat16, mtp_share=1.0):
     """Mean cross-entropy of the next token (main model) and of the one behind it (MTP layer).
 
     The MTP layer sees only the given share of the sequences, which saves time."""
     h = model.hidden(tokens[:, :-2], dtype)
-    main = F.cross_entropy(model.logits(h, dtype).flatten(0, 1), tokens[:, 1:-1].flatten())
+    main = F.cross_entropy(model.logits(h, dtype).flatten(0, 1), targets[:, 1:-1].flatten(), ignore_index=IGNORED)
     n = math.ceil(mtp_share * len(tokens))
-    m = model.mtp_hidden(h[:n], tokens[:n, 1:-1], dtype)
-    mtp = F.cross_entropy(model.logits(m, dtype).flatten(0, 1), tokens[:n, 2:].flatten())
+    some = torch.arange(n) * len(tokens) // n
+    m = model.mtp_hidden(h[some], tokens[some, 1:-1], dtype)
+    mtp = F.cross_entropy(model.logits(m, dtype).flatten(0, 1), targets[some, 2:].flatten(), ignore_index=IGNORED)
     return main, mtp
-
-
-def draft_losses(model, tokens, dtype=torch.bfloat16, mtp_share=1.0):
-    """As losses(), but the MTP layer's target is the main model's first choice, and only that layer gets gradients."""
-    with torch.no_grad():
-        h = model.hidden(tokens[:, :-1], dtype)
-        logits = model.logits(h, dtype)
-        main = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
-        target = logits[:, 1:].argmax(-1)
-        del logits
-    m = model.mtp_hidden(h[:, :-1], tokens[:, 1:-1], dtype)
-    return main, F.cross_entropy(model.logits(m, dtype).flatten(0, 1), target.flatten())
-
-
-def orthogonalise(g):
-    """Newton-Schulz iteration of Muon on a batch of matrices [n, rows, cols] with rows <= cols."""
-    x = (g / (g.norm(dim=(1, 2), keepdim=True) + 1e-7)).bfloat16()
-    for _ in range(5):
-        a = x @ x.transpose(1, 2)
-        x = 3.4445 * x + (-4.7750 * a + 2.0315 * (a @ a)) @ x
-    return x.float()
-
-
-def muon_step(p, grad, momentum, lr):
-    momentum.lerp_(grad, 1 - MUON_MOMENTUM)
-    g = grad.lerp(momentum, MUON_MOMENTUM)                  # Nesterov
-    rows, cols = g.shape[-2:]
-    g = g.reshape(-1, rows, cols)
-    u = orthogonalise(g.transpose(1, 2)).transpose(1, 2) if rows > cols else orthogonalise(g)
-    p.mul_(1 - lr * MUON_DECAY).add_(u.reshape(p.shape), alpha=-lr * math.sqrt(max(1, rows / cols)))
-
-
-def adam_step(p, grad, m, v, lr, step):
-    m.lerp_(grad, 1 - ADAM_BETAS[0])
-    v.mul_(ADAM_BETAS[1]).addcmul_(grad, grad, value=1 - ADAM_BETAS[1])
-    m_hat, v_hat = m / (1 - ADAM_BETAS[0] ** step), v / (1 - ADAM_BETAS[1] ** step)
-    p.addcdiv_(m_hat, v_hat.sqrt_().add_(1e-10), value=-lr)
-
-
-def by_muon(name):
-    leaf = name.split('.')[-1]
-    return not (leaf in ADAM_LR or 'norm' in leaf)
 
 
 class Shared:
     """Everything the workers share: parameters, one gradient per worker, optimiser state, expert loads, counters."""
+    SAVED = ('m', 'v', 'step', 'drawn', 'running', 'best')
 
     def __init__(self, model, workers):
+        def zeros(*shape, dtype=torch.float32):
+            return torch.zeros(*shape, dtype=dtype).share_memory_()
         self.names = [n for n, _ in model.named_parameters()]
         self.params = [p.data.share_memory_() for p in model.parameters()]
-        self.grads = [[torch.zeros_like(p).share_memory_() for p in self.params] for _ in range(workers)]
-        self.m = [torch.zeros_like(p).share_memory_() for p in self.params]
-        self.v = [(torch.zeros(0) if by_muon(n) else torch.zeros_like(p)).share_memory_()
-                  for n, p in zip(self.names, self.params)]
+        self.grads = [[zeros(p.shape) for p in self.params] for _ in range(workers)]
+        self.m = [zeros(p.shape) for p in self.params]
+        self.v = [zeros(0 if by_muon(n) else p.shape) for n, p in zip(self.names, self.params)]
         routed = [b for b in model.blocks if not b.dense]
         for b in routed:
             b.exp_probs_b.share_memory_()
-        self.loads = torch.zeros(workers, len(routed), model.c.experts).share_memory_()
-        self.stats = torch.zeros(workers, 2).share_memory_()
-        self.progress = torch.zeros(1, dtype=torch.float64).share_memory_()   # fraction of the time, set by worker 0
-        self.step = torch.zeros(1, dtype=torch.int64).share_memory_()
-        self.tokens = torch.zeros(1, dtype=torch.int64).share_memory_()
+        self.loads = zeros(workers, len(routed), model.c.experts)
+        self.stats, self.held = zeros(workers, 2), zeros(workers, 2, dtype=torch.float64)
+        self.step = zeros(1, dtype=torch.int64)
+        self.drawn = zeros(3, dtype=torch.int64)            # sequences: short, full, conversations
+        self.running = zeros(2, dtype=torch.float64)        # losses since the last line of the curve, summed up
+        self.best = torch.full((1,), math.inf).share_memory_()
+        self.stop = zeros(1, dtype=torch.int64)
 
     def state(self):
-        return {'m': self.m, 'v': self.v, 'step': self.step, 'tokens': self.tokens, 'progress': self.progress}
+        return {key: getattr(self, key) for key in self.SAVED}
 
     def load(self, state):
-        for key in ('m', 'v'):
-            for mine, saved in zip(getattr(self, key), state[key]):
-                mine.copy_(saved)
-        self.step.copy_(state['step'])
-        self.tokens.copy_(state['tokens'])
-        self.progress.copy_(state.get('progress', self.progress))
+        for key in self.SAVED:
+            mine, saved = getattr(self, key), state[key]
+            for m, s in zip(mine, saved) if isinstance(mine, list) else ((mine, saved),):
+                m.copy_(s)
 
 
-def share_out(shared, trained, workers):
-    """The trained parameters' numbers by worker, balanced by the optimiser's work."""
+def share_out(shared, workers):
+    """The parameters' numbers by worker, balanced by the optimiser's work."""
     def cost(i):
         p = shared.params[i]
         return p.numel() * (1 + 10 * min(p.shape[-2:]) / 128 if by_muon(shared.names[i]) else 1)
     lists, sums = [[] for _ in range(workers)], [0.0] * workers
-    for i in sorted(trained, key=cost, reverse=True):
+    for i in sorted(range(len(shared.params)), key=cost, reverse=True):
         w = sums.index(min(sums))
         lists[w].append(i)
         sums[w] += cost(i)
     return lists
 
 
-def schedule(progress, step, decay):
-    return min(1.0, (step + 1) / WARMUP_STEPS, max(0.0, (1 - progress) / decay))
+def schedule(step, steps):
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
+    return min(1.0, (step + 1) / WARMUP_STEPS) * (FINAL_LR + (1 - FINAL_LR) * cosine)
 
 
-def save(path, model, shared, extra):
-    torch.save({'config': model.c.__dict__, 'model': model.state_dict(), 'optimiser': shared.state(), **extra}, path + '.new')
+def write(path, content):
+    """The file is the old one or the new one, whenever the machine goes."""
+    torch.save(content, path + '.new')
+    with open(path + '.new', 'rb') as f:
+        os.fsync(f.fileno())
     os.replace(path + '.new', path)
 
 
+def save(a, model, shared):
+    write(os.path.join(a.out, 'checkpoint.pt'), {
+        'config': model.c.__dict__, 'model': model.state_dict(), 'optimiser': shared.state(), 'step': shared.step.item(),
+        'conversations': shared.drawn[2].item(), 'settings': {key: getattr(a, key) for key in SETTINGS}})
+
+
+class Curve:
+    """curve.csv: losses are means of the steps since the line before; held-out where it was looked at."""
+    HEAD = 'step,tokens,lr,loss,mtp,held_out,held_out_mtp\n'
+
+    def __init__(self, path, step):
+        """Lines behind `step` are of a course that went on past its last checkpoint: it is taken again."""
+        kept = [self.HEAD]
+        if step and os.path.exists(path):
+            with open(path, encoding='utf-8') as f:
+                kept += [line for line in f.readlines()[1:] if line.endswith('\n') and int(line.split(',')[0]) <= step]
+        with open(path, 'w', encoding='utf-8') as f:
+            f.writelines(kept)
+        self.path = path
+
+    def add(self, *cells):
+        with open(self.path, 'a', encoding='utf-8') as f:
+            f.write(','.join(map(str, cells)) + '\n')
+
+
 @torch.no_grad()
-def validate(model, tokens, loss):
-    sums = torch.zeros(2)
-    for batch in tokens.split(8):
-        sums += torch.stack(loss(model, batch)) * len(batch)
-    return sums / len(tokens)
+def look(model, rows, out):
+    """Sums of the losses over rows of held-out text, into out."""
+    model.set_dropout(0.0)
+    out.zero_()
+    for batch in rows.split(8):
+        out += torch.stack(losses(model, batch, batch)).double() * len(batch)
 
 
-def worker(rank, workers, model, shared, barrier, stream, held, bos, a):
+def update(shared, mine, lr, step, workers, decay):
+    for i in mine:
+        g = sum(shared.grads[w][i] for w in range(workers)) / workers
+        step_parameter(shared.names[i], shared.params[i], g, shared.m[i], shared.v[i], lr, step, decay)
+
+
+def note(a, model, shared, curve, step, lr, seen, uneven):
+    """After step - 1 steps and one: a line of the curve, the best model."""
+    held = shared.held.sum(0) / a.held_out if step % a.eval_every == 0 or step == a.steps else None
+    tokens = step * a.batch * a.length
+    main, mtp = (shared.running / (step % a.log_every or a.log_every)).tolist()
+    shared.running.zero_()
+    cells = ['', ''] if held is None else [f'{v:.6f}' for v in held.tolist()]
+    curve.add(step, tokens, f'{lr:.6f}', f'{main:.6f}', f'{mtp:.6f}', *cells)
+    print(f'{datetime.datetime.now():%H:%M:%S} step {step} of {a.steps}, {tokens / 1e6:.2f}M tokens, lr {lr:.3f} loss {main:.4f} '
+          f'mtp {mtp:.4f}, {seen:.0f} tok/s, max/mean load {" ".join(f"{u:.2f}" for u in uneven)}', flush=True)
+    if held is None:
+        return
+    text = not in_chat(a, step - 1)
+    if not text and not in_chat(a, step - 1 - a.eval_every):
+        shared.best.fill_(math.inf)                         # a model that has seen no conversation is no candidate any more
+    better = held[0] < shared.best[0]
+    print(f'held-out loss {held[0]:.4f} (perplexity {held[0].exp():.2f}), mtp {held[1]:.4f}{", the best" if better else ""}',
+          flush=True)
+    if better:
+        shared.best.fill_(held[0].item())
+        write(os.path.join(a.out, 'best-text.pt' if text else 'best.pt'),
+              {'config': model.c.__dict__, 'model': model.state_dict(), 'step': step,
+               'conversations': shared.drawn[2].item(), 'held_out': held[0].item()})
+
+
+def worker(rank, model, shared, barrier, batches, held, training_tokens, a):
     # Keep freed memory: large tensors would otherwise be mapped and page-faulted anew in every step.
     libc = ctypes.CDLL(None)
     libc.mallopt(-4, 0)                                     # M_MMAP_MAX
     libc.mallopt(-1, 2**31 - 1)                             # M_TRIM_THRESHOLD
-    torch.manual_seed(rank)
-    short, full = (Sampler(stream, n, bos, seed=shared.step.item()) for n in (a.length // 2, a.length))
+    asked = []                                              # for an end
+    for s in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(s, (lambda *_: asked.append(1)) if rank == 0 else signal.SIG_IGN)
+    if rank:
+        libc.prctl(1, signal.SIGKILL)                       # PR_SET_PDEATHSIG: no worker waits for a leader that is gone
+    curve = Curve(os.path.join(a.out, 'curve.csv'), shared.step.item()) if rank == 0 else None
     routed = [b for b in model.blocks if not b.dense]
-    mtp_block = f'blocks.{model.c.layers}.'
-    trained = [i for i, n in enumerate(shared.names) if not a.mtp_only or n.startswith(mtp_block)]
-    mine = share_out(shared, trained, workers)[rank]
-    params = list(model.parameters())
-    loss = draft_losses if a.mtp_only else losses
-    peak = MTP_ONLY_LR if a.mtp_only else 1.0
-    begin = log_time = save_time = time.time()
-    first_step, first_progress = shared.step.item(), shared.progress.item()
-    seen, running = 0, torch.zeros(2)
+    params, mine = list(model.parameters()), share_out(shared, a.workers)[rank]
+    saved = logged = time.time()
+    first = shared.step.item()
     while True:
-        if rank == 0:
-            shared.progress[0] = first_progress + (1 - first_progress) * (time.time() - begin) / a.total_seconds
+        if rank == 0 and (asked or shared.step >= a.steps or a.stop_after and shared.step >= a.stop_after):
+            shared.stop.fill_(1)
         barrier.wait()
-        progress, step = shared.progress.item(), shared.step.item()
-        if progress >= 1 or a.steps and step - first_step >= a.steps:
+        if shared.stop.item():
             break
-        if progress < a.short:                              # the same number of tokens in twice as many sequences
-            tokens = short.batch(2 * workers * a.batch)[rank::workers]
-        else:
-            tokens = full.batch(workers * a.batch)[rank::workers]
-        main, mtp = loss(model, tokens, mtp_share=a.mtp_share)
-        grads = torch.autograd.grad(main + MTP_WEIGHT * mtp, [params[i] for i in trained])
-        for i, g in zip(trained, grads):
+        step, drawn = shared.step.item(), shared.drawn.clone()
+        torch.manual_seed((a.seed * 1_000_003 + step) * 64 + rank)
+        model.set_dropout(a.dropout if step * a.batch * a.length >= training_tokens else 0.0)
+        main, mtp = losses(model, *batches.take(rank, step, drawn), mtp_share=a.mtp_share)
+        for i, g in enumerate(torch.autograd.grad(main + MTP_WEIGHT * mtp, params)):
             shared.grads[rank][i].copy_(g)
-        del grads
         for i, b in enumerate(routed):
             shared.loads[rank, i] = b.load
         shared.stats[rank, 0], shared.stats[rank, 1] = main.item(), mtp.item()
         barrier.wait()
 
+        lr = schedule(step, a.steps)
         with torch.no_grad():
-            lr = peak * schedule(progress, step, a.decay)
-            for i in mine:
-                g = sum(shared.grads[w][i] for w in range(workers)) / workers
-                name = shared.names[i]
-                if by_muon(name):
-                    muon_step(shared.params[i], g, shared.m[i], MUON_LR * lr)
-                else:
-                    adam_step(shared.params[i], g, shared.m[i], shared.v[i],
-                              ADAM_LR.get(name.split('.')[-1], ADAM_LR_VECTORS) * lr, step + 1)
+            update(shared, mine, lr, step, a.workers, a.decay)
             if rank == 0:
                 # Auxiliary-loss-free balancing: the bias of an overloaded expert falls, that of an idle one rises.
                 load = shared.loads.sum(0)
                 for i, b in enumerate(routed):
-                    if a.mtp_only and not b.mtp:
-                        continue
                     b.exp_probs_b += BIAS_STEP * lr * torch.sign(load[i].mean() - load[i])
                 shared.step += 1
-                shared.tokens += workers * a.batch * a.length
-                seen += workers * a.batch * a.length
-                running += shared.stats.mean(0)
-                now = time.time()
-                if (step + 1) % a.log_every == 0:
-                    main, mtp = (running / a.log_every).tolist()
-                    running.zero_()
-                    uneven = (load.max(1).values / load.mean(1)).tolist()
-                    print(f'{datetime.datetime.now():%H:%M:%S} step {step + 1} tokens {shared.tokens.item() / 1e6:.2f}M '
-                          f'length {tokens.shape[1] - 2} lr {lr:.3f} loss {main:.4f} mtp {mtp:.4f} {seen / (now - log_time):.0f} tok/s '
-                          f'max/mean load {" ".join(f"{u:.2f}" for u in uneven)}', flush=True)
-                    log_time, seen = now, 0
+                shared.drawn.copy_(drawn)
+                shared.running += shared.stats.mean(0)
         barrier.wait()
-        if rank == 0 and time.time() - save_time > CHECKPOINT_SECONDS:
-            start = time.time()
-            v = validate(model, held, loss)
-            print(f'held-out loss {v[0]:.4f} (perplexity {v[0].exp():.2f}), mtp {v[1]:.4f}', flush=True)
-            save(os.path.join(a.out, 'checkpoint.pt'), model, shared, {'last_losses': shared.stats.mean(0).tolist()})
-            save_time = time.time()
-            log_time += save_time - start
+        looking = (step + 1) % a.eval_every == 0 or step + 1 == a.steps
+        if looking:
+            look(model, held[rank::a.workers], shared.held[rank])
+            barrier.wait()
+        if rank == 0 and (looking or (step + 1) % a.log_every == 0):
+            now = time.time()
+            note(a, model, shared, curve, step + 1, lr, (step + 1 - first) * a.batch * a.length / (now - logged),
+                 (load.max(1).values / load.mean(1)).tolist())
+            first, logged = step + 1, now
+        if rank == 0 and time.time() - saved > a.save_seconds:
+            save(a, model, shared)
+            saved = time.time()
     if rank == 0:
-        v = validate(model, held, loss)
-        print(f'done: {shared.step.item()} steps, {shared.tokens.item()} tokens, held-out loss {v[0]:.4f} '
-              f'(perplexity {v[0].exp():.2f}), mtp {v[1]:.4f}', flush=True)
-        save(os.path.join(a.out, 'checkpoint.pt'), model, shared, {'last_losses': shared.stats.mean(0).tolist()})
+        save(a, model, shared)
+        print(f'{"done" if shared.step >= a.steps else "stopped"} after {shared.step.item()} of {a.steps} steps', flush=True)
 
 
-def tokenise(tok, docs):
-    """One stream: BOS document EOS, BOS document EOS, …"""
-    ids = []
-    for d in docs:
-        ids += [tok.bos, *tok.encode(d), tok.eos]
-    return torch.tensor(ids, dtype=torch.int32)
+def settle(a, saved):
+    """Fills in what was not given: from the checkpoint, else the default. Ends the program where the two do not agree."""
+    for key, default in SETTINGS.items():
+        given, before = getattr(a, key), saved[key] if saved else default
+        if given is None:
+            setattr(a, key, before)
+        elif saved and given != before:
+            flag = '--' + key.replace('_', '-')
+            if key not in MAY_CHANGE:
+                sys.exit(f'train.py: {flag} {given}: {a.out}/checkpoint.pt was begun with {before}, which cannot change on the way; '
+                         f'leave {flag} out or begin in another folder')
+            print(f'{flag} is {given} from here on, {before} before: another course than without the stop', flush=True)
+    for key, multiple in (('batch', a.workers), ('held_out', a.workers), ('eval_every', a.log_every)):
+        if getattr(a, key) % multiple:
+            sys.exit(f'train.py: --{key.replace("_", "-")} {getattr(a, key)}: must be a multiple of {multiple}')
 
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument('out')
     ap.add_argument('--text', nargs='+', required=True)
-    ap.add_argument('--deadline', help='local time HH:MM at which training ends')
-    ap.add_argument('--seconds', type=float, default=5400, help='training time without --deadline')
-    ap.add_argument('--decay', type=float, default=0.85, help='fraction of the time, at its end, in which the rate falls')
-    ap.add_argument('--steps', type=int, default=0, help='stop after so many steps (for trials)')
-    ap.add_argument('--workers', type=int, default=2)
-    ap.add_argument('--batch', type=int, default=4, help='sequences per worker and step')
-    ap.add_argument('--length', type=int, default=512)
-    ap.add_argument('--short', type=float, default=0.6, help='first part of the time, with sequences half as long')
-    ap.add_argument('--mtp-share', type=float, default=0.5, help='share of the sequences that the MTP layer is trained on')
-    ap.add_argument('--log-every', type=int, default=20)
-    ap.add_argument('--resume', action='store_true', help='go on from checkpoint.pt: its part of the schedule is over, the rest fills the time given')
-    ap.add_argument('--mtp-only', action='store_true', help='train the MTP layer of checkpoint.pt only')
+    for key, default in SETTINGS.items():
+        ap.add_argument('--' + key.replace('_', '-'), type=type(default), help=f'{HELP[key]} (default {default})')
+    ap.add_argument('--resume', action='store_true', help='go on from checkpoint.pt, with its settings')
+    ap.add_argument('--stop-after', type=int, default=0, help='end as at SIGTERM after this step of all')
+    ap.add_argument('--save-seconds', type=float, default=240, help='between two checkpoints')
     a = ap.parse_args()
 
-    now = datetime.datetime.now()
-    a.total_seconds = a.seconds
-    if a.deadline:
-        end = datetime.datetime.combine(now.date(), datetime.time.fromisoformat(a.deadline))
-        a.total_seconds = (end - now).total_seconds() % 86400
     os.makedirs(a.out, exist_ok=True)
-    training, held = split_corpus(a.text)
     tokenizer_path, checkpoint_path = (os.path.join(a.out, n) for n in ('tokenizer.json', 'checkpoint.pt'))
-    config = Config()
+    if a.resume != os.path.exists(checkpoint_path):
+        sys.exit(f'train.py: {checkpoint_path} is {"not there: leave --resume out to begin" if a.resume else "there: give --resume to go on, or another folder"}')
+    saved = torch.load(checkpoint_path) if a.resume else None
+    settle(a, saved['settings'] if saved else None)
+    training, held = split_corpus(a.text)
+    config = Config(**json.loads(a.config))
     if not os.path.exists(tokenizer_path):
         Tokenizer(*train_bpe(training, config.vocab)).save(tokenizer_path)
     tok = Tokenizer.load(tokenizer_path)
-    stream, held = tokenise(tok, training), Sampler(tokenise(tok, held), a.length, tok.bos).batch(48)
+    stream, held = tokenise(tok, training), Sampler(tokenise(tok, held), a.length, tok.bos).rows(0, a.held_out)
+    a.steps = math.ceil(a.epochs * len(stream) / (a.batch * a.length))
 
-    torch.manual_seed(0)
+    torch.manual_seed(a.seed)
     model = Model(config)
     shared = Shared(model, a.workers)
-    if a.resume or a.mtp_only:
-        saved = torch.load(checkpoint_path)
+    if saved:
         model.load_state_dict(saved['model'])
         shared.load(saved['optimiser'])
-        if a.mtp_only:
-            shared.progress.zero_()
+    batches = Batches(a, stream, Chat(training, tok, a.seed) if a.chat else None, tok.bos)
     print(f'{sum(p.numel() for p in model.parameters()) / 1e6:.2f}M parameters, {len(stream) / 1e6:.2f}M training tokens, '
-          f'{len(training)} documents, {a.total_seconds:.0f} s', flush=True)
+          f'{len(training)} documents, step {shared.step.item()} of {a.steps}', flush=True)
     context = mp.get_context('fork')
-    barrier = context.Barrier(a.workers)
-    others = [context.Process(target=worker, args=(r, a.workers, model, shared, barrier, stream, held, tok.bos, a), daemon=True)
-              for r in range(1, a.workers)]
-    for p in others:
-        p.start()
-    worker(0, a.workers, model, shared, barrier, stream, held, tok.bos, a)
+    barrier = context.Barrier(a.workers, timeout=1800)      # a worker that was killed ends the run, not the waiting
+    shared_arguments = (model, shared, barrier, batches, held, len(stream), a)
+    for r in range(1, a.workers):
+        context.Process(target=worker, args=(r, *shared_arguments), daemon=True).start()
+    worker(0, *shared_arguments)
 
 
 if __name__ == '__main__':

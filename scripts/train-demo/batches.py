@@ -1,0 +1,68 @@
+"""What each step learns from: sequences of the text and, in the last part of the steps, conversations."""
+import torch
+
+IGNORED = -100                                              # target of a position that is not learnt
+
+
+class Sampler:
+    """Every epoch cuts the token stream at another offset and visits the pieces in random order. Sequence n of it all is a
+    function of n and the seed."""
+
+    def __init__(self, stream, length, bos, seed=0):
+        self.stream, self.length, self.bos, self.seed = stream, length, bos, seed
+        self.per_epoch = (len(stream) - 2 * length - 2) // length
+        self.epoch, self.starts = None, None
+
+    def row(self, n):
+        epoch, i = divmod(n, self.per_epoch)
+        if epoch != self.epoch:
+            g = torch.Generator().manual_seed(1000 * self.seed + epoch)
+            offset = torch.randint(self.length, (1,), generator=g).item()
+            self.starts = offset + self.length * torch.randperm(self.per_epoch, generator=g)
+            self.epoch = epoch
+        s = self.starts[i].item()
+        return torch.cat((torch.tensor([self.bos]), self.stream[s:s + self.length + 1].long()))
+
+    def rows(self, first, count):
+        """Sequences first, first + 1, ...: [count, length + 2], BOS and length + 1 tokens of text."""
+        return torch.stack([self.row(n) for n in range(first, first + count)])
+
+
+class Batches:
+    """What each step learns from: (tokens, targets) of a worker, both [sequences, length + 2]."""
+
+    def __init__(self, a, stream, chat, bos):
+        self.a, self.chat = a, chat
+        self.short, self.full = (Sampler(stream, n, bos, 7 * a.seed + n) for n in (a.length // 2, a.length))
+
+    def take(self, rank, step, drawn):
+        """drawn: sequences taken so far [short, full, conversations], which this raises."""
+        a = self.a
+        if step < a.short * a.steps:                        # the same number of tokens in twice as many sequences
+            tokens = self.short.rows(int(drawn[0]), 2 * a.batch)
+            drawn[0] += 2 * a.batch
+            return tokens[rank::a.workers], tokens[rank::a.workers]
+        talk = round(a.chat_share * a.batch) if in_chat(a, step) else 0
+        first = int(drawn[2])
+        drawn[2] += talk
+        tokens = self.full.rows(int(drawn[1]), a.batch - talk)
+        drawn[1] += a.batch - talk
+        targets = tokens.clone()
+        if talk:
+            rows = [self.chat.row(first + i, a.length + 2) for i in range(talk)]
+            said = torch.tensor([ids for ids, _ in rows])
+            tokens = torch.cat((said, tokens))
+            targets = torch.cat((said.masked_fill(~torch.tensor([answers for _, answers in rows]), IGNORED), targets))
+        return tokens[rank::a.workers], targets[rank::a.workers]
+
+
+def in_chat(a, step):
+    return step >= (1 - a.chat) * a.steps
+
+
+def tokenise(tok, docs):
+    """One stream: BOS document EOS, BOS document EOS, …"""
+    ids = []
+    for d in docs:
+        ids += [tok.bos, *tok.encode(d), tok.eos]
+    return torch.tensor(ids, dtype=torch.int32)
