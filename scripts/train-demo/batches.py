@@ -33,26 +33,21 @@ class Batches:
 
     def __init__(self, a, stream, chat, bos):
         self.a, self.chat = a, chat
-        self.short, self.full = (Sampler(stream, n, bos, 7 * a.seed + n) for n in (a.length // 2, a.length))
+        self.text = Sampler(stream, a.length, bos, a.seed)
 
     def take(self, rank, step, drawn):
-        """drawn: sequences taken so far [short, full, conversations], which this raises."""
+        """drawn: sequences taken so far [text, conversations], which this raises."""
         a = self.a
-        if step < a.short * a.steps:                        # the same number of tokens in twice as many sequences
-            tokens = self.short.rows(int(drawn[0]), 2 * a.batch)
-            drawn[0] += 2 * a.batch
-            return tokens[rank::a.workers], tokens[rank::a.workers]
         talk = round(a.chat_share * a.batch) if in_chat(a, step) else 0
-        first = int(drawn[2])
-        drawn[2] += talk
-        tokens = self.full.rows(int(drawn[1]), a.batch - talk)
-        drawn[1] += a.batch - talk
+        text, said = drawn.tolist()
+        drawn += torch.tensor([a.batch - talk, talk])
+        tokens = self.text.rows(text, a.batch - talk)
         targets = tokens.clone()
         if talk:
-            rows = [self.chat.row(first + i, a.length + 2) for i in range(talk)]
-            said = torch.tensor([ids for ids, _ in rows])
-            tokens = torch.cat((said, tokens))
-            targets = torch.cat((said.masked_fill(~torch.tensor([answers for _, answers in rows]), IGNORED), targets))
+            rows = [self.chat.row(said + i, a.length + 2) for i in range(talk)]
+            talks = torch.tensor([ids for ids, _ in rows])
+            tokens = torch.cat((talks, tokens))
+            targets = torch.cat((talks.masked_fill(~torch.tensor([answers for _, answers in rows]), IGNORED), targets))
         return tokens[rank::a.workers], targets[rank::a.workers]
 
 

@@ -17,7 +17,7 @@ import torch
 HERE = os.path.dirname(os.path.abspath(__file__))
 TINY = ('{"vocab": 320, "hidden": 32, "layers": 2, "dense_ffn": 64, "expert_ffn": 32, "heads": 2, "nope": 8, "rope": 8, '
         '"value": 8, "q_lora": 16, "kv_lora": 16, "context": 128, "yarn_original": 32}')
-FLAGS = ['--config', TINY, '--epochs', '5', '--batch', '4', '--length', '64', '--short', '0.3', '--chat', '0.4', '--held-out', '4',
+FLAGS = ['--config', TINY, '--epochs', '5', '--batch', '4', '--length', '64', '--chat', '0.4', '--held-out', '4',
          '--log-every', '3', '--eval-every', '6', '--dropout', '0.2']
 
 
@@ -63,7 +63,7 @@ class ResumeTest(unittest.TestCase):
         steps = int(lines[-1].split(',')[0])
         self.assertGreater(steps, 20)
 
-        with self.subTest('at steps of every part: short, full, conversations'):
+        with self.subTest('at steps with and without dropout, with and without conversations'):
             self.run_to_end('cut', *FLAGS, '--stop-after', '4')
             for at in (steps // 2, steps - 4):
                 self.run_to_end('cut', '--resume', '--stop-after', str(at))

@@ -40,12 +40,12 @@ MTP_WEIGHT = 0.3                                            # of the loss
 BIAS_STEP = 0.005
 WARMUP_STEPS, FINAL_LR = 80, 0.1
 # What decides the course of a run; those of MAY_CHANGE may be given anew at --resume.
-SETTINGS = {'epochs': 7.0, 'batch': 16, 'length': 512, 'short': 0.5, 'mtp_share': 0.5, 'decay': 0.1, 'dropout': 0.1,
+SETTINGS = {'epochs': 7.0, 'batch': 16, 'length': 512, 'mtp_share': 0.5, 'decay': 0.1, 'dropout': 0.1,
             'chat': 0.22, 'chat_share': 0.4, 'workers': 2, 'eval_every': 100, 'log_every': 20, 'held_out': 64,
             'seed': 0, 'config': '{}'}
 MAY_CHANGE = ('epochs', 'decay', 'dropout')
 HELP = {'epochs': 'tokens to train on, in lengths of the training text', 'batch': 'sequences per step, all workers together',
-        'length': 'tokens of a sequence', 'short': 'first part of the steps, with twice as many sequences half as long',
+        'length': 'tokens of a sequence',
         'mtp_share': 'share of the sequences that the MTP layer is trained on', 'decay': 'weight decay of the matrices',
         'dropout': 'of what a block adds to the residual stream, once the text has been seen once',
         'chat': 'last part of the steps, with conversations', 'chat_share': 'their share of the sequences there',
@@ -85,7 +85,7 @@ class Shared:
         self.loads = zeros(workers, len(routed), model.c.experts)
         self.stats, self.held = zeros(workers, 2), zeros(workers, 2, dtype=torch.float64)
         self.step = zeros(1, dtype=torch.int64)
-        self.drawn = zeros(3, dtype=torch.int64)            # sequences: short, full, conversations
+        self.drawn = zeros(2, dtype=torch.int64)            # sequences: text, conversations
         self.running = zeros(2, dtype=torch.float64)        # losses since the last line of the curve, summed up
         self.best = torch.full((1,), math.inf).share_memory_()
         self.stop = zeros(1, dtype=torch.int64)
@@ -129,7 +129,7 @@ def write(path, content):
 def save(a, model, shared):
     write(os.path.join(a.out, 'checkpoint.pt'), {
         'config': model.c.__dict__, 'model': model.state_dict(), 'optimiser': shared.state(), 'step': shared.step.item(),
-        'conversations': shared.drawn[2].item(), 'settings': {key: getattr(a, key) for key in SETTINGS}})
+        'conversations': shared.drawn[1].item(), 'settings': {key: getattr(a, key) for key in SETTINGS}})
 
 
 class Curve:
@@ -188,7 +188,7 @@ def note(a, model, shared, curve, step, lr, seen, uneven):
         shared.best.fill_(held[0].item())
         write(os.path.join(a.out, 'best-text.pt' if text else 'best.pt'),
               {'config': model.c.__dict__, 'model': model.state_dict(), 'step': step,
-               'conversations': shared.drawn[2].item(), 'held_out': held[0].item()})
+               'conversations': shared.drawn[1].item(), 'held_out': held[0].item()})
 
 
 def worker(rank, model, shared, barrier, batches, held, training_tokens, a):
