@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
@@ -74,26 +75,23 @@ class SoakTest {
     }
   }
 
-  private static void ask(RunningServer server, Duration limit, AtomicInteger answered)
-      throws InterruptedException {
+  private static void ask(RunningServer server, Duration limit, AtomicInteger answered) {
     long until = System.nanoTime() + limit.toNanos();
-    List<Thread> clients =
+    List<CompletableFuture<Void>> clients =
         IntStream.range(0, CLIENTS)
             .mapToObj(
                 i ->
-                    Thread.ofPlatform()
-                        .start(
-                            () -> {
-                              Random random = new Random(i);
-                              while (System.nanoTime() < until) {
-                                one(server, random);
-                                answered.incrementAndGet();
-                              }
-                            }))
+                    CompletableFuture.runAsync(
+                        () -> {
+                          Random random = new Random(i);
+                          while (System.nanoTime() < until) {
+                            one(server, random);
+                            answered.incrementAndGet();
+                          }
+                        },
+                        task -> Thread.ofPlatform().start(task)))
             .toList();
-    for (Thread client : clients) {
-      client.join();
-    }
+    clients.forEach(CompletableFuture::join); // what goes wrong with one is the test's
   }
 
   private static void one(RunningServer server, Random random) {

@@ -121,7 +121,10 @@ public final class HttpListener implements AutoCloseable {
 
   // ---- connections ----
 
-  /** A connection, which is closed when it has no request for too long. Used by its event loop. */
+  /**
+   * A connection, which is closed when it has no request for too long. An answer may end on its
+   * request's thread while the event loop begins the next.
+   */
   private final class Lane {
     private final HttpConnection connection;
     private int requests;
@@ -136,19 +139,19 @@ public final class HttpListener implements AutoCloseable {
       timer = vertx.setTimer(Math.max(1, limit.toMillis()), _ -> connection.close());
     }
 
-    void begin() {
+    synchronized void begin() {
       vertx.cancelTimer(timer);
       requests++;
     }
 
     /** More may have come while it was answered. */
-    void end() {
+    synchronized void end() {
       if (--requests == 0) {
         watch(KEEP_ALIVE);
       }
     }
 
-    void closed() {
+    synchronized void closed() {
       vertx.cancelTimer(timer);
     }
   }
