@@ -1,5 +1,7 @@
 // Absorbed latent attention of decode steps: out[t, n] = softmax(q[t, n]·[c; k]ᵀ·scale)·c over the first kvLength[t]
-// entries of row t's sequence (DeepSeek-V2 report §2.1). q [T, N·(Lkv+R)], out [T, N·Lkv], pages [S, pagesPerSequence];
+// entries of row t's sequence (DeepSeek-V2 report §2.1). q[t, n] is the Lkv numbers at q + (t·N + n)·qHead and the R at turned +
+// t·turnedRow + n·turnedHead, so that what carried a query into the latent space need not bring its turned part along; out
+// [T, N·Lkv], pages [S, pagesPerSequence];
 // a row of kvLength 0 or sequence −1 gives zeros. stat, if not null, [T, N, 2]: the greatest scaled score m (natural
 // units; −∞ if there is no entry) and l = Σ e^(score − m). sinks, if not null, [N]: a score that stands beside those of each head's
 // entries and has no value; what takes the first entries begins with it. Every kernel here does nothing if `unless` is not null and
@@ -41,6 +43,9 @@ __device__ __forceinline__ int score_at(int row, int column) { return row * TILE
 // What a step's attention reads and writes; names as at the top.
 struct Step {
   const float* __restrict__ q;
+  int qHead;
+  const float* __restrict__ turned;
+  int turnedRow, turnedHead;
   const void* __restrict__ entries;
   int pageTokens;
   const int* __restrict__ pages;
@@ -52,6 +57,11 @@ struct Step {
   float* __restrict__ out;
   float* __restrict__ stat;
   const float* __restrict__ sinks;
+
+  // The query of row t and head n from element e on, of which L come first; the others are apart.
+  __device__ __forceinline__ const float* query(int t, int n, int e, int L) const {
+    return e < L ? q + ((long long)t * N + n) * qHead + e : turned + (long long)t * turnedRow + n * turnedHead + e - L;
+  }
 };
 
 template <class C, class M, int LKV, int ROPE>
@@ -150,7 +160,7 @@ __device__ __forceinline__ void decode(unsigned char* shared, const Step& step, 
     for (int half = 0; half < 2; half++) {
       const int n = head0 + g + 8 * half;
       float4 v = make_float4(0, 0, 0, 0);
-      if (n < N && column < E) v = *reinterpret_cast<const float4*>(step.q + ((long long)t * N + n) * E + column);
+      if (n < N && column < E) v = *reinterpret_cast<const float4*>(step.query(t, n, column, L));
       const float unit = step.scale * LOG2E;
       two_parts<M>(v.x * unit, v.y * unit, high[j][half], low[j][half]);
       two_parts<M>(v.z * unit, v.w * unit, high[j][half + 2], low[j][half + 2]);
@@ -345,7 +355,7 @@ __device__ __forceinline__ void plain(unsigned char* shared, const Step& step) {
   const int length = s < 0 ? 0 : step.kvLength[t];
   const int* table = step.pages + (long long)(s < 0 ? 0 : s) * step.pagesPerSequence;
   const int threads = blockDim.x;
-  for (int i = threadIdx.x; i < E; i += threads) query[i] = step.q[((long long)t * N + n) * E + i] * step.scale;
+  for (int i = threadIdx.x; i < E; i += threads) query[i] = *step.query(t, n, i, L) * step.scale;
   for (int i = threadIdx.x; i < L; i += threads) o[i] = 0;
   float m = step.sinks != nullptr ? step.sinks[n] : -INFINITY;  // the same in all threads
   float l = step.sinks != nullptr ? 1 : 0;
@@ -388,7 +398,7 @@ __device__ __forceinline__ void plain(unsigned char* shared, const Step& step) {
 
 }  // namespace
 
-// mla_decode: grid (ceil(N/16), splits, T), block 256.
+// mla_decode: grid (ceil(N/16), splits, T), block 256. Both parts of each query lie at multiples of 16 bytes.
 // shared = stages·32·(f16, bf16: 2·(Lkv+R+8); e4m3: Lkv+R) + (e4m3: 64·(Lkv+R+8)) + 19392 bytes. For 512/64: f16, bf16
 //   56768 with 1 stage, 94144 with 2; e4m3 75200 with 1, 93632 with 2, 112064 with 3.
 // stages: 1 to 5 tiles on chip. Take 2 (e4m3 on sm_90: 3): two blocks then share an SM of sm_90, and one computes while
@@ -401,15 +411,16 @@ __device__ __forceinline__ void plain(unsigned char* shared, const Step& step) {
 // partial: T·N·splits·(Lkv+2) floats, not used if splits == 1.
 #define DECODE(NAME, CACHE, MATH)                                                                              \
   KERNEL_BOUNDED(NAME, 256, 2,                                                                                 \
-                 (const float* q, const void* entries, int pageTokens, const int* pages, int pagesPerSequence, \
+                 (const float* q, int qHead, const float* turned, int turnedRow, int turnedHead,               \
+                  const void* entries, int pageTokens, const int* pages, int pagesPerSequence,                 \
                   const int* sequence, const int* kvLength, int N, int Lkv, int R, float scale, float* out,    \
                   float* stat, float* partial, int splits, int leastTiles, int stages, const int* unless,      \
                   const float* sinks)) {                                                                       \
     begin_kernel();                                                                                            \
     DYNAMIC_SHARED(shared);                                                                                    \
     if (unless != nullptr && *unless == 0) return;                                                             \
-    const Step step = {q, entries, pageTokens, pages, pagesPerSequence, sequence, kvLength, N, Lkv, R,         \
-                       scale, out, stat, sinks};                                                               \
+    const Step step = {q,        qHead,    turned, turnedRow, turnedHead, entries, pageTokens, pages,          \
+                       pagesPerSequence, sequence, kvLength, N, Lkv, R, scale, out, stat, sinks};              \
     if (Lkv == 512 && R == 64) {                                                                               \
       decode<CACHE, MATH, 512, 64>(shared, step, partial, splits, leastTiles, stages);                         \
     } else {                                                                                                   \
@@ -476,14 +487,14 @@ KERNEL_BOUNDED(mla_combine, 256, 2,
 
 // mla_plain: grid (N, T), block 128, shared = (2·Lkv + R + 32)·4 bytes.
 #define PLAIN(NAME, CACHE)                                                                                             \
-  KERNEL(NAME, (const float* q, const void* entries, int pageTokens, const int* pages, int pagesPerSequence,           \
-                const int* sequence, const int* kvLength, int N, int Lkv, int R, float scale, float* out, float* stat, \
-                const int* unless, const float* sinks)) {                                                              \
+  KERNEL(NAME, (const float* q, int qHead, const float* turned, int turnedRow, int turnedHead, const void* entries,    \
+                int pageTokens, const int* pages, int pagesPerSequence, const int* sequence, const int* kvLength,      \
+                int N, int Lkv, int R, float scale, float* out, float* stat, const int* unless, const float* sinks)) { \
     begin_kernel();                                                                                                    \
     DYNAMIC_SHARED(shared);                                                                                            \
     if (unless != nullptr && *unless == 0) return;                                                                     \
-    const Step step = {q, entries, pageTokens, pages, pagesPerSequence, sequence, kvLength, N, Lkv, R,                 \
-                       scale, out, stat, sinks};                                                                       \
+    const Step step = {q, qHead, turned, turnedRow, turnedHead, entries, pageTokens, pages, pagesPerSequence, sequence, \
+                       kvLength, N, Lkv, R, scale, out, stat, sinks};                                                  \
     plain<CACHE>(shared, step);                                                                                        \
   }
 PLAIN(mla_plain_f32, F32Cache)

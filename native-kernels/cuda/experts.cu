@@ -1,4 +1,6 @@
 // The mixture of experts around its products: the gate and the weighted sum.
+#include "norm.cuh"
+#include "permute.cuh"
 #include "rows.cuh"
 
 namespace yuzui {
@@ -196,11 +198,12 @@ __device__ __forceinline__ void gate_products(const float* x, const float* w, in
 }
 
 // route with the router's product in the same launch, for T ≤ 8: x [T, H], w [E, H], logits scratch [T, E], counter one
-// int, zero between launches. Grid ceil(E / (T <= 2 ? 1 : 2)), block 256, dynamic shared memory 4·T·(E + groups).
+// int, zero between launches; with permute too if offset is not null. Grid ceil(E / (T <= 2 ? 1 : 2)), block 256, dynamic shared
+// memory 4·T·(E + groups), and no less than permute's with 256 threads where that is done.
 KERNEL_BOUNDED(gate_f32, 256, 2,
                (const float* x, const float* w, const float* bias, int H, int E, int K, int groups, int groupsUsed,
                 int scoring, int groupScore, int normalise, float scale, const int* sequence, int* ids, float* weights,
-                float* logits, int* counter, int T)) {
+                float* logits, int* counter, int T, int* offset, int* slot, int* place)) {
   begin_kernel();
   DYNAMIC_SHARED(shared);
   __shared__ float sums[32 * 16];
@@ -220,9 +223,35 @@ KERNEL_BOUNDED(gate_f32, 256, 2,
     choose(logits + (long long)t * E, bias, rule, sequence[t] < 0,
            reinterpret_cast<float*>(shared) + t * choice_floats(rule), ids + t * K, weights + t * K);
   }
+  if (offset == nullptr) return;
+  __syncthreads();  // the choices are there, and what they took of shared memory is free
+  place_slots(ids, T * K, E, nullptr, 0, 1, offset, slot, place, shared);
 }
 
 // ---- the sum --------------------------------------------------------------------------------------------------------
+
+// Σk weight[k]·y[place[k]] of four columns from `column` on, in order of k, places of −1 left out.
+__device__ __forceinline__ float4 chosen_sum4(const float* y, const int* place, const float* weight, int K, int H, int column) {
+  const float4 zero = make_float4(0, 0, 0, 0);
+  float4 sum = zero;
+#pragma unroll 8
+  for (int k = 0; k < K; k++) {
+    const int p = place[k];
+    const float w = p >= 0 ? weight[k] : 0.0f;
+    const float4 v = p >= 0 ? load4(y + (long long)p * H + column) : zero;
+    sum = make_float4(sum.x + w * v.x, sum.y + w * v.y, sum.z + w * v.z, sum.w + w * v.w);
+  }
+  return sum;
+}
+// The same of one column.
+__device__ __forceinline__ float chosen_sum(const float* y, const int* place, const float* weight, int K, int H, int column) {
+  float sum = 0;
+  for (int k = 0; k < K; k++) {
+    const int p = place[k];
+    if (p >= 0) sum += weight[k] * y[(long long)p * H + column];
+  }
+  return sum;
+}
 
 // out[t] = base[t] + Σk weights[t, k]·y[place[t·K + k]], summed in order of k, places of −1 left out; base may be null,
 // and may be out. y [T·K, H]. Grid (T, ceil(H / 1024)), fewer in y are right too; block 256, no dynamic shared memory.
@@ -235,28 +264,37 @@ KERNEL(combine, (const float* y, const int* place, const float* weights, const f
   const int step = gridDim.y * blockDim.x;
   if (H % 4 == 0 && aligned16(y) && aligned16(out) && (!base || aligned16(base))) {
     for (int u = first; u < H / 4; u += step) {
-      const float4 zero = make_float4(0, 0, 0, 0);
-      const float4 start = base ? load4(base + t * H + 4 * u) : zero;
-      float4 sum = zero;
-#pragma unroll 8
-      for (int k = 0; k < K; k++) {
-        const int p = places[k];
-        const float w = p >= 0 ? weight[k] : 0.0f;
-        const float4 v = p >= 0 ? load4(y + (long long)p * H + 4 * u) : zero;
-        sum = make_float4(sum.x + w * v.x, sum.y + w * v.y, sum.z + w * v.z, sum.w + w * v.w);
-      }
-      store4(out + t * H + 4 * u, add4(start, sum));
+      const float4 start = base ? load4(base + t * H + 4 * u) : make_float4(0, 0, 0, 0);
+      store4(out + t * H + 4 * u, add4(start, chosen_sum4(y, places, weight, K, H, 4 * u)));
     }
     return;
   }
   for (int c = first; c < H; c += step) {
-    float sum = 0;
-    for (int k = 0; k < K; k++) {
-      const int p = places[k];
-      if (p >= 0) sum += weight[k] * y[(long long)p * H + c];
-    }
-    out[t * H + c] = (base ? base[t * H + c] : 0.0f) + sum;
+    out[t * H + c] = (base ? base[t * H + c] : 0.0f) + chosen_sum(y, places, weight, K, H, c);
   }
+}
+
+// combine and, of what it gives, add_rms_norm: x += out, normed = norm(x) · norm. A row is one block's, which pays where K·H is
+// small. Grid T, block as add_rms_norm, no dynamic shared memory.
+KERNEL_BOUNDED(combine_add_rms_norm, 512, 1,
+               (const float* y, const int* place, const float* weights, const float* base, float* out, int K, int H, float* x,
+                const float* norm, float eps, float* normed)) {
+  begin_kernel();
+  const long long t = blockIdx.x;
+  const int* places = place + t * K;
+  const float* weight = weights + t * K;
+  const float* start = base ? base + t * H : nullptr;
+  float* to = out + t * H;
+  auto added4 = [&](int column) {
+    const float4 v = add4(start ? load4(start + column) : make_float4(0, 0, 0, 0), chosen_sum4(y, places, weight, K, H, column));
+    store4(to + column, v);
+    return v;
+  };
+  auto added = [&](int column) {
+    return to[column] = (start ? start[column] : 0.0f) + chosen_sum(y, places, weight, K, H, column);
+  };
+  const bool wide = aligned16(y) && aligned16(out) && (!base || aligned16(base));
+  normalise<true>(x + t * H, wide, added4, added, x + t * H, norm, eps, normed + t * H, H);
 }
 
 }  // namespace yuzui

@@ -1,64 +1,11 @@
 // Norms, sums, rotations and the KV cache's entries: kernels that pass over rows once.
 #include "entries.cuh"
+#include "norm.cuh"
 #include "rows.cuh"
 
 namespace yuzui {
 
 // ---- norms ----------------------------------------------------------------------------------------------------------
-
-// Groups of four columns that a thread holds in registers between the sum and the product.
-constexpr int HELD = 4;
-
-// v = x + y if ADD, else x, then stored at `sum` if ADD; out = v / √(mean(v²) + eps) · weight. One row.
-template <bool ADD>
-__device__ __forceinline__ void normalise(const float* x, const float* y, float* sum, const float* weight, float eps,
-                                          float* out, int cols) {
-  __shared__ float sums[32];
-  const int first = threadIdx.x;
-  const int step = blockDim.x;
-  float squares = 0;
-  const bool wide = cols % 4 == 0 && cols <= 4 * HELD * step && aligned16(x) && aligned16(weight) && aligned16(out) &&
-                    (!ADD || aligned16(y));
-  if (wide) {
-    const int n = cols / 4;
-    const float4 zero = make_float4(0, 0, 0, 0);
-    float4 v[HELD], w[HELD], more[HELD];
-#pragma unroll
-    for (int i = 0; i < HELD; i++) {  // everything is under way before the first sum waits
-      const int u = first + i * step;
-      v[i] = u < n ? load4(x + 4 * u) : zero;
-      if (ADD) more[i] = u < n ? load4(y + 4 * u) : zero;
-      w[i] = u < n ? load4(weight + 4 * u) : zero;
-    }
-#pragma unroll
-    for (int i = 0; i < HELD; i++) {
-      const int u = first + i * step;
-      if (ADD) {
-        v[i] = add4(v[i], more[i]);
-        if (u < n) store4(sum + 4 * u, v[i]);
-      }
-      squares += dot4(v[i], v[i]);
-    }
-    const float scale = 1.0f / sqrtf(block_sum(squares, sums) / cols + eps);
-#pragma unroll
-    for (int i = 0; i < HELD; i++) {
-      const int u = first + i * step;
-      if (u < n) store4(out + 4 * u, scaled4(v[i], scale, w[i]));
-    }
-    return;
-  }
-  for (int c = first; c < cols; c += step) {
-    float v = x[c];
-    if (ADD) {
-      v += y[c];
-      sum[c] = v;
-    }
-    squares += v * v;
-  }
-  const float scale = 1.0f / sqrtf(block_sum(squares, sums) / cols + eps);
-  const float* from = ADD ? sum : x;
-  for (int c = first; c < cols; c += step) out[c] = from[c] * scale * weight[c];
-}
 
 // out = norm(x) · weight; out may be x. Grid T; block 128 up to 1024 columns, 256 up to 4096, else 512 (any whole warps
 // are right, these keep most loads under way); no dynamic shared memory.

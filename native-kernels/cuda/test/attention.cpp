@@ -193,8 +193,8 @@ void run_decode(const std::string& type, const Shape& shape, const Step& step, c
   const bool narrow = type == "e4m3";
   const size_t shared = (size_t)stages * 32 * (narrow ? E : 2 * (E + 8)) + (narrow ? 64 * (E + 8) : 0) + 19392;
   Device<float> partial((size_t)T * N * splits * (L + 2));
-  launch("mla_decode_" + type, {blocks(N, 16), (unsigned)splits, (unsigned)T}, 256, shared, q, device.entries.at,
-         step.pageTokens, device.pages.at, step.perSequence, device.sequence.at, kvLength, N, L, R, scale, out, stat,
+  launch("mla_decode_" + type, {blocks(N, 16), (unsigned)splits, (unsigned)T}, 256, shared, q, E, q + 4 * L, N * E, E,
+         device.entries.at, step.pageTokens, device.pages.at, step.perSequence, device.sequence.at, kvLength, N, L, R, scale, out, stat,
          splits > 1 ? partial.at : NONE, splits, leastTiles, stages, unless, NONE);
   if (splits > 1) {
     launch("mla_combine", {(unsigned)N, (unsigned)T, blocks(L, 128)}, 256, 0, partial.at, device.sequence.at, kvLength,
@@ -205,8 +205,8 @@ void run_decode(const std::string& type, const Shape& shape, const Step& step, c
 void run_plain(const std::string& type, const Shape& shape, const Step& step, const OnDevice& device, CUdeviceptr q,
                CUdeviceptr kvLength, float scale, CUdeviceptr out, CUdeviceptr stat, CUdeviceptr unless) {
   const int N = shape.heads, L = shape.lora, R = shape.rope;
-  launch("mla_plain_" + type, {(unsigned)N, (unsigned)step.rows()}, 128, (size_t)(2 * L + R + 32) * 4, q,
-         device.entries.at, step.pageTokens, device.pages.at, step.perSequence, device.sequence.at, kvLength, N, L, R,
+  launch("mla_plain_" + type, {(unsigned)N, (unsigned)step.rows()}, 128, (size_t)(2 * L + R + 32) * 4, q, L + R,
+         q + 4 * L, N * (L + R), L + R, device.entries.at, step.pageTokens, device.pages.at, step.perSequence, device.sequence.at, kvLength, N, L, R,
          scale, out, stat, unless, NONE);
 }
 

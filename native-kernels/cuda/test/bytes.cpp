@@ -91,13 +91,19 @@ void gate() {
   Device<float> x = floats(H), w = floats((size_t)E * H), logits(E), weights(K);
   Device<int> ids(K), sequence(std::vector<int>{0}), counter(std::vector<int>{0});
   counted("gate_f32", "64 × 2048, 1 token, 6 chosen", 4.0 * (H + (size_t)E * H + 2 * K), 1.02, {(unsigned)E, 1, 1}, 256,
-          4 * (E + 1), x.at, w.at, NONE, H, E, K, 1, 1, 0, 0, 0, 1.0f, sequence.at, ids.at, weights.at, logits.at, counter.at, 1);
+          4 * (E + 1), x.at, w.at, NONE, H, E, K, 1, 1, 0, 0, 0, 1.0f, sequence.at, ids.at, weights.at, logits.at, counter.at, 1,
+          NONE, NONE, NONE);
 }
 
 void rows_of_numbers() {
   const int H = 2048;
   Device<float> x = floats(H), y = floats(H), weight = floats(H), out(H);
   counted("add_rms_norm", "2048 numbers", 4.0 * 5 * H, 1.02, {1, 1, 1}, 256, 0, x.at, y.at, weight.at, 1e-6f, out.at, H);
+  const int K = 6;
+  Device<float> experts = floats((size_t)K * H), weights = floats(K);
+  Device<int> place(std::vector<int>{0, 1, 2, 3, 4, 5});
+  counted("combine_add_rms_norm", "6 experts' rows of 2048", 4.0 * (K + 6) * H, 1.02, {1, 1, 1}, 512, 0, experts.at, place.at, weights.at, y.at,
+          y.at, K, H, x.at, weight.at, 1e-6f, out.at);
   const int V = 102400;
   Device<float> logits = floats(V), value(1);
   const unsigned parts = blocks(V, 4096);
@@ -116,8 +122,8 @@ void attention() {
   Device<float> q = floats((size_t)N * (Lkv + R)), out((size_t)N * Lkv), partial((size_t)N * splits * (Lkv + 2));
   const double q_bytes = 4.0 * N * (Lkv + R), out_bytes = 4.0 * N * Lkv;
   counted("mla_decode_f16", "4096 entries of 576, 16 heads, 16 parts", 2.0 * length * (Lkv + R) + q_bytes + out_bytes, 1.15,
-          {1, splits, 1}, 256, (size_t)stages * 32 * 2 * (Lkv + R + 8) + 19392, q.at, entries.at, page, pages.at,
-          length / page, sequence.at, kvLength.at, N, Lkv, R, 0.1f, out.at, NONE, partial.at, splits, 2, stages, NONE, NONE);
+          {1, splits, 1}, 256, (size_t)stages * 32 * 2 * (Lkv + R + 8) + 19392, q.at, Lkv + R, q.at + 4 * Lkv,
+          N * (Lkv + R), Lkv + R, entries.at, page, pages.at, length / page, sequence.at, kvLength.at, N, Lkv, R, 0.1f, out.at, NONE, partial.at, splits, 2, stages, NONE, NONE);
   counted("mla_combine", "16 parts of 16 heads", 4.0 * N * splits * (Lkv + 2) + out_bytes, 1.05, {(unsigned)N, 1, 4}, 256, 0,
           partial.at, sequence.at, kvLength.at, N, Lkv, splits, 2, out.at, NONE, NONE);
 }

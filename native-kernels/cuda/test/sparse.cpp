@@ -53,7 +53,8 @@ void step(int depth) {
 
   Device<float> absorbed(std::vector<float>((size_t)N * (LKV + R), 0.25f)), out((size_t)N * LKV);
   Device<float> partial((size_t)N * SPLITS * (LKV + 2));
-  launch("mla_decode_f16", {blocks(N, 16), SPLITS, 1}, 256, (size_t)STAGES * 32 * 2 * (LKV + R + 8) + 19392, absorbed.at, entries.at,
+  launch("mla_decode_f16", {blocks(N, 16), SPLITS, 1}, 256, (size_t)STAGES * 32 * 2 * (LKV + R + 8) + 19392, absorbed.at, LKV + R,
+         absorbed.at + 4 * LKV, N * (LKV + R), LKV + R, entries.at,
          1, rows.at, MOST, sequences.at, counts.at, N, LKV, R, 0.1f, out.at, NONE, partial.at, SPLITS, 2, STAGES, NONE, NONE);
   launch("mla_combine", {(unsigned)N, 1, 4}, 256, 0, partial.at, sequences.at, counts.at, N, LKV, SPLITS, 2, out.at, NONE, NONE);
 }

@@ -256,6 +256,38 @@ public abstract class ExpertsConformance extends Conformance {
         });
   }
 
+  /** As a layer ends and the next begins: a backend may do both at once where it is recorded. */
+  @ParameterizedTest
+  @CsvSource({
+    "1, 8, 6, 2048, true",
+    "1, 8, 6, 2048, false",
+    "3, 16, 4, 516, true",
+    "5, 9, 2, 37, true",
+    "2, 12, 8, 4096, true",
+    "1, 4, 2, 8192, true"
+  })
+  void whatTheExpertsGaveIsAddedAndNormalised(
+      int tokens, int experts, int used, int cols, boolean based) {
+    Tolerance tolerance = ofRow(1e-6 * (used + 2));
+    rig.compare(
+        b -> {
+          Tensor ids = b.integers("ids", Choices.ids(tokens, experts, used, 0, "spread"));
+          Dispatch dispatch = b.dispatch(experts, tokens, used);
+          Tensor y = b.input("y", Values.normal(tokens * used, cols, 5));
+          Tensor weights = b.input("weights", Values.normal(tokens, used, 6));
+          Tensor update = b.inOut("update", Values.normal(tokens, cols, 7), tolerance);
+          Tensor x = b.inOut("x", Values.normal(tokens, cols, 8), tolerance);
+          Tensor norm = b.weight(rig.weight(Encoding.F32, 1, cols, 9));
+          Tensor out = b.output("out", tokens, cols, tolerance);
+          return ops -> {
+            ops.permute(ids, dispatch);
+            ops.combine(
+                y, dispatch, weights, based ? Optional.of(update) : Optional.empty(), update);
+            ops.addRmsNorm(x, update, norm, 1e-6f, out);
+          };
+        });
+  }
+
   @ParameterizedTest
   @MethodSource("dev.yuzui.kit.Choices#all")
   void expertFfnOfEveryShape(int tokens, int experts, int used, int padding, String shape) {

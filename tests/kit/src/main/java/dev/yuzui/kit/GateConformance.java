@@ -3,6 +3,7 @@ package dev.yuzui.kit;
 import static dev.yuzui.kit.Tolerance.near;
 import static dev.yuzui.kit.Tolerance.relative;
 
+import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.GateRule.GroupScore;
@@ -145,6 +146,38 @@ public abstract class GateConformance extends Conformance {
             return ops -> ops.gate(x, w, extra, rule, batch, ids, weights);
           });
     }
+  }
+
+  /** What follows in a step: a backend may do both at once where the step is recorded. */
+  @ParameterizedTest
+  @CsvSource({
+    "1, 0, 64, 6, 1, 1",
+    "8, 1, 256, 8, 8, 4",
+    "3, 0, 300, 7, 1, 1",
+    "19, 3, 160, 6, 8, 3"
+  })
+  void whatTheGateChoseIsSorted(
+      int tokens, int padding, int experts, int used, int groups, int kept) {
+    GateRule rule =
+        new GateRule(Scoring.SIGMOID, experts, used, groups, kept, GroupScore.TOP2_SUM, true, 2.5f);
+    float[] identity = new float[experts * experts];
+    for (int e = 0; e < experts; e++) {
+      identity[e * experts + e] = 1;
+    }
+    rig.compare(
+        b -> {
+          Tensor x = b.input("x", distinct(tokens, experts));
+          Tensor w =
+              b.weight(Weights.of(rig.arena(), "router", Encoding.F32, experts, experts, identity));
+          StepBatch batch = b.step(Steps.plain(tokens, padding));
+          Tensor ids = b.integerOutput("ids", tokens, used);
+          Tensor weights = b.output("weights", tokens, used, relative(1e-5));
+          Dispatch dispatch = b.dispatch(experts, tokens, used);
+          return ops -> {
+            ops.gate(x, w, Optional.empty(), rule, batch, ids, weights);
+            ops.permute(ids, dispatch);
+          };
+        });
   }
 
   /** With a router of random numbers the weights follow the product; all experts are picked. */

@@ -24,6 +24,7 @@ final class AttentionCases {
       String kernel = "mla_decode_" + f.suffix();
       cases.add(new KernelCase(kernel, "512/64, whole rows", d -> decode(d, f, v2, 1)));
       cases.add(new KernelCase(kernel, "64/16, whole rows", d -> decode(d, f, small, 1)));
+      cases.add(new KernelCase(kernel, "64/16, queries in two parts", d -> apart(d, f, small)));
       cases.add(new KernelCase(kernel, "64/16, every count of stages", d -> stages(d, f)));
       cases.add(new KernelCase(kernel, "left out", d -> leftOut(d, f)));
       cases.add(new KernelCase(kernel, "64/0, sinks", d -> withSinks(d, f, 1)));
@@ -38,15 +39,24 @@ final class AttentionCases {
     for (Format f : Format.values()) {
       cases.add(
           new KernelCase(
-              "mla_plain_" + f.suffix(), "700/40", d -> plain(d, f, new Shape(1, 700, 40), false)));
+              "mla_plain_" + f.suffix(),
+              "700/40",
+              d -> plain(d, f, new Shape(1, 700, 40), false, false)));
       cases.add(
           new KernelCase(
               "mla_plain_" + f.suffix(),
               "odd sizes",
-              d -> plain(d, f, new Shape(3, 37, 6), false)));
+              d -> plain(d, f, new Shape(3, 37, 6), false, false)));
       cases.add(
           new KernelCase(
-              "mla_plain_" + f.suffix(), "sinks", d -> plain(d, f, new Shape(3, 40, 0), true)));
+              "mla_plain_" + f.suffix(),
+              "odd sizes, queries in two parts",
+              d -> plain(d, f, new Shape(3, 37, 6), false, true)));
+      cases.add(
+          new KernelCase(
+              "mla_plain_" + f.suffix(),
+              "sinks",
+              d -> plain(d, f, new Shape(3, 40, 0), true, false)));
     }
     return cases;
   }
@@ -100,9 +110,39 @@ final class AttentionCases {
     }
 
     Launch put(Launch launch, Device device) {
+      return put(launch, device, false);
+    }
+
+    /**
+     * @param apart queries' latents in one tensor, their turned parts in another, behind four other
+     *     numbers of each head
+     */
+    Launch put(Launch launch, Device device, boolean apart) {
       GlobalMemory memory = device.memory();
+      int heads = rows() * shape.n();
+      if (apart) {
+        int wide = shape.r() + 4;
+        float[] latent = new float[heads * shape.lkv()];
+        float[] turned = new float[heads * wide];
+        for (int head = 0; head < heads; head++) {
+          int from = head * shape.entry();
+          System.arraycopy(q, from, latent, head * shape.lkv(), shape.lkv());
+          System.arraycopy(q, from + shape.lkv(), turned, head * wide + 4, shape.r());
+        }
+        launch
+            .p(memory.floats("q", Role.INPUT, latent))
+            .i(shape.lkv())
+            .p(memory.floats("turned", Role.INPUT, turned), 16)
+            .i(shape.n() * wide, wide);
+      } else {
+        GlobalBuffer all = memory.floats("q", Role.INPUT, q);
+        launch
+            .p(all)
+            .i(shape.entry())
+            .p(all, 4 * shape.lkv())
+            .i(shape.n() * shape.entry(), shape.entry());
+      }
       return launch
-          .p(memory.floats("q", Role.INPUT, q))
           .p(cache.entries(device, Role.INPUT))
           .i(cache.pageTokens())
           .p(cache.pages(device))
@@ -174,6 +214,10 @@ final class AttentionCases {
     decode(device, f, s, splits, device.capability() == 75 ? 1 : 2);
   }
 
+  private static void apart(Device device, Format f, Shape s) {
+    decode(device, f, s, 1, 1, LENGTH, false, true);
+  }
+
   private static void stages(Device device, Format f) {
     for (int stages = 1; stages <= 5; stages++) {
       decode(device, f, new Shape(3, 32, 16), 1, stages);
@@ -194,6 +238,18 @@ final class AttentionCases {
 
   private static void decode(
       Device device, Format f, Shape s, int splits, int stages, int[] length, boolean sinks) {
+    decode(device, f, s, splits, stages, length, sinks, false);
+  }
+
+  private static void decode(
+      Device device,
+      Format f,
+      Shape s,
+      int splits,
+      int stages,
+      int[] length,
+      boolean sinks,
+      boolean apart) {
     int leastTiles = 1;
     Attention a = Attention.of(device, f, s, length, sinks);
     GlobalMemory memory = device.memory();
@@ -207,7 +263,7 @@ final class AttentionCases {
             a.rows(),
             256,
             shared(f, s, stages));
-    a.put(launch, device).p(partial).i(splits, leastTiles, stages).p(unless);
+    a.put(launch, device, apart).p(partial).i(splits, leastTiles, stages).p(unless);
     device.run(a.putSinks(launch, device));
     if (splits > 1) {
       // in place, as the kernel before has written the rows that are whole
@@ -237,12 +293,12 @@ final class AttentionCases {
     Numbers.close("numbers written", 0, Float.isNaN(a.out().f32(0)) ? 0 : 1, 0, 0);
   }
 
-  private static void plain(Device device, Format f, Shape s, boolean sinks) {
+  private static void plain(Device device, Format f, Shape s, boolean sinks, boolean apart) {
     Attention a = Attention.of(device, f, s, LENGTH, sinks);
     Launch launch =
         device.launch(
             "mla_plain_" + f.suffix(), s.n(), a.rows(), 1, 128, 4 * (2 * s.lkv() + s.r() + TILE));
-    device.run(a.putSinks(a.put(launch, device).none(), device));
+    device.run(a.putSinks(a.put(launch, device, apart).none(), device));
     a.check(1e-5);
   }
 }

@@ -54,6 +54,23 @@ final class ExpertCases {
         new KernelCase("gate_f32", "three, odd columns", d -> gate(d, softmax, 3, 61, false)));
     cases.add(
         new KernelCase(
+            "gate_f32", "one token, sorted", d -> gate(d, softmax, 1, 132, false, true)));
+    cases.add(
+        new KernelCase("gate_f32", "eight, sorted", d -> gate(d, sigmoid, 8, 64, true, true)));
+    cases.add(new KernelCase("gate_f32", "four, sorted", d -> gate(d, wide, 4, 64, false, true)));
+    String both = "combine_add_rms_norm";
+    cases.add(new KernelCase(both, "260", d -> combineAndNorm(d, Groups.some(4), 260, true)));
+    cases.add(
+        new KernelCase(both, "odd columns", d -> combineAndNorm(d, Groups.some(4), 37, true)));
+    cases.add(
+        new KernelCase(both, "29 experts", d -> combineAndNorm(d, random(10, 29, 40), 68, false)));
+    cases.add(
+        new KernelCase(
+            both, "29 experts, odd", d -> combineAndNorm(d, random(10, 29, 40), 35, false)));
+    cases.add(
+        new KernelCase(both, "long rows", d -> combineAndNorm(d, Groups.some(3), 9000, true)));
+    cases.add(
+        new KernelCase(
             "combine", "columns by four, with a base", d -> combine(d, Groups.some(4), 260, true)));
     cases.add(new KernelCase("combine", "odd columns", d -> combine(d, Groups.some(4), 37, false)));
     cases.add(
@@ -188,6 +205,14 @@ final class ExpertCases {
   }
 
   private static void gate(Device device, Rule rule, int rows, int h, boolean biased) {
+    gate(device, rule, rows, h, biased, false);
+  }
+
+  /**
+   * @param sorts the experts' slots too
+   */
+  private static void gate(
+      Device device, Rule rule, int rows, int h, boolean biased, boolean sorts) {
     Numbers numbers = new Numbers(rule.experts() + rows);
     float[] x = numbers.normal(rows * h, 1);
     float[] w = numbers.normal(rule.experts() * h, 0.2);
@@ -206,7 +231,7 @@ final class ExpertCases {
                 1,
                 1,
                 256,
-                rows * rule.shared())
+                Math.max(rows * rule.shared(), sorts ? sortShared(rule.experts(), 256) : 0))
             .p(memory.floats("x", Role.INPUT, x))
             .p(memory.floats("w", Role.CONSTANT, w));
     bias.ifPresentOrElse(b -> launch.p(memory.floats("bias", Role.CONSTANT, b)), launch::none);
@@ -217,6 +242,11 @@ final class ExpertCases {
         .p(memory.output("logits", 4L * rows * rule.experts()))
         .p(counter)
         .i(rows);
+    Optional<Sorted> sorted =
+        sorts
+            ? Optional.of(Sorted.of(device, rows * rule.used(), rule.experts()))
+            : Optional.empty();
+    sorted.ifPresentOrElse(s -> s.put(launch), () -> launch.none().none().none());
     device.run(launch);
     for (int t = 0; t < rows; t++) {
       double[] logits = new double[rule.experts()];
@@ -228,6 +258,13 @@ final class ExpertCases {
       check(rule, logits, bias, t, sequence[t], ids, weights);
     }
     Numbers.close("counter", 0, counter.i32(0), 0, 0);
+    int[] chosen = Numbers.ints(rows * rule.used(), ids::i32);
+    sorted.ifPresent(s -> s.check(Groups.of(rows, rule.used(), rule.experts(), chosen)));
+  }
+
+  /** Bytes on chip that sorting by one block takes. */
+  private static int sortShared(int experts, int threads) {
+    return 4 * experts + 2 * experts * threads / 32;
   }
 
   private static void combine(Device device, Groups g, int h, boolean based) {
@@ -266,6 +303,62 @@ final class ExpertCases {
         _ -> 1e-5);
   }
 
+  /** One launch for the sum of the experts, what it adds to x, and x normalised. */
+  private static void combineAndNorm(Device device, Groups g, int h, boolean based) {
+    int slots = g.tokens() * g.used();
+    Numbers numbers = new Numbers(h);
+    float[] y = numbers.normal(slots * h, 1);
+    float[] weights = numbers.normal(slots, 1);
+    float[] base = numbers.normal(g.tokens() * h, 1);
+    float[] x = numbers.normal(g.tokens() * h, 1);
+    float[] norm = numbers.normal(h, 1);
+    float eps = 1e-6f;
+    GlobalMemory memory = device.memory();
+    GlobalBuffer update = memory.floats("out", Role.IN_PLACE, base);
+    GlobalBuffer stream = memory.floats("x", Role.IN_PLACE, x);
+    GlobalBuffer out = memory.output("normed", 4L * g.tokens() * h);
+    Launch launch =
+        device
+            .launch("combine_add_rms_norm", g.tokens(), 1, 1, h <= 512 ? 128 : 512, 0)
+            .p(memory.floats("y", Role.INPUT, y))
+            .p(memory.ints("place", Role.INPUT, g.place()))
+            .p(memory.floats("weights", Role.INPUT, weights));
+    if (based) {
+      launch.p(update);
+    } else {
+      launch.none();
+    }
+    device.run(
+        launch
+            .p(update)
+            .i(g.used(), h)
+            .p(stream)
+            .p(memory.floats("norm", Role.CONSTANT, norm))
+            .f(eps)
+            .p(out));
+    for (int t = 0; t < g.tokens(); t++) {
+      double[] sum = new double[h];
+      double squares = 0;
+      for (int c = 0; c < h; c++) {
+        double added = based ? base[t * h + c] : 0;
+        for (int k = 0; k < g.used(); k++) {
+          int slot = t * g.used() + k;
+          if (g.place()[slot] >= 0) {
+            added += (double) weights[slot] * y[g.place()[slot] * h + c];
+          }
+        }
+        Numbers.close("out", t * h + c, update.f32(t * h + c), added, 1e-5);
+        sum[c] = x[t * h + c] + added;
+        Numbers.close("x", t * h + c, stream.f32(t * h + c), sum[c], 1e-5);
+        squares += sum[c] * sum[c];
+      }
+      for (int c = 0; c < h; c++) {
+        double want = sum[c] / Math.sqrt(squares / h + eps) * norm[c];
+        Numbers.close("normed", t * h + c, out.f32(t * h + c), want, 1e-5);
+      }
+    }
+  }
+
   /** Random experts, every ninth token padding. */
   private static Groups random(int tokens, int used, int experts) {
     Numbers numbers = new Numbers(tokens);
@@ -279,12 +372,19 @@ final class ExpertCases {
 
   private record Sorted(GlobalBuffer offset, GlobalBuffer slot, GlobalBuffer place) {
     static Sorted of(Device device, Groups g) {
-      long slots = 4L * g.tokens() * g.used();
+      return of(device, g.tokens() * g.used(), g.experts());
+    }
+
+    static Sorted of(Device device, int slots, int experts) {
       GlobalMemory memory = device.memory();
       return new Sorted(
-          memory.output("offset", 4L * (g.experts() + 1)),
-          memory.output("slot", slots),
-          memory.output("place", slots));
+          memory.output("offset", 4L * (experts + 1)),
+          memory.output("slot", 4L * slots),
+          memory.output("place", 4L * slots));
+    }
+
+    Launch put(Launch launch) {
+      return launch.p(offset).p(slot).p(place);
     }
 
     void check(Groups g) {
@@ -305,7 +405,7 @@ final class ExpertCases {
     Sorted sorted = Sorted.of(device, g);
     device.run(
         device
-            .launch("permute", 1, 1, 1, threads, 4 * experts + 2 * experts * threads / 32)
+            .launch("permute", 1, 1, 1, threads, sortShared(experts, threads))
             .p(device.memory().ints("ids", Role.INPUT, g.ids()))
             .i(tokens, used, experts)
             .p(sorted.offset())

@@ -75,6 +75,33 @@ final class Attention {
         .run();
   }
 
+  /**
+   * Queries [T, N] in two parts: that over latents and the turned one, which need not be beside it.
+   *
+   * @param latent address of [T, N] runs of Lkv numbers, {@code latentHead} apart
+   * @param turned address of as many of R, {@code turnedRow} and {@code turnedHead} apart
+   */
+  private record Queries(
+      long latent, long latentHead, long turned, long turnedRow, long turnedHead, long rows) {}
+
+  /** Of q [T, N·(Lkv+R)]. */
+  private Queries together(Tensor q, MlaShape shape) {
+    long at = address(q);
+    return new Queries(
+        at, shape.entry(), at + 4L * shape.kvLora(), q.cols(), shape.entry(), q.rows());
+  }
+
+  /** Carried into the latent space, [T, N·Lkv], and where they were left, q [T, N·(P+R)]. */
+  private Queries apart(Tensor latent, Tensor q, MlaShape shape) {
+    return new Queries(
+        address(latent),
+        shape.kvLora(),
+        address(q) + 4L * shape.nope(),
+        q.cols(),
+        shape.query(),
+        q.rows());
+  }
+
   void decode(Tensor q, KvCache cache, MlaShape shape, StepBatch batch, Tensor out) {
     decode(q, cache, Optional.empty(), shape, batch, out);
   }
@@ -87,7 +114,27 @@ final class Attention {
       StepBatch batch,
       Tensor out) {
     long sink = sinks.map(this::address).orElse(0L);
-    decode(q, cache, shape, batch, address(batch.kvLength()), out, 0, 0, sink);
+    decode(together(q, shape), cache, shape, batch, address(batch.kvLength()), out, 0, 0, sink);
+  }
+
+  /** {@link dev.yuzui.spi.Ops#mlaAbsorbed}, without copying what of the queries is turned. */
+  void absorbed(
+      Tensor q,
+      KvCache cache,
+      Tensor keyUp,
+      Tensor valueUp,
+      MlaShape shape,
+      StepBatch batch,
+      Tensor out) {
+    int heads = shape.heads();
+    try (var frame = scratch.frame()) {
+      Tensor query = scratch.f32("q_latent", q.rows(), (long) heads * shape.kvLora());
+      Tensor latent = scratch.f32("o_latent", q.rows(), (long) heads * shape.kvLora());
+      products.dense(q, 0, keyUp, heads, query, 0);
+      decode(
+          apart(query, q, shape), cache, shape, batch, address(batch.kvLength()), latent, 0, 0, 0);
+      products.dense(latent, 0, valueUp, heads, out, 0);
+    }
   }
 
   private long address(Tensor t) {
@@ -101,7 +148,7 @@ final class Attention {
    * @param sinks address of a score of each head's beside those of its entries, or 0
    */
   private void decode(
-      Tensor q,
+      Queries q,
       KvCache cache,
       MlaShape shape,
       StepBatch batch,
@@ -112,7 +159,7 @@ final class Attention {
       long sinks) {
     Encoding encoding = cache.entries().encoding();
     String type = Tiles.suffix(encoding);
-    int stages = stages(encoding, shape);
+    int stages = stages(encoding, shape, q);
     if (stages == 0) {
       begin("mla_plain_" + type)
           .grid(shape.heads(), q.rows())
@@ -163,9 +210,13 @@ final class Attention {
     return Math.min(batch.pages().cols() * cache.pageTokens(), cache.entries().rows());
   }
 
-  private void arguments(Tensor q, KvCache cache, MlaShape shape, StepBatch batch, long length) {
+  private void arguments(Queries q, KvCache cache, MlaShape shape, StepBatch batch, long length) {
     launch
-        .p(q)
+        .p(q.latent())
+        .i(q.latentHead())
+        .p(q.turned())
+        .i(q.turnedRow())
+        .i(q.turnedHead())
         .p(cache.entries())
         .i(cache.pageTokens())
         .p(batch.pages())
@@ -179,9 +230,12 @@ final class Attention {
   }
 
   /** Tiles on chip at once, or 0 if only the plain kernel does it. */
-  private int stages(Encoding cache, MlaShape shape) {
+  private int stages(Encoding cache, MlaShape shape, Queries q) {
     boolean fits =
         !cache.equals(Encoding.F32)
+            && q.turned() % 16 == 0
+            && q.turnedRow() % 4 == 0
+            && q.turnedHead() % 4 == 0
             && shape.kvLora() % 16 == 0
             && shape.rope() % 16 == 0
             && shape.kvLora() <= 512
@@ -357,13 +411,12 @@ final class Attention {
     long rows = q.rows();
     int heads = shape.heads();
     try (var frame = scratch.frame()) {
-      Tensor query = scratch.f32("q_absorbed", rows, (long) heads * shape.entry());
+      Tensor query = scratch.f32("q_latent", rows, (long) heads * shape.kvLora());
       Tensor latent = scratch.f32("o_latent", rows, (long) heads * shape.kvLora());
       Tensor before = scratch.f32("o_history", rows, out.cols());
       long statBefore = scratch.bytes("stat of history", 8 * rows * heads);
       products.denseUnless(q, 0, keyUp, heads, query, 0, any);
-      copyPerHead(q, shape.nope(), shape.rope(), heads, query, shape.kvLora());
-      decode(query, cache, shape, batch, history, latent, statBefore, any, 0);
+      decode(apart(query, q, shape), cache, shape, batch, history, latent, statBefore, any, 0);
       products.denseUnless(latent, 0, valueUp, heads, before, 0, any);
       begin("mla_merge")
           .grid(rows)

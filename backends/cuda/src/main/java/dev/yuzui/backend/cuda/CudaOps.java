@@ -230,6 +230,18 @@ final class CudaOps implements Ops, DelegatingCompressedOps {
   }
 
   @Override
+  public void mlaAbsorbed(
+      Tensor q,
+      KvCache cache,
+      Tensor keyUp,
+      Tensor valueUp,
+      MlaShape shape,
+      StepBatch batch,
+      Tensor out) {
+    attention.absorbed(q, cache, keyUp, valueUp, shape, batch, out);
+  }
+
+  @Override
   public void append(
       Tensor k, Tensor v, Tensor table, KvCache cache, GroupedShape shape, StepBatch batch) {
     grouped.append(k, v, table, cache, shape, batch);

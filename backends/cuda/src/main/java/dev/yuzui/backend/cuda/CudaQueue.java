@@ -30,10 +30,12 @@ final class CudaQueue extends AbstractQueue {
   private final CudaScratch scratch;
   private final CudaBuffer counters;
   private final CudaOps ops;
+  private final Fusion fusion;
   private final Deque<String> launched = new ArrayDeque<>();
   private Optional<HostTasks> tasks = Optional.empty();
   private List<Runnable> kept = List.of();
   private List<Long> recorded = List.of();
+  private int nodes;
   private long seen;
 
   CudaQueue(CudaBackend backend) {
@@ -45,6 +47,7 @@ final class CudaQueue extends AbstractQueue {
     this.counters = new CudaBuffer(cu, 4L * COUNTERS, "counters", _ -> {});
     cu.clear(counters.address(), counters.byteSize(), stream);
     this.ops = new CudaOps(backend, this, scratch);
+    this.fusion = new Fusion(backend.kernels());
   }
 
   @Override
@@ -93,12 +96,14 @@ final class CudaQueue extends AbstractQueue {
 
   @Override
   protected Recording endRecording() {
-    List<Runnable> works = kept;
+    List<Runnable> all = kept;
     kept = List.of();
     boolean whole = false;
     try {
+      List<Runnable> works = fusion.of(all);
       // what the driver does not take with early launches it may take without, once
       CUgraphExec graph = captured(works).or(() -> captured(works)).orElseThrow();
+      nodes = works.size();
       whole = true;
       return new Graph(graph, recorded);
     } finally {
@@ -106,6 +111,11 @@ final class CudaQueue extends AbstractQueue {
         recorded.forEach(tasks()::forget);
       }
     }
+  }
+
+  /** Launches and host tasks of what was recorded last. */
+  int recordedNodes() {
+    return nodes;
   }
 
   private Optional<CUgraphExec> captured(List<Runnable> works) {

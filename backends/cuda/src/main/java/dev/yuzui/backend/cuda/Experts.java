@@ -82,6 +82,9 @@ final class Experts {
           .p(logits)
           .p(queue.counters())
           .i(x.rows())
+          .p(0)
+          .p(0)
+          .p(0)
           .run();
     }
   }

@@ -124,25 +124,51 @@ final class Launch {
   }
 
   void run() {
-    kernel.check(letters.toString(), shared);
     course.accept(
         new Ready(
             kernel,
+            letters.toString(),
             new Launches.Shape(gridX, gridY, gridZ, block, shared),
             values.asSlice(0, 8L * letters.length()).toArray(ValueLayout.JAVA_LONG)));
     launched.accept(kernel);
   }
 
   /** A launch that waits for nothing but its turn. */
-  private final class Ready implements Runnable {
+  final class Ready implements Runnable {
     private final Kernel kernel;
+    private final String letters;
     private final Launches.Shape shape;
     private final long[] parameters;
 
-    Ready(Kernel kernel, Launches.Shape shape, long[] parameters) {
+    Ready(Kernel kernel, String letters, Launches.Shape shape, long[] parameters) {
+      kernel.check(letters, shape.shared());
+      this.letters = letters;
       this.kernel = kernel;
       this.shape = shape;
       this.parameters = parameters;
+    }
+
+    Kernel kernel() {
+      return kernel;
+    }
+
+    Launches.Shape shape() {
+      return shape;
+    }
+
+    /** Of the parameters, see {@link KernelManifest.Entry}. */
+    String letters() {
+      return letters;
+    }
+
+    /** Bits of each, in the kernel's order. */
+    long[] parameters() {
+      return parameters.clone();
+    }
+
+    /** Another launch on the same stream. */
+    Ready instead(Kernel other, String letters, Launches.Shape shape, long[] parameters) {
+      return new Ready(other, letters, shape, parameters);
     }
 
     @Override

@@ -46,7 +46,12 @@ public final class Launch {
   }
 
   public Launch p(GlobalBuffer buffer) {
-    return parameter(PtxType.U64, buffer.address());
+    return p(buffer, 0);
+  }
+
+  /** From a byte of the buffer on. */
+  public Launch p(GlobalBuffer buffer, long offset) {
+    return parameter(PtxType.U64, buffer.address() + offset);
   }
 
   /** No buffer. */

@@ -1,0 +1,81 @@
+package dev.yuzui.backend.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import dev.yuzui.kit.Bench;
+import dev.yuzui.kit.Rig;
+import dev.yuzui.kit.Tolerance;
+import dev.yuzui.kit.Values;
+import dev.yuzui.spi.Dispatch;
+import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.Ops;
+import dev.yuzui.spi.Tensor;
+import java.util.Optional;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+
+/** How many launches a recorded step takes; that they give the same, to the bit, is Rig's. */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+class FusionTest {
+  private Optional<Rig> opened = Optional.empty();
+
+  @BeforeAll
+  void open() {
+    opened = Optional.of(Rig.open(new CudaProvider()));
+  }
+
+  @AfterAll
+  void close() {
+    opened.ifPresent(Rig::close);
+  }
+
+  private Rig rig() {
+    return opened.orElseThrow();
+  }
+
+  private void takes(int launches, Function<Bench, Consumer<Ops>> step) {
+    rig().compare(step);
+    assertEquals(launches, ((CudaQueue) rig().queue()).recordedNodes());
+  }
+
+  @Test
+  void aSumOfExpertsIsAddedAndNormalisedAtOnce() {
+    takes(2, b -> sum(b, 2, 3, 512, true)); // the sort is one of them
+  }
+
+  @Test
+  void notWhereSeveralBlocksSumARowSooner() {
+    takes(3, b -> sum(b, 1, 8, 7168, true));
+  }
+
+  @Test
+  void notWhereTheNormIsOfOtherNumbers() {
+    takes(3, b -> sum(b, 2, 3, 512, false));
+  }
+
+  private Consumer<Ops> sum(Bench b, int tokens, int used, int cols, boolean same) {
+    Tolerance tolerance = Tolerance.relative(1e-4);
+    Values chosen =
+        Values.literal(
+            tokens, used, IntStream.range(0, tokens * used).mapToDouble(i -> i % used).toArray());
+    Tensor ids = b.integers("ids", chosen);
+    Dispatch dispatch = b.dispatch(used, tokens, used);
+    Tensor y = b.input("y", Values.fill(tokens * used, cols, 0.5f));
+    Tensor weights = b.input("weights", Values.fill(tokens, used, 2));
+    Tensor update = b.output("update", tokens, cols, tolerance);
+    Tensor other = b.input("other", Values.fill(tokens, cols, 3));
+    Tensor x = b.inOut("x", Values.fill(tokens, cols, 1), tolerance);
+    Tensor norm = b.weight(rig().weight(Encoding.F32, 1, cols, 9));
+    Tensor out = b.output("out", tokens, cols, tolerance);
+    return ops -> {
+      ops.permute(ids, dispatch);
+      ops.combine(y, dispatch, weights, Optional.empty(), update);
+      ops.addRmsNorm(x, same ? update : other, norm, 1e-6f, out);
+    };
+  }
+}
