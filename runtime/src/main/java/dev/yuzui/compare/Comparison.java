@@ -34,7 +34,7 @@ public record Comparison(
         engine.config().attention() instanceof AttentionConfig.Latent latent
             ? latent.indexer().map(_ -> new IndexScores(trace, engine.checkpoint()))
             : Optional.empty();
-    Pass own = new Pass(trace, scores, false);
+    Pass own = new Pass(trace, Optional.empty(), false);
     Replay replay = new Replay(engine, trace);
     trace.follow(engine, step -> replay.noting(step, own.observer(step)));
     Deviation replayed = replay.measure();

@@ -1,7 +1,8 @@
 package dev.yuzui.compare;
 
 import java.util.BitSet;
-import java.util.function.Supplier;
+import java.util.Optional;
+import java.util.function.Function;
 
 /**
  * A row's choice of entries beside the one that is wanted.
@@ -19,10 +20,16 @@ record EntryChoice(int missed, int used, double passedOver) {
    * @param found positions, in columns from ≤ i < to; as in {@code wanted} negative where there is
    *     none
    * @param sees the entries that the row sees are the first so many
-   * @param scores of them, asked for where the choices are not the same
+   * @param scores of some of them, asked for where the choices are not the same; without it
+   *     passedOver is 0 where it is not infinite
    */
   static EntryChoice of(
-      float[] found, float[] wanted, int from, int to, int sees, Supplier<IndexScores.Row> scores) {
+      float[] found,
+      float[] wanted,
+      int from,
+      int to,
+      int sees,
+      Optional<Function<BitSet, IndexScores.Row>> scores) {
     BitSet theirs = new BitSet();
     BitSet mine = new BitSet();
     boolean whole = true;
@@ -41,12 +48,17 @@ record EntryChoice(int missed, int used, double passedOver) {
     BitSet instead = (BitSet) mine.clone();
     instead.andNot(theirs);
     double passedOver =
-        !whole ? Double.POSITIVE_INFINITY : missed.isEmpty() ? 0 : most(missed, instead, scores);
+        !whole
+            ? Double.POSITIVE_INFINITY
+            : missed.isEmpty() ? 0 : scores.map(s -> most(missed, instead, s)).orElse(0.0);
     return new EntryChoice(missed.cardinality(), theirs.cardinality(), passedOver);
   }
 
-  private static double most(BitSet missed, BitSet instead, Supplier<IndexScores.Row> scores) {
-    IndexScores.Row row = scores.get();
+  private static double most(
+      BitSet missed, BitSet instead, Function<BitSet, IndexScores.Row> scores) {
+    BitSet both = (BitSet) missed.clone();
+    both.or(instead);
+    IndexScores.Row row = scores.apply(both);
     double most = 0;
     for (int w = missed.nextSetBit(0); w >= 0; w = missed.nextSetBit(w + 1)) {
       for (int f = instead.nextSetBit(0); f >= 0; f = instead.nextSetBit(f + 1)) {

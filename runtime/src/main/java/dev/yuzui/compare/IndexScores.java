@@ -8,6 +8,8 @@ import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.DeepseekConfig;
 import dev.yuzui.weights.Part;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -40,13 +42,16 @@ final class IndexScores {
   /**
    * A row's scores.
    *
-   * @param of each entry that the row sees
+   * @param of each entry that they were asked of; 0 of others, as {@code reach}
    * @param reach ‖∂I/∂k‖·‖k‖ of each: a key that is off by a share ε of its norm moves its score by
    *     ε·reach at most
    */
   record Row(double[] of, double[] reach) {}
 
-  Row row(int step, int layer, int t) {
+  /**
+   * @param of entries that the row sees
+   */
+  Row row(int step, int layer, int t, BitSet of) {
     int position = trace.start(step) + t;
     int heads = shape.heads();
     int size = shape.head();
@@ -58,9 +63,10 @@ final class IndexScores {
     }
     double[] score = new double[position + 1];
     double[] reach = new double[position + 1];
-    for (int s = 0; s <= position; s++) {
+    double[] slope = new double[size];
+    for (int s = of.nextSetBit(0); s >= 0; s = of.nextSetBit(s + 1)) {
       double[] k = keys(layer).get(s);
-      double[] slope = new double[size];
+      Arrays.fill(slope, 0);
       for (int h = 0; h < heads; h++) {
         double dot = dot(q[h], k);
         double w = weights[t * heads + h];

@@ -15,7 +15,7 @@ public final class Pass {
   final Map<Place, Agreement.Sum> agreements = new LinkedHashMap<>();
 
   /**
-   * @param scores of the trace, where the model has an indexer
+   * @param scores of the trace, where the model has an indexer and choices are judged by them
    * @param isolated whether every part goes on with the trace's numbers, so that its error is its
    *     own; otherwise errors add up
    */
@@ -82,7 +82,7 @@ public final class Pass {
                 t * cols,
                 (t + 1) * cols,
                 trace.start(index) + t + 1,
-                () -> scores.orElseThrow().row(index, layer, row)));
+                scores.map(s -> entries -> s.row(index, layer, row, entries))));
       }
     }
 

@@ -20,7 +20,7 @@ public record Reading(
   }
 
   /** What is bounded: of entries that are chosen not how many, but how far from a tie. */
-  double error() {
+  public double error() {
     return place.point() == Point.CHOSEN_ENTRIES ? isolated.largest() : isolated.relative();
   }
 

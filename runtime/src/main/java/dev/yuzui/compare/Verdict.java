@@ -71,7 +71,7 @@ public record Verdict(Optional<Place> place, String because, List<String> suspec
 
   /**
    * The ops of the place, without those that are right elsewhere with weights of the same type: all
-   * of them if that leaves none.
+   * of them if that leaves none, and then those without weights too.
    */
   private static List<String> suspects(
       Place place, List<Reading> right, Map<Place, List<Weighed>> weights) {
@@ -83,9 +83,12 @@ public record Verdict(Optional<Place> place, String because, List<String> suspec
     List<Weighed> all = weights.get(place);
     List<Weighed> left =
         all.stream().filter(w -> !cleared.contains(new Kind(w.part(), w.encoding()))).toList();
-    return left.isEmpty()
-        ? Stream.concat(all.stream().map(Weighed::text), besides(place.point())).toList()
-        : left.stream().map(Weighed::text).toList();
+    // what chooses entries has no weights, and nothing clears it
+    boolean more = left.isEmpty() || place.point() == Point.CHOSEN_ENTRIES;
+    return Stream.concat(
+            (left.isEmpty() ? all : left).stream().map(Weighed::text),
+            more ? besides(place.point()) : Stream.of())
+        .toList();
   }
 
   /** Ops without weights. */

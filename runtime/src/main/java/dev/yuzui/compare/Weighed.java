@@ -25,7 +25,8 @@ record Weighed(Part part, String name, Encoding encoding, String op) {
     int layer = place.layer();
     boolean predicts = layer >= config.layers();
     boolean prompt = place.phase() == Phase.PROMPT;
-    String attend = prompt ? "mlaPrefill" : "mlaAbsorbed";
+    boolean chooses = config.topK() < Integer.MAX_VALUE;
+    String attend = !prompt ? "mlaAbsorbed" : chooses ? "mlaPrefill or mlaChosen" : "mlaPrefill";
     String norm = config.hyperConnections().isPresent() ? "rmsNorm" : "addRmsNorm";
     Found found = new Found(checkpoint, predicts || !whole(place.point()) ? layer : 0);
     return switch (place.point()) {

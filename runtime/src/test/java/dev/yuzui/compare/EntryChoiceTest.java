@@ -2,6 +2,7 @@ package dev.yuzui.compare;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
 class EntryChoiceTest {
@@ -11,7 +12,7 @@ class EntryChoiceTest {
 
   private static EntryChoice choice(float... found) {
     float[] wanted = {0, 1, 2, -1};
-    return EntryChoice.of(found, wanted, 0, 4, 5, () -> SCORES);
+    return EntryChoice.of(found, wanted, 0, 4, 5, Optional.of(_ -> SCORES));
   }
 
   @Test
@@ -37,7 +38,7 @@ class EntryChoiceTest {
   @Test
   void anEntryOfAGreaterScoreThanTheWantedOneHasIsNoFault() {
     EntryChoice better =
-        EntryChoice.of(new float[] {0, 1}, new float[] {0, 4}, 0, 2, 5, () -> SCORES);
+        EntryChoice.of(new float[] {0, 1}, new float[] {0, 4}, 0, 2, 5, Optional.of(_ -> SCORES));
     assertEquals(new EntryChoice(1, 2, 0), better);
   }
 

@@ -81,6 +81,7 @@ final class CompareReport {
       String part,
       List<String> weights,
       double bound,
+      double error,
       boolean withinBounds,
       Deviation own,
       Deviation isolated) {}
@@ -161,6 +162,7 @@ final class CompareReport {
         r.part(),
         r.weights(),
         r.bound(),
+        r.error(),
         r.within(),
         r.own(),
         r.isolated());

@@ -61,6 +61,15 @@ class CompareCommandTest {
     assertTrue(run.lines().stream().anyMatch(l -> l.matches(" +1 .*100.0 %.*!.*")), run.out());
   }
 
+  /** No layer chooses rightly: nothing clears what chooses, which has no weights to be named by. */
+  @Test
+  void whatChoosesEntriesIsNamedWhereItIsWrongEverywhere() {
+    CommandRun run =
+        yuzui("compare", "-m", SPARSE, "--backends", "reference,broken:select:layers.");
+    assertEquals(ExitCode.DIFFERENT, run.exitCode(), run.out() + run.err());
+    assertTrue(run.lines().getLast().contains("rope, select"), run.lines().getLast());
+  }
+
   /** Within blocks' bounds, wide as they are, a kernel that reads its blocks right is right. */
   @ParameterizedTest
   @CsvSource({
@@ -96,6 +105,7 @@ class CompareCommandTest {
     for (JsonNode part : other.get("parts")) {
       assertEquals(0, part.at("/own/relative").asDouble(), part.toString());
       assertEquals(0, part.at("/isolated/largest").asDouble(), part.toString());
+      assertEquals(0, part.at("/error").asDouble(), part.toString());
     }
     for (JsonNode logits : other.get("logits")) {
       assertEquals(1, logits.get("top1_agreement").asDouble());
