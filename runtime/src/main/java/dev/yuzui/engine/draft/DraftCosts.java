@@ -88,6 +88,9 @@ public final class DraftCosts {
     if (writing <= 1) {
       return true;
     }
+    if (writing >= mostRows) {
+      return false; // no guess would be checked, nor anything learnt
+    }
     boolean pays = pays(writing, guessing);
     if (pays != paid) {
       paid = pays;
@@ -102,13 +105,10 @@ public final class DraftCosts {
     return !pays;
   }
 
-  /** Yes as long as a cost is unknown; no where a step has no room for guesses. */
+  /** Yes as long as a cost is unknown. */
   private boolean pays(int writing, int guessing) {
     int guesses = guessing * mostDrafts;
     int checked = Math.min(guesses, mostRows - writing);
-    if (guesses > 0 && checked <= 0) {
-      return false;
-    }
     OptionalDouble plain = steps.at(writing);
     OptionalDouble checking = steps.at(writing + checked);
     double kept = guesses == 0 ? 0 : acceptedAtOnce * guessing * checked / guesses;

@@ -130,11 +130,17 @@ public final class MtpProposer {
         .toList();
   }
 
+  /**
+   * @param going some of {@code drafting}, in their order
+   */
   private static List<Rows> rows(List<Drafting> drafting, List<Drafting> going, int layer) {
     List<Rows> rows = new ArrayList<>();
     int source = 0;
+    int next = 0;
     for (Drafting d : drafting) {
-      Outputs outputs = going.contains(d) ? Outputs.LAST : Outputs.NONE;
+      boolean goes = next < going.size() && going.get(next).equals(d);
+      next += goes ? 1 : 0;
+      Outputs outputs = goes ? Outputs.LAST : Outputs.NONE;
       rows.add(d.rows(layer, layer == 0 ? d.kept.row() : source, outputs));
       source += d.kept.rows();
     }

@@ -97,7 +97,9 @@ class DraftCostsTest {
     assertTrue(narrow.guess(2, 2), "3 tokens in 1.4 steps");
     IntStream.range(0, 100).forEach(_ -> narrow.stepTook(3, 1600));
     assertFalse(narrow.guess(2, 2), "3 tokens in 1.6 steps: not the 4 of both guesses");
-    assertFalse(narrow.guess(3, 3), "no room for a guess");
+    for (int i = 0; i < 2 * DraftCosts.LATEST_PROBE; i++) {
+      assertFalse(narrow.guess(3, 3), "no room for a guess, and so nothing to learn from one");
+    }
   }
 
   @Test
