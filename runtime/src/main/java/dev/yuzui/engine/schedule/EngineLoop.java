@@ -44,6 +44,7 @@ public final class EngineLoop implements AutoCloseable {
   private boolean idle = true;
   private long stepCount;
   private long hostNanos;
+  private long lockNanos;
   private volatile EngineMetrics metrics = EngineMetrics.NONE;
   private volatile StepTimes stepTimes = StepTimes.NONE;
 
@@ -131,8 +132,15 @@ public final class EngineLoop implements AutoCloseable {
     }
   }
 
+  /** While devices worked, for this loop or for others. */
   private long deviceNanos() {
-    return steps.deviceNanos() + speculation.deviceNanos();
+    return steps.deviceNanos() + speculation.deviceNanos() + lockNanos;
+  }
+
+  private void lock() {
+    long asked = System.nanoTime();
+    device.lock();
+    lockNanos += System.nanoTime() - asked;
   }
 
   // ---- what comes from outside ----
@@ -180,7 +188,7 @@ public final class EngineLoop implements AutoCloseable {
     List<Turn> turns = new ArrayList<>();
     List<Request> drawn = new ArrayList<>();
     Map<Request, Outcome> over = new LinkedHashMap<>();
-    device.lock();
+    lock();
     try {
       Optional<StepEvent> event = StepEvent.begun();
       List<Grant<Request>> grants = scheduler.next();
@@ -325,7 +333,7 @@ public final class EngineLoop implements AutoCloseable {
     if (over.isEmpty()) {
       return;
     }
-    device.lock();
+    lock();
     try {
       for (Request request : over.keySet()) {
         scheduler.remove(request);
