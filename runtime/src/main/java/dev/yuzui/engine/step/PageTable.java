@@ -91,7 +91,7 @@ final class PageTable {
     long at = 4 * (row * pages.cols() + from[row]);
     int count = to[row] - from[row];
     backend.write(
-        new Tensor("pages", pages.buffer(), at, Encoding.I32, 1, count),
+        new Tensor("pages", pages.buffer(), pages.byteOffset() + at, Encoding.I32, 1, count),
         staging.asSlice(at, 4L * count));
   }
 }

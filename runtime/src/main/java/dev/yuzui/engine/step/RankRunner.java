@@ -9,7 +9,6 @@ import dev.yuzui.model.Step;
 import dev.yuzui.model.Step.AttentionForm;
 import dev.yuzui.model.Tap;
 import dev.yuzui.parallel.Arrival;
-import dev.yuzui.parallel.DeviceExchange;
 import dev.yuzui.parallel.DeviceGroup;
 import dev.yuzui.parallel.Sent;
 import dev.yuzui.spi.Backend;
@@ -163,17 +162,17 @@ final class RankRunner implements AutoCloseable {
   void observe(Pass pass, List<Rows> all, Observer observer) {
     int tokens = all.stream().mapToInt(r -> r.tokens().length).sum();
     Shape shape = fill(pass, all, 0);
-    OpByOp course = new OpByOp(shape);
+    OpByOp course = opByOp(shape);
     Tap tap =
         (layer, point, tensor) -> {
-          Stage stage = stages.get(course.device);
+          Stage stage = stages.get(course.device());
           var values = DeviceValues.of(stage.backend(), stage.queue(), tensor, tokens);
           observer.at(
               layer,
               point,
               point == Point.CHOSEN_ENTRIES ? new ChosenEntries(values, all) : values);
         };
-    course.tap = tap;
+    course.tap(tap);
     enqueue(shape, course, tap);
     stages.get(model.lastDevice()).queue().synchronize();
   }
@@ -263,8 +262,7 @@ final class RankRunner implements AutoCloseable {
 
   private void enqueue(Shape shape, Course course, Tap tap) {
     int rows = shape.tokens();
-    int first = shape.pass().takesStates() ? model.lastDevice() : model.firstDevice();
-    Step step = step(shape, first, course, tap);
+    Step step = step(shape, first(shape), course, tap);
     Tensor out = outputs.logits(shape.outputs(), logitTokens(shape.pass()));
     switch (shape.pass().start()) {
       case TOKENS -> model.forward(step, hidden.slice("hidden", 0, rows), out);
@@ -280,7 +278,20 @@ final class RankRunner implements AutoCloseable {
     }
   }
 
-  private Step step(Shape shape, int device, Course course, Tap tap) {
+  /** The device where a pass begins. */
+  private int first(Shape shape) {
+    return shape.pass().takesStates() ? model.lastDevice() : model.firstDevice();
+  }
+
+  private OpByOp opByOp(Shape shape) {
+    return new OpByOp(this, group, shape, first(shape));
+  }
+
+  DeviceQueue queue(int device) {
+    return stages.get(device).queue();
+  }
+
+  Step step(Shape shape, int device, Course course, Tap tap) {
     Stage stage = stages.get(device);
     return new Step(
         device,
@@ -322,7 +333,7 @@ final class RankRunner implements AutoCloseable {
         new DeviceQueue.Recording() {
           @Override
           public void replay() {
-            enqueue(shape, new OpByOp(shape), Tap.none());
+            enqueue(shape, opByOp(shape), Tap.none());
           }
 
           @Override
@@ -332,104 +343,17 @@ final class RankRunner implements AutoCloseable {
   }
 
   private List<Leg> record(Shape shape) {
-    Recorder recorder =
-        new Recorder(shape, shape.pass().takesStates() ? model.lastDevice() : model.firstDevice());
+    Recorder recorder = new Recorder(this, shape, first(shape));
     boolean whole = false;
     try {
       enqueue(shape, recorder, Tap.none());
       recorder.end(new Leg.Then.End());
       whole = true;
-      return recorder.legs;
+      return recorder.legs();
     } finally {
       if (!whole) {
         recorder.abandon();
       }
-    }
-  }
-
-  /** Cuts what is enqueued into legs. */
-  private final class Recorder implements Course {
-    private final Shape shape;
-    private final List<Leg> legs = new ArrayList<>();
-    private int device;
-    private boolean open;
-
-    Recorder(Shape shape, int device) {
-      this.shape = shape;
-      begin(device);
-    }
-
-    private void begin(int where) {
-      device = where;
-      stages.get(where).queue().begin();
-      open = true;
-    }
-
-    private DeviceQueue.Recording take() {
-      open = false;
-      return stages.get(device).queue().end();
-    }
-
-    void end(Leg.Then then) {
-      legs.add(new Leg(device, stages.get(device).queue(), take(), then));
-    }
-
-    void abandon() {
-      if (open) {
-        stages.get(device).queue().abandon();
-      }
-      legs.forEach(Leg::close);
-    }
-
-    @Override
-    public Step on(int there) {
-      return step(shape, there, this, Tap.none());
-    }
-
-    @Override
-    public void move(int fromDevice, Tensor from, int toDevice, Tensor to) {
-      end(new Leg.Then.Move(fromDevice, from, toDevice, to));
-      begin(toDevice);
-    }
-
-    @Override
-    public void meet(DeviceExchange exchange, Sent sent, Runnable beside) {
-      end(new Leg.Then.End()); // closed with the others if what follows fails
-      begin(device);
-      beside.run();
-      Leg before = legs.removeLast();
-      legs.add(before.with(new Leg.Then.Meet(exchange, sent, take())));
-      begin(device);
-    }
-  }
-
-  /** Waits wherever devices meet. */
-  private final class OpByOp implements Course {
-    private final Shape shape;
-    private Tap tap = Tap.none();
-    private int device;
-
-    OpByOp(Shape shape) {
-      this.shape = shape;
-      device = shape.pass().takesStates() ? model.lastDevice() : model.firstDevice();
-    }
-
-    @Override
-    public Step on(int there) {
-      return step(shape, there, this, tap);
-    }
-
-    @Override
-    public void move(int fromDevice, Tensor from, int toDevice, Tensor to) {
-      stages.get(fromDevice).queue().synchronize();
-      group.each(Map.of(toDevice, () -> group.copy(fromDevice, from, toDevice, to)));
-      device = toDevice;
-    }
-
-    @Override
-    public void meet(DeviceExchange exchange, Sent sent, Runnable beside) {
-      stages.get(device).queue().synchronize();
-      exchange.meet(List.of(arrival(sent, beside)));
     }
   }
 
