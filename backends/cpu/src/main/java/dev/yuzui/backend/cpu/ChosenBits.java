@@ -47,8 +47,9 @@ final class ChosenBits {
   }
 
   /**
-   * For as many entries as the expanded form can have and take fewer multiplications than the
-   * absorbed one over those that are chosen, however many rows share what it rebuilds.
+   * For as many entries as a row may see and take fewer multiplications in the expanded form than
+   * in the absorbed one over those that are chosen, however many rows share what is rebuilt. Where
+   * one row of a run sees more, all of the run gather.
    */
   private static int words(MlaShape shape, Selection chosen) {
     long carry = (long) shape.kvLora() * (shape.nope() + shape.value());
