@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.yuzui.batch.BatchLines.Line;
 import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.openai.AnswerFields;
+import dev.yuzui.openai.BatchEnvelope;
 import dev.yuzui.openai.ParsedRequest;
 import dev.yuzui.openai.ParsedRequest.Kind;
 import dev.yuzui.openai.RequestProblem;

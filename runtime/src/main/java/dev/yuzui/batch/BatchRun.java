@@ -9,6 +9,8 @@ import dev.yuzui.engine.api.Generation;
 import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.io.Texts;
 import dev.yuzui.openai.AnswerFields;
+import dev.yuzui.openai.BatchEnvelope;
+import dev.yuzui.openai.BatchParser;
 import dev.yuzui.openai.ParsedRequest;
 import dev.yuzui.openai.RequestFields;
 import dev.yuzui.openai.RequestParser;

@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.openai.BatchEnvelope;
+import dev.yuzui.openai.BatchParser;
 import dev.yuzui.openai.ParsedRequest;
 import dev.yuzui.openai.ParsedRequest.Kind;
 import dev.yuzui.openai.RequestFields;
@@ -190,11 +192,11 @@ class BatchParserTest {
   void fieldsGoBeforeTheCommandLine() {
     GenerateRequest request =
         chat("""
-                {"messages":[{"role":"user","content":"x"}],"max_tokens":9,"max_completion_tokens":3,
-                 "temperature":0.5,"top_p":0.25,"top_k":-1,"min_p":0.125,"seed":4,"stop":["."],
-                 "presence_penalty":1,"frequency_penalty":2,"repetition_penalty":1.5,
-                 "logit_bias":{"5":1.5,"6":-100},"ignore_eos":true,"user":"me","stream":false}\
-                """)
+        {"messages":[{"role":"user","content":"x"}],"max_tokens":9,"max_completion_tokens":3,
+         "temperature":0.5,"top_p":0.25,"top_k":-1,"min_p":0.125,"seed":4,"stop":["."],
+         "presence_penalty":1,"frequency_penalty":2,"repetition_penalty":1.5,
+         "logit_bias":{"5":1.5,"6":-100},"ignore_eos":true,"user":"me","stream":false}\
+        """)
             .prompts()
             .getFirst()
             .request();

@@ -4,6 +4,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.yuzui.openai.BatchEnvelope;
+import dev.yuzui.openai.BatchParser;
 import dev.yuzui.openai.ParsedRequest;
 import dev.yuzui.openai.RequestFields;
 import dev.yuzui.openai.RequestParser;
@@ -29,11 +31,13 @@ final class Requests {
   private static final int SHOWN = 40;
 
   private final YuzuiBatchConfig config;
-  private final RequestParser parser;
+  private final ServedModel model;
+  private final BatchParser parser;
 
   Requests(YuzuiBatchConfig config, ServedModel model) {
     this.config = config;
-    this.parser = new RequestParser(model);
+    this.model = model;
+    this.parser = new BatchParser(new RequestParser(model));
   }
 
   /** What a row asks for, as text: neighbours in its order begin alike. */
@@ -82,21 +86,44 @@ final class Requests {
     if (value == null) {
       throw RequestProblem.field(config.column(), "a request", "null");
     }
-    ObjectNode fields =
-        switch (config.source()) {
-          case PROMPT -> object().put("prompt", text(value));
-          case MESSAGES -> object().set("messages", messages(value));
-          case BODY -> body(text(value));
-        };
-    if (!fields.hasNonNull("seed") && !config.id().isEmpty()) {
-      Object id = row.getAs(config.id());
-      if (id != null) {
-        fields.put("seed", YuzuiBatch.seed(id.toString()));
-      }
+    BatchEnvelope request =
+        BatchEnvelope.of(
+            new RequestFields(
+                switch (config.source()) {
+                  case PROMPT -> object().put("prompt", text(value));
+                  case MESSAGES -> object().set("messages", messages(value));
+                  case BODY -> json(text(value));
+                }));
+    body(request).ifPresent(body -> complete(body, row));
+    ParsedRequest parsed = parser.parse(request);
+    if (parsed.choices() != 1) {
+      throw RequestProblem.request(
+          "prompt, n: expected one prompt and one answer, found "
+              + parsed.choices()
+              + "; make a row for each");
     }
-    RequestFields request = new RequestFields(fields);
-    request.refuse("stream", "false, for rows are written whole", Set.of("false"));
-    return parser.plain(request);
+    return parsed;
+  }
+
+  /** Of the request itself; nothing where an envelope has none, which its reader says. */
+  private static Optional<ObjectNode> body(BatchEnvelope request) {
+    JsonNode line = request.line().object();
+    return Optional.of(request.openAi() ? line.path("body") : line)
+        .filter(ObjectNode.class::isInstance)
+        .map(ObjectNode.class::cast);
+  }
+
+  private void complete(ObjectNode body, Row row) {
+    RequestFields fields = new RequestFields(body);
+    fields.refuse("logprobs", "none, for a row has no place for them", Set.of("false"));
+    if (fields.has("messages") && model.template().isEmpty()) {
+      throw RequestProblem.request(
+          "messages: this model has no chat template to put them in; ask it with a prompt");
+    }
+    if (!fields.has("seed") && !config.id().isEmpty()) {
+      Optional.ofNullable(row.<Object>getAs(config.id()))
+          .ifPresent(id -> body.put("seed", YuzuiBatch.seed(id.toString())));
+    }
   }
 
   private static ObjectNode object() {
@@ -115,21 +142,13 @@ final class Requests {
     return (ObjectNode) RequestFields.parse(text.getBytes(StandardCharsets.UTF_8)).object();
   }
 
-  /** The request within a line of OpenAI's batch interface, if it is one. */
-  private static ObjectNode body(String text) {
-    ObjectNode line = json(text);
-    if (!line.has("body")) {
-      return line;
-    }
-    if (line.get("body") instanceof ObjectNode body) {
-      return body;
-    }
-    throw RequestProblem.field("body", "an object", line.get("body").toString());
-  }
-
   private JsonNode messages(Object value) {
     if (value instanceof String text) {
-      return json("{\"messages\":" + text + "}").get("messages");
+      ObjectNode whole = json("{\"messages\":" + text + "}");
+      if (whole.size() != 1) {
+        throw RequestProblem.field(config.column(), "a JSON array", text);
+      }
+      return whole.get("messages");
     }
     if (!(value instanceof Iterable<?> rows)) {
       throw RequestProblem.field(
@@ -146,7 +165,7 @@ final class Requests {
       ObjectNode node = messages.addObject();
       for (String field : message.schema().fieldNames()) {
         Optional.ofNullable(message.<Object>getAs(field))
-            .ifPresent(said -> node.put(field, said.toString()));
+            .ifPresent(said -> node.put(field, text(said)));
       }
     }
     return messages;

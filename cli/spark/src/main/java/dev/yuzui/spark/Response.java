@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.openai.AnswerFields;
 import dev.yuzui.openai.ParsedRequest;
+import dev.yuzui.openai.ParsedRequest.Kind;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -43,8 +44,23 @@ final class Response {
   private Response() {}
 
   static Row of(AnswerFields fields, ParsedRequest task, GenerationResult result) {
-    ObjectNode said = JsonNodeFactory.instance.objectNode();
-    String finish = fields.plain(said, task, result);
+    if (task.kind() == Kind.PLAIN) {
+      ObjectNode said = JsonNodeFactory.instance.objectNode();
+      String finish = fields.plain(said, task, result);
+      return of(said, "text", finish, task, result);
+    }
+    JsonNode choice = fields.choices(task, List.of(result)).get(0);
+    String finish = text(choice, "finish_reason");
+    return task.kind() == Kind.CHAT
+        ? of(choice.path("message"), "content", finish, task, result)
+        : of(choice, "text", finish, task, result);
+  }
+
+  /**
+   * @param field that the text is in
+   */
+  private static Row of(
+      JsonNode said, String field, String finish, ParsedRequest task, GenerationResult result) {
     List<Row> calls = new ArrayList<>();
     for (JsonNode call : said.path("tool_calls")) {
       JsonNode function = call.path("function");
@@ -52,7 +68,7 @@ final class Response {
           RowFactory.create(text(call, "id"), text(function, "name"), text(function, "arguments")));
     }
     return RowFactory.create(
-        text(said, "text"),
+        text(said, field),
         text(said, "reasoning_content"),
         finish,
         RowFactory.create(

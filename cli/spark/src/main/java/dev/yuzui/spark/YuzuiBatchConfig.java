@@ -60,8 +60,7 @@ public record YuzuiBatchConfig(
     /** A conversation: an array of structs of strings (role, content), or JSON of OpenAI's form. */
     MESSAGES,
     /**
-     * A request as JSON: what a line of {@code yuzui batch} may be, or the {@code body} of one for
-     * {@code /v1/chat/completions}.
+     * A request as JSON: what a line of {@code yuzui batch} may be, and answered as it is there.
      */
     BODY
   }

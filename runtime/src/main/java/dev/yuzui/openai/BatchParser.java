@@ -1,20 +1,20 @@
-package dev.yuzui.batch;
+package dev.yuzui.openai;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.yuzui.io.Texts;
-import dev.yuzui.openai.ParsedRequest;
-import dev.yuzui.openai.RequestFields;
-import dev.yuzui.openai.RequestParser;
-import dev.yuzui.openai.RequestProblem;
 import dev.yuzui.openai.RequestProblem.Code;
 import java.util.List;
 import java.util.Set;
 
-/** Makes a request of a line, whatever form it has. */
-record BatchParser(RequestParser requests) {
+/** Makes a request of a line of a batch, whatever form it has. */
+public record BatchParser(RequestParser requests) {
   private static final Set<String> ENVELOPE = Set.of("custom_id", "method", "url", "body");
 
-  ParsedRequest parse(BatchEnvelope envelope) {
+  /**
+   * @throws RequestProblem if it cannot be met
+   * @throws dev.yuzui.text.TextException if its messages suit no template
+   */
+  public ParsedRequest parse(BatchEnvelope envelope) {
     if (envelope.customId().isPresent() && envelope.name().isEmpty()) {
       throw RequestProblem.field("custom_id", "a string", envelope.customId().get().toString());
     }
@@ -57,6 +57,6 @@ record BatchParser(RequestParser requests) {
   }
 
   private static void refuseStream(RequestFields body) {
-    body.refuse("stream", "false, for a batch is written line by line", Set.of("false"));
+    body.refuse("stream", "false, for each answer is written whole", Set.of("false"));
   }
 }
