@@ -16,7 +16,6 @@ import dev.yuzui.openai.RequestFields;
 import dev.yuzui.openai.RequestParser;
 import dev.yuzui.openai.RequestProblem;
 import dev.yuzui.openai.ServedModel;
-import dev.yuzui.sampling.SamplingException;
 import dev.yuzui.text.TextException;
 import java.util.List;
 import java.util.Objects;
@@ -175,7 +174,7 @@ public final class BatchRun {
     try {
       List<GenerationResult> results = pending.results().stream().map(BatchRun::result).toList();
       ParsedRequest task = pending.task().orElseThrow();
-      output.append(reply.done(pending.line(), pending.envelope().orElseThrow(), task, results));
+      output.append(row(pending, task, results));
       listener.answered(task.promptTokens(), AnswerFields.generatedTokens(results));
     } catch (RequestProblem e) {
       output.append(reply.failed(pending.line(), pending.envelope(), e));
@@ -183,26 +182,28 @@ public final class BatchRun {
     }
   }
 
+  private String row(Pending pending, ParsedRequest task, List<GenerationResult> results) {
+    try {
+      return reply.done(pending.line(), pending.envelope().orElseThrow(), task, results);
+    } catch (RuntimeException e) {
+      throw RequestProblem.unexpected(e); // as where it is read
+    }
+  }
+
   /** What concerns one request is that line's problem; anything else ends the batch. */
   private static GenerationResult result(CompletableFuture<GenerationResult> future) {
     if (future.state() != CompletableFuture.State.SUCCESS) {
-      throw future.isCancelled() ? new Cancelled() : problem(future.exceptionNow());
+      if (future.isCancelled()) {
+        throw new Cancelled();
+      }
+      Throwable failure = future.exceptionNow();
+      Optional<RequestProblem> problem = RequestProblem.of(failure);
+      throw problem.isPresent() ? problem.get() : unchecked(failure);
     }
     if (future.resultNow().finish() == FinishReason.CANCELLED) {
       throw new Cancelled();
     }
     return future.resultNow();
-  }
-
-  private static RuntimeException problem(Throwable failure) {
-    return switch (failure) {
-      case RequestProblem e -> e;
-      case TextException e -> RequestProblem.request(e.getMessage());
-      case EngineException e when e.getCause() == null -> RequestProblem.request(e.getMessage());
-      case EngineException e when e.getCause() instanceof SamplingException ->
-          RequestProblem.of(RequestProblem.Code.SERVER_ERROR, e.getMessage());
-      default -> unchecked(failure);
-    };
   }
 
   private static RuntimeException unchecked(Throwable failure) {
@@ -280,7 +281,7 @@ public final class BatchRun {
       failure = Optional.of(e);
     } catch (RuntimeException e) {
       // one odd line must not end every attempt at the others
-      failure = Optional.of(RequestProblem.of(RequestProblem.Code.SERVER_ERROR, "unexpected " + e));
+      failure = Optional.of(RequestProblem.unexpected(e));
     }
     int permits = Math.min(task.map(ParsedRequest::choices).orElse(1), options.window());
     room.acquire(permits);

@@ -1,9 +1,12 @@
 package dev.yuzui.openai;
 
+import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.io.Texts;
+import dev.yuzui.sampling.SamplingException;
+import dev.yuzui.text.TextException;
 import java.util.Optional;
 
-/** What is wrong with one line of a batch; the others go on. */
+/** What is wrong with one request; others go on. */
 public final class RequestProblem extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
@@ -62,6 +65,33 @@ public final class RequestProblem extends RuntimeException {
             + ", which line "
             + line
             + " has");
+  }
+
+  /**
+   * What a failure says of the request that it came of; empty where that is not at fault, but the
+   * engine or what is under it.
+   */
+  public static Optional<RequestProblem> of(Throwable failure) {
+    return switch (failure) {
+      case RequestProblem known -> Optional.of(known);
+      case TextException e -> Optional.of(request(e.getMessage()));
+      case EngineException e -> ofEngine(e);
+      default -> Optional.empty();
+    };
+  }
+
+  private static Optional<RequestProblem> ofEngine(EngineException e) {
+    return switch (e.getCause()) {
+      case null -> Optional.of(request(e.getMessage()));
+      case TextException _ -> Optional.of(request(e.getMessage()));
+      case SamplingException _ -> Optional.of(of(Code.SERVER_ERROR, e.getMessage()));
+      default -> Optional.empty();
+    };
+  }
+
+  /** Of a request that is read or told in a way nobody thought of: others go on all the same. */
+  public static RequestProblem unexpected(RuntimeException e) {
+    return of(Code.SERVER_ERROR, "unexpected " + e);
   }
 
   public Code code() {

@@ -11,8 +11,11 @@ import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.FinishReason;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.GenerationResult;
+import dev.yuzui.engine.api.TokenLogprobs;
 import dev.yuzui.io.Json;
+import dev.yuzui.sampling.SamplingException;
 import dev.yuzui.spi.BackendException;
+import dev.yuzui.text.TextException;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -321,6 +324,55 @@ class BatchRunTest {
                 new EngineException("gone", new BackendException("cuda: gone", "reboot")));
     assertThrows(EngineException.class, () -> FakeBatch.run(plain(2), out(), dead, ORDERED));
     assertEquals(before, Files.readString(out()));
+  }
+
+  /** Of a grammar that its model's texts cannot have; of logits that are not numbers. */
+  @Test
+  void whatTheEngineSaysOfARequestIsThatLinesProblem() throws IOException {
+    Single failing =
+        request ->
+            switch (FakeBatch.parrot(request).text()) {
+              case "<user>0" -> failed("no such text", new TextException("no such text"));
+              case "<user>1" -> failed("not numbers", new SamplingException("not numbers"));
+              default -> AT_ONCE.generate(request);
+            };
+    assertTrue(FakeBatch.run(plain(3), out(), failing, ORDERED));
+    List<JsonNode> rows = rows();
+    assertEquals("invalid_request", rows.get(0).at("/error/code").asText());
+    assertEquals("no such text", rows.get(0).at("/error/message").asText());
+    assertEquals("server_error", rows.get(1).at("/error/code").asText());
+    assertEquals("<user>2", rows.get(2).get("text").asText());
+  }
+
+  private static CompletableFuture<GenerationResult> failed(String message, RuntimeException why) {
+    return CompletableFuture.failedFuture(new EngineException(message, why));
+  }
+
+  /** Here by probabilities, of a model that has no tokenizer to name its tokens. */
+  @Test
+  void anAnswerThatCannotBeToldIsThatLinesProblem() throws IOException {
+    Single odd =
+        request -> {
+          GenerationResult r = FakeBatch.parrot(request);
+          return CompletableFuture.completedFuture(
+              r.text().equals("<user>1")
+                  ? new GenerationResult(
+                      r.text(),
+                      r.tokens(),
+                      List.of(new TokenLogprobs(new TokenLogprobs.Entry(1, -1), List.of())),
+                      r.finish(),
+                      r.stop(),
+                      r.timings(),
+                      r.speculative())
+                  : r);
+        };
+    assertTrue(FakeBatch.run(plain(3), out(), odd, ORDERED));
+    List<JsonNode> rows = rows();
+    assertEquals("server_error", rows.get(1).at("/error/code").asText());
+    assertTrue(
+        rows.get(1).at("/error/message").asText().startsWith("unexpected java.util."),
+        rows.get(1).toString());
+    assertEquals("<user>2", rows.get(2).get("text").asText());
   }
 
   /** Whether the input is read twice or once. */

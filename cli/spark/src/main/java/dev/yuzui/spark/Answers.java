@@ -8,11 +8,8 @@ import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.openai.AnswerFields;
 import dev.yuzui.openai.ParsedRequest;
 import dev.yuzui.openai.RequestProblem;
-import dev.yuzui.openai.RequestProblem.Code;
 import dev.yuzui.openai.ServedModel;
-import dev.yuzui.sampling.SamplingException;
 import dev.yuzui.spark.CrashNotes.Lost;
-import dev.yuzui.text.TextException;
 import java.io.Serializable;
 import java.io.UncheckedIOException;
 import java.util.ArrayDeque;
@@ -25,6 +22,7 @@ import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -73,23 +71,41 @@ final class Answers implements Iterator<Row> {
    */
   private record Asked(Row row, String name) {}
 
-  /**
-   * @param task and {@code generation}, or {@code error} in their place
-   */
-  private record Pending(
+  /** On its way to its row. */
+  private sealed interface Pending {
+    Asked asked();
+
+    boolean isDone();
+  }
+
+  private record Made(
       Asked asked,
-      Optional<ParsedRequest> task,
-      Optional<Generation> generation,
-      Optional<RuntimeException> error) {
-    boolean isDone() {
-      return generation.map(made -> made.result().isDone()).orElse(true);
+      ParsedRequest task,
+      Generation generation,
+      CompletableFuture<GenerationResult> result)
+      implements Pending {
+    @Override
+    public boolean isDone() {
+      return result.isDone();
     }
   }
 
-  private static final class LostException extends RuntimeException {
+  private record Refused(Asked asked, String code, String message) implements Pending {
+    static Refused of(Asked asked, RequestProblem why) {
+      return new Refused(asked, Requests.code(why.code()), why.getMessage());
+    }
+
+    @Override
+    public boolean isDone() {
+      return true;
+    }
+  }
+
+  /** Ends a job that is to fail at its first bad row. */
+  private static final class BadRowException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
-    LostException(String message) {
+    BadRowException(String message) {
       super(message);
     }
   }
@@ -124,7 +140,12 @@ final class Answers implements Iterator<Row> {
   }
 
   private void end(TaskContext task) {
-    open.forEach(pending -> pending.generation().ifPresent(Generation::cancel));
+    open.forEach(
+        pending -> {
+          if (pending instanceof Made made) {
+            made.generation().cancel();
+          }
+        });
     try {
       notes.ifPresent(under -> end(under, task.isFailed()));
     } catch (UncheckedIOException e) {
@@ -181,7 +202,7 @@ final class Answers implements Iterator<Row> {
       Asked asked = each.next();
       Optional<Lost> lost = under.lost(asked.name());
       if (lost.isPresent()) {
-        open.add(failed(asked, new LostException(message(under, asked, lost.get()))));
+        open.add(new Refused(asked, LOST, message(under, asked, lost.get())));
         each.remove();
       } else if (under.isSuspect(asked.name())) {
         suspects.add(asked);
@@ -212,7 +233,9 @@ final class Answers implements Iterator<Row> {
         under.alone(suspect.name());
         Pending pending = ask(suspect, Supplier::get);
         open.add(pending);
-        pending.generation().ifPresent(this::awaitEnd);
+        if (pending instanceof Made made) {
+          awaitEnd(made);
+        }
         if (!engine.isUsable()) {
           throw new EngineException("the engine could not go on after a request that was alone");
         }
@@ -225,9 +248,9 @@ final class Answers implements Iterator<Row> {
     }
   }
 
-  private void awaitEnd(Generation generation) {
+  private static void awaitEnd(Made made) {
     try {
-      await(generation);
+      await(made);
     } catch (EngineException _) {
       // said when it is the row's turn
     }
@@ -251,18 +274,34 @@ final class Answers implements Iterator<Row> {
    * @param turn when the engine is given it
    */
   private Pending ask(Asked asked, Function<Supplier<Generation>, Generation> turn) {
+    ParsedRequest task;
     try {
-      ParsedRequest task = requests.parse(asked.row());
+      task = requests.parse(asked.row());
+    } catch (EngineException e) {
+      return Refused.of(asked, problem(e));
+    } catch (RuntimeException e) {
+      // one odd row must not end every attempt at the others
+      return Refused.of(asked, RequestProblem.of(e).orElseGet(() -> RequestProblem.unexpected(e)));
+    }
+    try {
       GenerateRequest request = task.prompts().getFirst().request();
       Generation generation = turn.apply(() -> asking.ask(engine, request));
-      return new Pending(asked, Optional.of(task), Optional.of(generation), Optional.empty());
-    } catch (RequestProblem | TextException | EngineException e) {
-      return failed(asked, e);
+      return new Made(asked, task, generation, generation.result());
+    } catch (EngineException e) {
+      return Refused.of(asked, problem(e));
     }
   }
 
-  private static Pending failed(Asked asked, RuntimeException why) {
-    return new Pending(asked, Optional.empty(), Optional.empty(), Optional.of(why));
+  /**
+   * What an engine's failure says of a request.
+   *
+   * @throws EngineException if nothing is wrong with that: Spark tries the task again
+   */
+  private RequestProblem problem(EngineException e) {
+    if (!engine.isUsable()) {
+      throw e;
+    }
+    return RequestProblem.of(e).orElseThrow(() -> e);
   }
 
   @Override
@@ -282,48 +321,45 @@ final class Answers implements Iterator<Row> {
   }
 
   private Row response(Pending pending) {
-    try {
-      if (pending.error().isPresent()) {
-        throw pending.error().get();
-      }
-      ParsedRequest task = pending.task().orElseThrow();
-      GenerationResult result = await(pending.generation().orElseThrow());
-      counters.answered(task.promptTokens(), result.tokens().size());
-      return Response.of(fields, task, result);
-    } catch (LostException e) {
-      return failed(LOST, e);
-    } catch (RequestProblem e) {
-      return failed(Requests.code(e.code()), e);
-    } catch (TextException e) {
-      return failed(Requests.code(Code.INVALID_REQUEST), e);
-    } catch (EngineException e) {
-      if (!engine.isUsable()) {
-        throw e; // nothing is wrong with the request: Spark tries the task again
-      }
-      if (e.getCause() == null) {
-        return failed(Requests.code(Code.INVALID_REQUEST), e);
-      }
-      if (e.getCause() instanceof SamplingException) {
-        return failed(Requests.code(Code.SERVER_ERROR), e);
-      }
-      throw e;
-    }
+    return switch (pending) {
+      case Made made -> response(made);
+      case Refused refused -> failed(refused);
+    };
   }
 
-  private Row failed(String code, RuntimeException why) {
+  private Row response(Made made) {
+    GenerationResult result;
+    try {
+      result = await(made);
+    } catch (EngineException e) {
+      return failed(Refused.of(made.asked(), problem(e)));
+    }
+    Row response;
+    try {
+      response = Response.of(fields, made.task(), result);
+    } catch (RuntimeException e) {
+      return failed(
+          Refused.of(
+              made.asked(), RequestProblem.of(e).orElseGet(() -> RequestProblem.unexpected(e))));
+    }
+    counters.answered(made.task().promptTokens(), result.tokens().size());
+    return response;
+  }
+
+  private Row failed(Refused refused) {
     if (config.failOnError()) {
-      throw why;
+      throw new BadRowException(refused.message());
     }
     counters.failed();
-    return Response.error(code, why.getMessage());
+    return Response.error(refused.code(), refused.message());
   }
 
   /** Spark takes back a task that it no longer wants by a flag. */
-  private static GenerationResult await(Generation generation) {
+  private static GenerationResult await(Made made) {
     while (true) {
       requireWanted();
       try {
-        return generation.result().get(WAIT_MILLIS, TimeUnit.MILLISECONDS);
+        return made.result().get(WAIT_MILLIS, TimeUnit.MILLISECONDS);
       } catch (TimeoutException _) {
         // not yet
       } catch (ExecutionException e) {

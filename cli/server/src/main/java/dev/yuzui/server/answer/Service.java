@@ -8,7 +8,6 @@ import dev.yuzui.openai.RequestFields;
 import dev.yuzui.openai.RequestParser;
 import dev.yuzui.openai.RequestProblem;
 import dev.yuzui.openai.ServedModel;
-import dev.yuzui.sampling.SamplingException;
 import dev.yuzui.server.answer.Answers.Event;
 import dev.yuzui.server.http.Call;
 import dev.yuzui.server.http.ClientGone;
@@ -287,11 +286,13 @@ public final class Service {
       lost.accept(why);
       return HttpProblem.of(503, "engine_lost", message);
     }
-    if (why.getCause() == null || why.getCause() instanceof TextException) {
-      return HttpProblem.of(400, "invalid_request", message);
-    }
-    return why.getCause() instanceof SamplingException
-        ? HttpProblem.of(500, "not_numbers", message)
-        : HttpProblem.of(500, "engine_failed", message);
+    return RequestProblem.of(why)
+        .map(
+            problem ->
+                HttpProblem.of(
+                    problem.code().status(),
+                    problem.code().status() < 500 ? "invalid_request" : "not_numbers",
+                    message))
+        .orElseGet(() -> HttpProblem.of(500, "engine_failed", message));
   }
 }
