@@ -13,6 +13,7 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.security.DigestInputStream;
 import java.security.MessageDigest;
@@ -127,8 +128,28 @@ public record BatchManifest(
 
   /** Where the manifest of an output that exists lies; links to the output have the same. */
   static Path beside(Path output) throws IOException {
-    Path real = output.toRealPath();
-    return real.resolveSibling(real.getFileName() + ".manifest.json");
+    return besideFile(output.toRealPath());
+  }
+
+  /**
+   * Where the manifest of a new output goes. In place of one whose output is gone, but of no other
+   * file.
+   *
+   * @throws BatchException if there is one
+   */
+  static Path besideNew(Path output) throws IOException {
+    Path file = besideFile(Files.exists(output) ? output.toRealPath() : output.toAbsolutePath());
+    if (read(file).isEmpty() && Files.exists(file, LinkOption.NOFOLLOW_LINKS)) {
+      throw BatchException.expected(
+          "Batch.output " + output,
+          "room for " + file.getFileName() + " beside it",
+          "another file of that name; give Batch.output another name");
+    }
+    return file;
+  }
+
+  private static Path besideFile(Path output) {
+    return output.resolveSibling(output.getFileName() + ".manifest.json");
   }
 
   /**

@@ -2,6 +2,7 @@ package dev.yuzui.batch;
 
 import dev.yuzui.batch.BatchResults.Result;
 import dev.yuzui.io.WholeFile;
+import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -32,8 +33,14 @@ public record BatchMerge(Path input, List<Path> outputs, Path output) {
    */
   public record Summary(long lines, long errors, List<String> notes) {}
 
+  /**
+   * @throws BatchException if there are no outputs
+   */
   public BatchMerge {
     outputs = List.copyOf(outputs);
+    if (outputs.isEmpty()) {
+      throw BatchException.expected("batch-merge", "the outputs of the shards", "none");
+    }
   }
 
   /**
@@ -45,6 +52,7 @@ public record BatchMerge(Path input, List<Path> outputs, Path output) {
       throw BatchException.expected(
           "Batch.output", "a new file", output + ", which exists; give another name");
     }
+    Path manifest = newManifest();
     requireDifferent();
     List<BatchManifest> manifests = outputs.stream().map(BatchMerge::manifest).toList();
     BatchManifest all = manifests.getFirst().ofAll();
@@ -67,8 +75,17 @@ public record BatchMerge(Path input, List<Path> outputs, Path output) {
       results.add(part);
     }
     results.requireWhole(manifests.stream().map(BatchManifest::shard).toList());
-    write(results, all);
+    write(results, all, manifest);
     return new Summary(results.lines(), results.errors(), List.copyOf(notes));
+  }
+
+  private Path newManifest() {
+    try {
+      return BatchManifest.besideNew(output);
+    } catch (IOException e) {
+      throw BatchException.expected(
+          "Batch.output", "a folder that can be written to", output + ": " + e);
+    }
   }
 
   private void requireDifferent() {
@@ -110,32 +127,48 @@ public record BatchMerge(Path input, List<Path> outputs, Path output) {
     }
   }
 
-  private void write(BatchResults results, BatchManifest all) {
+  /** The manifest first: no output is ever there without it. */
+  private void write(BatchResults results, BatchManifest all, Path manifest) {
     List<FileChannel> from = new ArrayList<>();
     try {
       for (Path part : outputs) {
-        from.add(FileChannel.open(part, StandardOpenOption.READ));
+        from.add(open(part));
       }
-      WholeFile.write(output, channel -> copy(results, from, channel));
-      all.write(BatchManifest.beside(output));
+      all.write(manifest);
+      try {
+        WholeFile.write(output, channel -> copy(results, from, channel));
+      } catch (IOException | RuntimeException e) {
+        Files.deleteIfExists(manifest);
+        throw e;
+      }
     } catch (IOException e) {
       throw BatchException.system("Batch.output " + output + " cannot be written: " + e);
     } finally {
-      for (FileChannel channel : from) {
-        close(channel);
-      }
+      from.forEach(BatchMerge::close);
     }
+  }
+
+  private static FileChannel open(Path part) {
+    try {
+      return FileChannel.open(part, StandardOpenOption.READ);
+    } catch (IOException e) {
+      throw unreadable(part, e);
+    }
+  }
+
+  private static BatchException unreadable(Path part, IOException e) {
+    return BatchException.system("batch-merge: " + part + " cannot be read: " + e);
   }
 
   private static void close(FileChannel channel) {
     try {
       channel.close();
-    } catch (IOException e) {
-      throw BatchException.system("an output cannot be closed: " + e);
+    } catch (IOException _) {
+      // it was only read, and that went well
     }
   }
 
-  private static void copy(BatchResults results, List<FileChannel> from, FileChannel to)
+  private void copy(BatchResults results, List<FileChannel> from, FileChannel to)
       throws IOException {
     ByteBuffer buffer = ByteBuffer.allocate(BUFFER);
     for (long line = 1; line <= results.lastLine(); line++) {
@@ -143,6 +176,7 @@ public record BatchMerge(Path input, List<Path> outputs, Path output) {
       if (result.isEmpty()) {
         continue; // blank
       }
+      int file = result.get().file();
       long at = result.get().at();
       long end = at + result.get().length();
       while (at < end) {
@@ -151,15 +185,23 @@ public record BatchMerge(Path input, List<Path> outputs, Path output) {
         }
         int before = buffer.position();
         buffer.limit((int) Math.min(buffer.capacity(), before + end - at));
-        int read = from.get(result.get().file()).read(buffer, at);
+        at += read(from.get(file), outputs.get(file), buffer, at);
         buffer.limit(buffer.capacity());
-        if (read < 0) {
-          throw new IOException("an output became shorter while it was read");
-        }
-        at += read;
       }
     }
     drain(buffer, to);
+  }
+
+  private static int read(FileChannel from, Path part, ByteBuffer buffer, long at) {
+    try {
+      int read = from.read(buffer, at);
+      if (read < 0) {
+        throw new EOFException("it became shorter while it was read");
+      }
+      return read;
+    } catch (IOException e) {
+      throw unreadable(part, e);
+    }
   }
 
   private static void drain(ByteBuffer buffer, FileChannel to) throws IOException {

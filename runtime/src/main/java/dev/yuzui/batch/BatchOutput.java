@@ -7,7 +7,6 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
@@ -112,18 +111,12 @@ public final class BatchOutput implements AutoCloseable {
       return List.of();
     }
     try {
-      Path path = BatchManifest.beside(Path.of(name));
-      Optional<BatchManifest> there = BatchManifest.read(path);
       if (done.isEmpty()) {
-        if (there.isEmpty() && Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
-          throw BatchException.expected(
-              "Batch.output " + name,
-              "room for " + path.getFileName() + " beside it",
-              "another file of that name; give Batch.output another name");
-        }
-        manifest.write(path);
+        manifest.write(BatchManifest.besideNew(Path.of(name)));
         return List.of();
       }
+      Path path = BatchManifest.beside(Path.of(name));
+      Optional<BatchManifest> there = BatchManifest.read(path);
       BatchManifest then =
           there.orElseThrow(
               () ->
@@ -132,7 +125,8 @@ public final class BatchOutput implements AutoCloseable {
                       path + ", which says what the answers in " + name + " were made with",
                       Files.exists(path)
                           ? "something else there; give Batch.output another name"
-                          : "no such file; move it back beside them, or give Batch.output another name"));
+                          : "no such file; move it back beside them, or give Batch.output another"
+                                + " name"));
       List<String> differences = manifest.differences(then);
       if (!differences.isEmpty()) {
         throw BatchException.expected(

@@ -3,6 +3,7 @@ package dev.yuzui.cli.batch;
 import dev.yuzui.batch.BatchMerge;
 import dev.yuzui.cli.shell.Context;
 import dev.yuzui.cli.shell.ExitCode;
+import dev.yuzui.cli.shell.UsageException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -45,6 +46,9 @@ public final class BatchMergeCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    requireFile("-i", input);
+    requireFile("-o", output);
+    outputs.forEach(out -> requireFile("OUT", out));
     BatchMerge.Summary done = new BatchMerge(input, outputs, output).run();
     done.notes().forEach(context.err()::println);
     context
@@ -53,5 +57,12 @@ public final class BatchMergeCommand implements Callable<Integer> {
             "%d lines of %d outputs: %d answered, %d with errors%n",
             done.lines(), outputs.size(), done.lines() - done.errors(), done.errors());
     return ExitCode.DONE;
+  }
+
+  /** What is read twice, or has a manifest beside it, is no stream. */
+  private static void requireFile(String flag, Path file) {
+    if (file.toString().equals("-")) {
+      throw UsageException.ofFlag(flag, "a file", "-; for a file of that name write ./-");
+    }
   }
 }
