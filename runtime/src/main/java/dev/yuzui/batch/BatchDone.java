@@ -41,7 +41,6 @@ public final class BatchDone {
   private long length;
   private String tail = "";
   private boolean proved;
-  private String whose = "";
 
   /**
    * @param name of the output, for messages
@@ -219,7 +218,6 @@ public final class BatchDone {
     long count = 0;
     long number = 0;
     boolean fits = tail.isEmpty();
-    whose = input.shard().equals(BatchShard.ALL) ? "" : "shard " + input.shard() + " of ";
     for (Optional<Line> next = input.next(); next.isPresent(); next = input.next()) {
       count++;
       number = next.get().number();
@@ -227,8 +225,8 @@ public final class BatchDone {
         fits = fits || begins(next.get());
       }
     }
-    requireNoneAfter(number);
-    prove(fits);
+    requireNoneAfter(number, input.shard());
+    prove(fits, input.shard());
     return count;
   }
 
@@ -236,23 +234,23 @@ public final class BatchDone {
    * For an input that cannot be read twice, and an output in its order: the first line without a
    * result comes behind all others, and what is left over is its own.
    */
-  void proveBefore(Line line) {
+  void proveBefore(Line line, BatchShard shard) {
     if (!proved) {
-      prove(tail.isEmpty() || begins(line));
+      prove(tail.isEmpty() || begins(line), shard);
     }
   }
 
   /** As {@link #proveBefore}, if there was no such line. */
-  void proveAtEnd() {
+  void proveAtEnd(BatchShard shard) {
     if (!proved) {
-      prove(tail.isEmpty());
+      prove(tail.isEmpty(), shard);
     }
   }
 
-  private void prove(boolean tailFits) {
+  private void prove(boolean tailFits, BatchShard shard) {
     if (found < lines) {
       throw refused(
-          "results of " + whose + "this input",
+          "results of " + whole(shard),
           (lines - found) + " of lines that are blank or missing in it");
     }
     if (!tailFits) {
@@ -269,11 +267,20 @@ public final class BatchDone {
     return head.startsWith(tail) || tail.startsWith(head);
   }
 
-  /** Complains if there are results of lines that the input lacks. */
-  void requireNoneAfter(long number) {
+  /**
+   * Complains if there are results of lines that the input lacks.
+   *
+   * @param number of its last line, or its shard's
+   */
+  void requireNoneAfter(long number, BatchShard shard) {
     if (beyond(number)) {
-      throw refused("results of this input, which ends with line " + number, "one of line " + last);
+      throw refused(
+          "results of " + whole(shard) + ", whose last line is " + number, "one of line " + last);
     }
+  }
+
+  private static String whole(BatchShard shard) {
+    return shard.equals(BatchShard.ALL) ? "this input" : "shard " + shard + " of this input";
   }
 
   private BatchException foreign(String head, String where) {

@@ -232,12 +232,12 @@ public final class BatchRun {
             "an output in the input's order",
             "none of line " + last + " and some of later lines; leave out Batch.ordered as before");
       }
-      done.proveBefore(line);
+      done.proveBefore(line, input.shard());
       submit(line);
       submitted++;
     }
-    done.requireNoneAfter(last);
-    done.proveAtEnd();
+    done.requireNoneAfter(last, input.shard());
+    done.proveAtEnd(input.shard());
     return submitted;
   }
 

@@ -253,7 +253,7 @@ class BatchRunTest {
   void anotherInputsOutputIsRefusedAsItIs() throws IOException {
     FakeBatch.run(plain(5), out(), AT_ONCE, ORDERED);
     assertRefused("{\"prompt\":\"new\"}\n" + plain(6), "line 1 differs");
-    assertRefused(plain(4), "ends with line 4");
+    assertRefused(plain(4), "this input, whose last line is 4");
     assertRefused(plain(2) + "\n\n{\"prompt\":\"4\"}\n", "2 of lines that are blank or missing");
     String row = Files.readAllLines(out()).getFirst() + "\n";
     Files.writeString(out(), row + row);

@@ -41,8 +41,8 @@ import picocli.CommandLine.Spec;
           + " {\"custom_id\", \"method\", \"url\", \"body\"}, to /v1/chat/completions or"
           + " /v1/completions, and is answered in the same form. Its fields go before the flags. A"
           + " line that cannot be answered gets an error in its place, and the summary counts them;"
-          + " the exit code stays 0 unless no line at all was answered, which is 1. A custom_id that"
-          + " is no string, or that an earlier line has, is such an error.",
+          + " the exit code stays 0 unless no line at all was answered, which is 1. A custom_id"
+          + " that is no string, or that an earlier line has, is such an error.",
       "It runs "
           + BatchCommand.SEQUENCES
           + " sequences together unless --max-num-seqs says otherwise.",
@@ -94,8 +94,8 @@ public final class BatchCommand implements Callable<Integer> {
       names = "--shard",
       paramLabel = "I/N",
       description =
-          "Answer every N-th line alone, from line I + 1 on: shard I of N, counted from 0, each with"
-              + " an output of its own, on hosts that need not know of each other. yuzui"
+          "Answer every N-th line alone, from line I + 1 on: shard I of N, counted from 0, each"
+              + " with an output of its own, on hosts that need not know of each other. yuzui"
               + " batch-merge puts the outputs together.")
   private Optional<String> shard = Optional.empty();
 
@@ -103,8 +103,8 @@ public final class BatchCommand implements Callable<Integer> {
       names = "--raw",
       description =
           "Give the model plain prompts as they are, without a chat template. Without one, and in"
-              + " /v1/completions, <｜User｜> and the like are control tokens in a prompt; in messages"
-              + " they are letters.")
+              + " /v1/completions, <｜User｜> and the like are control tokens in a prompt; in"
+              + " messages they are letters.")
   private boolean raw;
 
   @Mixin private ModelOptions modelOptions;
@@ -121,6 +121,11 @@ public final class BatchCommand implements Callable<Integer> {
   public Integer call() {
     samplingOptions.validate();
     chatOptions.validate();
+    // a model may have to be fetched first, and what is wrong here is wrong with any
+    BatchShard part = shard.map(BatchShard::parse).orElse(BatchShard.ALL);
+    BatchInput requests = new BatchInput(context, input);
+    requests.requireOther(output);
+    requireResumable();
     RuntimeOptions options =
         distributionOptions
             .applied(context, modelOptions.runtimeOptions(context))
@@ -128,9 +133,6 @@ public final class BatchCommand implements Callable<Integer> {
     if (!modelOptions.limitsSequences()) {
       options = options.withMaxSequences(SEQUENCES);
     }
-    BatchShard part = shard.map(BatchShard::parse).orElse(BatchShard.ALL);
-    BatchInput requests = new BatchInput(context, input);
-    requests.requireOther(output);
     try (BatchLines lines = requests.open(part);
         BatchOutput out = results()) {
       OptionalLong count = compared(requests, part, out.done());
@@ -138,12 +140,15 @@ public final class BatchCommand implements Callable<Integer> {
     }
   }
 
+  private void requireResumable() {
+    if (resume && output.equals("-")) {
+      throw UsageException.ofFlag("--resume", "a file to go on with", "-o -");
+    }
+  }
+
   private BatchOutput results() {
     if (!output.equals("-")) {
       return BatchOutput.open(Path.of(output), resume);
-    }
-    if (resume) {
-      throw UsageException.ofFlag("--resume", "a file to go on with", "-o -");
     }
     return BatchOutput.to(line -> context.out().printNow(line + "\n"));
   }

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.BooleanNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import dev.yuzui.batch.BatchManifest;
+import dev.yuzui.batch.BatchShard;
 import dev.yuzui.cli.shell.Version;
 import dev.yuzui.io.Json;
 import dev.yuzui.text.TemplateChoice;
@@ -63,8 +64,11 @@ final class BatchFlags {
         // a hidden flag of the command itself is another program's, or for looking at failures
         .filter(option -> !option.hidden() || ofMixins.contains(name(option)))
         .forEach(option -> put(madeWith, option));
+    // however it is written
     Optional.ofNullable(madeWith.remove("--shard"))
-        .ifPresent(shard -> madeWith.put(BatchManifest.SHARD, shard));
+        .map(shard -> BatchShard.parse(shard.asText()))
+        .filter(shard -> !shard.equals(BatchShard.ALL))
+        .ifPresent(shard -> madeWith.put(BatchManifest.SHARD, text(shard.toString())));
     if (!madeWith.containsKey("--chat-template")) {
       madeWith.put("chat template", text(template(checkpoint)));
     }
