@@ -127,12 +127,16 @@ final class Answers implements Iterator<Row> {
     config = of.config();
     counters = of.counters();
     asking = of.asking();
-    engine = Engines.ofThisJvm().engine(config);
-    turns = Engines.ofThisJvm().turns();
+    Optional<TaskContext> task = Optional.ofNullable(TaskContext.get());
+    Engines engines = Engines.ofThisJvm();
+    turns = engines.turns();
+    Engine mine = turns.during(Answers::requireWanted, () -> engines.take(config));
+    engine = mine;
+    task.ifPresent(
+        t -> t.addTaskCompletionListener((TaskCompletionListener) _ -> engines.giveBack(mine)));
     ServedModel model = Engines.served(engine, config);
     requests = new Requests(config, model);
     fields = AnswerFields.of(model);
-    Optional<TaskContext> task = Optional.ofNullable(TaskContext.get());
     notes =
         task.flatMap(
             t -> of.crashes().stream().findFirst().map(c -> c.begin(t, config.response())));

@@ -17,33 +17,50 @@ import org.slf4j.LoggerFactory;
 
 /**
  * The engines of this JVM: one for a model on its devices, whichever of its tasks asks, and until
- * the JVM ends. Spark makes tasks out of bytes and gives them nothing of the executor's, so this is
- * the one place that is the JVM's own.
+ * the JVM ends, or one with other settings is opened while no task uses it. Spark makes tasks out
+ * of bytes and gives them nothing of the executor's, so this is the one place that is the JVM's
+ * own.
  */
 final class Engines {
   private static final Logger LOG = LoggerFactory.getLogger(Engines.class);
 
   private static final Engines OF_THIS_JVM = new Engines();
 
-  /** What an engine is opened with. */
-  private record Key(List<Object> options, List<String> devices) {}
+  /**
+   * What an engine is opened with.
+   *
+   * @param settings as they were asked for
+   * @param devices that it is on: tasks may have GPUs of their own
+   */
+  private record Key(List<Object> settings, List<String> devices) {}
 
-  private final Map<Key, Engine> open = new HashMap<>();
+  private static final class Open {
+    private final Engine engine;
+
+    /** That use it. */
+    private int tasks;
+
+    Open(Engine engine) {
+      this.engine = engine;
+    }
+  }
+
+  private final Map<Key, Open> open = new HashMap<>();
 
   private final Turns turns = new Turns();
 
-  private Engines() {}
+  Engines() {}
 
   static Engines ofThisJvm() {
     return OF_THIS_JVM;
   }
 
   /**
-   * The engine of a task, which others use at the same time.
+   * The engine of a task, which others use at the same time, until the task gives it back.
    *
    * @throws RuntimeException if it cannot be opened: Spark tries the task again, elsewhere too
    */
-  synchronized Engine engine(YuzuiBatchConfig config) {
+  synchronized Engine take(YuzuiBatchConfig config) {
     List<String> devices = devices(config);
     Key key =
         new Key(
@@ -53,26 +70,51 @@ final class Engines {
                 config.batchTokens(),
                 config.maxSequences(),
                 config.cachePages(),
-                config.threads()),
+                config.threads(),
+                config.devices()),
             devices);
-    Engine engine = open.get(key);
-    if (engine != null && engine.isUsable()) {
-      return engine;
-    }
-    if (engine != null) {
+    Open there = open.get(key);
+    if (there != null && !there.engine.isUsable()) {
       open.remove(key);
-      engine.close(); // it lost its device; what is left of its tasks fails
+      there.engine.close(); // it lost its device; what is left of its tasks fails
+      there = null;
     }
+    if (there == null) {
+      closeIdle(key.settings());
+      there = new Open(open(config, devices));
+      open.put(key, there);
+    }
+    there.tasks++;
+    return there.engine;
+  }
+
+  /** Of a task that has ended. */
+  synchronized void giveBack(Engine engine) {
+    open.values().stream().filter(each -> each.engine == engine).forEach(each -> each.tasks--);
+  }
+
+  /** Those of earlier jobs, which hold the memory that the next one needs. */
+  private void closeIdle(List<Object> settings) {
+    for (var each = open.entrySet().iterator(); each.hasNext(); ) {
+      Map.Entry<Key, Open> other = each.next();
+      if (other.getValue().tasks == 0 && !other.getKey().settings().equals(settings)) {
+        each.remove();
+        other.getValue().engine.close();
+        LOG.info("closed {}, which no task uses", other.getKey().settings().getFirst());
+      }
+    }
+  }
+
+  private static Engine open(YuzuiBatchConfig config, List<String> devices) {
     RuntimeOptions options =
         config.options().withLog(LOG::debug).withNotice(LOG::info).withDevices(devices);
-    engine = Engine.open(options, LoadProgress.none());
+    Engine engine = Engine.open(options, LoadProgress.none());
     LOG.info(
         "opened {} in {} s on {}: {}",
         config.model(),
         String.format("%.1f", engine.loadSeconds()),
         engine.devices(),
         engine.backendDescription());
-    open.put(key, engine);
     return engine;
   }
 
@@ -110,7 +152,7 @@ final class Engines {
 
   /** Of programs that go on when their jobs are done. */
   synchronized void close() {
-    open.values().forEach(Engine::close);
+    open.values().forEach(each -> each.engine.close());
     open.clear();
   }
 

@@ -6,9 +6,9 @@ import java.util.function.Supplier;
 import org.apache.spark.TaskKilledException;
 
 /**
- * Who may be in the engines of this JVM: any number of requests together, or one task that runs
- * suspects, one at a time. If the process ends, then it is the suspect's doing, for no other task
- * had anything in it.
+ * Who may be in the engines of this JVM: any number of requests and of tasks that open one
+ * together, or one task that runs suspects, one at a time. If the process ends, then it is the
+ * suspect's doing, for no other task had anything in it.
  */
 final class Turns {
   private static final long WAIT_MILLIS = 200;
@@ -33,6 +33,16 @@ final class Turns {
     }
     var _ = generation.result().whenComplete((_, _) -> leave());
     return generation;
+  }
+
+  /** Does something with engines, such as opening one. */
+  <T> T during(Runnable wanted, Supplier<T> something) {
+    enter(wanted);
+    try {
+      return something.get();
+    } finally {
+      leave();
+    }
   }
 
   private synchronized void enter(Runnable wanted) {

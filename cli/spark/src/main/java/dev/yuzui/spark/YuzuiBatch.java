@@ -79,8 +79,8 @@ public final class YuzuiBatch {
   }
 
   /**
-   * Closes the engines of this JVM, of a program that goes on when its local jobs are done; those
-   * of executors go with them.
+   * Closes the engines of this JVM, of a program that goes on when its local jobs are done. Those
+   * of executors go with them; one that no task uses is closed when another is opened there.
    */
   public static void closeEngines() {
     Engines.ofThisJvm().close();

@@ -7,6 +7,7 @@ import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.Generation;
 import dev.yuzui.engine.api.GenerationPromise;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
@@ -54,11 +55,16 @@ class TurnsTest {
                         return new Generation(_ -> {});
                       }));
       assertThrows(TimeoutException.class, () -> late.get(300, TimeUnit.MILLISECONDS));
+      Future<?> opening =
+          threads.submit(() -> turns.during(TurnsTest::wanted, () -> order.add("opened")));
+      assertThrows(TimeoutException.class, () -> opening.get(300, TimeUnit.MILLISECONDS));
       goOn.countDown();
       late.get();
+      opening.get();
       alone.get();
     }
-    assertEquals(List.of("answered", "alone", "alone no more", "late"), order);
+    assertEquals(List.of("answered", "alone", "alone no more"), order.subList(0, 3));
+    assertEquals(Set.of("late", "opened"), Set.copyOf(order.subList(3, order.size())));
   }
 
   private static void wanted() {}

@@ -91,7 +91,7 @@ class YuzuiBatchTest {
     List<Row> answered =
         YuzuiBatch.transform(table(type, rows), CONFIG).orderBy("n").collectAsList();
     assertEquals(20, answered.size());
-    Engine engine = Engines.ofThisJvm().engine(CONFIG);
+    Engine engine = Engines.ofThisJvm().take(CONFIG);
     for (Row row : answered) {
       int n = row.getInt(0);
       assertEquals(n, row.<byte[]>getAs("more")[0]);
@@ -118,6 +118,7 @@ class YuzuiBatchTest {
         }
       }
     }
+    Engines.ofThisJvm().giveBack(engine);
     assertEquals(1, Engines.ofThisJvm().count(), "of all tasks");
   }
 
@@ -177,6 +178,17 @@ class YuzuiBatchTest {
     Path attempts = folder.resolve("attempts").resolve(spark.sparkContext().applicationId());
     try (Stream<Path> left = Files.list(attempts)) {
       assertEquals(List.of(), left.toList(), "tasks that ended well leave no notes");
+    }
+  }
+
+  @Test
+  void aJobOfOtherSettingsClosesWhatTheOneBeforeHadOpen() {
+    Dataset<Row> table =
+        table(new StructType().add("prompt", DataTypes.StringType), RowFactory.create("a"));
+    for (int context : List.of(64, 96)) {
+      YuzuiBatchConfig config = CONFIG.withContextLength(context);
+      assertNull(response(YuzuiBatch.transform(table, config).first()).getAs("error"));
+      assertEquals(1, Engines.ofThisJvm().count());
     }
   }
 
