@@ -137,9 +137,7 @@ final class Answers implements Iterator<Row> {
     ServedModel model = Engines.served(engine, config);
     requests = new Requests(config, model);
     fields = AnswerFields.of(model);
-    notes =
-        task.flatMap(
-            t -> of.crashes().stream().findFirst().map(c -> c.begin(t, config.response())));
+    notes = task.flatMap(t -> of.crashes().stream().findFirst().map(c -> c.begin(t)));
     task.ifPresent(t -> t.addTaskCompletionListener((TaskCompletionListener) this::end));
   }
 

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.Serializable;
 import java.io.UncheckedIOException;
 import java.time.Duration;
+import java.util.UUID;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkContext;
@@ -16,8 +17,13 @@ import org.apache.spark.util.SerializableConfiguration;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** What executors find a folder of {@link CrashNotes} with. */
-record CrashFolder(String path, String application, SerializableConfiguration hadoop)
+/**
+ * What executors find a folder of {@link CrashNotes} with.
+ *
+ * @param transform no other has, of those that run in one task either
+ */
+record CrashFolder(
+    String path, String application, String transform, SerializableConfiguration hadoop)
     implements Serializable {
   private static final long serialVersionUID = 1L;
   private static final Logger LOG = LoggerFactory.getLogger(CrashFolder.class);
@@ -34,10 +40,13 @@ record CrashFolder(String path, String application, SerializableConfiguration ha
       FileSystem files = folder.getFileSystem(context.hadoopConfiguration());
       Path whole = files.makeQualified(folder); // executors have folders of their own to start from
       CrashNotes notes = new CrashNotes(files, whole, context.applicationId());
-      context.addSparkListener(new Listener(notes));
+      if (Engines.ofThisJvm().watches(context.applicationId(), whole.toString())) {
+        context.addSparkListener(new Listener(notes));
+      }
       return new CrashFolder(
           whole.toString(),
           context.applicationId(),
+          UUID.randomUUID().toString(),
           new SerializableConfiguration(context.hadoopConfiguration()));
     } catch (IOException | IllegalArgumentException e) {
       throw new IllegalArgumentException(
@@ -56,13 +65,18 @@ record CrashFolder(String path, String application, SerializableConfiguration ha
     }
   }
 
-  /**
-   * @param column of answers, which tells apart two transforms that run in one task
-   */
-  UnderWay begin(TaskContext task, String column) {
-    String work = "%d-%d-%x".formatted(task.stageId(), task.partitionId(), YuzuiBatch.seed(column));
+  UnderWay begin(TaskContext task) {
     return UnderWay.begin(
-        notes(), work, task.taskAttemptId(), SparkEnv.get().executorId(), PATIENCE);
+        notes(),
+        work(task.stageId(), task.partitionId()),
+        task.taskAttemptId(),
+        SparkEnv.get().executorId(),
+        PATIENCE);
+  }
+
+  /** The same for all attempts at it. */
+  String work(int stage, int partition) {
+    return stage + "-" + partition + "-" + transform;
   }
 
   /** Spark calls it from one thread. */
@@ -89,6 +103,7 @@ record CrashFolder(String path, String application, SerializableConfiguration ha
     @Override
     public void onApplicationEnd(SparkListenerApplicationEnd event) {
       ended = true;
+      Engines.ofThisJvm().forget(notes.application());
       try {
         notes.forget();
       } catch (UncheckedIOException e) {

@@ -10,6 +10,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import org.apache.spark.TaskContext;
 import org.apache.spark.resource.ResourceInformation;
 import org.slf4j.Logger;
@@ -48,6 +50,9 @@ final class Engines {
   private final Map<Key, Open> open = new HashMap<>();
 
   private final Turns turns = new Turns();
+
+  /** Applications and folders that crashes are noted in. */
+  private final Set<List<String>> watched = ConcurrentHashMap.newKeySet();
 
   Engines() {}
 
@@ -116,6 +121,19 @@ final class Engines {
         engine.devices(),
         engine.backendDescription());
     return engine;
+  }
+
+  /**
+   * Whether nobody has asked this before: the driver's listener is for all transforms that note
+   * crashes in this folder.
+   */
+  boolean watches(String application, String folder) {
+    return watched.add(List.of(application, folder));
+  }
+
+  /** Of an application that has ended. */
+  void forget(String application) {
+    watched.removeIf(each -> each.getFirst().equals(application));
   }
 
   /** Of all engines: a process ends with all of them. */

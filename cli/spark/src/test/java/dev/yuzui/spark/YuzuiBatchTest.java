@@ -1,6 +1,7 @@
 package dev.yuzui.spark;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -190,6 +191,23 @@ class YuzuiBatchTest {
       assertNull(response(YuzuiBatch.transform(table, config).first()).getAs("error"));
       assertEquals(1, Engines.ofThisJvm().count());
     }
+  }
+
+  @Test
+  void transformsThatNoteCrashesInOneFolderHaveOneListenerAndNotesOfTheirOwn() {
+    String path = folder.toUri().toString();
+    long before = listeners();
+    CrashFolder one = CrashFolder.of(spark.sparkContext(), path);
+    CrashFolder other = CrashFolder.of(spark.sparkContext(), path);
+    assertEquals(before + 1, listeners());
+    assertNotEquals(one.work(3, 5), other.work(3, 5));
+    assertEquals(one.work(3, 5), one.work(3, 5));
+  }
+
+  private static long listeners() {
+    return spark.sparkContext().listenerBus().listeners().stream()
+        .filter(listener -> listener.getClass().getName().startsWith(CrashFolder.class.getName()))
+        .count();
   }
 
   @Test
