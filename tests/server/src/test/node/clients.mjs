@@ -119,6 +119,13 @@ await check('openai: responses, whole and streamed', async () => {
   const final = await stream.finalResponse();
   expect(final.output_text.length > 0 && final.usage.output_tokens === 6, JSON.stringify(final.usage));
 });
+await check('openai: responses, of a model that thinks', async () => {
+  const asked = {model, input: 'Once upon a time', max_output_tokens: 6, reasoning: {effort: 'low'}};
+  const made = await openai.responses.create(asked);
+  expect(made.output[0].type === 'reasoning' && made.output[0].content[0].text.length > 0, JSON.stringify(made.output));
+  const final = await openai.responses.stream(asked).finalResponse();
+  expect(final.output[0].content[0].text.length > 0, JSON.stringify(final.output));
+});
 await check('openai: an image is refused clearly', async () => {
   const e = await rejects(openai.chat.completions.create({
     model, messages: [{role: 'user', content: [{type: 'image_url', image_url: {url: 'data:image/png;base64,AA=='}}]}],

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.yuzui.server.RunningServer.Reply;
 import java.util.ArrayList;
 import java.util.List;
@@ -177,6 +178,60 @@ class InterfacesTest {
         server.post("/v1/responses", asked).json().at("/output/0/content/0/text").asText();
     assertEquals(whole, joined(reply, "response.output_text.delta", "/delta"));
     assertEquals(whole, reply.events().getLast().at("/response/output/0/content/0/text").asText());
+  }
+
+  /** Item ids aside, which are by chance. */
+  private static List<JsonNode> items(JsonNode response) {
+    List<JsonNode> items = new ArrayList<>();
+    response.path("output").forEach(item -> items.add(((ObjectNode) item).without("id")));
+    return items;
+  }
+
+  private static Reply streamed(String path, String body) {
+    return server.post(path, "{\"stream\":true," + body.substring(1));
+  }
+
+  @Test
+  void whatIsThoughtIsAnItemOfAResponseWithAPart() {
+    String asked =
+        "{\"max_output_tokens\":6,\"top_p\":0.0001,\"input\":\"Once\",\"reasoning\":{\"effort\":\"low\"}}";
+    Reply reply = streamed("/v1/responses", asked);
+    List<String> types = types(reply);
+    assertEquals(
+        List.of(
+            "response.output_item.added",
+            "response.content_part.added",
+            "response.reasoning_text.delta"),
+        types.subList(2, 5));
+    assertEquals(
+        List.of(
+            "response.reasoning_text.done",
+            "response.content_part.done",
+            "response.output_item.done",
+            "response.incomplete"),
+        types.subList(types.size() - 4, types.size()));
+    JsonNode part = reply.events().get(types.indexOf("response.content_part.done")).path("part");
+    assertEquals("reasoning_text", part.path("type").asText());
+    assertEquals(
+        joined(reply, "response.reasoning_text.delta", "/delta"), part.path("text").asText());
+    JsonNode whole = server.post("/v1/responses", asked).json();
+    assertEquals("incomplete", whole.at("/output/0/status").asText(), whole.toString());
+    assertEquals(items(whole), items(reply.events().getLast().path("response")));
+  }
+
+  @Test
+  void whatAResponseWasCutInIsIncompleteStreamedOrNot() {
+    String call =
+        "{\"input\":\"Roll\",\"top_p\":0.0001,\"max_output_tokens\":24,\"tools\":[{\"type\":\"function\",\"name\":\"roll\",\"parameters\":"
+            + ROLL
+            + "}],\"tool_choice\":\"required\"}";
+    String text = "{\"input\":\"Once\",\"top_p\":0.0001,\"max_output_tokens\":4}";
+    for (String asked : List.of(call, text)) {
+      List<JsonNode> whole = items(server.post("/v1/responses", asked).json());
+      assertEquals("incomplete", whole.getLast().path("status").asText(), whole.toString());
+      Reply reply = streamed("/v1/responses", asked);
+      assertEquals(whole, items(reply.events().getLast().path("response")));
+    }
   }
 
   @Test

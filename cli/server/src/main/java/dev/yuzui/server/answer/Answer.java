@@ -24,6 +24,11 @@ public record Answer(
     return callsTools() ? "tool_calls" : AnswerFields.finish(result);
   }
 
+  /** Whether it had more to say. */
+  public boolean cut() {
+    return result.finish() == FinishReason.LENGTH;
+  }
+
   public boolean callsTools() {
     return !message.calls().isEmpty() && result.finish() == FinishReason.STOP;
   }

@@ -39,7 +39,11 @@ public abstract class Blocks implements Teller {
   protected abstract void grown(EventStream to, Block block, String more)
       throws InterruptedException;
 
-  protected abstract void closed(EventStream to, Block block) throws InterruptedException;
+  /**
+   * @param whole false where the answer was cut within it
+   */
+  protected abstract void closed(EventStream to, Block block, boolean whole)
+      throws InterruptedException;
 
   /** What comes behind all blocks. */
   protected abstract void ended(EventStream to, Answered all) throws InterruptedException;
@@ -72,7 +76,7 @@ public abstract class Blocks implements Teller {
         case OutputEvent.Content(String text) -> grow(Kind.TEXT, text);
         case OutputEvent.CallBegin(_, String id, String name) -> open(Kind.CALL, id, name);
         case OutputEvent.CallArguments(_, String json) -> grow(Kind.CALL, json);
-        case OutputEvent.CallEnd _ -> close();
+        case OutputEvent.CallEnd _ -> close(true);
       }
     }
   }
@@ -87,24 +91,25 @@ public abstract class Blocks implements Teller {
   }
 
   private void open(Kind kind, String id, String name) throws InterruptedException {
-    close();
+    close(true);
     Block block = new Block(blocks++, kind, id, name, new StringBuilder());
     open = Optional.of(block);
     opened(stream(), block);
   }
 
-  private void close() throws InterruptedException {
+  private void close(boolean whole) throws InterruptedException {
     if (open.isPresent()) {
       Block block = open.get();
       open = Optional.empty();
-      closed(stream(), block);
+      closed(stream(), block, whole);
     }
   }
 
   @Override
   public void done(Answer answer, List<OutputEvent> last) throws InterruptedException {
     tell(last);
-    close();
+    boolean call = open.map(block -> block.kind() == Kind.CALL).orElse(false);
+    close(!call && !answer.cut()); // a call that is whole was closed by its end
   }
 
   @Override

@@ -184,7 +184,7 @@ public record Messages(Service service) {
     }
 
     @Override
-    protected void closed(EventStream to, Block block) throws InterruptedException {
+    protected void closed(EventStream to, Block block, boolean whole) throws InterruptedException {
       to.event("content_block_stop", event("content_block_stop").put("index", block.index()));
     }
 

@@ -62,7 +62,8 @@ final class ResponseEvents extends Blocks {
 
   private ObjectNode withPart(Block block) {
     ObjectNode event = about(block).put("content_index", 0);
-    event.set("part", Form.part(block.soFar().toString()));
+    String text = block.soFar().toString();
+    event.set("part", block.kind() == Kind.REASONING ? Form.thought(text) : Form.part(text));
     return event;
   }
 
@@ -84,7 +85,7 @@ final class ResponseEvents extends Blocks {
               case CALL -> "fc_";
             });
     send(to, "response.output_item.added", withItem(block, item(block, "in_progress")));
-    if (block.kind() == Kind.TEXT) {
+    if (block.kind() != Kind.CALL) {
       send(to, "response.content_part.added", withPart(block));
     }
   }
@@ -108,14 +109,16 @@ final class ResponseEvents extends Blocks {
   }
 
   @Override
-  protected void closed(EventStream to, Block block) throws InterruptedException {
+  protected void closed(EventStream to, Block block, boolean whole) throws InterruptedException {
     String text = block.soFar().toString();
     switch (block.kind()) {
-      case REASONING ->
-          send(
-              to,
-              "response.reasoning_text.done",
-              about(block).put("content_index", 0).put("text", text));
+      case REASONING -> {
+        send(
+            to,
+            "response.reasoning_text.done",
+            about(block).put("content_index", 0).put("text", text));
+        send(to, "response.content_part.done", withPart(block));
+      }
       case TEXT -> {
         ObjectNode event = about(block).put("content_index", 0).put("text", text);
         event.putArray("logprobs");
@@ -128,9 +131,9 @@ final class ResponseEvents extends Blocks {
               "response.function_call_arguments.done",
               about(block).put("name", block.name()).put("arguments", text));
     }
-    ObjectNode whole = item(block, "completed");
-    items.add(whole);
-    send(to, "response.output_item.done", withItem(block, whole));
+    ObjectNode done = item(block, Form.status(whole));
+    items.add(done);
+    send(to, "response.output_item.done", withItem(block, done));
   }
 
   @Override

@@ -15,6 +15,7 @@ import dev.yuzui.text.OutputMessage;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /** {@code /v1/responses}, of which nothing is kept. */
 public record Responses(Service service) {
@@ -78,7 +79,7 @@ public record Responses(Service service) {
     }
 
     ObjectNode ended(Answered all, List<ObjectNode> output) {
-      boolean cut = all.answers().getFirst().finish().equals("length");
+      boolean cut = all.answers().getFirst().cut();
       ObjectNode body = response(cut ? "incomplete" : "completed", output);
       if (cut) {
         body.putObject("incomplete_details").put("reason", "max_output_tokens");
@@ -91,26 +92,28 @@ public record Responses(Service service) {
       return body;
     }
 
+    static String status(boolean whole) {
+      return whole ? "completed" : "incomplete";
+    }
+
+    /** What the answer was cut in is its last item. */
     static List<ObjectNode> items(Answered all) {
       Answer answer = all.answers().getFirst();
+      OutputMessage said = answer.message();
+      Optional<String> text = said.content().filter(content -> !content.isEmpty());
+      boolean calls = !said.calls().isEmpty();
       List<ObjectNode> items = new ArrayList<>();
-      answer
-          .message()
-          .reasoning()
-          .ifPresent(text -> items.add(reasoning(Ids.of("rs_"), "completed", text)));
-      answer
-          .message()
-          .content()
-          .filter(text -> !text.isEmpty() || answer.message().calls().isEmpty())
-          .ifPresent(text -> items.add(message(Ids.of("msg_"), "completed", text)));
-      for (OutputMessage.Call call : answer.message().calls()) {
+      said.reasoning()
+          .ifPresent(
+              thought -> {
+                boolean whole = !answer.cut() || text.isPresent() || calls;
+                items.add(reasoning(Ids.of("rs_"), status(whole), thought));
+              });
+      text.ifPresent(
+          content -> items.add(message(Ids.of("msg_"), status(!answer.cut() || calls), content)));
+      for (OutputMessage.Call call : said.calls()) {
         items.add(
-            call(
-                Ids.of("fc_"),
-                call.whole() ? "completed" : "incomplete",
-                call.id(),
-                call.name(),
-                call.arguments()));
+            call(Ids.of("fc_"), status(call.whole()), call.id(), call.name(), call.arguments()));
       }
       return items;
     }
@@ -121,9 +124,13 @@ public record Responses(Service service) {
       item.putArray("summary");
       ArrayNode content = item.putArray("content");
       if (!text.isEmpty()) {
-        content.addObject().put("type", "reasoning_text").put("text", text);
+        content.add(thought(text));
       }
       return item;
+    }
+
+    static ObjectNode thought(String text) {
+      return JSON.objectNode().put("type", "reasoning_text").put("text", text);
     }
 
     static ObjectNode message(String id, String status, String text) {
