@@ -121,10 +121,7 @@ public record AnswerFields(ReasoningFilter.Mode reasoning, Optional<ServedModel.
             .parser(how.tokenizer(), asked.text().orElseThrow(), asked.tools(), asked.calls());
     OutputMessage message = parser.message(result.tokens(), result.text());
     message(to, field, message, reasoning != ReasoningFilter.Mode.HIDE);
-    if (message.calls().isEmpty()) {
-      return finish(result);
-    }
-    return result.finish() == FinishReason.STOP ? "tool_calls" : finish(result);
+    return finish(message, result);
   }
 
   /**
@@ -160,6 +157,15 @@ public record AnswerFields(ReasoningFilter.Mode reasoning, Optional<ServedModel.
   /** Why the model ended, as the interface names it. */
   public static String finish(GenerationResult result) {
     return result.finish().name().toLowerCase(Locale.ROOT);
+  }
+
+  /** The same of an answer in its parts: one that ended within a call asks for none. */
+  public static String finish(OutputMessage message, GenerationResult result) {
+    boolean calls =
+        result.finish() == FinishReason.STOP
+            && !message.calls().isEmpty()
+            && message.calls().stream().allMatch(OutputMessage.Call::whole);
+    return calls ? "tool_calls" : finish(result);
   }
 
   /** Tokens of all prompts, and of all answers. */

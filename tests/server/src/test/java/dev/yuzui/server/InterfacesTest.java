@@ -89,6 +89,20 @@ class InterfacesTest {
   }
 
   @Test
+  void aStopSequenceWithinACallMakesItNone() {
+    String asked =
+        message(
+                ",\"stop_sequences\":[\"dice\"],\"tools\":[{\"name\":\"roll\",\"input_schema\":"
+                    + ROLL
+                    + "}],\"tool_choice\":{\"type\":\"any\"}")
+            .replace(":10,", ":300,");
+    JsonNode whole = server.post("/v1/messages", asked).json();
+    assertEquals("stop_sequence", whole.path("stop_reason").asText(), whole.toString());
+    JsonNode last = streamed("/v1/messages", asked).events().reversed().get(1);
+    assertEquals("stop_sequence", last.at("/delta/stop_reason").asText(), last.toString());
+  }
+
+  @Test
   void aToolIsUsedAndItsResultGoesBack() {
     String tools =
         ",\"tools\":[{\"name\":\"roll\",\"input_schema\":"

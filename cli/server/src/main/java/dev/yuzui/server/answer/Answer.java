@@ -21,7 +21,7 @@ public record Answer(
 
   /** Why it ended, as the OpenAI interface names it. */
   public String finish() {
-    return callsTools() ? "tool_calls" : AnswerFields.finish(result);
+    return AnswerFields.finish(message, result);
   }
 
   /** Whether it had more to say. */
@@ -30,6 +30,6 @@ public record Answer(
   }
 
   public boolean callsTools() {
-    return !message.calls().isEmpty() && result.finish() == FinishReason.STOP;
+    return finish().equals("tool_calls");
   }
 }
