@@ -55,7 +55,7 @@ final class Choice {
                     piece.text().isEmpty()
                         ? List.of()
                         : List.of(new OutputEvent.Content(piece.text())));
-    if (parser.map(OutputParser::reasoning).orElse(false)) {
+    if (thinks()) {
       reasoningTokens++;
     }
     return keep(events);
@@ -70,24 +70,37 @@ final class Choice {
   }
 
   private List<OutputEvent> keep(List<OutputEvent> events) {
-    List<OutputEvent> told = apart ? events : events.stream().map(this::tagged).toList();
+    List<OutputEvent> told = apart ? events : tagged(events);
     all.addAll(told);
     return told;
   }
 
-  private OutputEvent tagged(OutputEvent event) {
-    return switch (event) {
-      case OutputEvent.Reasoning(String text) -> {
-        String tag = inReasoning ? "" : OutputFormat.THINK;
+  private boolean thinks() {
+    return parser.map(OutputParser::reasoning).orElse(false);
+  }
+
+  /** What is thought as text between its tags; where it was cut there is no second one. */
+  private List<OutputEvent> tagged(List<OutputEvent> events) {
+    List<OutputEvent> told = new ArrayList<>();
+    for (OutputEvent event : events) {
+      if (event instanceof OutputEvent.Reasoning(String text)) {
+        told.add(new OutputEvent.Content(inReasoning ? text : OutputFormat.THINK + text));
         inReasoning = true;
-        yield new OutputEvent.Content(tag + text);
+      } else {
+        endThinking(told);
+        told.add(event);
       }
-      case OutputEvent.Content(String text) -> {
-        String tag = inReasoning ? OutputFormat.END_THINK : "";
-        inReasoning = false;
-        yield new OutputEvent.Content(tag + text);
-      }
-      default -> event;
-    };
+    }
+    if (!thinks()) {
+      endThinking(told);
+    }
+    return told;
+  }
+
+  private void endThinking(List<OutputEvent> to) {
+    if (inReasoning) {
+      to.add(new OutputEvent.Content(OutputFormat.END_THINK));
+    }
+    inReasoning = false;
   }
 }
