@@ -105,17 +105,37 @@ class GuardTest {
     }
   }
 
+  private static String health(String host) throws IOException {
+    return raw(
+        open.port(),
+        "GET /health HTTP/1.1\r\nConnection: close\r\nHost: " + host + "\r\n\r\n",
+        5000);
+  }
+
   @Test
   void namesThatSomebodyPointedHereAreRefused() throws IOException {
     for (String host :
-        List.of("evil.example", "127.0.0.1.evil.example", "localhost.evil.example")) {
-      String answer = raw(open.port(), "GET /health HTTP/1.1\r\nHost: " + host + "\r\n\r\n", 300);
+        List.of(
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "evil.example.:80",
+            // whatever cannot be read as a name and a port
+            "a{b.evil.example:8080",
+            "evil.example:99999",
+            "evil.example:80x",
+            "evil.example:1:2",
+            "[evil.example]",
+            "::1.evil.example",
+            "")) {
+      String answer = health(host);
       assertEquals("HTTP/1.1 403 Forbidden", line(answer), host);
     }
     for (String host : List.of("localhost", "127.0.0.1:8080", "[::1]:80", "LOCALHOST:1")) {
-      String answer = raw(open.port(), "GET /health HTTP/1.1\r\nHost: " + host + "\r\n\r\n", 300);
+      String answer = health(host);
       assertEquals("HTTP/1.1 200 OK", line(answer), host);
     }
+    assertTrue(line(raw(open.port(), "GET /health HTTP/1.0\r\n\r\n", 5000)).endsWith(" 200 OK"));
   }
 
   @Test
@@ -199,9 +219,11 @@ class GuardTest {
             "GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + "y".repeat(20_000) + "\r\n\r\n",
             1000);
     assertEquals("HTTP/1.1 431 Request Header Fields Too Large", line(answer));
+    assertTrue(answer.endsWith("[closed]"), answer);
     String uri =
         raw(open.port(), "GET /" + "y".repeat(9000) + " HTTP/1.1\r\nHost: x\r\n\r\n", 1000);
     assertTrue(line(uri).matches("HTTP/1.[01] 414 .*"), uri);
+    assertTrue(uri.endsWith("[closed]"), uri);
   }
 
   @Test

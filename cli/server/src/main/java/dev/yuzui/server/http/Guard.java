@@ -1,8 +1,10 @@
 package dev.yuzui.server.http;
 
+import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
+import io.vertx.core.net.HostAndPort;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.List;
@@ -91,10 +93,16 @@ record Guard(HttpOptions options) {
     if (!options.keys().isEmpty()) {
       return true;
     }
-    String host = request.authority() == null ? "" : request.authority().host();
-    String name = host.toLowerCase(Locale.ROOT).replaceAll("[\\[\\]]", "").replaceAll("\\.$", "");
-    return name.isEmpty() // HTTP/1.0, which no browser speaks
-        || name.equals("localhost")
+    if (request.getHeader(HttpHeaders.HOST) == null) {
+      return true; // HTTP/1.0, which no browser speaks
+    }
+    HostAndPort said = request.authority();
+    if (said == null) {
+      return false; // a name that browsers may know what to do with
+    }
+    String name =
+        said.host().toLowerCase(Locale.ROOT).replaceAll("[\\[\\]]", "").replaceAll("\\.$", "");
+    return name.equals("localhost")
         || name.endsWith(".localhost")
         || name.equals(options.host().toLowerCase(Locale.ROOT))
         || name.matches("[0-9.]+")

@@ -1,6 +1,7 @@
 package dev.yuzui.server.http;
 
 import dev.yuzui.io.Json;
+import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
 import io.vertx.core.file.FileSystemOptions;
@@ -189,8 +190,8 @@ public final class HttpListener implements AutoCloseable {
                   "expected headers of at most " + MAX_HEADERS + " bytes");
           default -> HttpProblem.of(400, "bad_request", "expected an HTTP/1.1 request");
         };
-    refuse(request, problem, ErrorForm.OPENAI);
-    request.response().endHandler(_ -> request.connection().close());
+    Future<Void> _ =
+        refuse(request, problem, ErrorForm.OPENAI).onComplete(_ -> request.connection().close());
   }
 
   private void take(HttpServerRequest request) {
@@ -267,10 +268,12 @@ public final class HttpListener implements AutoCloseable {
     new Body(request, gone, options.maxBody(), ErrorForm.OPENAI).drop();
   }
 
-  private void refuse(HttpServerRequest request, HttpProblem problem, ErrorForm form) {
+  /** Done when it is written. */
+  private static Future<Void> refuse(
+      HttpServerRequest request, HttpProblem problem, ErrorForm form) {
     problem.headers().forEach(request.response()::putHeader);
     String body = Json.compact(form.of(problem));
-    request
+    return request
         .response()
         .setStatusCode(problem.status())
         .putHeader("Content-Type", "application/json")
