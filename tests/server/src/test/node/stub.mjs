@@ -36,7 +36,7 @@ const said = (text) => pieces(text).map((content) => ({ content }));
 /** What is told for a request: deltas, then why it ended. */
 function script(request) {
   const last = request.messages.at(-1);
-  const word = String(last.content ?? "").split(/\s/)[0];
+  const [word, second] = String(last.content ?? "").split(/\s/);
   if (last.role === "tool") {
     const results = request.messages.filter((m) => m.role === "tool").map((m) => m.content);
     return { deltas: said(`The tools said ${results.join(" and ")}.`), finish: "stop" };
@@ -53,6 +53,11 @@ function script(request) {
     ];
     return { deltas: [...call(0, "weather", '{"city":"Berlin"}'), ...call(1, "time", '{"zone":"CET"}')], finish: "tool_calls" };
   }
+  if (word === "cut" || word === "hang") {
+    const begun = [{ tool_calls: [{ index: 0, id: "call_0", type: "function", function: { name: "weather", arguments: `{"${second}` } }] }];
+    return { deltas: [...said("Let me look."), ...begun], finish: word === "cut" ? "length" : "never" };
+  }
+  if (word === "reference") return { deltas: said("See [a][1] there.\n\nAnd more.\n\n[1]: https://example.org/later\n"), finish: "stop", pause: 30 };
   if (word === "slow") return { deltas: Array.from({ length: 400 }, (_, i) => ({ content: `word${i} ` })), finish: "stop", pause: 25 };
   if (word === "long") return { deltas: said("A line of text.\n\n".repeat(80)), finish: "length" };
   if (word === "break") return { deltas: said("This is cut"), finish: "cut" };
@@ -65,6 +70,10 @@ export class Stub {
   /** Requests whose client went away. */
   left = 0;
   key = "";
+  /** What /health says, where it is not that all is well: a status and the code of an error. */
+  ill = null;
+  /** Whether the model has a switch for thinking. */
+  switches = true;
   #sockets = new Set();
 
   constructor(files) {
@@ -104,12 +113,13 @@ export class Stub {
       response.end(await readFile(file));
       return;
     }
+    if (pathname === "/health" && this.ill) return json(this.ill.status, { error: { message: "later", code: this.ill.code } });
     if (pathname === "/health") return json(200, { status: "ok" });
     if (this.key && request.headers.authorization !== `Bearer ${this.key}`) {
       return json(401, { error: { message: "the key is missing or wrong", type: "invalid_request_error", code: "invalid_api_key" } });
     }
     if (pathname === "/props") {
-      return json(200, { default_generation_settings: { n_ctx: 4096 }, model_alias: "stub-model", chat_template: "", build_info: "stub" });
+      return json(200, { default_generation_settings: { n_ctx: 4096 }, model_alias: "stub-model", chat_template: "", build_info: "stub", thinking_switchable: this.switches });
     }
     if (pathname === "/v1/models") return json(200, { object: "list", data: [{ id: "stub-model", object: "model" }] });
     if (pathname !== "/v1/chat/completions") return json(404, { error: { message: "no such path" } });
@@ -139,6 +149,8 @@ export class Stub {
       send(chunk(delta));
       await sleep(pause ?? 2);
     }
+    while (finish === "never" && !gone) await sleep(20);
+    if (gone) return;
     if (finish === "cut") {
       await sleep(100);
       return response.destroy();

@@ -111,7 +111,7 @@ class PageTest {
             "--purify",
             purify.toString());
     assertEquals(0, run.status(), run::toString);
-    assertTrue(run.output().lines().filter(line -> line.startsWith("ok - ")).count() >= 20);
+    assertTrue(run.output().lines().filter(line -> line.startsWith("ok - ")).count() >= 38);
   }
 
   @Test

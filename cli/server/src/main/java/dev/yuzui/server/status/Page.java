@@ -21,6 +21,8 @@ public final class Page {
           "app.js",
           "answer.js",
           "api.js",
+          "conversations.js",
+          "dialogs.js",
           "dom.js",
           "markdown.js",
           "message.js",

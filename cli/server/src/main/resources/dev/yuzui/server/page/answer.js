@@ -1,14 +1,19 @@
 // One answer in the making: chunks become the parts of its message.
 
 import { complete } from "./api.js";
+import { changed, figures } from "./tree.js";
 
-/** The fields of a request that the settings ask for; a setting that is empty is not sent. */
-export function asked(settings) {
+/**
+ * The fields of a request that the settings ask for; a setting that is empty is not sent.
+ *
+ * @param switchesThinking whether the model can be told to think or not: a server refuses what its model has no switch for
+ */
+export function asked(settings, switchesThinking) {
   const request = {};
   for (const name of ["temperature", "top_p", "top_k", "min_p", "seed", "max_tokens"]) {
     if (settings[name] !== undefined && settings[name] !== "") request[name] = Number(settings[name]);
   }
-  if (settings.thinking) {
+  if (settings.thinking && switchesThinking) {
     const thinks = settings.thinking === "on";
     request.chat_template_kwargs = { thinking: thinks, enable_thinking: thinks };
   }
@@ -42,8 +47,9 @@ export function take(node, chunk) {
     grew = true;
   }
   if (choice?.finish_reason) node.finish = choice.finish_reason;
-  if (chunk.usage) node.usage = chunk.usage;
-  if (chunk.timings) node.timings = chunk.timings;
+  if (chunk.usage) node.usage = figures(chunk.usage);
+  if (chunk.timings) node.timings = figures(chunk.timings);
+  changed(node);
   return grew;
 }
 
@@ -80,7 +86,9 @@ export class Answering {
     } catch (e) {
       if (e.name !== "AbortError") throw e;
       this.node.finish = "stopped";
+    } finally {
+      if (this.node.calls) this.node.calls = this.node.calls.filter(Boolean);
+      changed(this.node);
     }
-    if (this.node.calls) this.node.calls = this.node.calls.filter(Boolean);
   }
 }

@@ -8,8 +8,25 @@ export class Gone extends Error {}
 /** It wants a key, or another one. */
 export class NeedsKey extends Error {}
 
-export const key = () => sessionStorage.getItem(KEY) ?? "";
-export const setKey = (value) => sessionStorage.setItem(KEY, value);
+let given = "";
+
+/** Where the browser keeps nothing, as long as the page is there. */
+export function key() {
+  try {
+    return sessionStorage.getItem(KEY) ?? given;
+  } catch {
+    return given;
+  }
+}
+
+export function setKey(value) {
+  given = value;
+  try {
+    sessionStorage.setItem(KEY, value);
+  } catch {
+    // it holds for this page
+  }
+}
 
 async function ask(where, options = {}) {
   const headers = { ...options.headers };
@@ -36,11 +53,13 @@ async function problem(response) {
   }
 }
 
-/** What the server is: "ok", "loading" or "gone". */
+/** What the server is: "ok", "loading", "leaving" or "gone". */
 export async function health() {
   try {
     const response = await ask("/health", { signal: AbortSignal.timeout(4000) });
-    return response.ok ? "ok" : response.status === 503 ? "loading" : "ok";
+    if (response.status !== 503) return "ok";
+    const { error } = await response.json().catch(() => ({}));
+    return error?.code === "shutting_down" ? "leaving" : "loading";
   } catch (e) {
     return e instanceof NeedsKey ? "ok" : "gone";
   }

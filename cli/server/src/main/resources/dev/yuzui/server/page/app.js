@@ -1,8 +1,10 @@
 // Puts the page together: which conversation is shown, what is sent, what comes.
 
 import { Answering, asked } from "./answer.js";
-import { Gone, key, NeedsKey, setKey } from "./api.js";
-import { announce, byId, grow, saveFile } from "./dom.js";
+import { Gone, NeedsKey } from "./api.js";
+import { Conversations } from "./conversations.js";
+import { askKey, dialog, notice } from "./dialogs.js";
+import { announce, byId, composing, grow, saveFile } from "./dom.js";
 import { MessageView } from "./message.js";
 import { Settings } from "./settings.js";
 import { Shelf } from "./shelf.js";
@@ -12,12 +14,12 @@ import { Watch } from "./watch.js";
 
 const said = byId("said");
 const scroll = byId("scroll");
-let conversations = [];
+const conversations = new Conversations({ changed: refresh, gone });
 let current = tree.newConversation();
 let answering = null;
+let ended = Promise.resolve();
 let views = new Map();
 let follow = true;
-let storageSays = "";
 
 const settings = new Settings((next) => {
   current.settings = next;
@@ -25,7 +27,7 @@ const settings = new Settings((next) => {
   render();
 });
 const shelf = new Shelf({ open, create });
-const watch = new Watch(render, askKey);
+const watch = new Watch(render, newKey);
 
 // ---- what is shown ----
 
@@ -48,7 +50,9 @@ function render() {
     });
     return view.root;
   });
-  if (fresh.length !== list.children.length || fresh.some((root, i) => list.children[i] !== root)) list.replaceChildren(...fresh);
+  // what stays is left alone, with its focus and what is selected in it
+  fresh.forEach((root, i) => list.children[i] === root || list.insertBefore(root, list.children[i] ?? null));
+  while (list.children.length > fresh.length) list.lastElementChild.remove();
   byId("desk").classList.toggle("empty", nodes.length === 0);
   renderDesk(nodes);
   if (follow) scroll.scrollTop = scroll.scrollHeight;
@@ -65,15 +69,14 @@ function renderDesk(nodes) {
   byId("send").hidden = answering !== null;
   byId("stop").hidden = answering === null;
   byId("send").disabled = watch.state !== "ok";
-  const used = nodes.findLast((n) => n.usage)?.usage?.total_tokens ?? 0;
+  const used = nodes.findLast((n) => n.usage?.total_tokens)?.usage.total_tokens ?? 0;
   const context = watch.model.context;
   const modes = [current.settings.schemaOn ? "JSON schema" : "", current.settings.tools ? "Tools" : "", current.settings.system ? "System prompt" : ""];
-  byId("gauge").hidden = used === 0 && !modes.some(Boolean);
+  byId("gauge").hidden = used === 0 && !modes.some(Boolean) && !conversations.problem;
   byId("context").hidden = byId("context-text").hidden = used === 0;
   showShare(context > 0 ? Math.min(100, Math.round((100 * used) / context)) : 0);
   byId("context-text").textContent = used.toLocaleString("en") + (context > 0 ? ` of ${context.toLocaleString("en")}` : "") + " tokens";
-  byId("mode").textContent = modes.filter(Boolean).join(" · ");
-  if (storageSays) byId("mode").textContent = storageSays;
+  byId("mode").textContent = conversations.problem || modes.filter(Boolean).join(" · ");
 }
 
 /** Of the context, in percent. */
@@ -93,6 +96,13 @@ function renderSoon() {
   });
 }
 
+/** Something is other than it was, and not by what was done on this page. */
+function refresh() {
+  settings.set(current.settings);
+  shelf.show(conversations.all, current.id);
+  render();
+}
+
 function watchEnd() {
   const below = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight;
   byId("to-end").hidden = below < 160;
@@ -110,19 +120,11 @@ byId("to-end").addEventListener("click", () => {
 
 // ---- which conversation ----
 
-/** Where the browser keeps nothing the page works, and says so. */
-async function keep() {
-  current.updated = Date.now();
-  if (!conversations.includes(current)) conversations.unshift(current);
-  conversations.sort((a, b) => b.updated - a.updated);
-  shelf.show(conversations, current.id);
+function keep() {
+  const kept = conversations.keep(current);
+  shelf.show(conversations.all, current.id);
   place();
-  try {
-    await store.put(current);
-    storageSays = "";
-  } catch {
-    storageSays = "This browser keeps no conversations; export what you need.";
-  }
+  return kept;
 }
 
 function turnTo(conversation) {
@@ -131,14 +133,16 @@ function turnTo(conversation) {
   views = new Map();
   follow = true;
   settings.set(current.settings);
-  shelf.show(conversations, current.id);
+  shelf.show(conversations.all, current.id);
   place();
   render();
   said.focus();
 }
 
+/** Where it is open already nothing changes: its answer goes on. */
 function open(id) {
-  turnTo(conversations.find((c) => c.id === id) ?? tree.newConversation());
+  if (id === current.id) said.focus();
+  else turnTo(conversations.find(id) ?? tree.newConversation());
 }
 
 /** With the settings of the one before. */
@@ -146,11 +150,25 @@ function create() {
   turnTo(tree.newConversation({ ...current.settings }));
 }
 
+/** One was deleted. */
+function gone(conversation) {
+  if (conversation === current) open(conversations.all[0]?.id);
+  else refresh();
+}
+
 /** The address says which conversation it is, so that a page that is loaded again shows it again. */
 function place() {
   history.replaceState(null, "", conversations.includes(current) ? `#${current.id}` : location.pathname);
 }
 
+addEventListener("hashchange", () => {
+  if (conversations.find(location.hash.slice(1))) open(location.hash.slice(1));
+  else place();
+});
+byId("skip").addEventListener("click", (e) => {
+  e.preventDefault(); // or it would be the address of a conversation
+  said.focus();
+});
 byId("title").addEventListener("change", () => {
   current.title = byId("title").value.trim();
   if (tree.path(current).length > 0) keep();
@@ -160,32 +178,31 @@ byId("export").addEventListener("click", () => {
   byId("menu").hidePopover();
   saveFile("conversation.json", store.exported([current]));
 });
-byId("export-all").addEventListener("click", () => saveFile("conversations.json", store.exported(conversations)));
+byId("export-all").addEventListener("click", () => saveFile("conversations.json", store.exported(conversations.all)));
 byId("import").addEventListener("click", () => byId("import-file").click());
 byId("import-file").addEventListener("change", async (e) => {
   const file = e.target.files[0];
   if (!file) return;
   try {
     const found = store.imported(await file.text());
-    for (const c of found) await store.put(c);
-    conversations.push(...found);
-    conversations.sort((a, b) => b.updated - a.updated);
+    await conversations.add(found);
     announce(`${found.length} imported`);
-    open(found[0]?.id);
+    notice("");
+    if (found.length > 0) open(found[0].id);
     shelf.close();
   } catch (problem) {
-    alertOnce(`${file.name} was not imported: ${problem.message}`);
+    notice(`${file.name} was not imported: ${problem.message}`);
   }
   e.target.value = "";
 });
 byId("delete").addEventListener("click", async () => {
   byId("menu").hidePopover();
-  byId("sure-text").textContent = tree.titleOf(current);
+  const conversation = current;
+  byId("sure-text").textContent = tree.titleOf(conversation);
   if ((await dialog(byId("sure"))) !== "yes") return;
-  stop();
-  conversations = conversations.filter((c) => c !== current);
-  await store.remove(current.id).catch(() => {});
-  open(conversations[0]?.id);
+  if (conversation === current) await stop(); // its end is stored, and would come behind the deletion
+  await conversations.remove(conversation);
+  gone(conversation);
 });
 
 // ---- what is said ----
@@ -202,20 +219,25 @@ byId("composer").addEventListener("submit", (e) => {
 });
 said.addEventListener("input", () => grow(said));
 said.addEventListener("keydown", (e) => {
-  if (e.key !== "Enter" || e.shiftKey || e.isComposing) return;
+  if (e.key !== "Enter" || e.shiftKey || composing(e)) return;
   e.preventDefault();
   byId("composer").requestSubmit();
 });
-byId("stop").addEventListener("click", stop);
+byId("stop").addEventListener("click", () => {
+  stop();
+  said.focus();
+});
 addEventListener("keydown", (e) => {
-  if (e.key === "Escape" && answering && !document.querySelector("dialog[open], :popover-open")) stop();
+  if (e.key === "Escape" && !composing(e) && answering && !document.querySelector("dialog[open], :popover-open")) stop();
 });
 
+/** Until what the answer has become is stored. */
 function stop() {
   answering?.stop();
+  return ended;
 }
 
-/** Another message in place of one. What a person says is answered; what the model said is kept. */
+/** Another message in place of one, while none is answered. What a person says is answered; what the model said is kept. */
 function edit(node, text) {
   const { role, parent, schema } = node;
   tree.add(current, parent, { role, content: text, ...(role === "assistant" ? { schema, finish: "stop" } : {}) });
@@ -223,6 +245,7 @@ function edit(node, text) {
   else {
     keep();
     render();
+    said.focus();
   }
 }
 
@@ -233,7 +256,7 @@ function again(node) {
 /** What the tools answered, in the order of their calls. */
 function results(node, texts) {
   let above = node.id;
-  node.calls.forEach((call, i) => {
+  tree.callsOf(node).forEach((call, i) => {
     above = tree.add(current, above, { role: "tool", callId: call.id, name: call.name, content: texts[i] }).id;
   });
   answer();
@@ -251,8 +274,11 @@ function turn(node, by) {
 }
 
 /** Answers the last message that is shown, or another. */
-async function answer(parent = tree.path(current).at(-1).id) {
-  if (answering) return;
+function answer(parent = tree.path(current).at(-1).id) {
+  if (!answering) ended = tell(parent);
+}
+
+async function tell(parent) {
   const conversation = current;
   const above = tree.pathTo(conversation, conversation.nodes[parent]);
   const node = tree.add(conversation, parent, { role: "assistant", content: "", schema: conversation.settings.schemaOn === true });
@@ -260,69 +286,44 @@ async function answer(parent = tree.path(current).at(-1).id) {
   follow = true;
   announce("The model answers");
   render();
+  said.focus(); // the button that was pressed is gone
   keep();
-  const saving = setInterval(() => store.put(conversation).catch(() => {}), 1500);
+  const saving = setInterval(() => conversations.save(conversation), 1500);
   try {
-    const request = { ...asked(conversation.settings), messages: tree.asMessages(conversation, above) };
+    const request = { ...asked(conversation.settings, watch.model.switchesThinking), messages: tree.asMessages(conversation, above) };
     if (watch.model.name) request.model = watch.model.name;
     await withKey(() => answering.run(request, renderSoon));
-    announce(node.calls?.length ? "The model calls a tool" : "The answer is done");
+    announce(tree.callsOf(node).length > 0 ? "The model calls a tool" : "The answer is done");
   } catch (e) {
     node.error = e.message;
+    tree.changed(node);
     if (e instanceof Gone) watch.gone();
     announce(e.message);
   } finally {
     clearInterval(saving);
     answering = null;
-    if (conversation === current) keep();
-    else store.put(conversation).catch(() => {});
+    const stored = conversation === current ? keep() : conversations.save(conversation);
     render();
+    await stored;
   }
 }
 
-// ---- keys and dialogs ----
+// ---- keys and colours ----
 
 async function withKey(work) {
   for (;;) {
     try {
       return await work();
     } catch (e) {
-      if (!(e instanceof NeedsKey) || !(await askKey(e.message))) throw e;
+      if (!(e instanceof NeedsKey) || !(await newKey(e.message))) throw e;
     }
   }
 }
 
-let asking = null;
-
-/** Whether one was given; who asks meanwhile waits for the same. */
-function askKey(problem) {
-  asking ??= (async () => {
-    byId("key-problem").textContent = key() ? problem : "";
-    byId("key-value").value = "";
-    await dialog(byId("key"));
-    const value = byId("key-value").value.trim();
-    asking = null;
-    if (value) {
-      setKey(value);
-      watch.learnAgain();
-    }
-    return value !== "";
-  })();
-  return asking;
-}
-
-function dialog(element) {
-  return new Promise((resolve) => {
-    element.returnValue = "";
-    element.addEventListener("close", () => resolve(element.returnValue), { once: true });
-    element.showModal();
-  });
-}
-
-function alertOnce(text) {
-  const banner = byId("banner");
-  banner.textContent = text;
-  banner.hidden = false;
+async function newKey(problem) {
+  const given = await askKey(problem);
+  if (given) watch.learnAgain();
+  return given;
 }
 
 const THEMES = ["", "light", "dark"];
@@ -348,11 +349,11 @@ byId("theme").addEventListener("click", () => {
 
 grow(said);
 showTheme();
-try {
-  conversations = await store.all();
-} catch {
-  storageSays = "This browser keeps no conversations; export what you need.";
+said.focus();
+await conversations.load();
+if (tree.path(current).length === 0 && conversations.find(location.hash.slice(1))) open(location.hash.slice(1));
+else {
+  place(); // whoever was quicker than the database goes on with what they said
+  refresh();
 }
-addEventListener("hashchange", () => open(location.hash.slice(1)));
-open(location.hash.slice(1));
 watch.look();

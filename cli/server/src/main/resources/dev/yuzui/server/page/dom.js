@@ -49,6 +49,9 @@ export function copyButton(label, text) {
   return button;
 }
 
+/** Whether a key is for a composition of letters (an IME's); Safari's Enter that ends one says so by its code alone. */
+export const composing = (e) => e.isComposing || e.keyCode === 229;
+
 /** As high as its text, up to a part of the window. */
 export function grow(area, most = 0.4) {
   area.style.height = "auto";

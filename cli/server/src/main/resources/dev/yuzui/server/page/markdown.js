@@ -79,6 +79,7 @@ function wrap(table) {
 export class Markdown {
   #target;
   #raws = [];
+  #links = "";
 
   constructor(target) {
     this.#target = target;
@@ -86,13 +87,15 @@ export class Markdown {
 
   show(text) {
     const tokens = marked.lexer(text);
+    const links = JSON.stringify(tokens.links); // where [a][1] leads stands in any later block
     tokens.forEach((token, i) => {
-      if (this.#raws[i] === token.raw) return;
+      if (this.#raws[i] === token.raw && this.#links === links) return;
       const made = block(token, tokens.links);
       if (i < this.#raws.length) this.#target.children[i].replaceWith(made);
       else this.#target.append(made);
       this.#raws[i] = token.raw;
     });
+    this.#links = links;
     while (this.#raws.length > tokens.length) {
       this.#target.lastElementChild.remove();
       this.#raws.pop();

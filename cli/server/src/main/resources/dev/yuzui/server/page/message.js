@@ -1,7 +1,8 @@
 // One message on the page.
 
-import { copyButton, el, grow, quietButton } from "./dom.js";
+import { composing, copyButton, el, grow, quietButton } from "./dom.js";
 import { Markdown } from "./markdown.js";
+import { callsOf } from "./tree.js";
 
 const indented = (json) => {
   try {
@@ -14,7 +15,6 @@ const indented = (json) => {
 const ENDS = {
   length: "The answer was cut: its limit of tokens, or the context, was reached.",
   stopped: "Stopped.",
-  timeout: "The answer was cut: its time was over.",
 };
 
 const rate = (value) => (value >= 100 ? Math.round(value) : value.toFixed(1)).toLocaleString("en");
@@ -31,6 +31,8 @@ export class MessageView {
   #note = el("p", { class: "note" });
   #markdown = new Markdown(this.#text);
   #editing = false;
+  #busy = false;
+  #send = null;
   #shown = "";
   #footKey = "";
 
@@ -52,6 +54,8 @@ export class MessageView {
    */
   update(state) {
     const node = this.node;
+    this.#busy = state.busy;
+    if (this.#send) this.#send.disabled = state.busy;
     this.root.classList.toggle("live", state.live);
     this.root.setAttribute("aria-busy", state.live);
     if (this.#editing || node.role === "tool") {
@@ -69,8 +73,9 @@ export class MessageView {
 
   #answer(state) {
     const node = this.node;
+    const calls = state.live ? (node.calls ?? []).filter(Boolean) : callsOf(node);
     if (node.reasoning) {
-      const thinks = state.live && !node.content && !node.calls?.length;
+      const thinks = state.live && !node.content && calls.length === 0;
       this.#thinking.hidden = false;
       this.#thinking.firstChild.textContent = thinks ? "Thinking …" : "Thought";
       if (this.#thought.textContent !== node.reasoning) this.#thought.textContent = node.reasoning;
@@ -79,30 +84,33 @@ export class MessageView {
     const text = asCode ? "```json\n" + (state.live ? node.content : indented(node.content)) + "\n```" : node.content;
     if (this.#shown !== text) this.#markdown.show(text);
     this.#shown = text;
-    this.#text.hidden = text === "" && (node.reasoning || node.calls?.length > 0);
-    this.#showCalls(state);
+    this.#text.hidden = text === "" && (node.reasoning || calls.length > 0);
+    this.#showCalls(calls, state);
     const said = node.error || (state.live ? "" : (ENDS[node.finish] ?? ""));
     this.#note.hidden = said === "";
     this.#note.textContent = said;
     this.#note.classList.toggle("problem", Boolean(node.error));
   }
 
-  #showCalls(state) {
-    const calls = this.node.calls ?? [];
+  #showCalls(calls, state) {
     this.#calls.hidden = calls.length === 0;
+    const form = this.#calls.querySelector("form");
+    const boxes = [...this.#calls.querySelectorAll(".call")];
+    boxes.splice(calls.length).forEach((box) => box.remove()); // what was cut
     calls.forEach((call, i) => {
-      const box = this.#calls.children[i] ?? this.#calls.appendChild(
-        el("section", { class: "call" }, el("h3"), el("pre", { tabindex: "0" })),
-      );
+      boxes[i] ??= el("section", { class: "call" }, el("h3"), el("pre", { tabindex: "0" }));
+      const box = boxes[i];
+      if (!box.parentNode) this.#calls.insertBefore(box, form);
       box.setAttribute("aria-label", `Calls ${call.name}`);
       box.children[0].textContent = call.name;
       const text = state.live ? call.arguments : indented(call.arguments || "{}");
       if (box.children[1].textContent !== text) box.children[1].textContent = text;
     });
     const asks = calls.length > 0 && state.last && !state.live && !state.busy;
-    const form = this.#calls.querySelector("form");
-    if (asks && !form) this.#calls.append(this.#results(calls));
-    else if (!asks && form) form.remove();
+    const asked = asks ? calls.length : 0;
+    if ((form?.querySelectorAll("textarea").length ?? 0) === asked) return;
+    form?.remove();
+    if (asks) this.#calls.append(this.#results(calls));
   }
 
   /** Where a person says what the tools would. */
@@ -114,7 +122,7 @@ export class MessageView {
     };
     for (const area of areas) {
       area.addEventListener("keydown", (e) => {
-        if (e.key !== "Enter" || e.shiftKey || e.isComposing) return;
+        if (e.key !== "Enter" || e.shiftKey || composing(e)) return;
         e.preventDefault();
         const open = areas.find((other) => other !== area && other.value === "");
         if (open) open.focus();
@@ -126,6 +134,9 @@ export class MessageView {
 
   #footer(state) {
     const node = this.node;
+    const key = JSON.stringify([state.siblings, state.index, state.live, state.busy, state.rate, node.content !== "", node.timings, node.usage]);
+    if (this.#footKey === key) return;
+    this.#footKey = key;
     const parts = [];
     if (state.siblings > 1) {
       const turn = (by, text, label) => {
@@ -144,9 +155,7 @@ export class MessageView {
       if (node.content) parts.push(copyButton("Copy the text", () => node.content));
     }
     if (node.role === "assistant") parts.push(el("span", { class: "faint figures" }, ...this.#figures(state)));
-    const key = JSON.stringify([state.siblings, state.index, state.live, state.busy, state.rate, node.content !== "", node.timings, node.usage]);
-    if (this.#footKey !== key) this.#foot.replaceChildren(...parts);
-    this.#footKey = key;
+    this.#foot.replaceChildren(...parts);
   }
 
   #figures(state) {
@@ -166,25 +175,29 @@ export class MessageView {
     area.value = this.node.content;
     const close = () => {
       this.#editing = false;
+      this.#send = null;
       form.remove();
       this.#parts.hidden = this.#foot.hidden = false;
       this.#foot.querySelector("button")?.focus();
     };
     const save = (e) => {
       e.preventDefault();
+      if (this.#busy) return; // another version would hide the answer that is being made
       const text = area.value;
       close();
       if (text.trim() && text !== this.node.content) this.#on.edit(this.node, text);
     };
     area.addEventListener("input", () => grow(area, 0.6));
     area.addEventListener("keydown", (e) => {
+      if (composing(e)) return;
       if (e.key === "Escape") {
         e.stopPropagation();
         close();
-      } else if (e.key === "Enter" && !e.shiftKey && !e.isComposing && user) save(e);
+      } else if (e.key === "Enter" && !e.shiftKey && user) save(e);
     });
+    this.#send = el("button", { type: "submit", class: "main", text: user ? "Send" : "Keep", disabled: this.#busy });
     const form = el("form", { class: "editing", submit: save }, area,
-      el("div", { class: "buttons" }, el("button", { type: "submit", class: "main", text: user ? "Send" : "Keep" }), el("button", { type: "button", text: "Cancel", click: close })));
+      el("div", { class: "buttons" }, this.#send, el("button", { type: "button", text: "Cancel", click: close })));
     this.#parts.hidden = this.#foot.hidden = true;
     this.root.append(form);
     grow(area, 0.6);

@@ -4,16 +4,20 @@ import { byId } from "./dom.js";
 
 const NUMBERS = ["temperature", "top_p", "top_k", "min_p", "seed", "max_tokens"];
 
+const isWhole = (input) => input.hasAttribute("data-whole");
+
+/** As JavaScript reads it. A comma is a decimal point, but not where there are no decimals: 1,000 would be 1. */
+const typed = (input) => (isWhole(input) ? input.value.trim() : input.value.trim().replace(",", "."));
+
 /** Wrong, or "". */
 function wrongNumber(input) {
   const value = input.value.trim();
   if (value === "") return "";
   const label = input.closest("label").firstChild.textContent.trim();
-  const whole = input.hasAttribute("data-whole");
-  const number = Number(value.replace(",", "."));
+  const number = Number(typed(input));
   const [min, max] = [Number(input.dataset.min), Number(input.dataset.max)];
-  if (!Number.isFinite(number) || number < min || number > max || (whole && !Number.isInteger(number))) {
-    return `${label}: expected ${whole ? "a whole number" : "a number"} from ${min} to ${max}, found "${value}".`;
+  if (!Number.isFinite(number) || number < min || number > max || (isWhole(input) && !/^\d+$/.test(value))) {
+    return `${label}: expected a ${isWhole(input) ? "whole number, in digits alone," : "number"} from ${min} to ${max}, found "${value}".`;
   }
   return "";
 }
@@ -70,7 +74,8 @@ export class Settings {
   }
 
   #read(tell = true) {
-    const next = { ...this.#settings, system: byId("set-system").value, thinking: byId("set-thinking").disabled ? "" : byId("set-thinking").value };
+    const next = { ...this.#settings, system: byId("set-system").value };
+    if (!byId("set-thinking").disabled) next.thinking = byId("set-thinking").value; // else it is for another model
     const problems = [];
     const check = (element, problem, keep) => {
       element.setAttribute("aria-invalid", problem !== "");
@@ -79,7 +84,7 @@ export class Settings {
     };
     for (const name of NUMBERS) {
       const input = byId(`set-${name}`);
-      check(input, wrongNumber(input), () => (next[name] = input.value.trim().replace(",", ".")));
+      check(input, wrongNumber(input), () => (next[name] = typed(input)));
     }
     const schema = byId("set-schema");
     check(schema, wrongJson(schema, "JSON schema: expected an object", isObject), () => (next.schema = schema.value.trim()));

@@ -53,12 +53,15 @@ export class Shelf {
   }
 
   show(conversations, current) {
-    byId("conversations").replaceChildren(
+    const list = byId("conversations");
+    const focused = list.contains(document.activeElement) ? document.activeElement.dataset.id : "";
+    list.replaceChildren(
       ...conversations.map((c) =>
         el("li", {},
           el("button", {
             type: "button",
             class: "conversation",
+            "data-id": c.id,
             "aria-current": c.id === current ? "true" : null,
             text: titleOf(c),
             click: () => {
@@ -67,5 +70,6 @@ export class Shelf {
             },
           }))),
     );
+    if (focused) list.querySelector(`[data-id="${focused}"]`)?.focus();
   }
 }

@@ -1,8 +1,20 @@
 // Conversations in the browser's own database; nothing of them leaves it but what is sent to be answered.
 
-import { checked } from "./tree.js";
+import { checked, merge } from "./tree.js";
 
 const NAME = "conversations";
+
+/** Ids that were in the database: one that is not there any more was deleted, maybe by another page, and is not put back. */
+const seen = new Set();
+
+/** Tells the browser's other pages of this server which conversation to read again. */
+let others = null;
+try {
+  others = new BroadcastChannel("yuzui-conversations");
+} catch {
+  // what another page does is seen when this one is loaded again
+}
+
 let opened = null;
 
 function open() {
@@ -25,15 +37,43 @@ async function run(mode, work) {
   });
 }
 
-/** All, the latest first. */
 export async function all() {
-  const found = await run("readonly", (store) => store.getAll());
-  return found.sort((a, b) => b.updated - a.updated);
+  const found = await run("readonly", (records) => records.getAll());
+  for (const { id } of found) seen.add(id);
+  return found;
 }
 
-export const put = (conversation) => run("readwrite", (store) => store.put(conversation));
+/** One as it is there now, or undefined. */
+export async function read(id) {
+  const found = await run("readonly", (records) => records.get(id));
+  if (found) seen.add(id);
+  return found;
+}
 
-export const remove = (id) => run("readwrite", (store) => store.delete(id));
+/** Stores one, and takes into it what another page has stored of it meanwhile. */
+export async function put(conversation) {
+  const { id } = conversation;
+  await run("readwrite", (records) => {
+    const before = records.get(id);
+    before.onsuccess = () => {
+      if (before.result) merge(conversation, before.result);
+      if (before.result || !seen.has(id)) records.put(conversation);
+    };
+    return before;
+  });
+  seen.add(id);
+  others?.postMessage(id);
+}
+
+export async function remove(id) {
+  await run("readwrite", (records) => records.delete(id));
+  others?.postMessage(id);
+}
+
+/** @param told is called with the id of what another page has stored or deleted */
+export function listen(told) {
+  others?.addEventListener("message", (e) => told(e.data));
+}
 
 export const exported = (conversations) => JSON.stringify({ format: "yuzui-conversations", conversations }, null, 1);
 

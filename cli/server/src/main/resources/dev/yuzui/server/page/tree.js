@@ -55,6 +55,51 @@ export function titleOf(c) {
   return text.length > 60 ? text.slice(0, 59) + "…" : text || "New conversation";
 }
 
+/** What is in a message has changed; who makes it counts, so that of two copies it is known which is later. */
+export function changed(node) {
+  node.revision = (node.revision ?? 0) + 1;
+}
+
+/**
+ * Takes into a conversation what another page made of the same one: the messages of both, each as it was last changed, and title and
+ * settings of the later. Nothing is ever taken out of a conversation, so that what only one of them has is new.
+ */
+export function merge(c, other) {
+  if (other.updated > c.updated) Object.assign(c, { title: other.title, settings: other.settings, updated: other.updated });
+  join(c.root, other.root);
+  for (const node of Object.values(other.nodes)) {
+    const mine = c.nodes[node.id];
+    if (!mine) {
+      c.nodes[node.id] = node;
+      continue;
+    }
+    const { children, shown, ...said } = node;
+    if ((node.revision ?? 0) > (mine.revision ?? 0)) Object.assign(mine, said);
+    join(mine, node);
+  }
+}
+
+/** Versions of both; what a page shows it goes on to show. */
+function join(mine, theirs) {
+  if (mine.children.length === 0) mine.shown = theirs.shown;
+  mine.children.push(...theirs.children.filter((id) => !mine.children.includes(id)));
+}
+
+/**
+ * The calls of an answer that are whole. One that was cut, by whatever ended the answer or this page, has no arguments that anybody
+ * could read, and would make templates refuse the conversation from then on.
+ */
+export const callsOf = (node) => (node.calls ?? []).filter((call) => node.finish === "tool_calls" || isWhole(call.arguments));
+
+function isWhole(json) {
+  try {
+    JSON.parse(json);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** What the server is sent for the messages down to a node. */
 export function asMessages(c, nodes) {
   const system = (c.settings.system ?? "").trim();
@@ -63,10 +108,11 @@ export function asMessages(c, nodes) {
     if (n.role === "tool") {
       messages.push({ role: "tool", tool_call_id: n.callId, name: n.name, content: n.content });
     } else if (n.role === "assistant") {
-      const message = { role: "assistant", content: n.content || (n.calls?.length ? null : "") };
+      const calls = callsOf(n);
+      const message = { role: "assistant", content: n.content || (calls.length > 0 ? null : "") };
       if (n.reasoning) message.reasoning_content = n.reasoning;
-      if (n.calls?.length) {
-        message.tool_calls = n.calls.map((k) => ({ id: k.id, type: "function", function: { name: k.name, arguments: k.arguments || "{}" } }));
+      if (calls.length > 0) {
+        message.tool_calls = calls.map((k) => ({ id: k.id, type: "function", function: { name: k.name, arguments: k.arguments || "{}" } }));
       }
       messages.push(message);
     } else {
@@ -91,15 +137,14 @@ export function checked(c) {
   while (walk.length > 0) {
     const [from, to, parent] = walk.pop();
     for (const id of from.children) {
-      const node = Object.hasOwn(c.nodes, id) ? c.nodes[id] : null;
+      const node = typeof id === "string" && Object.hasOwn(c.nodes, id) ? c.nodes[id] : null;
       if (!node || seen.has(id)) wrong(`message ${id} is missing, or there twice`);
       seen.add(id);
       if (!ROLES.includes(node.role) || !Array.isArray(node.children)) wrong(`message ${id} has no role that is known`);
       const made = {
         id: newId(), parent, children: [], shown: 0, created: number(node.created), role: node.role, content: text(node.content),
         reasoning: text(node.reasoning), finish: text(node.finish), error: text(node.error), name: text(node.name), callId: text(node.callId),
-        schema: node.schema === true, usage: node.usage && typeof node.usage === "object" ? node.usage : null,
-        timings: node.timings && typeof node.timings === "object" ? node.timings : null,
+        schema: node.schema === true, usage: figures(node.usage), timings: figures(node.timings),
         calls: (Array.isArray(node.calls) ? node.calls : []).map((k) => ({ id: text(k?.id), name: text(k?.name), arguments: text(k?.arguments) })),
       };
       copy.nodes[made.id] = made;
@@ -110,6 +155,11 @@ export function checked(c) {
   }
   return copy;
 }
+
+const FIGURES = ["prompt_tokens", "completion_tokens", "total_tokens", "prompt_n", "prompt_per_second", "predicted_n", "predicted_per_second"];
+
+/** The numbers of an answer that are shown, as far as they are numbers. */
+export const figures = (given) => Object.fromEntries(FIGURES.filter((name) => Number.isFinite(given?.[name])).map((name) => [name, given[name]]));
 
 const text = (value) => (typeof value === "string" ? value : "");
 const number = (value) => (Number.isFinite(value) ? Math.trunc(value) : 0);

@@ -67,6 +67,7 @@ export class Watch {
     const text = {
       ok: "",
       loading: "The server is loading its model. This page goes on by itself.",
+      leaving: "The server is shutting down. This page goes on by itself when it is back.",
       gone: "The server does not answer. This page tries again by itself; nothing of what you wrote is lost.",
     }[state];
     if (banner.textContent !== text) banner.textContent = text;
