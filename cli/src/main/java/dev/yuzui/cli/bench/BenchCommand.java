@@ -173,7 +173,10 @@ public final class BenchCommand implements Callable<Integer> {
               + " a device that does not do it well.")
   private boolean noEarlyLaunch;
 
-  @Option(names = "--no-warmup", description = "Leave out the untimed run before each test.")
+  @Option(
+      names = "--no-warmup",
+      description =
+          "Leave out the untimed run before each test (with --url: before the first test).")
   private boolean noWarmup;
 
   @Option(
@@ -237,7 +240,8 @@ public final class BenchCommand implements Callable<Integer> {
     }
     if (urlOptions.idle()) {
       throw new UsageException(
-          "--url-model, --api-key-file, --max-concurrency: expected --url beside them, found none");
+          "--url-model, --api-key-file, --max-concurrency, --seed: expected --url beside them,"
+              + " found none");
     }
     requireSense();
     List<Benchmark> tests = rateOptions.given() ? rateTests() : tests();
@@ -329,7 +333,7 @@ public final class BenchCommand implements Callable<Integer> {
     return counts.stream().filter(n -> n > 0).toList();
   }
 
-  private static List<Benchmark> requireAny(String flags, List<Benchmark> tests) {
+  static <T> List<T> requireAny(String flags, List<T> tests) {
     if (tests.isEmpty()) {
       throw UsageException.ofFlag(flags, "at least one test", "none");
     }

@@ -119,19 +119,20 @@ final class RateOptions {
    * The same of a server.
    *
    * @param concurrency requests under way at most; without a rate 1, else as many as arrive
+   * @param seed of the first test's tokens
    */
   List<UrlMeasurement.Test> urlTests(
-      List<Integer> prompts, List<Integer> gens, Optional<Integer> concurrency) {
+      List<Integer> prompts, List<Integer> gens, Optional<Integer> concurrency, long seed) {
     List<UrlMeasurement.Test> tests = new ArrayList<>();
     for (double rate : rates.isEmpty() ? List.of(0.0) : rates) {
       requirePositive(rate, !rates.isEmpty());
-      int most = concurrency.orElse(rates.isEmpty() ? 1 : Integer.MAX_VALUE);
+      Optional<Integer> most = rates.isEmpty() ? concurrency.or(() -> Optional.of(1)) : concurrency;
       for (int prompt : prompts) {
         requirePrefix(prompt);
         for (int gen : gens) {
           tests.add(
               new UrlMeasurement.Test(
-                  rate, most, requests, prompt, sharedPrefix, gen, tests.size()));
+                  rate, most, requests, prompt, sharedPrefix, gen, seed + tests.size()));
         }
       }
     }

@@ -10,7 +10,9 @@ import dev.yuzui.io.Json;
 import java.net.URI;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
+import java.util.SplittableRandom;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParseResult;
 
@@ -23,6 +25,7 @@ final class UrlOptions {
           "--url-model",
           "--api-key-file",
           "--max-concurrency",
+          "--seed",
           "--rate",
           "--num-prompts",
           "--shared-prefix",
@@ -30,6 +33,9 @@ final class UrlOptions {
           "--n-gen",
           "--no-warmup",
           "--output");
+
+  /** Short enough to be typed again. */
+  private static final long MOST_SEED = 1L << 32;
 
   @Option(
       names = "--url",
@@ -46,7 +52,10 @@ final class UrlOptions {
       description = "What to call its model (default: the first that it lists).")
   private Optional<String> model = Optional.empty();
 
-  @Option(names = "--api-key-file", paramLabel = "FILE", description = "The key that it asks for.")
+  @Option(
+      names = "--api-key-file",
+      paramLabel = "FILE",
+      description = "The key that it asks for: the first line.")
   private Optional<Path> key = Optional.empty();
 
   @Option(
@@ -56,13 +65,23 @@ final class UrlOptions {
       description = "Requests under way at most (default: as many as arrive; without --rate 1).")
   private Optional<Integer> concurrency = Optional.empty();
 
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      converter = Ranges.Seed.class,
+      description =
+          "Of the prompts' tokens (default: another every time, for a server that keeps what it"
+              + " has read would know the prompts of the run before).")
+  private Optional<Long> seed = Optional.empty();
+
   boolean given() {
     return url.isPresent();
   }
 
   /** Whether a flag of it is there without a server. */
   boolean idle() {
-    return url.isEmpty() && (model.isPresent() || key.isPresent() || concurrency.isPresent());
+    return url.isEmpty()
+        && (model.isPresent() || key.isPresent() || concurrency.isPresent() || seed.isPresent());
   }
 
   int run(
@@ -80,19 +99,24 @@ final class UrlOptions {
       }
     }
     if (format != BenchFormat.MD && format != BenchFormat.JSONL) {
-      throw UsageException.ofFlag("-o", "md or jsonl beside --url", "another");
+      throw UsageException.ofFlag(
+          "-o", "md or jsonl beside --url", format.name().toLowerCase(Locale.ROOT));
     }
     URI at = url.orElseThrow();
     if (at.getHost() == null
         || !List.of("http", "https").contains(String.valueOf(at.getScheme()))) {
       throw UsageException.ofFlag("--url", "an address as http://127.0.0.1:8080", at.toString());
     }
-    List<UrlMeasurement.Test> tests = rate.urlTests(prompts, gens, concurrency);
+    long tokens =
+        seed.filter(given -> given >= 0)
+            .orElseGet(() -> new SplittableRandom().nextLong(MOST_SEED));
+    List<UrlMeasurement.Test> tests =
+        BenchCommand.requireAny("-p, -n", rate.urlTests(prompts, gens, concurrency, tokens));
     boolean table = format == BenchFormat.MD;
     UrlClient client =
-        UrlClient.open(at, model, key.map(f -> Input.read("--api-key-file", f).strip()));
+        UrlClient.open(at, model, key.map(UrlOptions::firstKey), UrlClient.Patience.USUAL);
     if (warmUp) {
-      tests.stream().findFirst().ifPresent(test -> new UrlMeasurement(client, test).warmUp());
+      new UrlMeasurement(client, tests.getFirst()).warmUp();
     }
     if (table) {
       context.out().println(UrlMeasurement.Row.HEAD);
@@ -108,8 +132,31 @@ final class UrlOptions {
           .out()
           .println(
               "The clock of a request starts when it arrives. Prompts are random token ids from 100"
-                  + " to 999; greedy, without an end.");
+                  + " to 999 (--seed "
+                  + tokens
+                  + "); greedy, without an end.");
     }
     return ExitCode.DONE;
+  }
+
+  /** A server's file has a key to a line; any of them will do. What is in it is never shown. */
+  private static String firstKey(Path file) {
+    String first =
+        Input.read("--api-key-file", file)
+            .lines()
+            .map(String::strip)
+            .filter(line -> !line.isEmpty())
+            .findFirst()
+            .orElseThrow(
+                () ->
+                    UsageException.ofFlag(
+                        "--api-key-file", "a key in a line", file + ", which has none"));
+    if (!first.chars().allMatch(c -> c > ' ' && c <= '~')) {
+      throw UsageException.ofFlag(
+          "--api-key-file",
+          "a key of ASCII letters, digits and signs",
+          file + ", whose first key has other characters or spaces");
+    }
+    return first;
   }
 }
