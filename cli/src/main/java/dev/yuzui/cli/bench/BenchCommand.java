@@ -2,20 +2,15 @@ package dev.yuzui.cli.bench;
 
 import dev.yuzui.cli.bench.Benchmark.Table;
 import dev.yuzui.cli.options.BackendChoice;
-import dev.yuzui.cli.options.CacheTypeOptions;
-import dev.yuzui.cli.options.DistributionOptions;
 import dev.yuzui.cli.options.ModelSources;
 import dev.yuzui.cli.options.Ranges;
-import dev.yuzui.cli.options.Switch;
 import dev.yuzui.cli.shell.Context;
 import dev.yuzui.cli.shell.ExitCode;
-import dev.yuzui.cli.shell.Flags;
 import dev.yuzui.cli.shell.Out;
 import dev.yuzui.cli.shell.UsageException;
 import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.engine.plan.Backends;
 import dev.yuzui.engine.plan.MemoryPlan;
-import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostResources;
 import dev.yuzui.weights.Checkpoint;
 import java.util.ArrayList;
@@ -125,35 +120,6 @@ public final class BenchCommand implements Callable<Integer> {
   private int repetitions;
 
   @Option(
-      names = {"-t", "--threads"},
-      paramLabel = "N",
-      split = ",",
-      converter = Ranges.Positive.class,
-      description = "Threads (default: physical cores).")
-  private List<Integer> threads = List.of();
-
-  @Option(
-      names = {"-b", "--batch-size"},
-      paramLabel = "N",
-      split = ",",
-      converter = Ranges.Positive.class,
-      defaultValue = "512",
-      description = "Prompt tokens read in one step (default: ${DEFAULT-VALUE}).")
-  private List<Integer> batches;
-
-  @Option(
-      names = {"-fit", "--fit"},
-      arity = "0..1",
-      paramLabel = "on|off",
-      parameterConsumer = Switch.class,
-      description =
-          "Leave out the tests whose context does not fit into the device's free memory, and say"
-              + " so.")
-  private boolean fit;
-
-  @Mixin private CacheTypeOptions cacheType;
-
-  @Option(
       names = {"-o", "--output"},
       paramLabel = "FORMAT",
       converter = Format.class,
@@ -162,30 +128,12 @@ public final class BenchCommand implements Callable<Integer> {
   private BenchFormat format;
 
   @Option(
-      names = {"-nr", "--no-repack"},
-      description = "Use weights where they are mapped.")
-  private boolean noRepack;
-
-  @Option(
-      names = "--no-early-launch",
-      description =
-          "CUDA: begin each kernel when the one before has ended, not while it ends; slower, for"
-              + " a device that does not do it well.")
-  private boolean noEarlyLaunch;
-
-  @Option(
       names = "--no-warmup",
       description =
           "Leave out the untimed run before each test (with --url: before the first test).")
   private boolean noWarmup;
 
-  @Option(
-      names = {"-v", "--verbose"},
-      description = "Say on stderr what was chosen and why.")
-  private boolean verbose;
-
-  @Mixin private DistributionOptions distributionOptions;
-  @Mixin private ContenderOptions contenders;
+  @Mixin private EngineOptions engines;
   @Mixin private RateOptions rateOptions;
   @Mixin private GrammarOptions grammarOptions;
   @Mixin private UrlOptions urlOptions;
@@ -247,6 +195,7 @@ public final class BenchCommand implements Callable<Integer> {
     List<Benchmark> tests = rateOptions.given() ? rateTests() : tests();
     int sequences = sequences();
     List<Supplier<Checkpoint>> models = sources.all(context);
+    ContenderOptions contenders = engines.contenders();
     List<Optional<BackendChoice>> choices = contenders.choices(context);
     Table table = rateOptions.given() ? rateOptions.table() : Table.SPEED;
     BenchReport report =
@@ -255,8 +204,8 @@ public final class BenchCommand implements Callable<Integer> {
     BenchRun run = new BenchRun(context, tests, !noWarmup, assumeDepth, report);
     try {
       for (Supplier<Checkpoint> model : models) {
-        for (int count : threads.isEmpty() ? List.of(HostResources.local().cores()) : threads) {
-          for (int batch : batches) {
+        for (int count : engines.threads()) {
+          for (int batch : engines.batches()) {
             run.measure(
                 model,
                 choices,
@@ -286,7 +235,7 @@ public final class BenchCommand implements Callable<Integer> {
       try (Checkpoint checkpoint = model.get()) {
         requireContext(checkpoint, tests);
         for (Optional<BackendChoice> choice : choices) {
-          for (int batch : batches) {
+          for (int batch : engines.batches()) {
             RuntimeOptions options =
                 options(context.silent(), checkpoint, choice, threadCount, batch, sequences, tests);
             MemoryPlan.of(checkpoint, Backends.devices(options), options);
@@ -366,7 +315,7 @@ public final class BenchCommand implements Callable<Integer> {
         rateOptions.given()
             ? rateOptions.sequences()
             : parallels.stream().max(Integer::compare).orElseThrow();
-    int limit = batches.stream().min(Integer::compare).orElseThrow();
+    int limit = engines.batches().stream().min(Integer::compare).orElseThrow();
     if (most > limit) {
       throw UsageException.ofFlag(
           flag, "at most -b, the " + limit + " tokens of a step", "" + most);
@@ -382,24 +331,14 @@ public final class BenchCommand implements Callable<Integer> {
       int batch,
       int sequences,
       List<Benchmark> tests) {
-    RuntimeOptions options =
-        RuntimeOptions.of(checkpoint.path())
-            .withDriverCache(context.surroundings().cache())
-            .withThreads(threadCount)
-            .withBatchTokens(batch)
-            .withCacheEncoding(cacheType.type().orElse(Encoding.F16))
-            .withRepack(!noRepack)
-            .withMaxSequences(sequences)
-            .withContextLength(tests.stream().mapToInt(Benchmark::length).max().orElseThrow());
-    options = contenders.applied(backend, options);
-    if (fit) {
-      options = options.withFit();
-    }
-    if (rateOptions.given()) {
-      options = rateOptions.applied(options);
-    }
-    options = distributionOptions.applied(context, options);
-    options = options.withEarlyLaunch(!noEarlyLaunch).withNotice(context.err()::println);
-    return verbose ? options.withLog(line -> context.err().println(Flags.in(line))) : options;
+    return engines.runtime(
+        context,
+        checkpoint,
+        backend,
+        threadCount,
+        batch,
+        sequences,
+        tests.stream().mapToInt(Benchmark::length).max().orElseThrow(),
+        rateOptions);
   }
 }
