@@ -255,8 +255,12 @@ static float quantize(const float* x, int count, int8_t* q, int32_t* sum16) {
   const __m512 scale = _mm512_set1_ps(top > 0 ? 127 / top : 0);
   for (int i = 0; i < count; i += 16) {
     const __m512i v = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + i), scale));
-    _mm_storeu_si128((__m128i*)(q + i), _mm512_cvtsepi32_epi8(v));
-    sum16[i / 16] = _mm512_reduce_add_epi32(v);
+    const __m128i codes = _mm512_cvtsepi32_epi8(v);
+    _mm_storeu_si128((__m128i*)(q + i), codes);
+    /* of the codes: what is no number is the least of 32 bits in v */
+    __m128i sum = _mm_dpbusd_epi32(_mm_setzero_si128(), _mm_set1_epi8(1), codes);
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+    sum16[i / 16] = _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1)));
   }
   return top / 127;
 }
