@@ -4,6 +4,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 #define NAN_ __builtin_nanf("")
@@ -49,6 +53,28 @@ static void grids(void) {
 static const Kernels* kernels;
 int yz_asks;
 
+#if defined(__aarch64__)
+enum arm { ARM_DOT_PRODUCTS, ARM_I8MM, ARM_BF16 };
+/* As the system says it: numbers are those of Linux's asm/hwcap.h, which older headers lack. */
+static int has(enum arm feature) {
+#if defined(__linux__)
+  switch (feature) {
+    case ARM_DOT_PRODUCTS: return (getauxval(AT_HWCAP) >> 20 & 1) != 0;
+    case ARM_I8MM: return (getauxval(AT_HWCAP2) >> 13 & 1) != 0;
+    default: return (getauxval(AT_HWCAP2) >> 14 & 1) != 0;
+  }
+#elif defined(__APPLE__)
+  static const char* const names[] = {"hw.optional.arm.FEAT_DotProd", "hw.optional.arm.FEAT_I8MM", "hw.optional.arm.FEAT_BF16"};
+  int there = 0;
+  size_t size = sizeof there;
+  return sysctlbyname(names[feature], &there, &size, NULL, 0) == 0 && there != 0;
+#else
+  (void)feature;
+  return 0;
+#endif
+}
+#endif
+
 static const Kernels* choose(const char* name) {
   const Kernels* all[3];
   int count = 0;
@@ -59,6 +85,11 @@ static const Kernels* choose(const char* name) {
     all[count++] = &yz_avx512;
   }
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) all[count++] = &yz_avx2;
+#elif defined(__aarch64__)
+  if (has(ARM_DOT_PRODUCTS)) {
+    if (has(ARM_I8MM) && has(ARM_BF16)) all[count++] = &yz_neon_i8mm;
+    all[count++] = &yz_neon;
+  }
 #endif
   all[count++] = &yz_scalar;
   for (int i = 0; i < count; i++) {

@@ -14,6 +14,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 
@@ -22,6 +23,10 @@ import java.util.OptionalInt;
  * few nanoseconds, in which no garbage collection can begin.
  */
 final class NativeKernels implements StripKernels, RowKernels {
+  /** All instruction sets that there are kernels for, each worse than those behind it. */
+  static final List<String> INSTRUCTIONS =
+      List.of("scalar", "neon-dotprod", "neon-i8mm-bf16", "avx2", "avx512-vnni");
+
   private NativeKernels() {}
 
   /** The kernels, or why there are none. */

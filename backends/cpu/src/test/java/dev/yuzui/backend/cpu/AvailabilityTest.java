@@ -4,10 +4,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.yuzui.kit.Required;
+import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /**
  * What this machine has not got, skipped once and by name: the other tests pass it over. (Surefire
@@ -24,8 +25,12 @@ class AvailabilityTest {
     }
   }
 
+  static List<String> instructions() {
+    return NativeKernels.INSTRUCTIONS;
+  }
+
   @ParameterizedTest
-  @ValueSource(strings = {"scalar", "avx2", "avx512-vnni"})
+  @MethodSource("instructions")
   void thisProcessorHas(String instructions) {
     assumeTrue(kernels.isPresent(), "no native kernels: " + why);
     NativeKernels there = kernels.get();

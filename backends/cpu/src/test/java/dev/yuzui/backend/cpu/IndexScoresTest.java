@@ -53,7 +53,7 @@ class IndexScoresTest {
     Optional<NativeKernels> natives = NativeKernels.find(_ -> {});
     String best = natives.map(NativeKernels::instructions).orElse("");
     List<String> there =
-        Stream.of("java", "scalar", "avx2", "avx512-vnni")
+        Stream.concat(Stream.of("java"), NativeKernels.INSTRUCTIONS.stream())
             .filter(k -> k.equals("java") || natives.filter(n -> n.use(k)).isPresent())
             .toList();
     natives.ifPresent(n -> n.use(best));

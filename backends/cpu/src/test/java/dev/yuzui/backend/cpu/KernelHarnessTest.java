@@ -16,6 +16,8 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /**
  * The program of native-kernels/cpu/test: every function of yuzui_cpu.h against sums in double
@@ -67,6 +69,24 @@ class KernelHarnessTest {
   void addressSanitizerAndUbsanFindNothing() throws Exception {
     Run run = run("sanitized", Map.of());
     assertEquals(0, run.status, run.output);
+  }
+
+  /** On a machine that is emulated, as old as {@code processor} is. */
+  @Tag("ci")
+  @ParameterizedTest(name = "{0}: {1}")
+  @CsvSource({"max, neon-i8mm-bf16", "neoverse-n1, neon-dotprod", "cortex-a53, scalar"})
+  void armsKernelsAgreeWithDoublePrecision(String processor, String chosen) throws Exception {
+    Map<String, String> environment =
+        Map.of(
+            "SANITIZE",
+            "",
+            "CC",
+            "aarch64-linux-gnu-gcc",
+            "EMULATOR",
+            "qemu-aarch64 -cpu " + processor + " -L /usr/aarch64-linux-gnu");
+    Run run = run("aarch64", environment, "1");
+    assertEquals(0, run.status, run.output);
+    assertTrue(run.output.contains(chosen + ", which is chosen here"), run.output);
   }
 
   @BeforeAll

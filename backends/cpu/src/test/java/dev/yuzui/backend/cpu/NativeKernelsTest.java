@@ -21,7 +21,6 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** Packing and products of every type on every instruction set that the processor has. */
 class NativeKernelsTest {
-  private static final List<String> INSTRUCTIONS = List.of("scalar", "avx2", "avx512-vnni");
   private static final int VECTORS = 21;
 
   private final Arena arena = Arena.ofConfined();
@@ -42,7 +41,7 @@ class NativeKernelsTest {
   static List<String> instructions() {
     NativeKernels kernels = kernels();
     String best = kernels.instructions();
-    List<String> there = INSTRUCTIONS.stream().filter(kernels::use).toList();
+    List<String> there = NativeKernels.INSTRUCTIONS.stream().filter(kernels::use).toList();
     kernels.use(best);
     return there;
   }
@@ -154,7 +153,7 @@ class NativeKernelsTest {
     float[] x = Native.normal(random, VECTORS * cols);
     assertTrue(kernels.use("scalar"));
     float[] want = multiply(w, x);
-    for (String instructions : INSTRUCTIONS) {
+    for (String instructions : NativeKernels.INSTRUCTIONS) {
       if (kernels.use(instructions)) {
         float[] got = multiply(w, x);
         for (int t = 0; t < VECTORS; t++) {

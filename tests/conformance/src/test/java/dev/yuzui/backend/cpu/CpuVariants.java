@@ -28,10 +28,11 @@ public final class CpuVariants {
   /** Of this processor; its own AvailabilityTest skips the others by name. */
   public static Stream<Named<BackendProvider>> instructionSets() {
     Optional<NativeKernels> kernels = NativeKernels.find(_ -> {});
+    String best = kernels.map(NativeKernels::instructions).orElse("");
     Stream<Named<BackendProvider>> there =
         underTest(
-            Stream.of("avx2", "scalar")
-                .filter(set -> kernels.filter(k -> k.use(set)).isPresent())
+            NativeKernels.INSTRUCTIONS.stream()
+                .filter(set -> kernels.filter(k -> !best.equals(set) && k.use(set)).isPresent())
                 .map(WithInstructions::new)
                 .toArray(BackendProvider[]::new));
     bestInstructions();
@@ -121,7 +122,6 @@ public final class CpuVariants {
 
   /** Goes back to the instruction set that the library chose. */
   public static void bestInstructions() {
-    NativeKernels.find(_ -> {})
-        .ifPresent(k -> Stream.of("scalar", "avx2", "avx512-vnni").forEach(k::use));
+    NativeKernels.find(_ -> {}).ifPresent(k -> NativeKernels.INSTRUCTIONS.forEach(k::use));
   }
 }
