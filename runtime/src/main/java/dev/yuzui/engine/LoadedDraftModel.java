@@ -69,8 +69,10 @@ final class LoadedDraftModel implements AutoCloseable {
             .withMaxSequences(target.maxSequences())
             .withCache(target.cache())
             .withRepack(target.repack())
-            .withLog(target.log());
-    return target.driverCache().map(own::withDriverCache).orElse(own);
+            .withLog(target.log())
+            .withNotice(target.notice());
+    RuntimeOptions kept = target.repackCache().map(own::withRepackCache).orElse(own);
+    return target.driverCache().map(kept::withDriverCache).orElse(kept);
   }
 
   /** One if the options ask for it. */

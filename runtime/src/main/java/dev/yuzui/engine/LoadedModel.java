@@ -68,11 +68,12 @@ final class LoadedModel implements AutoCloseable {
       throw new EngineException(memoryPlan.complaint());
     }
     try {
-      List<Device> used = memoryPlan.devices().stream().map(DeviceMemory::device).toList();
+      List<DeviceMemory> used = memoryPlan.devices();
       group = opened.add(new DeviceGroup(open(used)));
       requireCacheEncoding();
       DevicePlan plan = memoryPlan.layout();
-      int batch = ModelRunner.maxTokens(group, options.batchTokens(used.getFirst().provider()));
+      int batch =
+          ModelRunner.maxTokens(group, options.batchTokens(used.getFirst().device().provider()));
       if (options.maxSequences() > batch) {
         options
             .log()
@@ -104,14 +105,15 @@ final class LoadedModel implements AutoCloseable {
     }
   }
 
-  private List<DeviceGroup.Member> open(List<Device> devices) {
-    long processors = devices.stream().filter(d -> d.provider().host()).count();
+  private List<DeviceGroup.Member> open(List<DeviceMemory> devices) {
+    long processors = devices.stream().filter(d -> d.device().provider().host()).count();
     int threads =
         processors < 2
             ? options.threads()
             : Math.max(1, (int) (threads() / processors)); // they share the cores
     List<DeviceGroup.Member> members = new ArrayList<>();
-    for (Device device : devices) {
+    for (DeviceMemory memory : devices) {
+      Device device = memory.device();
       Backend backend =
           opened.add(
               Backends.open(
@@ -122,6 +124,7 @@ final class LoadedModel implements AutoCloseable {
                       options.repack(),
                       options.earlyLaunch(),
                       options.driverCache(),
+                      options.repackCache().map(f -> memory.repackCache(f, checkpoint)),
                       options.log(),
                       options.notice())));
       options.log().accept(device.name() + ": " + backend.description());
@@ -173,6 +176,9 @@ final class LoadedModel implements AutoCloseable {
               done[0] = Math.min(total, done[0] + bytes);
               progress.loaded(done[0], total);
             });
+    for (int d = 0; d < group.size(); d++) {
+      group.backend(d).uploaded();
+    }
     progress.loaded(total, total);
     return loaded;
   }

@@ -35,6 +35,12 @@ public interface Backend extends AutoCloseable {
   }
 
   /**
+   * Told once a model's weights are all there: what the backend keeps of them for the next start
+   * ({@link BackendOptions#repackCache}) is written now. Throws nothing for want of room.
+   */
+  default void uploaded() {}
+
+  /**
    * Whether {@link #upload} takes weights that repeat a few bytes ({@link HostTensor#repeatsFrom}),
    * made on the device without the host writing them out.
    */

@@ -12,6 +12,7 @@ import java.util.function.Consumer;
  *     driver can do that
  * @param cache a folder of the user's for files that can be made again, such as compiled kernels;
  *     empty keeps none
+ * @param repackCache where repacked weights may be kept; empty keeps none
  * @param log what a backend chose and why, a line each; shown under {@code -v}
  * @param notice what the user waits for, a line each; always shown
  */
@@ -21,11 +22,12 @@ public record BackendOptions(
     boolean repack,
     boolean earlyLaunch,
     Optional<Path> cache,
+    Optional<RepackCache> repackCache,
     Consumer<String> log,
     Consumer<String> notice) {
   public BackendOptions(
       int threads, Optional<String> device, boolean repack, Consumer<String> log) {
-    this(threads, device, repack, true, Optional.empty(), log, line -> {});
+    this(threads, device, repack, true, Optional.empty(), Optional.empty(), log, line -> {});
   }
 
   public static BackendOptions defaults() {
@@ -42,5 +44,13 @@ public record BackendOptions(
 
   public BackendOptions withEarlyLaunch(boolean allowed) {
     return RecordCopy.with(this, "earlyLaunch", allowed);
+  }
+
+  public BackendOptions withRepackCache(RepackCache where) {
+    return RecordCopy.with(this, "repackCache", Optional.of(where));
+  }
+
+  public BackendOptions withNotice(Consumer<String> sink) {
+    return RecordCopy.with(this, "notice", sink);
   }
 }

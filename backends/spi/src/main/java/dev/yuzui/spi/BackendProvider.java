@@ -40,6 +40,11 @@ public interface BackendProvider {
     return count * (encoding.byteSize(rows, cols) + scales);
   }
 
+  /** What is in a repack cache, whose data is not read; empty where the device keeps none. */
+  default Optional<RepackCache.State> repacked(RepackCache cache, Optional<String> device) {
+    return Optional.empty();
+  }
+
   /** Whether it computes on the host's processor, where what fits on no other device may lie. */
   default boolean host() {
     return false;

@@ -45,6 +45,11 @@ public record WatchedProvider(BackendProvider watched, ProductWatcher watcher)
   }
 
   @Override
+  public Optional<RepackCache.State> repacked(RepackCache cache, Optional<String> device) {
+    return watched.repacked(cache, device);
+  }
+
+  @Override
   public boolean host() {
     return watched.host();
   }
@@ -97,6 +102,11 @@ public record WatchedProvider(BackendProvider watched, ProductWatcher watcher)
     @Override
     public Tensor uploadTable(HostTensor table) {
       return named(backend.uploadTable(table), table);
+    }
+
+    @Override
+    public void uploaded() {
+      backend.uploaded();
     }
 
     @Override

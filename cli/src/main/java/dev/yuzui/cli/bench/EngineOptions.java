@@ -4,6 +4,7 @@ import dev.yuzui.cli.options.BackendChoice;
 import dev.yuzui.cli.options.CacheTypeOptions;
 import dev.yuzui.cli.options.DistributionOptions;
 import dev.yuzui.cli.options.Ranges;
+import dev.yuzui.cli.options.RepackOptions;
 import dev.yuzui.cli.options.Switch;
 import dev.yuzui.cli.shell.Context;
 import dev.yuzui.cli.shell.Flags;
@@ -47,10 +48,7 @@ final class EngineOptions {
 
   @Mixin private CacheTypeOptions cacheType;
 
-  @Option(
-      names = {"-nr", "--no-repack"},
-      description = "Use weights where they are mapped.")
-  private boolean noRepack;
+  @Mixin private RepackOptions repackOptions;
 
   @Option(
       names = "--no-early-launch",
@@ -98,7 +96,6 @@ final class EngineOptions {
             .withThreads(threadCount)
             .withBatchTokens(batch)
             .withCacheEncoding(cacheType.type().orElse(Encoding.F16))
-            .withRepack(!noRepack)
             .withMaxSequences(sequences)
             .withContextLength(contextLength);
     options = contenders.applied(backend, options);
@@ -109,6 +106,7 @@ final class EngineOptions {
       options = rate.applied(options);
     }
     options = distributionOptions.applied(context, options);
+    options = repackOptions.applied(context, options);
     options = options.withEarlyLaunch(!noEarlyLaunch).withNotice(context.err()::println);
     return verbose ? options.withLog(line -> context.err().println(Flags.in(line))) : options;
   }

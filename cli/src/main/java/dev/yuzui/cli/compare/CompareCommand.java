@@ -5,6 +5,7 @@ import dev.yuzui.cli.options.CacheTypeOptions;
 import dev.yuzui.cli.options.Input;
 import dev.yuzui.cli.options.ModelSources;
 import dev.yuzui.cli.options.Ranges;
+import dev.yuzui.cli.options.RepackOptions;
 import dev.yuzui.cli.shell.Context;
 import dev.yuzui.cli.shell.FailedException;
 import dev.yuzui.cli.shell.Flags;
@@ -108,10 +109,7 @@ public final class CompareCommand implements Callable<Integer> {
 
   @Mixin private CacheTypeOptions cacheType;
 
-  @Option(
-      names = {"-nr", "--no-repack"},
-      description = "Use weights where they are mapped.")
-  private boolean noRepack;
+  @Mixin private RepackOptions repackOptions;
 
   @Option(
       names = "--no-early-launch",
@@ -217,8 +215,8 @@ public final class CompareCommand implements Callable<Integer> {
             .withBatchTokens(Engine.OBSERVED_TOKENS)
             .withContextLength(Math.min(MAX_TOKENS + decoded, checkpoint.config().contextLength()))
             .withCacheEncoding(cacheType.type().orElse(Encoding.F16))
-            .withRepack(!noRepack)
             .withDriverCache(context.surroundings().cache());
+    options = repackOptions.applied(context, options);
     options = options.withEarlyLaunch(!noEarlyLaunch).withNotice(context.err()::println);
     return verbose ? options.withLog(line -> context.err().println(Flags.in(line))) : options;
   }

@@ -2,6 +2,7 @@ package dev.yuzui.cli.inspect;
 
 import dev.yuzui.cli.options.DistributionOptions;
 import dev.yuzui.cli.options.ModelOptions;
+import dev.yuzui.cli.options.RepackOptions;
 import dev.yuzui.cli.shell.Context;
 import dev.yuzui.cli.shell.ExitCode;
 import dev.yuzui.cli.shell.Flags;
@@ -80,7 +81,8 @@ public final class InspectCommand implements Callable<Integer> {
       List<String> advice,
       List<String> reasons,
       List<DeviceRow> devices,
-      Optional<CompressedCache> compressed) {}
+      Optional<CompressedCache> compressed,
+      List<RepackRow> repackCache) {}
 
   /**
    * @param layers whose attention it runs
@@ -229,7 +231,7 @@ public final class InspectCommand implements Callable<Integer> {
     return List.copyOf(sums.values());
   }
 
-  private static Memory memory(Checkpoint checkpoint, RuntimeOptions options) {
+  private Memory memory(Checkpoint checkpoint, RuntimeOptions options) {
     MemoryPlan plan = MemoryPlan.of(checkpoint, Backends.devices(options), options);
     return new Memory(
         plan.backend(),
@@ -247,7 +249,8 @@ public final class InspectCommand implements Callable<Integer> {
         plan.advice().stream().map(Flags::in).toList(),
         plan.reasons().stream().map(Flags::in).toList(),
         IntStream.range(0, plan.devices().size()).mapToObj(d -> DeviceRow.of(plan, d)).toList(),
-        CompressedCache.of(checkpoint.config(), options.cache().encoding()));
+        CompressedCache.of(checkpoint.config(), options.cache().encoding()),
+        RepackRow.of(checkpoint, plan, options, RepackOptions.defaultFolder(context)));
   }
 
   private void print(Checkpoint checkpoint, Report report) {
@@ -350,6 +353,7 @@ public final class InspectCommand implements Callable<Integer> {
             Texts.bytes(m.cacheBytes()),
             m.contextLength(),
             modelContext));
+    m.repackCache().forEach(row -> out.println("repack cache  " + row.line()));
     m.compressed().stream().flatMap(c -> c.lines().stream()).forEach(out::println);
     out.println("working space " + Texts.bytes(m.scratchBytes()));
     m.reasons().forEach(line -> out.println("placed        " + line));

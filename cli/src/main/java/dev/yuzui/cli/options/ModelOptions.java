@@ -100,11 +100,7 @@ public final class ModelOptions {
               + " --enable-expert-parallel; default: enough for each to fill its context).")
   private Optional<Integer> cachePages = Optional.empty();
 
-  @Option(
-      names = {"-nr", "--no-repack"},
-      description =
-          "Use weights where they are mapped: loads at once and takes no memory, runs slower.")
-  private boolean noRepack;
+  @Mixin private RepackOptions repackOptions;
 
   @Option(
       names = "--v4-qat",
@@ -202,7 +198,7 @@ public final class ModelOptions {
     if (cachePages.isPresent()) {
       options = options.withCachePages(cachePages.get());
     }
-    options = options.withRepack(!noRepack).withV4Qat(v4Qat);
+    options = repackOptions.applied(context, options).withV4Qat(v4Qat);
     options = options.withEarlyLaunch(!noEarlyLaunch).withNotice(context.err()::println);
     return verbose ? options.withLog(line -> context.err().println(Flags.in(line))) : options;
   }

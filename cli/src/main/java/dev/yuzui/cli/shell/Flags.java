@@ -25,6 +25,7 @@ public final class Flags {
           Map.entry("RuntimeOptions.maxSequences", "--max-num-seqs"),
           Map.entry("KvCacheOptions.pages", "--cache-pages"),
           Map.entry("RuntimeOptions.withRepack(false)", "--no-repack"),
+          Map.entry("RuntimeOptions.repackCache", "--repack-cache"),
           Map.entry("RuntimeOptions.v4Qat", "--v4-qat"),
           Map.entry("RuntimeOptions.earlyLaunch", "--no-early-launch"),
           Map.entry("Distribution.expertParallel", "--enable-expert-parallel"),

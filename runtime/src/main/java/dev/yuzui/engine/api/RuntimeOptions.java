@@ -37,6 +37,8 @@ import java.util.stream.Stream;
  *     speed alone, for devices on which it does not do well
  * @param driverCache a folder for programs that drivers have compiled and can compile again; empty
  *     keeps none
+ * @param repackCache a folder for weights as they were repacked, from which later starts map them;
+ *     empty keeps none
  * @param speculation whether and how tokens to come are guessed
  * @param log what was chosen and why, a line each
  * @param notice what the user waits for besides reading the weights, a line each
@@ -57,6 +59,7 @@ public record RuntimeOptions(
     boolean v4Qat,
     boolean earlyLaunch,
     Optional<Path> driverCache,
+    Optional<Path> repackCache,
     Speculation speculation,
     Consumer<String> log,
     Consumer<String> notice) {
@@ -74,7 +77,17 @@ public record RuntimeOptions(
     Expected.atLeast(0, contextLength, "RuntimeOptions.contextLength");
     Expected.atLeast(0, batchTokens, "RuntimeOptions.batchTokens");
     Expected.atLeast(1, maxSequences, "RuntimeOptions.maxSequences");
-    Stream.of(model, metadata, backend, distribution, cache, driverCache, speculation, log, notice)
+    Stream.of(
+            model,
+            metadata,
+            backend,
+            distribution,
+            cache,
+            driverCache,
+            repackCache,
+            speculation,
+            log,
+            notice)
         .forEach(Objects::requireNonNull);
   }
 
@@ -94,6 +107,7 @@ public record RuntimeOptions(
         true,
         false,
         true,
+        Optional.empty(),
         Optional.empty(),
         Speculation.NONE,
         line -> {},
@@ -180,6 +194,10 @@ public record RuntimeOptions(
 
   public RuntimeOptions withDriverCache(Path folder) {
     return RecordCopy.with(this, "driverCache", Optional.of(folder));
+  }
+
+  public RuntimeOptions withRepackCache(Path folder) {
+    return RecordCopy.with(this, "repackCache", Optional.of(folder));
   }
 
   public RuntimeOptions withSpeculation(Speculation how) {

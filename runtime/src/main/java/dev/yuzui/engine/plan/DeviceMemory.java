@@ -1,5 +1,10 @@
 package dev.yuzui.engine.plan;
 
+import dev.yuzui.spi.RepackCache;
+import dev.yuzui.weights.Checkpoint;
+import java.nio.file.Path;
+import java.util.Optional;
+
 /**
  * What a model needs of one device.
  *
@@ -34,5 +39,16 @@ public record DeviceMemory(
 
   public long missingBytes() {
     return Math.max(0, totalBytes() - availableBytes);
+  }
+
+  /** Where this device would keep the weights of {@code checkpoint} as it repacks them. */
+  public RepackCache repackCache(Path folder, Checkpoint checkpoint) {
+    return new RepackCache(
+        folder, checkpoint.config().name(), checkpoint.fingerprint(), weightBytes);
+  }
+
+  /** What a start would find there; empty where the device keeps none. */
+  public Optional<RepackCache.State> repacked(Path folder, Checkpoint checkpoint) {
+    return device.provider().repacked(repackCache(folder, checkpoint), device.device());
   }
 }

@@ -128,6 +128,7 @@ class OptionsTest {
             false,
             true,
             OPTIONS.driverCache(),
+            OPTIONS.repackCache(),
             OPTIONS.speculation(),
             OPTIONS.log(),
             OPTIONS.notice());

@@ -4,6 +4,7 @@ import dev.yuzui.spi.AbstractBackend;
 import dev.yuzui.spi.AbstractQueue;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendException;
+import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.Capabilities;
 import dev.yuzui.spi.DeviceBuffer;
 import dev.yuzui.spi.Encoding;
@@ -12,10 +13,12 @@ import dev.yuzui.spi.HostTensor;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
+import java.util.stream.IntStream;
 
 /**
  * Weights are put into strips if the kernels like that, or stay where they are mapped; every queue
@@ -48,12 +51,22 @@ final class CpuBackend extends AbstractBackend {
   private int opened;
 
   CpuBackend(
-      KernelChoice kernels, Processors processors, int group, int threads, Consumer<String> log) {
+      KernelChoice kernels, Processors processors, int group, int threads, BackendOptions options) {
     this.kernels = kernels;
     this.group = group;
     this.processors = processors;
-    this.log = log;
-    this.packer = kernels.strips().map(strips -> new Packer(strips, system));
+    this.log = options.log();
+    this.packer =
+        kernels
+            .strips()
+            .map(
+                strips ->
+                    new Packer(
+                        strips,
+                        system,
+                        options
+                            .repackCache()
+                            .map(cache -> RepackStore.open(cache, strips, system, options))));
     this.threads = threads;
     this.description = processors.name() + ", " + threads + " threads, " + kernels.description();
   }
@@ -113,6 +126,25 @@ final class CpuBackend extends AbstractBackend {
   }
 
   @Override
+  public ExpertWeights uploadExperts(String name, List<HostTensor> experts) {
+    Optional<StripType> type = packer.flatMap(p -> p.type(experts.getFirst().encoding()));
+    if (type.isEmpty()) {
+      return super.uploadExperts(name, experts);
+    }
+    List<Packed> packed = packer.orElseThrow().pack(type.get(), experts);
+    return new ExpertWeights(
+        name,
+        IntStream.range(0, experts.size())
+            .mapToObj(e -> tensor(experts.get(e), Optional.of(packed.get(e))))
+            .toList());
+  }
+
+  @Override
+  public void uploaded() {
+    packer.ifPresent(Packer::complete);
+  }
+
+  @Override
   public boolean borrowsExperts(Encoding encoding) {
     return packer.filter(p -> p.packs(encoding)).isEmpty();
   }
@@ -122,7 +154,8 @@ final class CpuBackend extends AbstractBackend {
   protected ExpertWeights exchange(ExpertWeights experts, int index, HostTensor expert) {
     requireNative(expert);
     Tensor old = experts.experts().get(index);
-    Optional<Packed> packed = HostBuffer.packed(old);
+    Optional<Packed> packed =
+        HostBuffer.packed(old).filter(strips -> packer.orElseThrow().owns(strips.address()));
     packed.ifPresent(strips -> packer.orElseThrow().fill(strips, expert));
     return experts.with(
         index,

@@ -6,6 +6,7 @@ import dev.yuzui.spi.BackendProvider;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostResources;
 import dev.yuzui.spi.ProcessorGroups;
+import dev.yuzui.spi.RepackCache;
 import java.util.Locale;
 import java.util.Optional;
 
@@ -55,6 +56,15 @@ public final class CpuProvider implements BackendProvider {
   }
 
   @Override
+  public Optional<RepackCache.State> repacked(RepackCache cache, Optional<String> device) {
+    boolean java = whole(device).equals(JAVA);
+    KernelChoice.Allowed allowed = java ? KernelChoice.Allowed.JAVA : KernelChoice.Allowed.ALL;
+    return KernelChoice.choose(allowed, _ -> {})
+        .strips()
+        .map(kernels -> RepackStore.state(cache, kernels));
+  }
+
+  @Override
   public Backend open(BackendOptions options) {
     String whole = whole(options.device());
     boolean java = whole.equals(JAVA);
@@ -66,7 +76,7 @@ public final class CpuProvider implements BackendProvider {
             ? KernelChoice.Allowed.MAPPED
             : java ? KernelChoice.Allowed.JAVA : KernelChoice.Allowed.ALL;
     KernelChoice kernels = KernelChoice.choose(allowed, options.log());
-    return new CpuBackend(kernels, processors, group, threads, options.log());
+    return new CpuBackend(kernels, processors, group, threads, options);
   }
 
   /** That which the named device is a group of. */

@@ -27,12 +27,17 @@ final class Packer implements AutoCloseable {
 
   private final StripKernels kernels;
   private final SystemCalls system;
+  private final Optional<RepackStore> store;
   private final List<Region> regions = new ArrayList<>();
   private long used;
 
-  Packer(StripKernels kernels, SystemCalls system) {
+  /**
+   * @param store of strips from other starts
+   */
+  Packer(StripKernels kernels, SystemCalls system, Optional<RepackStore> store) {
     this.kernels = kernels;
     this.system = system;
+    this.store = store;
   }
 
   /** Nothing, if the kernels do not take the encoding. */
@@ -44,26 +49,52 @@ final class Packer implements AutoCloseable {
     return type(encoding).isPresent();
   }
 
-  private Optional<StripType> type(Encoding encoding) {
+  Optional<StripType> type(Encoding encoding) {
     return StripType.of(encoding).filter(kernels::takes);
   }
 
   private Packed pack(StripType type, HostTensor weight) {
-    int rows = Math.toIntExact(weight.rows());
-    int cols = Math.toIntExact(weight.cols());
-    long bytes = kernels.packedBytes(type, rows, cols);
-    Packed packed = new Packed(type, allocate(bytes, weight), rows, cols, bytes);
-    fill(packed, weight);
-    return packed;
+    return pack(type, List.of(weight)).getFirst();
   }
+
+  /** Weights of one type, one behind the other, by all processors together. */
+  List<Packed> pack(StripType type, List<HostTensor> weights) {
+    List<Packed> all = new ArrayList<>();
+    List<Piece> pieces = new ArrayList<>();
+    List<Runnable> done = new ArrayList<>();
+    for (HostTensor weight : weights) {
+      int rows = Math.toIntExact(weight.rows());
+      int cols = Math.toIntExact(weight.cols());
+      long bytes = kernels.packedBytes(type, rows, cols);
+      Optional<Packed> kept = store.flatMap(s -> s.find(type, weight, bytes));
+      Packed packed =
+          kept.orElseGet(() -> new Packed(type, allocate(bytes, weight), rows, cols, bytes));
+      all.add(packed);
+      if (kept.isEmpty()) {
+        pieces.addAll(pieces(packed, weight));
+        done.add(() -> store.ifPresent(s -> s.add(weight, packed)));
+      }
+    }
+    fill(pieces);
+    done.forEach(Runnable::run);
+    pieces.stream().map(Piece::weight).distinct().forEach(this::forget);
+    return all;
+  }
+
+  /** Rows of a weight that a thread takes together. */
+  private record Piece(HostTensor weight, Packed packed, Matrix file, int from, int count) {}
 
   /** Puts a weight into strips that are there, of its encoding and shape. */
   void fill(Packed packed, HostTensor weight) {
-    StripType type = packed.type();
+    fill(pieces(packed, weight));
+    forget(weight);
+  }
+
+  private static List<Piece> pieces(Packed packed, HostTensor weight) {
     int rows = packed.rows();
     int cols = packed.cols();
     if (rows == 0 || cols == 0) {
-      return;
+      return List.of();
     }
     Matrix file =
         new Matrix(
@@ -74,19 +105,32 @@ final class Packer implements AutoCloseable {
             cols,
             weight.encoding().rowBytes(cols));
     int pieceRows =
-        type == StripType.FP8
+        packed.type() == StripType.FP8
             ? StripType.FP8_TILE
             : (int) Math.max(1, PIECE / (Packed.ROWS * file.rowBytes())) * Packed.ROWS;
-    IntStream.range(0, Math.ceilDiv(rows, pieceRows))
-        .parallel()
+    return IntStream.iterate(0, from -> from < rows, from -> from + pieceRows)
+        .mapToObj(from -> new Piece(weight, packed, file, from, Math.min(pieceRows, rows - from)))
+        .toList();
+  }
+
+  /**
+   * Each thread has pieces that lie together, far from the others': two that touch a huge page
+   * first at the same time would both make one.
+   */
+  private void fill(List<Piece> pieces) {
+    pieces.parallelStream()
         .forEach(
             piece -> {
-              int from = piece * pieceRows;
-              int count = Math.min(pieceRows, rows - from);
+              Packed packed = piece.packed();
+              Matrix file = piece.file();
+              int from = piece.from();
               long scales = file.scales() == 0 ? 0 : file.scaleRow(from, StripType.FP8_TILE);
               long to = packed.address() + from / Packed.ROWS * packed.stripBytes();
-              kernels.pack(type, file.row(from), scales, count, cols, to);
+              kernels.pack(packed.type(), file.row(from), scales, piece.count(), packed.cols(), to);
             });
+  }
+
+  private void forget(HostTensor weight) {
     if (weight.data().isMapped()) {
       system.forget(weight.data());
     }
@@ -107,9 +151,7 @@ final class Packer implements AutoCloseable {
 
   private HostTensor moved(HostTensor weight, MemorySegment to) {
     to.copyFrom(weight.data());
-    if (weight.data().isMapped()) {
-      system.forget(weight.data());
-    }
+    forget(weight);
     return HostTensor.of(weight.name(), weight.encoding(), weight.rows(), weight.cols(), to);
   }
 
@@ -118,7 +160,8 @@ final class Packer implements AutoCloseable {
     return owns(place.address()) ? Optional.of(moved(weight, place)) : Optional.empty();
   }
 
-  private synchronized boolean owns(long address) {
+  /** Whether {@code address} is of memory that may be written: strips of a file may not. */
+  synchronized boolean owns(long address) {
     return regions.stream()
         .anyMatch(r -> address >= r.address() && address < r.address() + r.bytes());
   }
@@ -146,8 +189,14 @@ final class Packer implements AutoCloseable {
     return at;
   }
 
+  /** All weights are there. */
+  void complete() {
+    store.ifPresent(RepackStore::complete);
+  }
+
   @Override
   public void close() {
+    store.ifPresent(RepackStore::close);
     regions.forEach(r -> system.release(r.address(), r.bytes()));
     regions.clear();
   }

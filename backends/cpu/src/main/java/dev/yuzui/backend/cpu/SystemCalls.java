@@ -29,6 +29,9 @@ interface SystemCalls {
   /** Pages of a file's mapping leave this process; they come back when they are read. */
   void forget(MemorySegment mapped);
 
+  /** Pages of a file's mapping come to this process, from the disk if need be. */
+  void fetch(MemorySegment mapped);
+
   /** Keeps the calling thread on one processor; false if it cannot. */
   boolean pin(int cpu);
 
@@ -37,8 +40,10 @@ interface SystemCalls {
     private static final long HUGE_PAGE = 2L << 20;
     private static final int READ_WRITE = 1 | 2;
     private static final int PRIVATE_ANONYMOUS_NORESERVE = 0x02 | 0x20 | 0x4000;
+    private static final int WILLNEED = 3;
     private static final int DONTNEED = 4;
     private static final int HUGEPAGE = 14;
+    private static final int POPULATE_READ = 22;
     private static final int PAGE_SIZE = 30;
 
     /** Of a set of processors. */
@@ -94,12 +99,24 @@ interface SystemCalls {
 
     @Override
     public void forget(MemorySegment mapped) {
+      advise(mapped, DONTNEED);
+    }
+
+    /** All of it is asked of the disk at once; an older kernel reads as the pages are touched. */
+    @Override
+    public void fetch(MemorySegment mapped) {
+      advise(mapped, WILLNEED);
+      advise(mapped, POPULATE_READ);
+    }
+
+    /** Of whole pages. */
+    private void advise(MemorySegment mapped, int advice) {
       try {
         long page = (long) sysconf.invokeExact(PAGE_SIZE);
         long from = Math.ceilDiv(mapped.address(), page) * page;
         long to = (mapped.address() + mapped.byteSize()) / page * page;
         if (from < to) {
-          int _ = (int) madvise.invokeExact(from, to - from, DONTNEED);
+          int _ = (int) madvise.invokeExact(from, to - from, advice);
         }
       } catch (Throwable t) {
         throw Opaque.rethrow(t);
@@ -153,6 +170,9 @@ interface SystemCalls {
 
     @Override
     public void forget(MemorySegment mapped) {}
+
+    @Override
+    public void fetch(MemorySegment mapped) {}
 
     @Override
     public boolean pin(int cpu) {

@@ -8,6 +8,7 @@
  * <p>Weights lie in strips ({@link dev.yuzui.backend.cpu.Packed}), which {@link
  * dev.yuzui.backend.cpu.StripKernels} multiply by activations of eight bits; or they stay where
  * they are mapped and are multiplied by F32 ones. Long steps of the Vector API's strips take F32 as
- * well ({@link dev.yuzui.backend.cpu.VectorPanels}).
+ * well ({@link dev.yuzui.backend.cpu.VectorPanels}). What one start puts into strips the next may
+ * map ({@link dev.yuzui.backend.cpu.RepackFile}).
  */
 package dev.yuzui.backend.cpu;
