@@ -42,7 +42,7 @@ final class Access {
   private static Place shared(Warp w, int lane, Kind kind, long address, int bytes) {
     Block block = w.block;
     int offset = sharedOffset(w, lane, address, bytes);
-    trace(block.sharedShadow, kind, offset, bytes, block.stamp(w, lane), w);
+    block.sharedTrace.access(kind, offset, bytes, w, lane);
     return new Place(block.shared, offset);
   }
 
@@ -52,14 +52,6 @@ final class Access {
       throw w.fault("lane %d: %d bytes at shared 0x%x, beyond it".formatted(lane, bytes, address));
     }
     return (int) offset;
-  }
-
-  private static void trace(Shadow shadow, Kind kind, int offset, int bytes, long me, Warp w) {
-    switch (kind) {
-      case READ, READ_CONSTANT -> shadow.read(offset, bytes, me, w);
-      case WRITE -> shadow.write(offset, bytes, me, w);
-      case ATOMIC -> shadow.atomic(offset, bytes, me, w);
-    }
   }
 
   private static Place local(Warp w, int lane, long address, int bytes) {
@@ -97,7 +89,7 @@ final class Access {
       early(w, lane, writes, buffer);
     }
     if (buffer.shadow.isPresent()) {
-      trace(buffer.shadow.get(), kind, (int) offset, bytes, w.block.stamp(w, lane), w);
+      buffer.shadow.get().access(kind, (int) offset, bytes, w.block.stamp(w, lane), w);
     }
     return new Place(buffer.bytes, (int) offset);
   }

@@ -84,7 +84,7 @@ final class AsyncCopies {
       throw w.fault("lane %d: misaligned target 0x%x".formatted(lane, address));
     }
     int to = Access.sharedOffset(w, lane, address, data.length);
-    w.block.sharedShadow.departs(to, data.length, w.block.stamp(w, lane), w);
+    w.block.sharedTrace.departs(to, data.length, w, lane);
     Arrays.fill(w.block.shared, to, to + data.length, POISON);
     w.copies.add(new Copy(lane, w.groups[lane], to, data));
   }
@@ -97,7 +97,7 @@ final class AsyncCopies {
         Copy c = copies.next();
         if ((mask >>> c.lane() & 1) != 0 && c.group() < w.groups[c.lane()] - pending) {
           System.arraycopy(c.data(), 0, w.block.shared, c.to(), c.data().length);
-          w.block.sharedShadow.arrived(c.to(), c.data().length, w.block.stamp(w, c.lane()));
+          w.block.sharedTrace.arrived(c.to(), c.data().length, w, c.lane());
           copies.remove();
         }
       }

@@ -3,6 +3,7 @@ package dev.yuzui.ptx.machine;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 /** A block: its warps, its shared memory, what its threads know of other blocks. */
 final class Block {
@@ -12,7 +13,8 @@ final class Block {
   private final List<Warp> warps = new ArrayList<>();
   final byte[] shared;
   final byte[] local;
-  final Shadow sharedShadow;
+  final SharedTrace sharedTrace;
+  private final Optional<Asynchrony> asynchrony;
   private final int[][] acquired;
   private final int[][] pending;
   private final int[][] fenced;
@@ -32,8 +34,12 @@ final class Block {
     SharedLayout layout = launch.program().layout;
     shared = new byte[layout.sharedBytes(launch.sharedBytes())];
     local = new byte[threads * layout.localBytes()];
-    // what was not written is NaN there, and a sum that nobody takes may well be of it
-    sharedShadow = new Shadow(shared.length, false);
+    asynchrony =
+        launch.program().asynchronous
+            ? Optional.of(new Asynchrony(this, threads, shared.length))
+            : Optional.empty();
+    sharedTrace =
+        asynchrony.<SharedTrace>map(a -> a.trace).orElse(SharedTrace.byBarriers(shared.length));
     nothing = launch.clock().nothing();
     acquired = new int[threads][];
     pending = new int[threads][];
@@ -80,7 +86,8 @@ final class Block {
     number = blockNumber;
     Arrays.fill(shared, POISON);
     Arrays.fill(local, POISON);
-    sharedShadow.clear();
+    asynchrony.ifPresent(Asynchrony::clear);
+    sharedTrace.clear();
     Arrays.fill(acquired, nothing);
     Arrays.fill(pending, nothing);
     Arrays.fill(fenced, nothing);
@@ -89,17 +96,18 @@ final class Block {
       w.start(Math.min(Warp.LANES, launch.threads() - w.index * Warp.LANES));
     }
     List<Warp> turns = upwards ? warps : warps.reversed();
-    boolean some = true;
-    while (some) {
-      some = false;
+    while (turns.stream().anyMatch(w -> !w.done())) {
+      int moves = moves();
       for (Warp w : turns) {
         if (!w.done()) {
           w.run();
-          some |= !w.done();
         }
       }
-      if (some) {
+      Optional<Warp> waits = turns.stream().filter(w -> !w.done() && w.gaveWay()).findFirst();
+      if (waits.isEmpty() && turns.stream().anyMatch(w -> !w.done())) {
         open();
+      } else if (waits.isPresent() && moves() == moves) {
+        goOn(waits.get(), upwards);
       }
     }
     for (Warp w : warps) {
@@ -107,6 +115,47 @@ final class Block {
         w.hazard(Hazard.Kind.COPY_IN_FLIGHT, () -> "the block ends before its copies do");
       }
     }
+    asynchrony.ifPresent(this::end);
+  }
+
+  private int moves() {
+    return asynchrony.map(Asynchrony::moves).orElse(0);
+  }
+
+  /** All wait, at an mbarrier or for others: a copy that is under way can help. */
+  private void goOn(Warp waits, boolean upwards) {
+    if (!asynchrony().anyUnderWay()) {
+      throw waits.fault("nobody ends the phase that it waits for: " + waits.why());
+    }
+    asynchrony().land(upwards);
+  }
+
+  private void end(Asynchrony a) {
+    Warp first = warps.getFirst();
+    if (a.anyUnderWay()) {
+      first.hazard(Hazard.Kind.COPY_IN_FLIGHT, () -> "the block ends before its copies do");
+    }
+    Wgmmas.end(warps);
+  }
+
+  /**
+   * @throws IllegalStateException if the kernel uses nothing that wants it
+   */
+  Asynchrony asynchrony() {
+    return asynchrony.orElseThrow(() -> new IllegalStateException("no mbarriers, no wgmmas"));
+  }
+
+  /** Lanes of {@code w} meet at a bar.warp.sync. */
+  void meet(Warp w, int mask) {
+    asynchrony.ifPresent(a -> a.clocks.meet(threads(w, mask)));
+  }
+
+  private static List<Integer> threads(Warp w, int mask) {
+    List<Integer> threads = new ArrayList<>();
+    for (int m = mask; m != 0; m &= m - 1) {
+      threads.add(w.index * Warp.LANES + Integer.numberOfTrailingZeros(m));
+    }
+    return threads;
   }
 
   /** All warps that are left wait: the barrier opens, and threads know what any of them knew. */
@@ -116,6 +165,13 @@ final class Block {
         w.passBarrier();
       }
     }
+    asynchrony.ifPresent(
+        a ->
+            a.clocks.meet(
+                warps.stream()
+                    .filter(w -> !w.done())
+                    .flatMap(w -> threads(w, w.alive()).stream())
+                    .toList()));
     if (!knows) {
       return;
     }

@@ -17,7 +17,8 @@ import java.util.Set;
  * their own, behind the kernel's, so that every operand is a place in a bank.
  */
 final class Decoder {
-  private static final Set<String> COLLECTIVES = Set.of("shfl", "vote", "mma", "ldmatrix");
+  private static final Set<String> COLLECTIVES =
+      Set.of("shfl", "vote", "mma", "ldmatrix", "wgmma", "setmaxnreg");
 
   private final KernelCode code;
   private final SharedLayout layout;
@@ -95,9 +96,12 @@ final class Decoder {
       case "trap" -> FlowOps.trap();
       case "prefetch" -> Decoder::nothing;
       case "griddepcontrol" -> i.has("wait") ? FlowOps.waits() : Decoder::nothing;
-      case "membar", "fence" -> FlowOps.fence();
+      case "membar" -> FlowOps.fence();
+      case "fence" -> fence(i);
       case "ld", "st", "atom" -> new MemoryOps(this).operation(i);
-      case "cp" -> new AsyncCopies(this).operation(i);
+      case "cp" -> i.has("bulk") ? new MbarrierOps(this).operation(i) : copies(i);
+      case "mbarrier" -> new MbarrierOps(this).operation(i);
+      case "wgmma", "setmaxnreg" -> new WgmmaOps(this).operation(i);
       case "shfl", "vote", "ldmatrix" -> new WarpOps(this).operation(i);
       case "mma" -> new MmaOps(this).operation(i);
       case "mov", "cvta", "selp" -> new MoveOps(this).operation(i);
@@ -117,6 +121,16 @@ final class Decoder {
               ? new LongOps(this).operation(i)
               : new WordOps(this).operation(i);
     };
+  }
+
+  private Operation copies(Instruction i) {
+    return new AsyncCopies(this).operation(i);
+  }
+
+  private Operation fence(Instruction i) {
+    return i.has("mbarrier_init")
+        ? new MbarrierOps(this).operation(i)
+        : i.has("proxy") ? FlowOps.proxyFence(i) : FlowOps.fence();
   }
 
   private static void nothing(Warp warp, int mask) {}

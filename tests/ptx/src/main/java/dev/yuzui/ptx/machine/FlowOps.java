@@ -1,5 +1,7 @@
 package dev.yuzui.ptx.machine;
 
+import dev.yuzui.ptx.code.Instruction;
+
 /** Ends, traps, fences and the wait for the kernel before. */
 final class FlowOps {
   private FlowOps() {}
@@ -20,6 +22,17 @@ final class FlowOps {
 
   static Operation waits() {
     return (w, m) -> w.waited |= m;
+  }
+
+  static Operation proxyFence(Instruction i) {
+    if (!i.opcode().equals("fence.proxy.async.shared::cta")) {
+      throw Decoder.unknown(i);
+    }
+    return (w, mask) -> {
+      for (int m = mask; m != 0; m &= m - 1) {
+        w.block.asynchrony().clocks.show(w.index * Warp.LANES + Integer.numberOfTrailingZeros(m));
+      }
+    };
   }
 
   static Operation fence() {

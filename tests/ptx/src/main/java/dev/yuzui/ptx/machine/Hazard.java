@@ -17,6 +17,12 @@ public record Hazard(Kind kind, String kernel, String instruction, String detail
     RACE_BETWEEN_BLOCKS,
     /** An access to what a {@code cp.async} may still be writing. */
     COPY_IN_FLIGHT,
+    /** A write to what a {@code wgmma} may still be reading. */
+    PRODUCT_IN_FLIGHT,
+    /** A {@code wgmma} of what was written with no {@code fence.proxy.async} since. */
+    NOT_SHOWN,
+    /** A register that a {@code wgmma} may still be using, or has no {@code wgmma.fence} before. */
+    REGISTER_OF_PRODUCT,
     /** Global memory that is only written by this kernel, and was not yet. */
     UNWRITTEN,
     /** What a kernel before this one wrote, read before {@code griddepcontrol.wait}. */

@@ -2,9 +2,12 @@ package dev.yuzui.ptx.machine;
 
 import dev.yuzui.ptx.code.Instruction;
 import dev.yuzui.ptx.code.KernelCode;
+import dev.yuzui.ptx.code.Operand;
+import dev.yuzui.ptx.code.PtxType;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Stream;
 
 /**
  * A kernel whose operands are places in a register file and whose instructions are {@link
@@ -31,6 +34,8 @@ public final class Program {
     record Special(String name) implements Constant {}
   }
 
+  private static final Set<String> ASYNCHRONOUS = Set.of("mbarrier", "wgmma");
+
   private final KernelCode code;
   final Operation[] operations;
   final Flow[] flows;
@@ -39,6 +44,13 @@ public final class Program {
   final List<Constant> words;
   final List<Constant> longs;
   final SharedLayout layout;
+
+  /** Whether it uses mbarriers or wgmmas, whose order barriers do not tell. */
+  final boolean asynchronous;
+
+  /** Of each instruction the words that it names; empty where no wgmma can use them. */
+  final int[][] touched;
+
   private final boolean[] executed;
 
   Program(
@@ -57,11 +69,38 @@ public final class Program {
     this.longs = List.copyOf(longs);
     this.layout = layout;
     this.executed = new boolean[operations.length];
+    this.asynchronous = code.instructions().stream().anyMatch(i -> ASYNCHRONOUS.contains(i.name()));
+    this.touched =
+        asynchronous
+            ? code.instructions().stream().map(Program::words).toArray(int[][]::new)
+            : new int[0][];
     this.guards =
         code.instructions().stream()
             .mapToInt(
                 i -> i.guard().map(g -> g.predicate() << 1 | (g.negated() ? 1 : 0)).orElse(-1))
             .toArray();
+  }
+
+  private static int[] words(Instruction i) {
+    return i.name().equals("wgmma")
+        ? new int[0]
+        : i.operands().stream()
+            .flatMap(Program::registers)
+            .filter(r -> r.bank() == PtxType.Bank.WORD)
+            .mapToInt(Operand.Register::slot)
+            .toArray();
+  }
+
+  private static Stream<Operand.Register> registers(Operand o) {
+    return switch (o) {
+      case Operand.Register r -> Stream.of(r);
+      case Operand.Memory(Operand base, _) -> registers(base);
+      case Operand.Vector(List<Operand> parts) -> parts.stream().flatMap(Program::registers);
+      case Operand.Pair(Operand value, Operand valid) ->
+          Stream.concat(registers(value), registers(valid));
+      case Operand.Not(Operand of) -> registers(of);
+      default -> Stream.empty();
+    };
   }
 
   /**

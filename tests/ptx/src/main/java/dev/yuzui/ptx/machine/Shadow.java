@@ -68,7 +68,15 @@ final class Shadow {
     Arrays.fill(read, 0);
   }
 
-  void read(int from, int bytes, long me, Warp w) {
+  void access(Access.Kind kind, int from, int bytes, long me, Warp w) {
+    switch (kind) {
+      case READ, READ_CONSTANT -> read(from, bytes, me, w);
+      case WRITE -> write(from, bytes, me, w);
+      case ATOMIC -> atomic(from, bytes, me, w);
+    }
+  }
+
+  private void read(int from, int bytes, long me, Warp w) {
     for (int i = from; i < from + bytes; i++) {
       long before = write[i];
       if (before == 0) {
@@ -82,7 +90,7 @@ final class Shadow {
     }
   }
 
-  void write(int from, int bytes, long me, Warp w) {
+  private void write(int from, int bytes, long me, Warp w) {
     for (int i = from; i < from + bytes; i++) {
       overwrite(i, me, w, false);
       write[i] = me;
@@ -90,7 +98,7 @@ final class Shadow {
     }
   }
 
-  void atomic(int from, int bytes, long me, Warp w) {
+  private void atomic(int from, int bytes, long me, Warp w) {
     for (int i = from; i < from + bytes; i++) {
       if (write[i] == 0 && empty) {
         w.hazard(Hazard.Kind.UNWRITTEN, i, "nobody wrote it", me);

@@ -3,6 +3,7 @@ package dev.yuzui.ptx.machine;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Supplier;
 
 /** 32 lanes: registers, program counters, copies under way. */
@@ -47,11 +48,14 @@ final class Warp {
   final int[] groups = new int[LANES];
   final List<AsyncCopies.Copy> copies = new ArrayList<>();
 
+  final Wgmmas wgmmas = new Wgmmas(this);
+
   private final int[] pcs = new int[LANES];
   private int alive;
   private int held;
   private int atBarrier;
   private int steps;
+  private Optional<String> gaveWay = Optional.empty();
 
   Warp(Program program, Block block, int index, int words, int longs, int predicates) {
     this.program = program;
@@ -73,6 +77,8 @@ final class Warp {
     waited = block.launch().dependent() ? 0 : ALL;
     pc = 0;
     copies.clear();
+    wgmmas.clear();
+    gaveWay = Optional.empty();
     Arrays.fill(pcs, 0);
     Arrays.fill(groups, 0);
     int words = r.length / LANES - program.words.size();
@@ -100,6 +106,19 @@ final class Warp {
 
   boolean done() {
     return alive == 0;
+  }
+
+  /** Ends its turn: {@code why} says what it waits for. */
+  void giveWay(String why) {
+    gaveWay = Optional.of(why);
+  }
+
+  boolean gaveWay() {
+    return gaveWay.isPresent();
+  }
+
+  String why() {
+    return gaveWay.orElse("nothing");
   }
 
   void passBarrier() {
@@ -166,9 +185,10 @@ final class Warp {
     }
   }
 
-  /** Runs until every lane has ended or waits at a barrier of the block. */
+  /** Runs until every lane has ended, waits at a barrier of the block, or gives way. */
   void run() {
-    while (true) {
+    gaveWay = Optional.empty();
+    while (gaveWay.isEmpty()) {
       int runnable = alive & ~held & ~atBarrier;
       if (runnable == 0) {
         if (held != 0) {
@@ -203,12 +223,19 @@ final class Warp {
       program.ran(at);
       int guard = program.guards[at];
       int active = guard < 0 ? mask : mask & (p[guard >> 1] ^ -(guard & 1));
+      if (program.asynchronous && active != 0) {
+        wgmmas.touches(program.touched[at]);
+      }
       switch (program.flows[at]) {
         case NEXT -> {
           if (active != 0) {
             program.operations[at].run(this, active);
           }
           at++;
+          if (gaveWay.isPresent()) {
+            move(mask, at);
+            return;
+          }
         }
         case BRANCH -> {
           int target = program.targets[at];

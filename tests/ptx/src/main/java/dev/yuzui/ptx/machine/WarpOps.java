@@ -23,7 +23,10 @@ final class WarpOps {
 
   /** The only one of them that orders accesses to memory. */
   static Operation barrier() {
-    return (w, _) -> w.warpBarriers++;
+    return (w, m) -> {
+      w.warpBarriers++;
+      w.block.meet(w, m);
+    };
   }
 
   Operation operation(Instruction i) {
