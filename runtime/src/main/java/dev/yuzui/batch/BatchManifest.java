@@ -202,7 +202,8 @@ public record BatchManifest(
     return changes;
   }
 
-  private static List<String> differences(Map<String, JsonNode> now, Map<String, JsonNode> then) {
+  /** Of what two are made with: {@code -n 5 (3 then)}. */
+  public static List<String> differences(Map<String, JsonNode> now, Map<String, JsonNode> then) {
     Set<String> names = new TreeSet<>(now.keySet());
     names.addAll(then.keySet());
     List<String> differences = new ArrayList<>();

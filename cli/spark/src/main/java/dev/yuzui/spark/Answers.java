@@ -57,7 +57,12 @@ final class Answers implements Iterator<Row> {
    *
    * @param crashes one, or none
    */
-  record Of(YuzuiBatchConfig config, Counters counters, List<CrashFolder> crashes, Asking asking)
+  record Of(
+      YuzuiBatchConfig config,
+      Counters counters,
+      List<CrashFolder> crashes,
+      Asking asking,
+      Wording wording)
       implements Serializable {
     private static final long serialVersionUID = 1L;
 
@@ -114,6 +119,7 @@ final class Answers implements Iterator<Row> {
   private final YuzuiBatchConfig config;
   private final Counters counters;
   private final Asking asking;
+  private final Wording wording;
   private final Engine engine;
   private final Turns turns;
   private final Requests requests;
@@ -127,6 +133,7 @@ final class Answers implements Iterator<Row> {
     config = of.config();
     counters = of.counters();
     asking = of.asking();
+    wording = of.wording();
     Optional<TaskContext> task = Optional.ofNullable(TaskContext.get());
     Engines engines = Engines.ofThisJvm();
     turns = engines.turns();
@@ -349,11 +356,12 @@ final class Answers implements Iterator<Row> {
   }
 
   private Row failed(Refused refused) {
+    String message = wording.apply(refused.message());
     if (config.failOnError()) {
-      throw new BadRowException(refused.message());
+      throw new BadRowException(message);
     }
     counters.failed();
-    return Response.error(refused.code(), refused.message());
+    return Response.error(refused.code(), message);
   }
 
   /** Spark takes back a task that it no longer wants by a flag. */

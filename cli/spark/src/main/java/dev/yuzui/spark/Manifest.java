@@ -1,5 +1,6 @@
 package dev.yuzui.spark;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -10,14 +11,15 @@ import dev.yuzui.weights.Checkpoints;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
+import java.util.Optional;
+import java.util.Properties;
 import java.util.TreeMap;
-import java.util.TreeSet;
+import org.apache.hadoop.fs.ChecksumException;
 import org.apache.hadoop.fs.FileSystem;
 
 /**
@@ -25,11 +27,13 @@ import org.apache.hadoop.fs.FileSystem;
  * nothing whose name begins with an underscore, so that a run that goes on mixes no answers of
  * another model or other settings into it.
  *
+ * @param yuzui the version that began
  * @param madeWith what has to be the same
  */
-record Manifest(Map<String, JsonNode> madeWith) {
+record Manifest(String yuzui, Map<String, JsonNode> madeWith) {
   private static final String FORMAT = "yuzui-spark";
   private static final int VERSION = 1;
+  private static final int MAX_BYTES = 1 << 20;
 
   /**
    * @param format of the output
@@ -48,7 +52,17 @@ record Manifest(Map<String, JsonNode> madeWith) {
     madeWith.put("-n", text(Integer.toString(config.maxTokens())));
     madeWith.put("-c", text(Integer.toString(config.contextLength())));
     madeWith.put("--system", text(config.system()));
-    return new Manifest(madeWith);
+    return new Manifest(version(), madeWith);
+  }
+
+  private static String version() {
+    try (InputStream in = Manifest.class.getResourceAsStream("version.properties")) {
+      Properties properties = new Properties();
+      properties.load(in);
+      return properties.getProperty("version");
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private static JsonNode text(String text) {
@@ -56,24 +70,28 @@ record Manifest(Map<String, JsonNode> madeWith) {
   }
 
   /**
-   * @throws IOException if it cannot be read, or is something else
+   * @return empty if the file is something else
    */
-  static Manifest read(FileSystem files, org.apache.hadoop.fs.Path file) throws IOException {
+  static Optional<Manifest> read(FileSystem files, org.apache.hadoop.fs.Path file)
+      throws IOException {
+    JsonNode json;
     try (InputStream in = files.open(file)) {
-      JsonNode json = Json.mapper().readTree(in.readAllBytes());
-      if (!json.path("format").asText().equals(FORMAT) || json.path("version").asInt() != VERSION) {
-        throw new IOException("it is none of Yuzui's, or of another version");
-      }
-      Map<String, JsonNode> madeWith = new TreeMap<>();
-      json.path("made_with").forEachEntry(madeWith::put);
-      return new Manifest(madeWith);
+      json = Json.mapper().readTree(in.readNBytes(MAX_BYTES));
+    } catch (JsonProcessingException | ChecksumException _) {
+      return Optional.empty();
     }
+    if (!json.path("format").asText().equals(FORMAT) || json.path("version").asInt() != VERSION) {
+      return Optional.empty();
+    }
+    Map<String, JsonNode> madeWith = new TreeMap<>();
+    json.path("made_with").forEachEntry(madeWith::put);
+    return Optional.of(new Manifest(json.path("yuzui").asText(), madeWith));
   }
 
   /** Whole, or not at all. */
   void write(FileSystem files, org.apache.hadoop.fs.Path file) throws IOException {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
-    json.put("format", FORMAT).put("version", VERSION);
+    json.put("format", FORMAT).put("version", VERSION).put("yuzui", yuzui);
     json.putObject("made_with").setAll(madeWith);
     org.apache.hadoop.fs.Path part = file.suffix(".part");
     try (OutputStream out = files.create(part, true)) {
@@ -86,16 +104,6 @@ record Manifest(Map<String, JsonNode> madeWith) {
 
   /** What would make other answers now than then: {@code -n "5" ("3" then)}. */
   List<String> differences(Manifest then) {
-    Set<String> names = new TreeSet<>(madeWith.keySet());
-    names.addAll(then.madeWith().keySet());
-    List<String> differences = new ArrayList<>();
-    for (String name : names) {
-      JsonNode is = madeWith.getOrDefault(name, JsonNodeFactory.instance.nullNode());
-      JsonNode was = then.madeWith().getOrDefault(name, JsonNodeFactory.instance.nullNode());
-      if (!is.equals(was)) {
-        differences.add(name + " " + is + " (" + was + " then)");
-      }
-    }
-    return differences;
+    return BatchManifest.differences(madeWith, then.madeWith());
   }
 }

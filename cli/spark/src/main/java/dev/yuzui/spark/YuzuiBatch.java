@@ -29,10 +29,14 @@ public final class YuzuiBatch {
    * @throws IllegalArgumentException if the columns are not there, or the response's is
    */
   public static Dataset<Row> transform(Dataset<Row> requests, YuzuiBatchConfig config) {
-    return transform(requests, config, Asking.OF_ENGINE);
+    return transform(requests, config, Asking.OF_ENGINE, Names::inConfig);
   }
 
-  static Dataset<Row> transform(Dataset<Row> requests, YuzuiBatchConfig config, Asking asking) {
+  /**
+   * @param wording of the messages that rows get
+   */
+  static Dataset<Row> transform(
+      Dataset<Row> requests, YuzuiBatchConfig config, Asking asking, Wording wording) {
     StructType schema = requests.schema();
     List<String> columns = Arrays.asList(schema.fieldNames());
     requireColumn(columns, "column", config.column());
@@ -50,7 +54,8 @@ public final class YuzuiBatch {
         config.crashFolder().isEmpty()
             ? Optional.empty()
             : Optional.of(CrashFolder.of(context, config.crashFolder()));
-    Answers.Of answers = new Answers.Of(config, counters, crashes.stream().toList(), asking);
+    Answers.Of answers =
+        new Answers.Of(config, counters, crashes.stream().toList(), asking, wording);
     return requests.mapPartitions(
         (MapPartitionsFunction<Row, Row>) answers::to,
         Encoders.row(schema.add(config.response(), Response.TYPE)));

@@ -1,6 +1,8 @@
 package dev.yuzui.spark;
 
+import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.spi.RecordCopy;
 import java.io.Serializable;
 import java.nio.file.Path;
@@ -65,10 +67,18 @@ public record YuzuiBatchConfig(
     BODY
   }
 
+  /**
+   * @throws IllegalArgumentException for a number that means nothing
+   */
   public YuzuiBatchConfig {
     devices = List.copyOf(devices);
-    // complains about numbers that mean nothing
-    options(model, contextLength, batchTokens, maxSequences, cachePages, threads);
+    try {
+      var _ = options(model, contextLength, batchTokens, maxSequences, cachePages, threads);
+      var _ = SamplingParams.GREEDY.withTemperature(temperature);
+      var _ = GenerateRequest.of(List.of(0)).withMaxTokens(maxTokens);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(Names.inConfig(e.getMessage()), e);
+    }
   }
 
   /** Prompts of a column {@code prompt}, answers to {@code response}. */

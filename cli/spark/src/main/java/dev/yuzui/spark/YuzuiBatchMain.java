@@ -1,14 +1,19 @@
 package dev.yuzui.spark;
 
-import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.batch.BatchException;
+import dev.yuzui.spark.YuzuiBatchConfig.Source;
 import dev.yuzui.weights.WeightException;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeoutException;
-import org.apache.hadoop.fs.FileSystem;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.sql.AnalysisException;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
@@ -16,6 +21,7 @@ import org.apache.spark.sql.functions;
 import org.apache.spark.sql.streaming.StreamingQuery;
 import org.apache.spark.sql.streaming.StreamingQueryException;
 import org.apache.spark.sql.streaming.Trigger;
+import org.apache.spark.sql.types.StructType;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -36,21 +42,12 @@ public final class YuzuiBatchMain implements Callable<Integer> {
   static final int FAILED = 1;
   static final int USAGE = 2;
 
-  /** Of the output, for what is not rows. */
-  private static final String OWN = "_yuzui";
+  /** What yuzui batch takes for a request, too. */
+  private static final String NOT_BLANK = "[^ \\t\\r]";
 
   enum Format {
     JSONL,
     PARQUET
-  }
-
-  /** A run that cannot begin. */
-  private static final class UsageException extends RuntimeException {
-    private static final long serialVersionUID = 1L;
-
-    UsageException(String flag, String expected, String found) {
-      super(flag + ": expected " + expected + ", found " + found);
-    }
   }
 
   private final Asking asking;
@@ -60,7 +57,8 @@ public final class YuzuiBatchMain implements Callable<Integer> {
       paramLabel = "FOLDER",
       required = true,
       description =
-          "Files of requests: of jsonl a line each, as yuzui batch has them; of parquet a row each.")
+          "Files of requests: of jsonl a line each, as yuzui batch has them; of parquet a row"
+              + " each.")
   private String in = "";
 
   @Option(names = "--out", paramLabel = "FOLDER", required = true, description = "Of the answers.")
@@ -88,8 +86,9 @@ public final class YuzuiBatchMain implements Callable<Integer> {
       names = "--source",
       paramLabel = "SOURCE",
       description =
-          "What the column of requests in a parquet file is: prompt (the default), messages or body.")
-  private YuzuiBatchConfig.Source source = YuzuiBatchConfig.Source.PROMPT;
+          "What the column of requests in a parquet file is: prompt (the default), messages or"
+              + " body.")
+  private Optional<Source> source = Optional.empty();
 
   @Option(
       names = "--column",
@@ -103,8 +102,8 @@ public final class YuzuiBatchMain implements Callable<Integer> {
       paramLabel = "NAME",
       defaultValue = "",
       description =
-          "A column that tells requests apart and seeds those that name no seed (default: custom_id"
-              + " of jsonl).")
+          "The column of a parquet file that tells requests apart and seeds those that name no seed"
+              + " (of jsonl it is custom_id).")
   private String id = "";
 
   @Option(
@@ -210,44 +209,97 @@ public final class YuzuiBatchMain implements Callable<Integer> {
   }
 
   private static int explain(PrintStream err, Exception e) {
-    err.println("yuzui-spark: " + e.getMessage());
     return switch (e) {
-      case UsageException _ -> USAGE;
-      case IllegalArgumentException _ -> USAGE;
-      case WeightException _ -> USAGE;
-      case EngineException _ -> FAILED;
-      default -> FAILED;
+      case UsageException _ -> say(err, e.getMessage(), USAGE);
+      case WeightException _ -> say(err, e.getMessage(), USAGE);
+      case BatchException _ -> say(err, e.getMessage(), USAGE);
+      case AnalysisException _ -> say(err, first(e), USAGE);
+      default -> say(err, first(e), FAILED);
     };
+  }
+
+  private static int say(PrintStream err, String message, int code) {
+    err.println("yuzui-spark: " + Names.inFlags(message));
+    return code;
+  }
+
+  /** What went wrong first, without where in whose code. */
+  static String first(Throwable e) {
+    Throwable cause = e;
+    while (cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    String what = Optional.ofNullable(cause.getMessage()).orElse("");
+    String message =
+        what.lines()
+            .takeWhile(line -> !line.startsWith("\tat ") && !line.startsWith("Driver stacktrace"))
+            .collect(Collectors.joining("\n"))
+            .strip();
+    return cause.getClass().getName().startsWith("dev.yuzui.")
+        ? message
+        : cause.getClass().getSimpleName() + ": " + message;
   }
 
   @Override
   public Integer call() throws IOException, StreamingQueryException, TimeoutException {
-    YuzuiBatchConfig config = config();
+    requireSense();
+    Output output = new Output(out);
+    YuzuiBatchConfig config = asked(() -> config(output));
     SparkSession spark = SparkSession.builder().appName("yuzui " + in).getOrCreate();
-    begin(spark, config);
     Dataset<Row> requests = requests(spark);
-    if (partitions > 0) {
-      requests = requests.repartition(partitions);
-    }
+    Dataset<Row> answers =
+        asked(() -> YuzuiBatch.transform(requests, config, asking, Names::inFlags));
+    // only now, for whatever is refused leaves no trace
+    output.begin(spark, Manifest.of(config, format.name(), in), resume);
     StreamingQuery query =
-        YuzuiBatch.transform(requests, config, asking)
+        answers
             .writeStream()
             .format(format == Format.JSONL ? "json" : "parquet")
             .option("path", out)
-            .option("checkpointLocation", own("checkpoint").toString())
+            .option("checkpointLocation", output.checkpoint().toString())
             .trigger(Trigger.AvailableNow())
             .start();
     query.awaitTermination();
     return DONE;
   }
 
-  private YuzuiBatchConfig config() {
+  /** What the library finds to be wrong with what it was asked. */
+  private static <T> T asked(Supplier<T> made) {
+    try {
+      return made.get();
+    } catch (IllegalArgumentException e) {
+      throw UsageException.of(e.getMessage());
+    }
+  }
+
+  private void requireSense() {
+    if (filesPerBatch < 1) {
+      throw UsageException.ofFlag("--files-per-batch", "1 or more", "" + filesPerBatch);
+    }
+    if (partitions < 0) {
+      throw UsageException.ofFlag("--partitions", "0 or more", "" + partitions);
+    }
+    if (format == Format.JSONL) {
+      source.ifPresent(given -> refuseOfLines("--source", given.name().toLowerCase(Locale.ROOT)));
+      refuseOfLines("--column", column);
+      refuseOfLines("--id", id);
+    }
+  }
+
+  private static void refuseOfLines(String flag, String given) {
+    if (!given.isEmpty()) {
+      throw UsageException.ofFlag(
+          flag,
+          "--format parquet beside it",
+          given + ", and jsonl, whose lines are requests with their custom_id");
+    }
+  }
+
+  private YuzuiBatchConfig config(Output output) {
     boolean lines = format == Format.JSONL;
-    YuzuiBatchConfig.Source kind = lines ? YuzuiBatchConfig.Source.BODY : source;
+    Source kind = lines ? Source.BODY : source.orElse(Source.PROMPT);
     String of =
-        lines
-            ? "request"
-            : column.isEmpty() ? kind.name().toLowerCase(java.util.Locale.ROOT) : column;
+        lines ? "request" : column.isEmpty() ? kind.name().toLowerCase(Locale.ROOT) : column;
     YuzuiBatchConfig config =
         YuzuiBatchConfig.of(model)
             .withMaxTokens(maxTokens)
@@ -259,7 +311,7 @@ public final class YuzuiBatchMain implements Callable<Integer> {
             .withCachePages(cachePages)
             .withThreads(threads)
             .withDevices(devices)
-            .withCrashFolder(own("crash").toString())
+            .withCrashFolder(output.crash().toString())
             .withId(lines ? "custom_id" : id);
     return switch (kind) {
       case PROMPT -> config.withPrompts(of);
@@ -268,54 +320,37 @@ public final class YuzuiBatchMain implements Callable<Integer> {
     };
   }
 
-  private Path own(String name) {
-    return new Path(new Path(out, OWN), name);
+  private Dataset<Row> requests(SparkSession spark) throws IOException {
+    Path folder = new Path(in);
+    if (folder.getFileSystem(spark.sparkContext().hadoopConfiguration()).globStatus(folder)
+        == null) {
+      throw UsageException.ofFlag("--in", "a folder of requests", in + ", which does not exist");
+    }
+    Dataset<Row> requests = format == Format.PARQUET ? rows(spark) : lines(spark);
+    return partitions > 0 ? requests.repartition(partitions) : requests;
   }
 
-  /** Says what the output is made with, or compares it with what is there. */
-  private void begin(SparkSession spark, YuzuiBatchConfig config) throws IOException {
-    FileSystem files = new Path(out).getFileSystem(spark.sparkContext().hadoopConfiguration());
-    Path file = own("manifest.json");
-    Manifest manifest = Manifest.of(config, format.name(), in);
-    boolean there = files.exists(new Path(out)) && files.listStatus(new Path(out)).length > 0;
-    if (!there) {
-      files.mkdirs(file.getParent());
-      manifest.write(files, file);
-      return;
+  private Dataset<Row> rows(SparkSession spark) {
+    StructType schema;
+    try {
+      schema = spark.read().parquet(in).schema();
+    } catch (Exception e) { // Scala's are checked, and not declared
+      throw UsageException.ofFlag("--in", "files of parquet", in + ": " + first(e));
     }
-    if (!resume) {
-      throw new UsageException(
-          "--out", "a new folder", out + ", which has something; give another, or --resume");
-    }
-    if (!files.exists(file)) {
-      throw new UsageException(
-          "--resume", file + ", which says what the rows are made with", "no such file");
-    }
-    List<String> differences = manifest.differences(Manifest.read(files, file));
-    if (!differences.isEmpty()) {
-      throw new UsageException(
-          "--resume",
-          "the model and the settings that " + out + " was begun with",
-          String.join(", ", differences) + "; give the same, or another --out");
-    }
-    // a driver that is killed takes its executors with it, whatever they had under way
-    new CrashNotes(files, own("crash"), spark.sparkContext().applicationId()).forgetOthers();
+    return spark
+        .readStream()
+        .schema(schema)
+        .option("maxFilesPerTrigger", filesPerBatch)
+        .parquet(in);
   }
 
-  private Dataset<Row> requests(SparkSession spark) {
-    if (format == Format.PARQUET) {
-      return spark
-          .readStream()
-          .schema(spark.read().parquet(in).schema())
-          .option("maxFilesPerTrigger", filesPerBatch)
-          .parquet(in);
-    }
-    // a line that is no JSON is answered with an error, which a reader of JSON would not let it
+  /** A line that is no JSON is answered with an error, which a reader of JSON would not let it. */
+  private Dataset<Row> lines(SparkSession spark) {
     return spark
         .readStream()
         .option("maxFilesPerTrigger", filesPerBatch)
         .text(in)
-        .filter(functions.length(functions.trim(functions.col("value"))).gt(0))
+        .filter(functions.col("value").rlike(NOT_BLANK))
         .select(
             functions.get_json_object(functions.col("value"), "$.custom_id").as("custom_id"),
             functions.col("value").as("request"));
