@@ -92,9 +92,7 @@ public record AnswerFields(ReasoningFilter.Mode reasoning, Optional<ServedModel.
       return calling(to, field, asked, result);
     }
     ReasoningFilter filter =
-        new ReasoningFilter(
-            reasoning,
-            task.prompts().get(choice / task.answers()).text().orElse(Prompt.template("")));
+        new ReasoningFilter(reasoning, asked.text().orElse(Prompt.template("")));
     StringBuilder answer = new StringBuilder();
     StringBuilder apart = new StringBuilder();
     for (List<Segment> segments : List.of(filter.push(result.text()), filter.finish())) {

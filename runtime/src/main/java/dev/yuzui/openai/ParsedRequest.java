@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * A line's requests.
+ * What a request asks of the engine.
  *
  * @param prompts in the order they are answered
  * @param answers made to each

@@ -5,7 +5,6 @@ import dev.yuzui.engine.api.Constraint;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.TokenLogprobs;
 import dev.yuzui.grammar.GrammarSource;
-import dev.yuzui.io.Json;
 import dev.yuzui.openai.ParsedRequest.Kind;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.sampling.SamplingParams.Counted;
@@ -25,6 +24,8 @@ import java.util.Set;
  * that other servers have added to it. What cannot be done is refused, not passed over.
  */
 public record RequestParser(ServedModel model) {
+  static final String REASONING_EFFORT = "reasoning_effort";
+
   /** Answers to a request at most. */
   public static final int MAX_CHOICES = 128;
 
@@ -57,7 +58,7 @@ public record RequestParser(ServedModel model) {
           "functions",
           "function_call",
           "parallel_tool_calls",
-          "reasoning_effort",
+          REASONING_EFFORT,
           "chat_template_kwargs",
           "thinking");
   private static final Set<String> COMPLETION = Set.of("prompt", "best_of", "echo", "suffix");
@@ -80,8 +81,6 @@ public record RequestParser(ServedModel model) {
 
   private static final List<String> EFFORTS =
       List.of("none", "minimal", "low", "medium", "high", "xhigh", "max");
-
-  private static final Set<String> ROLES = Set.of("system", "user", "assistant", "tool");
 
   /**
    * A prompt's token ids, and its text where it had one.
@@ -150,7 +149,7 @@ public record RequestParser(ServedModel model) {
       throw RequestProblem.request(
           "prompt, n: expected one prompt and one answer, found "
               + task.choices()
-              + "; write a line for each");
+              + "; make a request for each");
     }
     return task;
   }
@@ -165,11 +164,11 @@ public record RequestParser(ServedModel model) {
       throw RequestProblem.request(
           "prompt, n: expected at most "
               + MAX_CHOICES
-              + " answers to a line, found "
+              + " answers to a request, found "
               + prompts.size()
               + " prompts × "
               + n
-              + "; write more lines");
+              + "; make more requests");
     }
     int limit =
         body.integer("max_completion_tokens", 1, Integer.MAX_VALUE)
@@ -313,16 +312,7 @@ public record RequestParser(ServedModel model) {
   }
 
   private Encoded conversation(RequestFields body, RequestTools tools) {
-    JsonNode array =
-        body.get("messages")
-            .filter(node -> node.isArray() && !node.isEmpty())
-            .orElseThrow(
-                () ->
-                    RequestProblem.field(
-                        "messages", "an array of {\"role\", \"content\"}", "none in it"));
-    List<Message> messages = new ArrayList<>();
-    array.forEach(node -> messages.add(message(node)));
-    return rendered(messages, body, tools);
+    return rendered(RequestMessages.of(body), body, tools);
   }
 
   private Encoded rendered(List<Message> messages, RequestFields body, RequestTools tools) {
@@ -331,7 +321,7 @@ public record RequestParser(ServedModel model) {
       throw RequestProblem.field("chat_template_kwargs", "no tools beside tools", "some");
     }
     RenderOptions how = model.rendering().withVariables(tools.variables());
-    Optional<String> effort = body.text("reasoning_effort");
+    Optional<String> effort = body.text(REASONING_EFFORT);
     if (effort.isPresent()) {
       how = effort(how, effort.get());
     }
@@ -363,53 +353,15 @@ public record RequestParser(ServedModel model) {
   /** Whether a model thinks; how much is for its template to say, where that can. */
   private RenderOptions effort(RenderOptions how, String effort) {
     if (!EFFORTS.contains(effort)) {
-      throw RequestProblem.field("reasoning_effort", "one of " + EFFORTS, effort);
+      throw RequestProblem.field(REASONING_EFFORT, "one of " + EFFORTS, effort);
     }
     boolean thinks = !effort.equals("none");
     boolean switches = model.reading().map(ServedModel.Reading::switchesThinking).orElse(false);
     if (!switches && !thinks) {
       throw RequestProblem.field(
-          "reasoning_effort", "a model that can be asked not to think", "another; leave it out");
+          REASONING_EFFORT, "a model that can be asked not to think", "another; leave it out");
     }
-    RenderOptions told = how.withVariables(Map.of("reasoning_effort", effort));
+    RenderOptions told = how.withVariables(Map.of(REASONING_EFFORT, effort));
     return switches ? told.withThinking(thinks) : told;
-  }
-
-  private static Message message(JsonNode node) {
-    String role = node.path("role").asText().replace("developer", "system");
-    if (!ROLES.contains(role)) {
-      throw RequestProblem.field(
-          "messages",
-          "a role of system, developer, user, assistant or tool",
-          node.path("role").toString());
-    }
-    Map<String, Object> more = Json.fields(node);
-    more.keySet().removeAll(Set.of("role", "content"));
-    Optional<String> content = content(node.path("content"));
-    boolean called = node.hasNonNull("tool_calls");
-    if (content.isEmpty() && !called && !role.equals("assistant")) {
-      throw RequestProblem.field("messages", "a content", node.toString());
-    }
-    // an assistant that said nothing; clients send back what they got
-    return new Message(role, called ? content : Optional.of(content.orElse("")), more);
-  }
-
-  /** A text, or parts that are texts. */
-  private static Optional<String> content(JsonNode node) {
-    if (node.isMissingNode() || node.isNull()) {
-      return Optional.empty();
-    }
-    if (node.isTextual()) {
-      return Optional.of(node.textValue());
-    }
-    StringBuilder text = new StringBuilder();
-    for (JsonNode part : node.isArray() ? node : List.of(node)) {
-      if (!part.path("type").asText().equals("text") || !part.path("text").isTextual()) {
-        throw RequestProblem.field(
-            "messages", "content of texts, for this model sees nothing else", part.toString());
-      }
-      text.append(part.path("text").textValue());
-    }
-    return Optional.of(text.toString());
   }
 }

@@ -12,7 +12,7 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * The tools that a line offers, and whether they are to be called.
+ * The tools that a request offers, and whether they are to be called.
  *
  * @param declared that the model is told of; none where the choice is none
  * @param tools of these, those that may be called

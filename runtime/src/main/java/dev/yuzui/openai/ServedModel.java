@@ -20,20 +20,20 @@ import java.util.function.BiFunction;
 import java.util.function.Function;
 
 /**
- * What a line of a batch needs of the model and of the command line.
+ * What a request needs of the model and of who serves it.
  *
  * @param name that answers name as their model
  * @param vocabulary token ids are below it
  * @param encode prompt to token ids, BOS in front where the model wants it
  * @param template renders a conversation; empty where the model has none
  * @param reading how answers are taken apart; empty where the model has no tokenizer
- * @param rendering where a line says nothing
+ * @param rendering where a request says nothing
  * @param raw plain prompts go to the model as they are
  * @param system for conversations that begin without one
  * @param reasoning what becomes of {@code <think>} text; apart means {@code reasoning_content}
- * @param maxTokens where a line says nothing; −1 is up to the context
- * @param stop where a line says nothing
- * @param endOfTurn texts that end an answer in a conversation, whatever the line says
+ * @param maxTokens where a request says nothing; −1 is up to the context
+ * @param stop where a request says nothing
+ * @param endOfTurn texts that end an answer in a conversation, whatever the request says
  */
 public record ServedModel(
     String name,
@@ -59,7 +59,7 @@ public record ServedModel(
   public record Reading(OutputFormat format, Tokenizer tokenizer, boolean switchesThinking) {}
 
   /**
-   * Of an engine, whose answers are the best tokens unless a line says otherwise.
+   * Of an engine, whose answers are the best tokens unless a request says otherwise.
    *
    * @throws dev.yuzui.engine.api.EngineException if the model's chat template cannot be read
    */
@@ -124,41 +124,17 @@ public record ServedModel(
    */
   public ServedModel with(
       RenderOptions how, boolean raw, Optional<String> system, ReasoningFilter.Mode reasoning) {
-    return new ServedModel(
-        name,
-        vocabulary,
-        encode,
-        template,
-        reading,
-        how,
-        raw,
-        system,
-        reasoning,
-        sampling,
-        maxTokens,
-        stop,
-        endOfTurn,
-        ignoreEos);
+    ServedModel rendered = RecordCopy.with(RecordCopy.with(this, "rendering", how), "raw", raw);
+    return RecordCopy.with(RecordCopy.with(rendered, "system", system), "reasoning", reasoning);
   }
 
-  /** What lines ask for that say nothing of it. */
+  /** What requests ask for that say nothing of it. */
   public ServedModel with(
       SamplingParams sampling, int maxTokens, List<String> stop, boolean ignoreEos) {
-    return new ServedModel(
-        name,
-        vocabulary,
-        encode,
-        template,
-        reading,
-        rendering,
-        raw,
-        system,
-        reasoning,
-        sampling,
-        maxTokens,
-        stop,
-        endOfTurn,
-        ignoreEos);
+    ServedModel sampled = RecordCopy.with(this, "sampling", sampling);
+    ServedModel ending =
+        RecordCopy.with(RecordCopy.with(sampled, "stop", stop), "ignoreEos", ignoreEos);
+    return RecordCopy.with(ending, "maxTokens", maxTokens);
   }
 
   private static int[] encode(Engine engine, Prompt prompt) {
@@ -172,8 +148,8 @@ public record ServedModel(
   /**
    * The prompt of a conversation.
    *
-   * @param how {@link #rendering}, and what else the line says
-   * @param kwargs the line's {@code chat_template_kwargs}
+   * @param how {@link #rendering}, and what else the request says
+   * @param kwargs the request's {@code chat_template_kwargs}
    */
   Prompt render(List<Message> messages, RenderOptions how, Map<String, Object> kwargs) {
     BiFunction<List<Message>, RenderOptions, Prompt> render =

@@ -14,7 +14,7 @@ import dev.yuzui.openai.RequestParser;
 import dev.yuzui.openai.RequestProblem;
 import dev.yuzui.openai.ServedModel;
 import dev.yuzui.sampling.SamplingParams.Counted;
-import dev.yuzui.text.RenderOptions;
+import dev.yuzui.spi.RecordCopy;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
@@ -26,8 +26,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 class BatchParserTest {
   private static ParsedRequest parse(String line) {
-    return new BatchParser(new RequestParser(FakeBatch.MODEL))
-        .parse(BatchEnvelope.of(RequestFields.parse(line.getBytes(StandardCharsets.UTF_8))));
+    return parse(FakeBatch.MODEL, line);
   }
 
   private static ParsedRequest chat(String body) {
@@ -286,7 +285,7 @@ class BatchParserTest {
           {"prompt":"x","stop":[1]}               | invalid_request   | stop: expected a text
           {"prompt":"x","stop":""}                | invalid_request   | stop: expected a text
           {"prompt":"x","logit_bias":{"a":1}}     | invalid_request   | logit_bias: expected
-          {"prompt":"x","n":2}                    | invalid_request   | write a line for each
+          {"prompt":"x","n":2}                    | invalid_request   | make a request for each
           {"prompt":"x","n":1000}                 | invalid_request   | n: expected a whole number from 1 to 128
           {"prompt":"x","logprobs":5}             | invalid_request   | logprobs: expected none of them
           {"prompt":"x","logprobs":21}            | invalid_request   | logprobs: expected a whole number from 0 to 20
@@ -342,36 +341,29 @@ class BatchParserTest {
     RequestProblem problem =
         assertThrows(
             RequestProblem.class, () -> completion("{\"prompt\":[\"a\",\"b\"],\"n\":100}"));
-    assertTrue(problem.getMessage().contains("at most 128"), problem.getMessage());
+    assertEquals(
+        "prompt, n: expected at most 128 answers to a request, found 2 prompts × 100; make more"
+            + " requests",
+        problem.getMessage());
+  }
+
+  private static ServedModel withoutTemplate() {
+    return RecordCopy.with(FakeBatch.MODEL, "template", Optional.empty());
+  }
+
+  private static ParsedRequest parse(ServedModel model, String line) {
+    return new BatchParser(new RequestParser(model))
+        .parse(BatchEnvelope.of(RequestFields.parse(line.getBytes(StandardCharsets.UTF_8))));
+  }
+
+  private static String hello(String more) {
+    return "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]" + more + "}";
   }
 
   @Test
   void aConversationWithoutATemplateIsRefused() {
-    ServedModel model = FakeBatch.MODEL;
-    ServedModel bare =
-        new ServedModel(
-            model.name(),
-            model.vocabulary(),
-            model.encode(),
-            Optional.empty(),
-            Optional.empty(),
-            RenderOptions.ANSWER,
-            false,
-            Optional.empty(),
-            model.reasoning(),
-            model.sampling(),
-            5,
-            List.of(),
-            List.of(),
-            false);
-    byte[] line =
-        "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}".getBytes(StandardCharsets.UTF_8);
     RequestProblem problem =
-        assertThrows(
-            RequestProblem.class,
-            () ->
-                new BatchParser(new RequestParser(bare))
-                    .parse(BatchEnvelope.of(RequestFields.parse(line))));
+        assertThrows(RequestProblem.class, () -> parse(withoutTemplate(), hello("")));
     assertTrue(problem.getMessage().contains("--chat-template"), problem.getMessage());
   }
 }
