@@ -65,27 +65,32 @@ public record RequestFields(JsonNode object) {
         : e.getOriginalMessage().split(": ", 2)[0];
   }
 
-  /** Half of a surrogate pair, which JSON can escape, has no UTF-8 and no token. */
+  /** In names of fields too, which may come to be a tool's parameters. */
   private static void requireText(JsonNode node) {
     if (node.isTextual()) {
-      String text = node.textValue();
-      for (int i = 0; i < text.length(); i++) {
-        char c = text.charAt(i);
-        boolean pair =
-            Character.isHighSurrogate(c)
-                && i + 1 < text.length()
-                && Character.isLowSurrogate(text.charAt(i + 1));
-        if (pair) {
-          i++;
-        } else if (Character.isSurrogate(c)) {
-          throw RequestProblem.of(
-              Code.INVALID_JSON_LINE,
-              "expected text, found \\u%04x, half of a surrogate pair, without the other half"
-                  .formatted((int) c));
-        }
+      requireText(node.textValue());
+    }
+    node.fieldNames().forEachRemaining(RequestFields::requireText);
+    node.forEach(RequestFields::requireText);
+  }
+
+  /** Half of a surrogate pair, which JSON can escape, has no UTF-8 and no token. */
+  private static void requireText(String text) {
+    for (int i = 0; i < text.length(); i++) {
+      char c = text.charAt(i);
+      boolean pair =
+          Character.isHighSurrogate(c)
+              && i + 1 < text.length()
+              && Character.isLowSurrogate(text.charAt(i + 1));
+      if (pair) {
+        i++;
+      } else if (Character.isSurrogate(c)) {
+        throw RequestProblem.of(
+            Code.INVALID_JSON_LINE,
+            "expected text, found \\u%04x, half of a surrogate pair, without the other half"
+                .formatted((int) c));
       }
     }
-    node.forEach(RequestFields::requireText);
   }
 
   public boolean has(String name) {

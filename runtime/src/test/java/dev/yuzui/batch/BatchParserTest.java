@@ -265,6 +265,7 @@ class BatchParserTest {
           {"prompt":"x","prompt":"y"}             | invalid_json_line | Duplicate field 'prompt'
           {"prompt":"x\\ud83d"}                   | invalid_json_line | \\ud83d, half of a surrogate pair
           {"messages":[{"content":"\\ude0a x"}]}  | invalid_json_line | \\ude0a, half of a surrogate pair
+          {"tools":[{"parameters":{"\\ud83d":1}}]} | invalid_json_line | \\ud83d, half of a surrogate pair
           {}                                      | invalid_request   | found none of them
           {"prompt":"x","messages":[]}            | invalid_request   | found both
           {"prompt":7}                            | invalid_request   | prompt: expected a text
