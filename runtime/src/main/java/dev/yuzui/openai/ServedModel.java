@@ -13,9 +13,11 @@ import dev.yuzui.text.ReasoningFilter;
 import dev.yuzui.text.RenderOptions;
 import dev.yuzui.text.Tokenizer;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 
@@ -93,7 +95,8 @@ public record ServedModel(
 
   /**
    * The same; where there is no template, conversations are a text that goes on, as in {@link
-   * PlainChat}.
+   * PlainChat}. As of a template that does not ask for it, nothing becomes of {@code
+   * reasoning_effort}.
    */
   public ServedModel continuing() {
     if (template.isPresent()) {
@@ -101,9 +104,12 @@ public record ServedModel(
     }
     BiFunction<List<Message>, RenderOptions, Prompt> render =
         (messages, how) -> {
-          if (!how.variables().isEmpty() || how.thinking().isPresent()) {
+          Set<String> asked = new HashSet<>(how.variables().keySet());
+          asked.remove(RequestParser.REASONING_EFFORT);
+          if (!asked.isEmpty() || how.thinking().isPresent()) {
             throw RequestProblem.request(
-                "tools, chat_template_kwargs: this model has no chat template to put them in");
+                (asked.contains("tools") ? "tools" : "chat_template_kwargs")
+                    + ": this model has no chat template to put them in; leave them out");
           }
           return PlainChat.render(messages);
         };

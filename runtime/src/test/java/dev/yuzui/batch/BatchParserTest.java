@@ -367,4 +367,25 @@ class BatchParserTest {
         assertThrows(RequestProblem.class, () -> parse(withoutTemplate(), hello("")));
     assertTrue(problem.getMessage().contains("--chat-template"), problem.getMessage());
   }
+
+  @Test
+  void whereAConversationIsATextThatGoesOnWhatNoTextHasIsNamed() {
+    ServedModel model = withoutTemplate().continuing();
+    String text = prompts(parse(model, hello(""))).getFirst();
+    assertEquals(
+        List.of(text), prompts(parse(model, hello(",\"reasoning_effort\":\"high\""))), "no matter");
+    Map<String, String> refused =
+        Map.of(
+            ",\"tools\":[{\"name\":\"f\"}]",
+            "tools: this model has no chat template",
+            ",\"chat_template_kwargs\":{\"thinking\":true}",
+            "chat_template_kwargs: this model has no chat template",
+            ",\"reasoning_effort\":\"high\",\"chat_template_kwargs\":{\"style\":1}",
+            "chat_template_kwargs: this model has no chat template");
+    refused.forEach(
+        (more, said) -> {
+          var e = assertThrows(RequestProblem.class, () -> parse(model, hello(more)));
+          assertTrue(e.getMessage().startsWith(said), e.getMessage());
+        });
+  }
 }
