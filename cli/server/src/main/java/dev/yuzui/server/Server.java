@@ -88,14 +88,15 @@ public final class Server implements AutoCloseable {
   }
 
   /**
-   * Takes no more requests, and waits until those in hand are answered.
+   * Takes no more requests, and waits until those in hand are answered and their clients have read
+   * it.
    *
    * @return whether all of them were in time
    */
   public boolean drain(Duration grace) throws InterruptedException {
     draining = true;
     long until = System.nanoTime() + grace.toNanos();
-    while (service.map(Service::inHand).orElse(0) > 0) {
+    while (listener.inHand() > 0) {
       if (System.nanoTime() - until >= 0) {
         return false;
       }

@@ -327,6 +327,81 @@ class GuardTest {
     }
   }
 
+  /** Sends the headers of a request, and of its body what is given. */
+  private static Socket begin(int port, String path, int length, byte[] body) throws IOException {
+    Socket socket = new Socket(InetAddress.getLoopbackAddress(), port);
+    socket.setSoTimeout(10_000);
+    String head =
+        "POST "
+            + path
+            + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            + "Content-Length: "
+            + length
+            + "\r\n\r\n";
+    socket.getOutputStream().write(head.getBytes(StandardCharsets.ISO_8859_1));
+    socket.getOutputStream().write(body);
+    return socket;
+  }
+
+  @Test
+  void whoseBodyIsOnItsWayIsWaitedForAndHearsThatTheServerEnds() throws Exception {
+    String asked = "{\"prompt\":\"x\",\"max_tokens\":1}";
+    try (RunningServer server = RunningServer.open();
+        Socket socket = begin(server.port(), "/v1/completions", asked.length(), new byte[] {'{'})) {
+      Thread.sleep(300); // its headers are there
+      assertFalse(server.server().drain(Duration.ofMillis(100)), "one is in hand");
+      socket.getOutputStream().write(asked.substring(1).getBytes(StandardCharsets.UTF_8));
+      byte[] answer = new byte[2000];
+      int read = socket.getInputStream().read(answer);
+      String said = new String(answer, 0, Math.max(0, read), StandardCharsets.UTF_8);
+      assertEquals("HTTP/1.1 503 Service Unavailable", line(said));
+      assertTrue(said.contains("shutting_down"), said);
+      assertTrue(server.server().drain(Duration.ofSeconds(5)));
+    }
+  }
+
+  @Test
+  void anAnswerIsWaitedForUntilItIsRead() throws Exception {
+    try (RunningServer server = RunningServer.open()) {
+      byte[] asked = server.muchText(1 << 20).getBytes(StandardCharsets.UTF_8);
+      Socket socket = begin(server.port(), "/detokenize", asked.length, asked);
+      assertEquals('H', socket.getInputStream().read());
+      assertFalse(server.server().drain(Duration.ofMillis(100)), "most is not read");
+      assertTrue(server.server().drain(Duration.ofSeconds(20)), "nobody reads it for 5 s");
+      socket.close();
+    }
+  }
+
+  @Test
+  void bodiesTogetherHaveASizeToo() throws Exception {
+    int most = 64; // of a megabyte each, less a byte: what Setup.USUAL allows one
+    byte[] body = new byte[(1 << 20) - 1];
+    List<Socket> held = new ArrayList<>();
+    try {
+      for (int i = 0; i < most; i++) {
+        held.add(begin(open.port(), "/tokenize", 1 << 20, body));
+      }
+      Reply refused = open.post("/tokenize", "{\"content\":\"" + "x".repeat(200) + "\"}");
+      for (int i = 0; refused.status() == 200 && i < 100; i++) {
+        Thread.sleep(20); // what was sent is read by and by
+        refused = open.post("/tokenize", "{\"content\":\"" + "x".repeat(200) + "\"}");
+      }
+      assertEquals(503, refused.status(), refused.body());
+      assertEquals("too_many_bodies", refused.json().at("/error/code").asText());
+      assertEquals(200, open.get("/health").status());
+    } finally {
+      for (Socket socket : held) {
+        socket.close();
+      }
+    }
+    Reply again = open.post("/tokenize", "{\"content\":\"x\"}");
+    for (int i = 0; again.status() == 503 && i < 100; i++) {
+      Thread.sleep(20);
+      again = open.post("/tokenize", "{\"content\":\"x\"}");
+    }
+    assertEquals(200, again.status(), again.body());
+  }
+
   @Test
   void anAnswerHasItsTime() {
     try (RunningServer server =

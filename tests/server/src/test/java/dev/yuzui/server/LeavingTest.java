@@ -1,11 +1,13 @@
 package dev.yuzui.server;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.yuzui.server.RunningServer.Setup;
 import dev.yuzui.server.http.HttpOptions;
 import java.io.IOException;
+import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
@@ -13,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.AfterAll;
@@ -32,10 +35,10 @@ class LeavingTest {
         http.port(),
         List.of(),
         List.of(),
-        http.maxBody(),
+        4 << 20,
         http.headerTimeout(),
         http.bodyTimeout(),
-        Duration.ofMillis(500),
+        Duration.ofSeconds(1),
         Optional.empty());
   }
 
@@ -130,6 +133,52 @@ class LeavingTest {
     }
     for (Socket socket : sockets) {
       socket.close();
+    }
+  }
+
+  /** Asks for a whole answer of megabytes, which take no time to make. */
+  private static Socket askForMuch(int length) throws IOException {
+    return ask("/detokenize", server.muchText(length), 64 << 10);
+  }
+
+  /** Reads an answer of which so much may be waited for; whether all of it came. */
+  private static boolean readsAll(Socket socket, int pause) throws Exception {
+    InputStream in = socket.getInputStream();
+    StringBuilder head = new StringBuilder();
+    while (head.indexOf("\r\n\r\n") < 0) {
+      head.append((char) in.read());
+    }
+    assertTrue(head.toString().contains("TTP/1.1 200"), head.toString());
+    String length = head.toString().toLowerCase(Locale.ROOT).split("content-length: ")[1];
+    long left = Long.parseLong(length.split("\r")[0]);
+    assertTrue(left > 2 << 20, "no socket's buffers hold " + left);
+    byte[] piece = new byte[64 << 10];
+    for (int read = 0; left > 0 && read >= 0; left -= Math.max(0, read)) {
+      Thread.sleep(pause);
+      try {
+        read = in.read(piece);
+      } catch (IOException _) {
+        read = -1; // reset
+      }
+    }
+    return left == 0;
+  }
+
+  @Test
+  void whoReadsAWholeAnswerSlowlyGetsItAll() throws Exception {
+    long start = System.nanoTime();
+    try (Socket socket = askForMuch(4 << 20)) {
+      assertTrue(readsAll(socket, 15));
+    }
+    assertTrue(System.nanoTime() - start > 1.5e9, "longer than the write timeout");
+  }
+
+  @Test
+  void whoReadsNothingOfAWholeAnswerIsDropped() throws Exception {
+    try (Socket socket = askForMuch(2 << 20)) {
+      assertEquals('H', socket.getInputStream().read());
+      Thread.sleep(3000);
+      assertFalse(readsAll(socket, 0));
     }
   }
 

@@ -58,7 +58,7 @@ final class RunningServer implements AutoCloseable {
                 List.of(),
                 1 << 20,
                 Duration.ofSeconds(5),
-                Duration.ofSeconds(5),
+                Duration.ofSeconds(60),
                 Duration.ofSeconds(5),
                 Optional.empty()),
             64,
@@ -171,6 +171,22 @@ final class RunningServer implements AutoCloseable {
 
   Reply post(String path, String body) {
     return send(request(path, body).build());
+  }
+
+  /** A body so long that asks {@code /detokenize} for some four times that, in no time. */
+  String muchText(int length) {
+    String words = "Once upon a time there was a beautiful little princess";
+    JsonNode longest = Json.mapper().getNodeFactory().nullNode();
+    for (JsonNode token :
+        post("/tokenize", "{\"with_pieces\":true,\"content\":\"" + words + "\"}")
+            .json()
+            .path("tokens")) {
+      boolean longer =
+          token.path("piece").asText().length() > longest.path("piece").asText().length();
+      longest = longer ? token : longest;
+    }
+    String id = longest.path("id").asText();
+    return "{\"tokens\":[" + (id + ",").repeat(length / (id.length() + 1) - 10) + id + "]}";
   }
 
   HttpRequest.Builder request(String path, String body) {

@@ -72,11 +72,6 @@ public final class Service {
     return options;
   }
 
-  /** Answers that are made or wait. */
-  public int inHand() {
-    return inHand.get();
-  }
-
   /** Why one more answer would wait too long, if it would. */
   public Optional<HttpProblem> refusal() {
     return inHand.get() < most() ? Optional.empty() : Optional.of(full());
@@ -134,7 +129,7 @@ public final class Service {
   /** A body's fields. */
   public static RequestFields fields(Call call) {
     try {
-      return RequestFields.parseBody(call.body());
+      return RequestFields.parseBody(call.takeBody());
     } catch (RequestProblem e) {
       throw problem(e);
     }

@@ -2,39 +2,19 @@ package dev.yuzui.server.http;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.yuzui.io.Json;
-import io.vertx.core.Vertx;
-import io.vertx.core.http.HttpServerRequest;
-import io.vertx.core.http.HttpServerResponse;
-import java.time.Duration;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
-import java.util.concurrent.TimeUnit;
+import io.vertx.core.buffer.Buffer;
 
 /**
- * An answer that is written as it is made. What a client does not read waits in the connection up
- * to a limit, then the writer waits, and after the write timeout the connection is closed.
+ * An answer that is written as it is made; see {@link Outlet} for clients that do not read.
  *
  * @see <a href="https://html.spec.whatwg.org/multipage/server-sent-events.html">server-sent
  *     events</a>
  */
 public final class EventStream {
-  private final Vertx vertx;
-  private final HttpServerRequest request;
-  private final HttpServerResponse response;
-  private final Duration writeTimeout;
-  private final CompletableFuture<Void> gone;
+  private final Outlet outlet;
 
-  EventStream(
-      Vertx vertx,
-      HttpServerRequest request,
-      HttpServerResponse response,
-      Duration writeTimeout,
-      CompletableFuture<Void> gone) {
-    this.vertx = vertx;
-    this.request = request;
-    this.response = response;
-    this.writeTimeout = writeTimeout;
-    this.gone = gone;
+  EventStream(Outlet outlet) {
+    this.outlet = outlet;
   }
 
   /** A server-sent event without a name. */
@@ -61,42 +41,13 @@ public final class EventStream {
    * @throws ClientGone if nobody reads
    */
   public void write(String text) throws InterruptedException {
-    requireClient();
-    response.write(text);
-    if (response.writeQueueFull()) {
-      awaitRoom();
-    }
-  }
-
-  private void awaitRoom() throws InterruptedException {
-    CompletableFuture<Void> room = new CompletableFuture<>();
-    response.drainHandler(_ -> room.complete(null));
-    if (!response.writeQueueFull()) {
-      return;
-    }
-    CompletableFuture<Object> any = CompletableFuture.anyOf(room, gone);
-    try {
-      any.completeOnTimeout(this, writeTimeout.toMillis(), TimeUnit.MILLISECONDS).join();
-    } catch (CompletionException e) {
-      throw new IllegalStateException(e);
-    }
-    requireClient();
-    if (!room.isDone()) {
-      request.connection().close();
-      throw new ClientGone("the client read nothing for " + writeTimeout.toSeconds() + " s");
-    }
-  }
-
-  private void requireClient() throws InterruptedException {
     if (Thread.interrupted()) {
       throw new InterruptedException();
     }
-    if (gone.isDone()) {
-      throw new ClientGone("the client left");
-    }
+    outlet.write(Buffer.buffer(text));
   }
 
   public void end() {
-    Call.awaitRead(vertx, request, response.end(), writeTimeout);
+    outlet.end();
   }
 }

@@ -1,6 +1,5 @@
 package dev.yuzui.server.http;
 
-import dev.yuzui.io.Json;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
@@ -11,17 +10,15 @@ import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.net.PemKeyCertOptions;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.Collectors;
@@ -33,10 +30,12 @@ public final class HttpListener implements AutoCloseable {
 
   private static final int MAX_HEADERS = 16 << 10;
 
-  /** A connection without a request for so long is closed. */
-  private static final Duration KEEP_ALIVE = Duration.ofSeconds(75);
-
   private static final int EVENT_LOOPS = 2;
+
+  /** Of requests in hand together, in bytes: no less than so many of the longest. */
+  private static final long MAX_BODIES = 64L << 20;
+
+  private static final int LONGEST_BODIES = 8;
 
   private final HttpOptions options;
   private final Guard guard;
@@ -46,6 +45,8 @@ public final class HttpListener implements AutoCloseable {
   private final HttpServer server;
 
   private final Map<HttpConnection, Lane> lanes = new ConcurrentHashMap<>();
+  private final AtomicInteger inHand = new AtomicInteger();
+  private final Budget bodies;
 
   /**
    * @param log for what nobody asked for and somebody should know; never text of a request
@@ -54,6 +55,7 @@ public final class HttpListener implements AutoCloseable {
     this.options = options;
     this.guard = new Guard(options);
     this.log = log;
+    this.bodies = new Budget(Math.max(MAX_BODIES, (long) LONGEST_BODIES * options.maxBody()));
     this.routes =
         routes.stream()
             .collect(
@@ -120,45 +122,15 @@ public final class HttpListener implements AutoCloseable {
     return server.actualPort();
   }
 
-  // ---- connections ----
-
-  /**
-   * A connection, which is closed when it has no request for too long. An answer may end on its
-   * request's thread while the event loop begins the next.
-   */
-  private final class Lane {
-    private final HttpConnection connection;
-    private int requests;
-    private long timer;
-
-    Lane(HttpConnection connection) {
-      this.connection = connection;
-      watch(options.headerTimeout());
-    }
-
-    private void watch(Duration limit) {
-      timer = vertx.setTimer(Math.max(1, limit.toMillis()), _ -> connection.close());
-    }
-
-    synchronized void begin() {
-      vertx.cancelTimer(timer);
-      requests++;
-    }
-
-    /** More may have come while it was answered. */
-    synchronized void end() {
-      if (--requests == 0) {
-        watch(KEEP_ALIVE);
-      }
-    }
-
-    synchronized void closed() {
-      vertx.cancelTimer(timer);
-    }
+  /** Requests that were let in, until their answers are written. */
+  public int inHand() {
+    return inHand.get();
   }
 
+  // ---- connections ----
+
   private void opened(HttpConnection connection) {
-    lanes.put(connection, new Lane(connection));
+    lanes.put(connection, new Lane(vertx, connection, options.headerTimeout()));
     connection.closeHandler(
         _ -> Optional.ofNullable(lanes.remove(connection)).ifPresent(Lane::closed));
     connection.exceptionHandler(_ -> connection.close());
@@ -190,16 +162,13 @@ public final class HttpListener implements AutoCloseable {
                   "expected headers of at most " + MAX_HEADERS + " bytes");
           default -> HttpProblem.of(400, "bad_request", "expected an HTTP/1.1 request");
         };
-    Future<Void> _ =
-        refuse(request, problem, ErrorForm.OPENAI).onComplete(_ -> request.connection().close());
+    Exchange exchange = new Exchange(request);
+    Future<Void> _ = exchange.refuse(problem, ErrorForm.OPENAI).onComplete(_ -> exchange.close());
   }
 
   private void take(HttpServerRequest request) {
     begin(request);
-    CompletableFuture<Void> gone = new CompletableFuture<>();
-    request.response().closeHandler(_ -> gone.complete(null));
-    request.response().exceptionHandler(_ -> gone.complete(null));
-    request.exceptionHandler(_ -> gone.complete(null));
+    Exchange exchange = new Exchange(request);
     guard.decorate(request, request.response());
     if (guard.isPreflight(request)) {
       guard.preflight(request, request.response());
@@ -210,31 +179,38 @@ public final class HttpListener implements AutoCloseable {
     Route route = found.get(method);
     ErrorForm errors =
         found.values().stream().findFirst().map(Route::errors).orElse(ErrorForm.OPENAI);
+    Body body = new Body(vertx, options, exchange, errors);
     if (route == null) {
-      drop(request, gone);
-      refuse(request, unknown(request, found), errors);
+      body.drop();
+      Future<Void> _ = exchange.refuse(unknown(request, found), errors);
       return;
     }
+    inHand.incrementAndGet(); // before it is asked whether more are let in
     Optional<HttpProblem> refusal =
         guard
             .refusal(request, route)
             .or(() -> tooLong(request))
             .or(() -> route.admission().refusal());
     if (refusal.isPresent()) {
-      drop(request, gone);
-      refuse(request, refusal.get(), errors);
+      inHand.decrementAndGet();
+      body.drop();
+      Future<Void> _ = exchange.refuse(refusal.get(), errors);
       return;
     }
-    new Body(request, gone, options.maxBody(), errors)
-        .read(
-            body ->
-                Thread.ofVirtual()
-                    .name("request")
-                    .start(
-                        () ->
-                            answer(
-                                new Call(vertx, request, body, options.writeTimeout(), gone),
-                                route)));
+    exchange.onOver(inHand::decrementAndGet);
+    body.read(bodies, bytes -> answer(exchange, route, bytes));
+  }
+
+  /** A body may come slowly: what was true of its request's headers may not be any more. */
+  private void answer(Exchange exchange, Route route, byte[] body) {
+    Optional<HttpProblem> refusal = route.admission().refusal();
+    if (refusal.isPresent()) {
+      Future<Void> _ = exchange.refuse(refusal.get(), route.errors());
+      return;
+    }
+    Outlet outlet = new Outlet(vertx, exchange, options.writeTimeout());
+    Call call = new Call(exchange, outlet, body);
+    Thread.ofVirtual().name("request").start(() -> answer(call, route));
   }
 
   private static HttpProblem unknown(HttpServerRequest request, Map<String, Route> found) {
@@ -253,31 +229,7 @@ public final class HttpListener implements AutoCloseable {
     String length = request.getHeader("Content-Length");
     boolean fits =
         length == null || length.length() < 10 && Long.parseLong(length) <= options.maxBody();
-    return fits ? Optional.empty() : Optional.of(tooLong());
-  }
-
-  private HttpProblem tooLong() {
-    return HttpProblem.of(
-        413,
-        "request_too_large",
-        "expected a body of at most " + options.maxBody() + " bytes (--max-body)");
-  }
-
-  /** What comes of a body that nobody wants. */
-  private void drop(HttpServerRequest request, CompletableFuture<Void> gone) {
-    new Body(request, gone, options.maxBody(), ErrorForm.OPENAI).drop();
-  }
-
-  /** Done when it is written. */
-  private static Future<Void> refuse(
-      HttpServerRequest request, HttpProblem problem, ErrorForm form) {
-    problem.headers().forEach(request.response()::putHeader);
-    String body = Json.compact(form.of(problem));
-    return request
-        .response()
-        .setStatusCode(problem.status())
-        .putHeader("Content-Type", "application/json")
-        .end(body);
+    return fits ? Optional.empty() : Optional.of(Body.tooLong(options));
   }
 
   private void answer(Call call, Route route) {
@@ -310,90 +262,6 @@ public final class HttpListener implements AutoCloseable {
       call.fail(problem, route.errors());
     } catch (ClientGone _) {
       // then nobody hears of it
-    }
-  }
-
-  /** A request's body, limited in size and time. */
-  private final class Body {
-    private final HttpServerRequest request;
-    private final CompletableFuture<Void> gone;
-    private final int limit;
-    private final ErrorForm errors;
-    private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    private long timer;
-    private long seen;
-    private boolean over;
-
-    Body(HttpServerRequest request, CompletableFuture<Void> gone, int limit, ErrorForm errors) {
-      this.request = request;
-      this.gone = gone;
-      this.limit = limit;
-      this.errors = errors;
-    }
-
-    void read(Consumer<byte[]> then) {
-      begin(
-          HttpProblem.of(
-              408,
-              "body_timeout",
-              "expected the body within " + options.bodyTimeout().toMillis() + " ms"));
-      request.handler(
-          piece -> {
-            seen += piece.length();
-            if (over) {
-              return;
-            }
-            if (seen > limit) {
-              end();
-              refuse(request, tooLong(), errors);
-              request.connection().close();
-              return;
-            }
-            bytes.writeBytes(piece.getBytes());
-          });
-      request.endHandler(
-          _ -> {
-            if (!over) {
-              end();
-              then.accept(bytes.toByteArray());
-            }
-          });
-    }
-
-    /** The connection goes on where it ends in time and is no longer than what is read. */
-    void drop() {
-      timer = vertx.setTimer(options.bodyTimeout().toMillis(), _ -> request.connection().close());
-      request.handler(
-          piece -> {
-            seen += piece.length();
-            if (seen > limit) {
-              request.connection().close();
-            }
-          });
-      request.endHandler(_ -> end());
-    }
-
-    private void begin(HttpProblem late) {
-      timer =
-          vertx.setTimer(
-              options.bodyTimeout().toMillis(),
-              _ -> {
-                if (!over) {
-                  over = true;
-                  refuse(request, late, errors);
-                  request.connection().close();
-                }
-              });
-      request.exceptionHandler(
-          _ -> {
-            end();
-            gone.complete(null);
-          });
-    }
-
-    private void end() {
-      over = true;
-      vertx.cancelTimer(timer);
     }
   }
 
