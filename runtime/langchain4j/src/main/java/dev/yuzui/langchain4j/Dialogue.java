@@ -1,6 +1,9 @@
 package dev.yuzui.langchain4j;
 
 import dev.langchain4j.exception.UnsupportedFeatureException;
+import dev.yuzui.engine.Engine;
+import dev.yuzui.openai.RequestProblem;
+import dev.yuzui.openai.ServedModel;
 import dev.yuzui.text.ChatTemplate;
 import dev.yuzui.text.Message;
 import dev.yuzui.text.OutputFormat;
@@ -8,27 +11,41 @@ import dev.yuzui.text.PlainChat;
 import dev.yuzui.text.Prompt;
 import dev.yuzui.text.RenderOptions;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
- * How a conversation becomes a text.
+ * How a conversation becomes a text: as a server's does.
  *
  * @param template empty for a model that only continues text, as in {@link PlainChat}
+ * @param model renders with the template, or without one
  */
-record Dialogue(Optional<ChatTemplate> template) {
+record Dialogue(Optional<ChatTemplate> template, ServedModel model) {
+  static Dialogue of(Engine engine, Optional<ChatTemplate> template) {
+    return new Dialogue(template, ServedModel.of(engine, template).continuing());
+  }
+
   /**
    * @throws UnsupportedFeatureException for what has no place without a template
    */
   Prompt render(List<Message> messages, RenderOptions how) {
-    if (template.isPresent()) {
-      return template.get().render(messages, how);
-    }
-    if (!how.variables().isEmpty()) {
+    try {
+      return model.template().orElseThrow().apply(messages, how);
+    } catch (RequestProblem e) {
       throw new UnsupportedFeatureException(
-          "tools, templateVariables: this model has no chat template to put them in; they are not"
-              + " supported without ChatModelOptions.withTemplate");
+          e.getMessage() + "; it is not supported without ChatModelOptions.withTemplate");
     }
-    return PlainChat.render(messages);
+  }
+
+  /**
+   * @throws UnsupportedFeatureException if tools and variables have no place
+   */
+  void requireTemplate() {
+    if (template.isEmpty()) {
+      render(
+          List.of(new Message("user", Optional.of(""), Map.of())),
+          RenderOptions.ANSWER.withVariables(Map.of("tools", List.of())));
+    }
   }
 
   OutputFormat format() {
@@ -41,6 +58,6 @@ record Dialogue(Optional<ChatTemplate> template) {
 
   /** Texts that end an answer, whatever is asked. */
   List<String> stops() {
-    return template.isPresent() ? List.of() : List.of(PlainChat.PARAGRAPH);
+    return model.endOfTurn();
   }
 }

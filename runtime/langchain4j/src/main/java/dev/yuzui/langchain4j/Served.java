@@ -35,14 +35,14 @@ record Served(Engine engine, Dialogue dialogue, ChatModelOptions options) {
    */
   static Served of(Engine engine, ChatModelOptions options) {
     engine.tokenizer(); // says what is missing
-    Dialogue dialogue = new Dialogue(options.template().or(engine::chatTemplate));
+    Dialogue dialogue = Dialogue.of(engine, options.template().or(engine::chatTemplate));
     Served served = new Served(engine, dialogue, options);
     served.requireSupported(options.parameters());
     return served;
   }
 
   /**
-   * @throws UnsupportedFeatureException for what no engine can do
+   * @throws UnsupportedFeatureException for what no engine can do, or not this model
    */
   void requireSupported(ChatRequestParameters parameters) {
     String name = engine.config().name();
@@ -62,6 +62,16 @@ record Served(Engine engine, Dialogue dialogue, ChatModelOptions options) {
               + more.thinking().get()
               + "; it is not supported");
     }
+    if (showsTools(parameters)
+        || parameters instanceof YuzuiChatRequestParameters asked
+            && !asked.templateVariables().isEmpty()) {
+      dialogue.requireTemplate();
+    }
+  }
+
+  private static boolean showsTools(ChatRequestParameters parameters) {
+    return parameters.toolChoice() != dev.langchain4j.model.chat.request.ToolChoice.NONE
+        && !parameters.toolSpecifications().isEmpty();
   }
 
   /** Begins to answer. */
@@ -97,7 +107,7 @@ record Served(Engine engine, Dialogue dialogue, ChatModelOptions options) {
   }
 
   private static List<Tool> tools(ChatRequestParameters parameters) {
-    if (parameters.toolChoice() == dev.langchain4j.model.chat.request.ToolChoice.NONE) {
+    if (!showsTools(parameters)) {
       return List.of();
     }
     return Tool.all(parameters.toolSpecifications().stream().map(Served::declaration).toList());

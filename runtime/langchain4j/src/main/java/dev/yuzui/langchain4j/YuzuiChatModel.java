@@ -16,10 +16,10 @@ import java.util.Set;
  * continues what was said, a paragraph an answer.
  *
  * <p>A thread that is interrupted while it waits cancels its request. Errors are LangChain4j's:
- * {@code UnsupportedFeatureException} for what no engine can do, {@code InvalidRequestException}
- * for a request that cannot be met, {@code TimeoutException}, {@code InternalServerException} where
- * the device failed and another request may fare better, {@code NonRetriableException} once the
- * engine is closed or lost.
+ * {@code UnsupportedFeatureException} for what no engine can do or not this model, {@code
+ * InvalidRequestException} for a request that cannot be met, {@code TimeoutException}, {@code
+ * InternalServerException} where the device failed and another request may fare better, {@code
+ * NonRetriableException} once the engine is closed or lost.
  */
 public final class YuzuiChatModel implements ChatModel {
   private final Served served;

@@ -14,7 +14,8 @@ import java.util.Set;
  * As {@link YuzuiChatModel}, told as the answer is made. A handler is called on a thread of its
  * request's own, so that one that waits holds up nobody else; what it throws is told to its {@code
  * onError}, and the answer goes on. Once a handle is cancelled nothing more is told. Features that
- * no engine has are refused where the request is made, every other failure goes to {@code onError}.
+ * no engine has, or not this model, are refused where the request is made, every other failure goes
+ * to {@code onError}.
  */
 public final class YuzuiStreamingChatModel implements StreamingChatModel {
   private final Served served;

@@ -73,7 +73,7 @@ class ArchitectureTest {
           arrows(
               "server",
               "server.anthropic server.answer server.http server.ollama server.openai server.status openai engine engine.api"),
-          arrows("langchain4j", "spi io weights sampling grammar text engine engine.api"),
+          arrows("langchain4j", "spi io weights sampling grammar text engine engine.api openai"),
           arrows("spark", "spi io weights sampling text batch openai engine engine.api"),
           arrows("compare", "spi weights model engine engine.api"),
           arrows(
