@@ -1,12 +1,15 @@
-/* AVX2 with FMA and F16C: Haswell, Zen and later. A vector of 64 bytes is two registers. */
+/* AVX2 with FMA and F16C: Haswell, Zen and later. A vector of 64 bytes is two registers. Included by avx2_vnni.c for processors that
+ * also have byte products (VNNI). */
 #if defined(__x86_64__)
+#ifndef VNNI
 #pragma GCC target("avx2,fma,f16c")
+#define KERNELS yz_avx2
+#define INSTRUCTIONS "avx2"
+#endif
 #include <immintrin.h>
 
 #include "kernels.h"
 
-#define KERNELS yz_avx2
-#define INSTRUCTIONS "avx2"
 #define MOST_TOKENS 4
 #define IN_ORDER 1
 #define MOST_STRIPS 2
@@ -107,6 +110,13 @@ FN Bytes bytes_rows(Words flags) {
 
 FN int32_t word(const void* p) { int32_t w; memcpy(&w, p, 4); return w; }
 FN Ints ints_set(int32_t x) { return (Ints){_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+#ifdef VNNI
+FN Ints ints_dot(Ints s, Bytes w, const int8_t* q) {
+  const __m256i x = _mm256_set1_epi32(word(q));
+  return (Ints){_mm256_dpbusd_epi32(s.a, w.a, x), _mm256_dpbusd_epi32(s.b, w.b, x)};
+}
+#define ints_dot_wide ints_dot
+#else
 /* Sums of two products of codes up to 63 fit in 16 bits. */
 FN __m256i dot(__m256i sum, __m256i w, __m256i q, __m256i by) {
   return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(w, q), by));
@@ -121,6 +131,7 @@ FN Ints ints_dot_wide(Ints s, Bytes w, const int8_t* q) {
   const Bytes low = bytes_low(w), high = bytes_high(w);
   return (Ints){dot(dot(s.a, low.a, x, one), high.a, x, sixteen), dot(dot(s.b, low.b, x, one), high.b, x, sixteen)};
 }
+#endif
 #define WIDE_START(sum) (-128 * (sum))
 
 FN Floats floats_zero(void) { return (Floats){_mm256_setzero_ps(), _mm256_setzero_ps()}; }

@@ -53,7 +53,17 @@ static void grids(void) {
 static const Kernels* kernels;
 int yz_asks;
 
-#if defined(__aarch64__)
+#ifdef YZ_AVX_VNNI
+/* Byte products of 256 bits without AVX-512. */
+static int has_avx_vnni(void) {
+#ifdef YUZUI_VNNI_OF_AVX512
+  return __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+#else
+  unsigned int a, b, c, d;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+#endif
+}
+#elif defined(__aarch64__)
 enum arm { ARM_DOT_PRODUCTS, ARM_I8MM, ARM_BF16 };
 /* As the system says it: numbers are those of Linux's asm/hwcap.h, which older headers lack. */
 static int has(enum arm feature) {
@@ -76,7 +86,7 @@ static int has(enum arm feature) {
 #endif
 
 static const Kernels* choose(const char* name) {
-  const Kernels* all[3];
+  const Kernels* all[4];
   int count = 0;
 #if defined(__x86_64__)
   __builtin_cpu_init();
@@ -84,7 +94,12 @@ static const Kernels* choose(const char* name) {
       __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bf16")) {
     all[count++] = &yz_avx512;
   }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) all[count++] = &yz_avx2;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) {
+#ifdef YZ_AVX_VNNI
+    if (has_avx_vnni()) all[count++] = &yz_avx2_vnni;
+#endif
+    all[count++] = &yz_avx2;
+  }
 #elif defined(__aarch64__)
   if (has(ARM_DOT_PRODUCTS)) {
     if (has(ARM_I8MM) && has(ARM_BF16)) all[count++] = &yz_neon_i8mm;

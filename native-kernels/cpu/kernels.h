@@ -83,7 +83,12 @@ typedef struct {
  * instead of 48 GB/s, a pair Q6_K with 44 instead of 29). */
 extern int yz_asks;
 
-extern const Kernels yz_scalar, yz_avx2, yz_avx512, yz_neon, yz_neon_i8mm;
+/* Byte products of 256 bits (AVX-VNNI), of which older compilers know nothing. */
+#if defined(__x86_64__) && (__GNUC__ >= 11 || __clang_major__ >= 12)
+#define YZ_AVX_VNNI 1
+#endif
+
+extern const Kernels yz_scalar, yz_avx2, yz_avx2_vnni, yz_avx512, yz_neon, yz_neon_i8mm;
 
 /* The grids of common/grids.h, an entry's numbers as bytes, the first the lowest; of yz_iq1 8·g + 64, of the others plus 64. */
 extern uint64_t yz_grid_iq1[2048], yz_grid_iq2_xxs[256], yz_grid_iq2_xs[512], yz_grid_iq2_s[1024];

@@ -25,7 +25,7 @@ import java.util.OptionalInt;
 final class NativeKernels implements StripKernels, RowKernels {
   /** All instruction sets that there are kernels for, each worse than those behind it. */
   static final List<String> INSTRUCTIONS =
-      List.of("scalar", "neon-dotprod", "neon-i8mm-bf16", "avx2", "avx512-vnni");
+      List.of("scalar", "neon-dotprod", "neon-i8mm-bf16", "avx2", "avx2-vnni", "avx512-vnni");
 
   private NativeKernels() {}
 
