@@ -96,7 +96,14 @@ public final class CpuProvider implements BackendProvider {
 
   /** System and processor: "linux-amd64". */
   static String platform() {
-    return (System.getProperty("os.name") + "-" + System.getProperty("os.arch"))
-        .toLowerCase(Locale.ROOT);
+    return platform(System.getProperty("os.name"), System.getProperty("os.arch"));
+  }
+
+  /** One name for what JVMs call by several: "Mac OS X", "Windows 11" and "x86_64". */
+  static String platform(String system, String processor) {
+    String name = system.toLowerCase(Locale.ROOT);
+    String family =
+        name.startsWith("mac") ? "macos" : name.startsWith("windows") ? "windows" : name;
+    return family + "-" + (processor.equals("x86_64") ? "amd64" : processor);
   }
 }
