@@ -111,6 +111,8 @@ const Launch* current;
 // Where kernels may read them.
 uint64_t parameters[64];
 int error;
+// Threads that gave way since one of them went on.
+int idle;
 unsigned char* sharedBase;
 
 // By name, and by the lowest capability that a form is for.
@@ -167,6 +169,7 @@ void stop_running(uint32_t Warp::*mask) {
 }
 
 void release_block() {
+  idle = 0;
   block.waiting = 0;
   for (int w = 0; w < block.warps; w++) {
     warps[w].runnable |= warps[w].waiting;
@@ -202,6 +205,8 @@ void report_deadlock() {
 int run_block(const Launch& launch) {
   std::memset(sharedBase, 0xff, launch.shared);
   spoil_shared_variables();
+  forget_barriers();
+  idle = 0;
   block.live = block.threads;
   block.waiting = 0;
   int index = 0;
@@ -328,6 +333,16 @@ void barrier(int line) {
   resume_another();
 }
 
+void went_on() { idle = 0; }
+
+void give_way(const char* message) {
+  if (++idle > 4 * block.threads) fail(ERROR_LAUNCH_FAILED, message);
+  for (int i = 1; i < block.threads; i++) {
+    int next = (selfIndex + (block.descending ? block.threads - i : i)) % block.threads;
+    if (warps[next / 32].runnable >> (next % 32) & 1) return resume(next);
+  }
+}
+
 void meet(void* mine, void (*combine)(void**), const char* what) {
   Warp& warp = warps[selfIndex / 32];
   int lane = selfIndex % 32;
@@ -341,6 +356,7 @@ void meet(void* mine, void (*combine)(void**), const char* what) {
   warp.met |= 1u << lane;
   if (warp.met == ~0u) {
     combine(warp.passed);
+    idle = 0;
     warp.met = 0;
     warp.runnable = ~0u;
     return;

@@ -73,6 +73,14 @@ extern Local local;
 // A rendezvous of the lanes of a warp: the last one to come calls combine with what each lane passed, then all go on.
 void meet(void* mine, void (*combine)(void** all), const char* what);
 
+// Lets the other threads go on first: the one in progress waits for something that they do. Ends the launch, with this message,
+// where none has gone on since all were asked.
+void give_way(const char* message);
+// Something happened that a thread may wait for so.
+void went_on();
+// Barriers of shared memory live as long as their block.
+void forget_barriers();
+
 // Copies in flight of the thread in progress.
 struct AsyncCopy {
   void* shared;

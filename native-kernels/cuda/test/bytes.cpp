@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <sstream>
@@ -167,6 +168,24 @@ void many_rows() {
           router.at, x.at, k, out.at, n, T, n, k, NONE, NONE, 1);
 }
 
+// A tile of a prompt on 9.0.
+void prompts() {
+  const int T = 128, n = 256, k = 1024;
+  Device<float> x = floats((size_t)T * k), scale(T), out((size_t)T * n);
+  Device<uint16_t> xh((size_t)T * k);
+  counted("rows_to_half", "128 × 1024", 6.0 * T * k + 4.0 * T, 1.02, {(unsigned)T, 1, 1}, 256, 0, x.at, k, 0, 0, k, 1, T, xh.at,
+          scale.at);
+  for (const Format& f : FORMATS) {
+    if (std::string("bf16 fp8 q8_0 q5_0 q4_0 q4_k q5_k q6_k iq4_xs").find(f.name) == std::string::npos) continue;
+    const size_t bytes = bytes_of(f, n, k), stage = 16 * f.tile * (f.tileK == 32 ? 2 : 1), x_stage = 16 << 10;
+    const size_t stages = f.tileK == 32 ? std::min<size_t>(5, (225 << 10) / (x_stage + stage)) : 5;
+    Device<uint8_t> w(std::vector<uint8_t>(bytes + 4096, 0));
+    counted(std::string("gemm_") + f.name + "_wgmma", "256 × 1024, 128 tokens", (double)bytes + 2.0 * T * k + 4.0 * T * (n + 1),
+            1.02, {1, 1, 1}, 384, 1024 + stages * x_stage + (f.tileK == 32 ? stages : 2) * stage, w.at, NONE, xh.at, scale.at, T,
+            out.at, 0, n, 0, 0, T, n, k, 1, NONE, NONE, 0, 0, 0, NONE);
+  }
+}
+
 int tell(const char* file) {
   FILE* in = std::fopen(file, "r");
   if (in == nullptr) die(std::string("no report at ") + file);
@@ -205,6 +224,7 @@ void work() {
   attention();
   grouped();
   many_rows();
+  prompts();
 }
 
 }  // namespace

@@ -13,6 +13,7 @@ final class Cases {
             CacheCases.all(),
             RepackCases.all(),
             ProductCases.all(),
+            WgmmaCases.all(),
             AttentionCases.all(),
             GroupedCases.all(),
             IndexCases.all(),

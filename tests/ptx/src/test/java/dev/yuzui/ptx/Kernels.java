@@ -28,6 +28,10 @@ final class Kernels {
 
   private final Map<String, String> stems = new TreeMap<>();
   private final Map<String, String> letters = new HashMap<>();
+
+  /** Of files whose kernels one architecture has: 90a. */
+  private final Map<String, String> alone = new HashMap<>();
+
   private final Map<String, Fatbin> fatbins = new HashMap<>();
   private final Map<Key, PtxModule> modules = new HashMap<>();
   private final Map<Name, Program> programs = new HashMap<>();
@@ -36,11 +40,16 @@ final class Kernels {
     new String(resource("manifest.txt"), StandardCharsets.UTF_8)
         .lines()
         .map(line -> line.split(" "))
-        .filter(words -> words[0].equals("kernel"))
         .forEach(
             words -> {
-              stems.put(words[2], words[1]);
-              letters.put(words[2], words[3]);
+              switch (words[0]) {
+                case "kernel" -> {
+                  stems.put(words[2], words[1]);
+                  letters.put(words[2], words[3]);
+                }
+                case "alone" -> alone.put(words[1], words[2]);
+                default -> {}
+              }
             });
   }
 
@@ -60,6 +69,23 @@ final class Kernels {
     return stems.keySet();
   }
 
+  /** Those of the manifest that a device of {@code capability} has. */
+  Set<String> namesFor(int capability) {
+    Set<String> names = new TreeSet<>(stems.keySet());
+    names.removeIf(n -> !has(stems.get(n), capability));
+    return names;
+  }
+
+  private boolean has(String stem, int capability) {
+    String architecture = alone.get(stem);
+    return architecture == null || architecture.equals(capability + "a");
+  }
+
+  /** Files whose kernels one architecture has. */
+  Set<String> alone() {
+    return alone.keySet();
+  }
+
   /** What the host gives {@code kernel}: p pointer, i int, l long long, f float. */
   String letters(String kernel) {
     return letters.get(kernel);
@@ -69,7 +95,9 @@ final class Kernels {
   Set<String> names(int capability) {
     Set<String> names = new TreeSet<>();
     for (String stem : new TreeSet<>(stems.values())) {
-      names.addAll(module(stem, capability).kernels());
+      if (has(stem, capability)) {
+        names.addAll(module(stem, capability).kernels());
+      }
     }
     return names;
   }
@@ -83,17 +111,17 @@ final class Kernels {
   }
 
   PtxModule module(String stem, int capability) {
-    return modules.computeIfAbsent(
-        new Key(stem, capability), k -> PtxModule.of(ptx(k.stem(), k.capability())));
+    return modules.computeIfAbsent(new Key(stem, capability), k -> PtxModule.of(ptx(k)));
   }
 
-  private static String ptx(String stem, int capability) {
-    byte[] packed = resource("%s.sm_%d.ptx.gz".formatted(stem, capability));
+  private String ptx(Key key) {
+    String architecture = alone.getOrDefault(key.stem(), String.valueOf(key.capability()));
+    byte[] packed = resource("%s.sm_%s.ptx.gz".formatted(key.stem(), architecture));
     try (var in = new GZIPInputStream(new ByteArrayInputStream(packed))) {
       // nvcc sets tabs between words
       return new String(in.readAllBytes(), StandardCharsets.ISO_8859_1).replaceAll("[ \t]+", " ");
     } catch (IOException e) {
-      throw new UncheckedIOException(stem, e);
+      throw new UncheckedIOException(key.stem(), e);
     }
   }
 

@@ -26,7 +26,8 @@ class SweepTest {
   private static final Pattern ORDERS =
       Pattern.compile(
           "bar\\.sync 0;|bar\\.warp\\.sync [^;]*;|cp\\.async\\.(?:wait_group \\d|commit_group);"
-              + "|membar\\.gl;|griddepcontrol\\.wait;");
+              + "|membar\\.gl;|griddepcontrol\\.wait;|fence\\.[^;]*;"
+              + "|wgmma\\.(?:fence|commit_group|wait_group)[^;]*;");
 
   /** Formats are alike in what they order: one of each kind. */
   private static final Pattern KERNELS =

@@ -102,6 +102,15 @@ enum WeightFormat {
     return stages * 128 * (columns + slot) + 4 * columns + gemmScaleBytes() * rows;
   }
 
+  /** Dynamic shared memory of gemm by wgmma: stages of x, and of weights. */
+  int wgmmaShared() {
+    int x = 16 << 10;
+    int steps = elements == 256 ? 4 : 1;
+    int weights = 16 * 16 * bytes * 64 * steps / elements;
+    int stages = steps == 4 ? 5 : Math.min(5, (225 << 10) / (x + weights));
+    return 1024 + stages * x + (steps == 4 ? 2 : stages) * weights;
+  }
+
   /** Bytes of two units of 32 columns, scales apart, for each lane. */
   private int slot() {
     return switch (this) {

@@ -38,10 +38,11 @@ final class CudaBackend extends AbstractBackend {
   private final Map<CudaBackend, Boolean> peers = new WeakHashMap<>();
 
   /**
+   * @param wgmma whether products may be {@link Wgmma}'s
    * @param peerCopy whether another device's memory is within reach, or there is no other
    * @param notice told of what takes long
    */
-  CudaBackend(Cu cu, boolean peerCopy, Consumer<String> notice) {
+  CudaBackend(Cu cu, boolean wgmma, boolean peerCopy, Consumer<String> notice) {
     this.cu = cu;
     this.capabilities =
         new Capabilities(
@@ -52,7 +53,7 @@ final class CudaBackend extends AbstractBackend {
             MAX_TOKENS,
             true,
             peerCopy);
-    this.kernels = Kernels.of(cu, notice);
+    this.kernels = Kernels.of(cu, wgmma, notice);
     this.transfers = new Transfers(cu);
     this.loader = new WeightLoader(cu, kernels, transfers);
   }

@@ -77,7 +77,7 @@ public final class CudaProbe {
 
   public Roofs roofs() {
     try (Cu cu = Cu.open(device);
-        Kernels kernels = Kernels.of(cu, notice)) {
+        Kernels kernels = Kernels.of(cu, false, notice)) {
       return new Roofs(device.name(), copy(cu, kernels), bf16(cu, kernels));
     }
   }

@@ -10,17 +10,13 @@ import dev.yuzui.spi.SelfCheck;
 import dev.yuzui.spi.SignalHandlers;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 
 /** NVIDIA GPUs, by JCuda's driver API. */
 public final class CudaProvider implements BackendProvider {
-  /** Forms in which a device may pass its check: how kernels begin. */
-  private static final String EARLY = "kernels begin early";
-
-  private static final String IN_TURN = "kernels begin in turn";
-
   @Override
   public String name() {
     return "cuda";
@@ -97,24 +93,24 @@ public final class CudaProvider implements BackendProvider {
     CudaDevice device = chosen(options.device(), devices);
     tooOld(device).ifPresent(r -> refuse(r));
     try (var _ = SignalHandlers.keep()) {
-      boolean early = options.earlyLaunch() && EarlyLaunch.suits(device);
-      boolean kept =
-          earlyChecked(
+      List<Form> forms = Form.of(device, options.earlyLaunch() && EarlyLaunch.suits(device));
+      Form passed =
+          checked(
               device,
-              early,
+              forms,
               new CheckedDevices(options.cache(), options.log()),
-              e -> open(device, devices, e, options));
-      CudaBackend backend = open(device, devices, kept, options);
+              f -> open(device, devices, f, options));
+      CudaBackend backend = open(device, devices, passed, options);
       options.log().accept(backend.description());
       return backend;
     }
   }
 
   private static CudaBackend open(
-      CudaDevice device, List<CudaDevice> devices, boolean early, BackendOptions options) {
-    Cu cu = Cu.open(device, early, options.log());
+      CudaDevice device, List<CudaDevice> devices, Form form, BackendOptions options) {
+    Cu cu = Cu.open(device, form.early(), options.log());
     try {
-      return new CudaBackend(cu, peerCopy(cu, devices), options.notice());
+      return new CudaBackend(cu, form.wgmma(), peerCopy(cu, devices), options.notice());
     } catch (RuntimeException e) {
       cu.close();
       throw e;
@@ -122,19 +118,22 @@ public final class CudaProvider implements BackendProvider {
   }
 
   /**
-   * Whether kernels may begin early: where the device's sums are right so, as {@link SelfCheck}
-   * found at the first open with this driver and these kernels.
+   * The best form in which the device's sums are right, as {@link SelfCheck} found at the first
+   * open with this driver and these kernels.
    *
-   * @throws BackendException if they are wrong in either form
+   * @throws BackendException if they are wrong in every form
    */
-  private static boolean earlyChecked(
+  private static Form checked(
       CudaDevice device,
-      boolean early,
+      List<Form> forms,
       CheckedDevices checks,
-      Function<Boolean, CudaBackend> open) {
+      Function<Form, CudaBackend> open) {
     if (!checks.keeps()) {
-      return early;
+      return forms.getFirst();
     }
+    Map<String, Form> named =
+        forms.stream().collect(Collectors.toMap(Form::toString, Function.identity()));
+    List<String> names = forms.stream().map(Form::toString).toList();
     String key =
         CheckedDevices.key(
             "cuda",
@@ -142,12 +141,9 @@ public final class CudaProvider implements BackendProvider {
                 device.name(),
                 "" + device.capability(),
                 "" + device.driver(),
-                "" + early,
+                names.getFirst(),
                 Kernels.manifestText()));
-    List<String> forms = early ? List.of(EARLY, IN_TURN) : List.of(IN_TURN);
-    return checks
-        .check(key, device.label(), forms, form -> open.apply(form.equals(EARLY)))
-        .equals(EARLY);
+    return named.get(checks.check(key, device.label(), names, name -> open.apply(named.get(name))));
   }
 
   private static CudaDevice chosen(Optional<String> name, List<CudaDevice> devices) {

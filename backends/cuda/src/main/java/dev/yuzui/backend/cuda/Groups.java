@@ -10,6 +10,9 @@ import dev.yuzui.spi.Ops.Gather;
  * @param used experts a token
  */
 record Groups(long offset, long slot, int slots, int used, Gather gather) {
+  /** Rows per expert from which gemm's large tiles pay. */
+  private static final int LARGE_GROUP = 64;
+
   static final Groups NONE = new Groups(0, 0, 0, 1, Gather.BY_TOKEN);
 
   boolean dense() {
@@ -28,5 +31,10 @@ record Groups(long offset, long slot, int slots, int used, Gather gather) {
   long tiles(long rows, long size, int experts) {
     long together = Math.min(experts, slots);
     return dense() ? Math.ceilDiv(rows, size) : Math.max(1, (slots + (size - 1) * together) / size);
+  }
+
+  /** Whether there are rows enough for the largest tiles of gemm. */
+  boolean many(long tokens, Weight w) {
+    return dense() ? w.n() >= 512 && tokens >= 256 : slots() / w.experts() >= LARGE_GROUP;
   }
 }

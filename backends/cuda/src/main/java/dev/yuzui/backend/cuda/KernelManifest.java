@@ -15,17 +15,20 @@ import java.util.function.Function;
  * What native-kernels/cuda/build wrote beside the binaries, a line each: {@code source SHA256 FILE}
  * of what they were compiled from, {@code kernel STEM NAME LETTERS} of the kernels, {@code cubin
  * ARCH} of what {@code STEM.fatbin} has machine code for, {@code ptx ARCH VERSION} of the files
- * {@code STEM.sm_ARCH.ptx.gz}.
+ * {@code STEM.sm_ARCH.ptx.gz}, {@code alone STEM ARCHa VERSION} of a file whose kernels one
+ * architecture has, as machine code and as PTX.
  *
  * @param sources files, relative to native-kernels, and their SHA-256
  * @param cubins compute capabilities, 90 for 9.0
  * @param ptx the same
+ * @param alone compute capabilities by stem
  */
 record KernelManifest(
     Map<String, String> sources,
     Map<String, Entry> kernels,
     Set<Integer> cubins,
-    Set<Integer> ptx) {
+    Set<Integer> ptx,
+    Map<String, Integer> alone) {
 
   /**
    * @param letters of the parameters in order: p pointer, i int, l long long, f float
@@ -37,13 +40,28 @@ record KernelManifest(
    */
   private static final int TOOLKIT = 13000;
 
-  static final KernelManifest EMPTY = new KernelManifest(Map.of(), Map.of(), Set.of(), Set.of());
+  static final KernelManifest EMPTY =
+      new KernelManifest(Map.of(), Map.of(), Set.of(), Set.of(), Map.of());
 
   KernelManifest {
     sources = Map.copyOf(sources);
     kernels = Map.copyOf(kernels);
     cubins = Set.copyOf(cubins);
     ptx = Set.copyOf(ptx);
+    alone = Map.copyOf(alone);
+  }
+
+  /**
+   * The end of the name of the PTX file of {@code stem} for {@code device}, as {@link
+   * #ptxFor(CudaDevice)}: {@code 80} or {@code 90a}.
+   */
+  Optional<String> ptxFor(String stem, CudaDevice device) {
+    OptionalInt general = ptxFor(device);
+    if (general.isEmpty()) {
+      return Optional.empty();
+    }
+    return Optional.of(
+        alone.containsKey(stem) ? alone.get(stem) + "a" : String.valueOf(general.getAsInt()));
   }
 
   /**
@@ -71,6 +89,7 @@ record KernelManifest(
     Map<String, Entry> kernels = new LinkedHashMap<>();
     Set<Integer> cubins = new LinkedHashSet<>();
     Set<Integer> ptx = new LinkedHashSet<>();
+    Map<String, Integer> alone = new LinkedHashMap<>();
     text.lines()
         .forEach(
             line -> {
@@ -81,6 +100,8 @@ record KernelManifest(
                 cubins.add(Integer.parseInt(words[1]));
               } else if (words.length == 3 && line.matches("ptx [0-9]+ [0-9]+[.][0-9]+")) {
                 ptx.add(Integer.parseInt(words[1]));
+              } else if (line.matches("alone \\w+ [0-9]+a [0-9]+[.][0-9]+")) {
+                alone.put(words[1], Integer.parseInt(words[2].substring(0, words[2].length() - 1)));
               } else if (words.length == 4
                   && words[0].equals("kernel")
                   && words[3].matches("[pilf]+")) {
@@ -90,7 +111,7 @@ record KernelManifest(
                     "manifest of the CUDA kernels: '" + line + "' is no line of it");
               }
             });
-    return new KernelManifest(sources, kernels, cubins, ptx);
+    return new KernelManifest(sources, kernels, cubins, ptx, alone);
   }
 
   /**

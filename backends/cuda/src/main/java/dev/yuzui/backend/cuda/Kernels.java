@@ -12,7 +12,6 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -35,13 +34,15 @@ final class Kernels implements AutoCloseable {
 
   private final Cu cu;
   private final KernelManifest manifest;
+  private final boolean wgmma;
   private final Consumer<String> notice;
   private final Map<String, CUmodule> modules = new HashMap<>();
   private final Map<String, Kernel> kernels = new HashMap<>();
 
-  private Kernels(Cu cu, KernelManifest manifest, Consumer<String> notice) {
+  private Kernels(Cu cu, KernelManifest manifest, boolean wgmma, Consumer<String> notice) {
     this.cu = cu;
     this.manifest = manifest;
+    this.wgmma = wgmma;
     this.notice = notice;
     try {
       load(false);
@@ -52,10 +53,11 @@ final class Kernels implements AutoCloseable {
   }
 
   /**
+   * @param wgmma whether those of {@link Wgmma} are wanted
    * @param notice told of what takes long: the driver compiles what it has no machine code for
    * @throws BackendException if the binaries are missing or were compiled from other sources
    */
-  static Kernels of(Cu cu, Consumer<String> notice) {
+  static Kernels of(Cu cu, boolean wgmma, Consumer<String> notice) {
     Optional<KernelManifest> manifest =
         resource("kernels/manifest.txt")
             .map(bytes -> KernelManifest.parse(new String(bytes, StandardCharsets.UTF_8)));
@@ -63,7 +65,7 @@ final class Kernels implements AutoCloseable {
     if (cu.device().simulated()) {
       // it runs what it compiled of the sources; binaries of others say nothing of those
       return new Kernels(
-          cu, manifest.filter(_ -> stale.isEmpty()).orElse(KernelManifest.EMPTY), notice);
+          cu, manifest.filter(_ -> stale.isEmpty()).orElse(KernelManifest.EMPTY), wgmma, notice);
     }
     if (manifest.isEmpty()) {
       throw new BackendException("the CUDA kernels are not in this build", REBUILD);
@@ -72,7 +74,7 @@ final class Kernels implements AutoCloseable {
       throw new BackendException(
           "the CUDA kernels were compiled from another native-kernels/" + stale.get(), REBUILD);
     }
-    return new Kernels(cu, manifest.get(), notice);
+    return new Kernels(cu, manifest.get(), wgmma, notice);
   }
 
   /** What says which sources and which kernels there are. */
@@ -93,6 +95,7 @@ final class Kernels implements AutoCloseable {
   private void load(boolean onDemand) {
     manifest.kernels().entrySet().stream()
         .filter(e -> onDemand(e.getValue()) == onDemand)
+        .filter(e -> wgmma || !manifest.alone().containsKey(e.getValue().stem()))
         .map(Map.Entry::getKey)
         .sorted()
         .forEach(this::get);
@@ -100,6 +103,11 @@ final class Kernels implements AutoCloseable {
 
   private static boolean onDemand(KernelManifest.Entry kernel) {
     return kernel.stem().startsWith(ON_DEMAND);
+  }
+
+  /** Whether those of {@link Wgmma} are there. */
+  boolean wgmma() {
+    return wgmma;
   }
 
   synchronized Kernel get(String name) {
@@ -126,12 +134,12 @@ final class Kernels implements AutoCloseable {
   }
 
   private CUmodule module(String stem) {
-    OptionalInt ptx = manifest.ptxFor(cu.device());
+    Optional<String> ptx = manifest.ptxFor(stem, cu.device());
     if (ptx.isEmpty()) {
       String file = "kernels/" + stem + ".fatbin";
       return cu.load(bytes(file), file);
     }
-    String file = "kernels/%s.sm_%d.ptx.gz".formatted(stem, ptx.getAsInt());
+    String file = "kernels/%s.sm_%s.ptx.gz".formatted(stem, ptx.get());
     byte[] text = text(bytes(file), file);
     // a task that is cancelled before its time never runs
     var told =

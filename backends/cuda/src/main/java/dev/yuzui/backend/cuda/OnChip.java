@@ -54,6 +54,18 @@ final class OnChip {
   }
 
   /**
+   * Dynamic shared memory of gemm by wgmma: stages of x, 128 rows of 64 numbers, aligned to a
+   * kilobyte; and of 256 rows of weights, two by a tile of 256 columns, or one of 64 for each of x.
+   */
+  static long wgmma(Encoding encoding) {
+    long x = 16 << 10;
+    boolean wide = Tiles.cols(encoding) == 256;
+    long weights = 256L / Tiles.ROWS * Tiles.bytes(encoding) * (wide ? 1 : 2);
+    long stages = wide ? 5 : Math.min(5, (225 << 10) / (x + weights));
+    return 1024 + stages * x + (wide ? 2 : stages) * weights;
+  }
+
+  /**
    * Bytes of two units of weights that come to a lane, its share of the scales in them included.
    */
   private static int slot(Encoding encoding) {

@@ -10,7 +10,7 @@ import java.util.Optional;
 /**
  * Products with weights: which kernel, how its work is cut. Few rows take {@code matvec}, which is
  * bound by the bytes of the weights; many take {@code gemm} on the tensor cores; what neither can
- * do, {@code matmul} does.
+ * do, {@code matmul} does. {@link Wgmma} is before {@code gemm} where there is one.
  */
 final class Products {
   /** Rows that matvec multiplies by one read of the weights. */
@@ -22,9 +22,6 @@ final class Products {
   /** Grouped slots up to which experts have few rows each. */
   private static final int FEW_SLOTS = 512;
 
-  /** Rows per expert from which gemm's large tiles pay. */
-  private static final int LARGE_GROUP = 64;
-
   private static final int MOST_SPLITS = 16;
   private static final int THREADS = 256;
 
@@ -33,6 +30,7 @@ final class Products {
   private final CudaScratch scratch;
   private final Launch launch;
   private final CudaDevice device;
+  private final Wgmma wgmma;
 
   Products(CudaBackend backend, CudaQueue queue, CudaScratch scratch, Launch launch) {
     this.backend = backend;
@@ -40,6 +38,7 @@ final class Products {
     this.scratch = scratch;
     this.launch = launch;
     this.device = backend.cu().device();
+    this.wgmma = new Wgmma(backend, queue, scratch, launch);
   }
 
   /**
@@ -173,6 +172,8 @@ final class Products {
       matmul(x, tokens, w, groups, out);
     } else if (groups.dense() ? tokens <= FEW : groups.slots() <= FEW_SLOTS) {
       matvec(x, tokens, w, Optional.empty(), groups, out);
+    } else if (wgmma.takes(tokens, w, groups)) {
+      wgmma.product(x, tokens, w, groups, out, unless);
     } else {
       try (var frame = scratch.frame()) {
         Halves halves = halves(x, tokens, w.k(), w.heads());
@@ -357,10 +358,7 @@ final class Products {
    */
   private void gemm(
       Halves x, long tokens, Weight w, Groups groups, Rows out, boolean half, long unless) {
-    boolean large =
-        groups.dense()
-            ? w.n() >= 512 && tokens >= 256
-            : groups.slots() / w.experts() >= LARGE_GROUP;
+    boolean large = groups.many(tokens, w);
     int rows = large && !OnChip.narrow(w.encoding()) ? 128 : 64;
     int columns = large ? 128 : 64;
     long gridX = Math.ceilDiv(w.n(), (long) rows) * w.heads();

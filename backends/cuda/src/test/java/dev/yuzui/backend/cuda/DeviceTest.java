@@ -131,7 +131,7 @@ class DeviceTest {
   @Test
   void aKernelWithOtherParametersIsRefused() {
     try (Cu cu = Cu.open(Driver.devices().getFirst());
-        Kernels kernels = Kernels.of(cu, _ -> {})) {
+        Kernels kernels = Kernels.of(cu, false, _ -> {})) {
       Kernel add = kernels.get("add");
       add.check("pppl", 0);
       Kernel known = new Kernel(cu, add.function(), "add", Optional.of("pppl"));

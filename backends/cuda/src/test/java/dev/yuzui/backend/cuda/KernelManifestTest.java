@@ -27,6 +27,7 @@ class KernelManifestTest {
           cubin 80
           cubin 90
           cubin 120
+          alone wgmma 90a 8.0
           kernel rows rms_norm ppfpi
           kernel rows add pppl
           """
@@ -68,6 +69,15 @@ class KernelManifestTest {
     assertEquals(OptionalInt.empty(), MANIFEST.ptxFor(device(capability, 13010)));
   }
 
+  /** A driver compiles it for the device that has it, and nothing else is ever asked for it. */
+  @Test
+  void aFileOfOneArchitectureHasPtxOfItsOwn() {
+    assertEquals(Map.of("wgmma", 90), MANIFEST.alone());
+    assertEquals(Optional.of("90a"), MANIFEST.ptxFor("wgmma", device(90, 12020)));
+    assertEquals(Optional.of("90"), MANIFEST.ptxFor("rows", device(90, 12020)));
+    assertEquals(Optional.empty(), MANIFEST.ptxFor("wgmma", device(90, 13000)));
+  }
+
   @Test
   void isFreshWhileTheSourcesAreWhatWasCompiled() {
     assertEquals(Optional.empty(), MANIFEST.stale(_ -> Optional.of(SOURCE)));
@@ -83,7 +93,13 @@ class KernelManifestTest {
   void refusesLinesItDoesNotKnow() {
     for (String line :
         new String[] {
-          "kernel rows add pppx", "source", "ptx 90", "cubin sm_90", "module rows", ""
+          "kernel rows add pppx",
+          "source",
+          "ptx 90",
+          "cubin sm_90",
+          "alone wgmma 90 8.0",
+          "module rows",
+          ""
         }) {
       IllegalArgumentException e =
           assertThrows(IllegalArgumentException.class, () -> KernelManifest.parse(line + "\n"));

@@ -37,4 +37,14 @@ class OnChipTest {
     assertTrue(shared.size() > 1, "one for each architecture");
     assertTrue(shared.stream().allMatch(left -> left >= 0 && left <= FLAG), shared::toString);
   }
+
+  /** What a block of 9.0 may have, static memory and the system's kilobyte apart. */
+  @ParameterizedTest
+  @MethodSource("tiled")
+  void whatWgmmaTakesFitsOnTheDeviceThatHasIt(Encoding encoding) {
+    if (Wgmma.has(encoding)) {
+      long bytes = OnChip.wgmma(encoding);
+      assertTrue(bytes > 100 << 10 && bytes <= 226 << 10, bytes + " bytes");
+    }
+  }
 }
