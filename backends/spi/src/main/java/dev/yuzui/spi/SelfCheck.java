@@ -53,6 +53,7 @@ public final class SelfCheck {
         check -> {
           check.order();
           check.products();
+          check.productOfAPrompt();
           check.norm();
           check.latentAttention();
           check.groupedAttention();
@@ -108,6 +109,25 @@ public final class SelfCheck {
             i -> NEAR * norm(x, i / n * WIDTH) * norm(numbers, i % n * WIDTH));
       }
     }
+  }
+
+  /** Rows and columns enough for the largest tiles of the largest devices; short, to be quick. */
+  private void productOfAPrompt() {
+    int rows = 1024;
+    int n = 2304;
+    int k = 64;
+    HostTensor host = on.weight("w", new Encoding.Q8_0(), n, k);
+    float[] numbers = Dequantizer.all(host);
+    float[] x = on.random(rows * k);
+    Tensor out = on.zeros("out", rows, n);
+    on.ops().matmul(on.floats("x", rows, x), on.backend().upload(host), out);
+    double[] sizes = new double[n];
+    Arrays.setAll(sizes, i -> Math.sqrt(dot(numbers, i * k, numbers, i * k, k)));
+    on.require(
+        "a product of %d rows with Q8_0 weights".formatted(rows),
+        out,
+        i -> dot(x, i / n * k, numbers, i % n * k, k),
+        i -> NEAR * Math.sqrt(dot(x, i / n * k, x, i / n * k, k)) * sizes[i % n]);
   }
 
   private static double dot(float[] a, int aFrom, float[] b, int bFrom, int count) {

@@ -169,6 +169,28 @@ public abstract class ExpertsConformance extends Conformance {
     grouped(encoding, 40, 4, 1, 0, "half", 5, k);
   }
 
+  /** Of a prompt: rows enough for the largest tiles that a backend has, and experts without any. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "F16",
+        "BF16",
+        "FP8_E4M3",
+        "Q4_0",
+        "Q5_0",
+        "Q8_0",
+        "Q4_K",
+        "Q5_K",
+        "Q6_K",
+        "IQ4_XS"
+      })
+  void groupedMatmulOfManyRows(String encoding) {
+    int block = encoding(encoding).blockElements();
+    int k = block == 1 ? 77 : block == 32 ? 96 : block;
+    grouped(encoding, 300, 6, 2, 3, "spread", 40, k);
+    grouped(encoding, 600, 4, 1, 0, "half", 20, k);
+  }
+
   private void grouped(
       String encoding, int tokens, int experts, int used, int padding, String shape, int n, int k) {
     Values chosen = Choices.ids(tokens, experts, used, padding, shape);

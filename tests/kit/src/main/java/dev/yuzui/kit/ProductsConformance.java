@@ -166,6 +166,26 @@ public abstract class ProductsConformance extends Conformance {
     compareMatmul(Values.normal(tokens, k, 29), rig.weight(encoding(encoding), n, k, 31));
   }
 
+  /** Of a prompt: rows enough for the largest tiles that a backend has. */
+  @ParameterizedTest
+  @CsvSource({
+    // encoding, T, n, k
+    "F16, 256, 512, 64",
+    "F16, 300, 530, 360",
+    "BF16, 257, 513, 100",
+    "FP8_E4M3, 256, 520, 300",
+    "Q4_0, 260, 512, 96",
+    "Q5_0, 256, 530, 160",
+    "Q8_0, 300, 520, 416",
+    "Q4_K, 260, 520, 512",
+    "Q5_K, 256, 512, 256",
+    "Q6_K, 256, 513, 768",
+    "IQ4_XS, 256, 512, 256"
+  })
+  void matmulOfManyRows(String encoding, int tokens, int n, int k) {
+    compareMatmul(Values.normal(tokens, k, 29), rig.weight(encoding(encoding), n, k, 31));
+  }
+
   private void compareMatmul(Values x, HostTensor w) {
     int n = (int) w.rows();
     rig.compare(
@@ -238,7 +258,8 @@ public abstract class ProductsConformance extends Conformance {
     "Q8_0, 33, 3, 5, 64, 64, 0, 5, 0",
     "Q4_0, 3, 2, 16, 96, 128, 32, 16, 0",
     "Q4_K, 4, 2, 12, 256, 256, 0, 16, 4",
-    "Q6_K, 1, 5, 3, 512, 512, 0, 3, 0"
+    "Q6_K, 1, 5, 3, 512, 512, 0, 3, 0",
+    "BF16, 256, 2, 512, 72, 80, 4, 520, 3"
   })
   void matmulPerHead(
       String encoding,
