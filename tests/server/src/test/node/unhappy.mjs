@@ -1,7 +1,7 @@
 // What a person does at the wrong time, in two windows, or with a browser, a file or a server that is not as it should be.
 
 import assert from "node:assert/strict";
-import { answer, done, kept, say, setting, stored } from "./person.mjs";
+import { accessible, answer, done, kept, say, setting, stored } from "./person.mjs";
 
 const message = (page) => page.getByLabel("Message", { exact: true });
 const conversation = (page, name) => page.locator(".conversation", { hasText: name });
@@ -265,6 +265,10 @@ export const unhappy = (stub) => ({
     await looked;
     await page.waitForTimeout(200);
     assert.equal(await page.locator("#notice").isVisible(), true);
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme });
+      await accessible(page);
+    }
     await page.locator("#notice").getByRole("button", { name: "Close" }).click();
     assert.equal(await page.locator("#notice").isVisible(), false);
   },
