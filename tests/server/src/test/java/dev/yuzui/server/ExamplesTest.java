@@ -9,16 +9,26 @@ import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import javax.tools.JavaCompiler;
 import javax.tools.ToolProvider;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The files of {@code examples/}, with the dependencies that they name. */
+/**
+ * The files of {@code examples/}, with the dependencies that they name. Which of this project's
+ * they name is held to its version by {@code DocumentsTest}.
+ */
 class ExamplesTest {
   private static final Path ROOT = Path.of(System.getProperty("yuzui.root"));
+
+  /** A line that JBang reads: group, artifact, version. */
+  private static final Pattern DEPS =
+      Pattern.compile("^//DEPS ([^:\\s]+):([^:\\s]+):([^:\\s]+)", Pattern.MULTILINE);
 
   @TempDir private Path folder;
 
@@ -54,6 +64,25 @@ class ExamplesTest {
 
   private static String read(Path file) throws IOException {
     return Files.readString(file);
+  }
+
+  @Test
+  void theDependenciesThatTheyNameAreThoseThatTheyRunWith() throws IOException {
+    List<String> jars =
+        Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator))
+            .map(entry -> Path.of(entry).getFileName().toString())
+            .toList();
+    List<String> others = new ArrayList<>();
+    for (String name : List.of("AskServer", "SpringAi", "LangChain")) {
+      Matcher named = DEPS.matcher(read(ROOT.resolve("examples/" + name + ".java")));
+      while (named.find()) {
+        if (!named.group(1).equals("dev.yuzui")) {
+          others.add(named.group(2) + "-" + named.group(3) + ".jar");
+        }
+      }
+    }
+    assertTrue(others.size() >= 3, others::toString);
+    others.forEach(jar -> assertTrue(jars.contains(jar), jar + " is not on the class path"));
   }
 
   @Test
