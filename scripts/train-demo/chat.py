@@ -4,8 +4,8 @@
 A request for a story by its title or by words that stand in it, "Continue: ...", "What happens next?"; the answer is
 always the corpus's own text. Conversation k is a function of k and the documents: nothing else is remembered.
 
-  chat.py requests OUT.tsv --text FILE...              the 50 requests to measure with: request, tab, subjects
-  chat.py show --text FILE... [--count N]              print the first conversations
+  chat.py requests OUT.tsv --text FILE...                    the 50 requests to measure with: request, tab, subjects
+  chat.py show --tokenizer FILE --text FILE... [--count N]   print the first conversations; a tokenizer.json
 """
 import argparse
 import math

@@ -36,19 +36,6 @@ def by_muon(name):
     return not (leaf in ADAM_LR or 'norm' in leaf)
 
 
-def share_out(shared, workers):
-    """The parameters' numbers by worker, balanced by the optimiser's work."""
-    def cost(i):
-        p = shared.params[i]
-        return p.numel() * (1 + 10 * min(p.shape[-2:]) / 128 if by_muon(shared.names[i]) else 1)
-    lists, sums = [[] for _ in range(workers)], [0.0] * workers
-    for i in sorted(range(len(shared.params)), key=cost, reverse=True):
-        w = sums.index(min(sums))
-        lists[w].append(i)
-        sums[w] += cost(i)
-    return lists
-
-
 def step_parameter(name, p, grad, m, v, rate, step, decay):
     """One step of the parameter's own optimiser; rate: of its learning rate, 0 to 1."""
     if by_muon(name):

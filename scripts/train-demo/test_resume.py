@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 import torch
@@ -45,6 +44,16 @@ class ResumeTest(unittest.TestCase):
     def run_to_end(self, name, *flags):
         subprocess.run(self.command(name, *flags), check=True, stdout=subprocess.DEVNULL)
 
+    def wait_for(self, process, text):
+        """Until it prints a line with the text; one that ends before it fails the test."""
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if text in line:
+                return
+        process.wait()
+        self.fail(f'train.py ended with {process.returncode} before it said "{text}":\n{"".join(said)}')
+
     def read(self, name, file):
         with open(os.path.join(self.folder.name, name, file), encoding='utf-8') as f:
             return f.read()
@@ -72,9 +81,7 @@ class ResumeTest(unittest.TestCase):
 
         with self.subTest('by SIGTERM, wherever it is'):
             p = subprocess.Popen(self.command('term', *FLAGS), stdout=subprocess.PIPE, text=True)
-            while ' step ' not in p.stdout.readline():
-                pass
-            time.sleep(0.05)
+            self.wait_for(p, ' loss ')                      # of the curve: before its first step a signal would just end it
             p.send_signal(signal.SIGTERM)
             said = p.communicate()[0]
             self.assertEqual(0, p.returncode)
@@ -84,8 +91,7 @@ class ResumeTest(unittest.TestCase):
 
         with self.subTest('by force: what was done since the checkpoint is done again'):
             p = subprocess.Popen(self.command('kill', *FLAGS, '--save-seconds', '0'), stdout=subprocess.PIPE, text=True)
-            while 'step 6 of' not in p.stdout.readline():
-                pass
+            self.wait_for(p, 'step 6 of')
             p.kill()
             p.communicate()
             self.run_to_end('kill', '--resume')
