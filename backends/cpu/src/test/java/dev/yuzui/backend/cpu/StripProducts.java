@@ -9,6 +9,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
+import java.util.Optional;
 
 /** Packs, prepares and multiplies, and knows how far off a product may be. */
 final class StripProducts {
@@ -43,7 +44,7 @@ final class StripProducts {
   /** A product in three parts of strips, behind guards that must stay; result [vectors][rows]. */
   static float[] multiply(StripKernels kernels, Arena arena, HostTensor w, float[] x, int vectors) {
     Lane lane = new Lane(0);
-    try (Packer packer = new Packer(kernels, SystemCalls.find())) {
+    try (Packer packer = new Packer(kernels, SystemCalls.find(), Optional.empty())) {
       int cols = (int) w.cols();
       Packed packed = packer.pack(w).orElseThrow();
       long preparedBytes = kernels.preparedBytes(packed.type(), cols);

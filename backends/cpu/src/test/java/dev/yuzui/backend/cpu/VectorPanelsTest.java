@@ -10,6 +10,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -81,7 +82,7 @@ class VectorPanelsTest {
   /** In chunks and behind guards that must stay, as an op would; result [vectors][rows]. */
   private float[] multiply(HostTensor w, float[] x, int vectors) {
     Lane lane = new Lane(0);
-    try (Packer packer = new Packer(kernels, SystemCalls.find())) {
+    try (Packer packer = new Packer(kernels, SystemCalls.find(), Optional.empty())) {
       Packed packed = packer.pack(w).orElseThrow();
       Product product = new PanelProduct(kernels.panels().orElseThrow(), packed);
       int rows = product.rows();
