@@ -3,7 +3,7 @@ package dev.yuzui.backend.cpu;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
@@ -23,7 +23,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.function.Consumer;
-import java.util.stream.IntStream;
+import java.util.stream.Collectors;
 import java.util.zip.CRC32C;
 
 /**
@@ -46,6 +46,10 @@ import java.util.zip.CRC32C;
  * them, a first prompt reads nearly all of them anyway, and a damaged weight would be wrong text
  * that nobody notices.
  *
+ * <p>Written in blocks of 8 MiB, it is kept in huge pages by Linux 6.16 and newer on file systems
+ * that can, and mapped as such: strips are then read as fast as from memory of our own; from pages
+ * of 4 KiB by a core a quarter slower.
+ *
  * <p>It is written under another name and gets its own when it is whole and on the disk. A lock on
  * the unfinished file tells one that is being written from one that a process left behind, which is
  * deleted.
@@ -60,6 +64,10 @@ final class RepackFile {
   private static final int PAGE = 4096;
   private static final int MOST_HEADER = 1 << 28;
   private static final int CHUNK = 16 << 20;
+
+  /** Written at a time, at multiples of it: so the system keeps what it can in huge pages. */
+  private static final int BLOCK = 8 << 20;
+
   private static final String PART = ".part";
 
   /** What a file is of. */
@@ -264,52 +272,66 @@ final class RepackFile {
       throws IOException {
     int headerBytes = header(identity, places(0, weights)).remaining();
     Map<Key, Entry> places = places(dataStart(headerBytes), weights);
-    List<Key> keys = List.copyOf(weights.keySet());
-    Map<Key, Entry> written = new LinkedHashMap<>(places);
-    try {
-      List<Entry> entries =
-          IntStream.range(0, keys.size())
-              .parallel()
-              .mapToObj(i -> put(channel, weights.get(keys.get(i)), places.get(keys.get(i))))
-              .toList();
-      for (int i = 0; i < keys.size(); i++) {
-        written.put(keys.get(i), entries.get(i));
-      }
-    } catch (UncheckedIOException e) {
-      throw e.getCause();
-    }
-    Entry last = keys.isEmpty() ? new Entry(0, 0, 0) : written.get(keys.getLast());
-    long size = Math.max(dataStart(headerBytes), last.offset() + last.bytes());
-    ByteBuffer header = header(identity, written);
+    Map<Key, Integer> checksums =
+        weights.entrySet().parallelStream()
+            .collect(Collectors.toConcurrentMap(Map.Entry::getKey, e -> checksum(e.getValue())));
+    places.replaceAll((key, e) -> new Entry(e.offset(), e.bytes(), checksums.get(key)));
+    long size =
+        places.values().stream()
+            .mapToLong(e -> e.offset() + e.bytes())
+            .max()
+            .orElse(dataStart(headerBytes));
+    ByteBuffer header = header(identity, places);
     ByteBuffer preamble =
         littleEndian(PREAMBLE).putLong(MAGIC).putInt(VERSION).putInt(headerBytes).putLong(size);
     preamble.putInt(checksum(preamble.duplicate().flip(), header.duplicate()));
-    put(channel, preamble.flip(), 0);
-    put(channel, header, PREAMBLE);
-    if (channel.size() < size) { // no weights
-      put(channel, ByteBuffer.allocate(1), size - 1);
-    }
-  }
-
-  /** Strips at their place, with their checksum. */
-  private static Entry put(FileChannel channel, MemorySegment strips, Entry place) {
-    CRC32C crc = new CRC32C();
-    try {
-      for (long at = 0; at < strips.byteSize(); at += CHUNK) {
-        ByteBuffer bytes =
-            strips.asSlice(at, Math.min(CHUNK, strips.byteSize() - at)).asByteBuffer();
-        crc.update(bytes.duplicate());
-        put(channel, bytes, place.offset() + at);
+    try (Arena arena = Arena.ofConfined()) {
+      Blocks blocks = new Blocks(channel, arena.allocate(BLOCK, PAGE));
+      blocks.put(MemorySegment.ofBuffer(preamble.flip()));
+      blocks.put(MemorySegment.ofBuffer(header));
+      for (Map.Entry<Key, MemorySegment> weight : weights.entrySet()) {
+        blocks.padTo(places.get(weight.getKey()).offset());
+        blocks.put(weight.getValue());
       }
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
+      blocks.padTo(size);
+      blocks.flush();
     }
-    return new Entry(place.offset(), place.bytes(), (int) crc.getValue());
   }
 
-  private static void put(FileChannel channel, ByteBuffer bytes, long at) throws IOException {
-    while (bytes.hasRemaining()) {
-      at += channel.write(bytes, at);
+  /** Gathers what is written into blocks of one size, at multiples of it. */
+  private static final class Blocks {
+    private final FileChannel channel;
+    private final MemorySegment block;
+    private int used;
+
+    Blocks(FileChannel channel, MemorySegment block) {
+      this.channel = channel;
+      this.block = block;
+    }
+
+    void put(MemorySegment bytes) throws IOException {
+      long count;
+      for (long at = 0; at < bytes.byteSize(); at += count) {
+        count = Math.min(BLOCK - used, bytes.byteSize() - at);
+        MemorySegment.copy(bytes, at, block, used, count);
+        used += (int) count;
+        if (used == BLOCK) {
+          flush();
+        }
+      }
+    }
+
+    /** With zeros. */
+    void padTo(long at) throws IOException {
+      put(MemorySegment.ofArray(new byte[Math.toIntExact(at - channel.position() - used)]));
+    }
+
+    void flush() throws IOException {
+      ByteBuffer bytes = block.asSlice(0, used).asByteBuffer();
+      while (bytes.hasRemaining()) {
+        channel.write(bytes);
+      }
+      used = 0;
     }
   }
 

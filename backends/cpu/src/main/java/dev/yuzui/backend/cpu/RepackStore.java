@@ -186,6 +186,7 @@ final class RepackStore implements AutoCloseable {
     } catch (IOException e) {
       return Optional.of("cannot be mapped: " + reason(e));
     }
+    system.hugePages(all);
     Optional<String> damage = RepackFile.damage(all, weights, system::fetch);
     if (damage.isEmpty()) {
       Map<RepackFile.Key, MemorySegment> mapped = new LinkedHashMap<>();

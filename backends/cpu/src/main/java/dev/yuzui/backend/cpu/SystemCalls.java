@@ -29,6 +29,9 @@ interface SystemCalls {
   /** Pages of a file's mapping leave this process; they come back when they are read. */
   void forget(MemorySegment mapped);
 
+  /** What is yet to be read from the disk for a file's mapping may come in huge pages. */
+  void hugePages(MemorySegment mapped);
+
   /** Pages of a file's mapping come to this process, from the disk if need be. */
   void fetch(MemorySegment mapped);
 
@@ -40,7 +43,6 @@ interface SystemCalls {
     private static final long HUGE_PAGE = 2L << 20;
     private static final int READ_WRITE = 1 | 2;
     private static final int PRIVATE_ANONYMOUS_NORESERVE = 0x02 | 0x20 | 0x4000;
-    private static final int WILLNEED = 3;
     private static final int DONTNEED = 4;
     private static final int HUGEPAGE = 14;
     private static final int POPULATE_READ = 22;
@@ -102,10 +104,14 @@ interface SystemCalls {
       advise(mapped, DONTNEED);
     }
 
-    /** All of it is asked of the disk at once; an older kernel reads as the pages are touched. */
+    @Override
+    public void hugePages(MemorySegment mapped) {
+      advise(mapped, HUGEPAGE);
+    }
+
+    /** A kernel before 5.14 reads as the pages are touched. */
     @Override
     public void fetch(MemorySegment mapped) {
-      advise(mapped, WILLNEED);
       advise(mapped, POPULATE_READ);
     }
 
@@ -170,6 +176,9 @@ interface SystemCalls {
 
     @Override
     public void forget(MemorySegment mapped) {}
+
+    @Override
+    public void hugePages(MemorySegment mapped) {}
 
     @Override
     public void fetch(MemorySegment mapped) {}
