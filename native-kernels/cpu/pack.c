@@ -1,7 +1,7 @@
 /* From a file's rows to strips. */
 #include <string.h>
 
-#include "kernels.h"
+#include "pack.h"
 #include "yuzui_cpu.h"
 
 typedef struct {
@@ -38,27 +38,50 @@ int64_t yz_packed_bytes(int type, int64_t rows, int64_t cols) {
   return (rows + YZ_ROWS - 1) / YZ_ROWS * ((cols + l->columns - 1) / l->columns) * l->tile;
 }
 
-/* Vectors of 64 bytes, `step` bytes apart, from `words` words of each of 16 rows. */
-static void spread(uint8_t* to, int step, const uint8_t* const* rows, int64_t at, int words) {
-  for (int i = 0; i < words; i++) {
-    for (int r = 0; r < YZ_ROWS; r++) memcpy(to + step * i + 4 * r, rows[r] + at + 4 * i, 4);
-  }
-}
-
-static void interleave(uint8_t* to, const uint8_t* const* rows, int64_t at, int words) { spread(to, 64, rows, at, words); }
-
-static void halves(uint8_t* to, const uint8_t* const* rows, int64_t at) {
-  for (int r = 0; r < YZ_ROWS; r++) memcpy(to + 2 * r, rows[r] + at, 2);
-}
-
-/* Six-bit scales and minima of Q4_K and Q5_K, as bytes. */
+/* Six-bit scales and minima of Q4_K and Q5_K, as bytes: four of a row in a word. */
 static void six_bit(uint8_t* scales, uint8_t* minima, const uint8_t* const* rows) {
-  for (int r = 0; r < YZ_ROWS; r++) {
-    const uint8_t* s = rows[r] + 4;
-    for (int j = 0; j < 8; j++) {
-      scales[16 * j + r] = j < 4 ? s[j] & 63 : (s[j + 4] & 15) | s[j - 4] >> 6 << 4;
-      minima[16 * j + r] = j < 4 ? s[j + 4] & 63 : s[j + 4] >> 4 | s[j] >> 6 << 4;
+  uint32_t w[4][YZ_ROWS], low[2][YZ_ROWS], high[2][YZ_ROWS];
+  yz_spread((uint8_t*)w, 64, rows, 4, 4);
+  EACH_ROW {
+    low[0][r] = w[0][r] & 0x3f3f3f3f;
+    low[1][r] = w[1][r] & 0x3f3f3f3f;
+    high[0][r] = (w[2][r] & 0x0f0f0f0f) | (w[0][r] >> 2 & 0x30303030);
+    high[1][r] = (w[2][r] >> 4 & 0x0f0f0f0f) | (w[1][r] >> 2 & 0x30303030);
+  }
+  yz_spread_bytes(scales, low[0]);
+  yz_spread_bytes(scales + 64, high[0]);
+  yz_spread_bytes(minima, low[1]);
+  yz_spread_bytes(minima + 64, high[1]);
+}
+
+/* Of Q5_0's fifth bits those of columns c, c + 4, … go to byte c: two times even bits to the lower half, odd ones to the upper. */
+static void fifth_bits(uint8_t* to, const uint8_t* const* rows) {
+  uint32_t bits[YZ_ROWS];
+  EACH_ROW memcpy(&bits[r], rows[r] + 2, 4);
+  EACH_ROW {
+    uint32_t x = bits[r], t;
+    for (int twice = 0; twice < 2; twice++) {
+      t = (x ^ x >> 1) & 0x22222222, x ^= t ^ t << 1;
+      t = (x ^ x >> 2) & 0x0c0c0c0c, x ^= t ^ t << 2;
+      t = (x ^ x >> 4) & 0x00f000f0, x ^= t ^ t << 4;
+      t = (x ^ x >> 8) & 0x0000ff00, x ^= t ^ t << 8;
     }
+    bits[r] = x;
+  }
+  memcpy(to, bits, sizeof bits);
+}
+
+static void f16(uint8_t* to, const uint8_t* const* rows) {
+  uint32_t w[YZ_GROUP / 2][YZ_ROWS];
+  yz_spread((uint8_t*)w, 64, rows, 0, YZ_GROUP / 2);
+  for (int c = 0; c < YZ_GROUP / 2; c++, to += 64) {
+    uint16_t first[YZ_ROWS], second[YZ_ROWS];
+    EACH_ROW {
+      first[r] = (uint16_t)w[c][r];
+      second[r] = (uint16_t)(w[c][r] >> 16);
+    }
+    memcpy(to, first, 32);
+    memcpy(to + 32, second, 32);
   }
 }
 
@@ -66,55 +89,47 @@ static void tile(int type, const uint8_t* const* rows, uint8_t* to) {
   switch (type) {
     case YZ_Q4_0:
     case YZ_IQ4_NL:
-      halves(to, rows, 0);
-      interleave(to + 32, rows, 2, 4);
+      yz_halves(to, rows, 0);
+      yz_spread(to + 32, 64, rows, 2, 4);
       break;
     case YZ_Q5_0:
-      halves(to, rows, 0);
-      interleave(to + 32, rows, 6, 4);
-      for (int r = 0; r < YZ_ROWS; r++) {
-        uint32_t high;
-        memcpy(&high, rows[r] + 2, 4);
-        for (int c = 0; c < 4; c++) {
-          /* every fourth bit, moved together */
-          uint32_t bits = high >> c & 0x11111111;
-          bits = (bits | bits >> 3) & 0x03030303;
-          bits = (bits | bits >> 6) & 0x000f000f;
-          to[32 + 256 + 4 * r + c] = (uint8_t)(bits | bits >> 12);
-        }
-      }
+      yz_halves(to, rows, 0);
+      yz_spread(to + 32, 64, rows, 6, 4);
+      fifth_bits(to + 32 + 256, rows);
       break;
     case YZ_Q8_0:
-      halves(to, rows, 0);
-      interleave(to + 32, rows, 2, 8);
+      yz_halves(to, rows, 0);
+      yz_spread(to + 32, 64, rows, 2, 8);
       for (int i = 0; i < 512; i++) to[32 + i] ^= 0x80;
       break;
     case YZ_Q4_K:
-      halves(to, rows, 0);
-      halves(to + 32, rows, 2);
+      yz_halves(to, rows, 0);
+      yz_halves(to + 32, rows, 2);
       six_bit(to + 64, to + 192, rows);
-      for (int p = 0; p < 4; p++) spread(to + 320 + 64 * p, 256, rows, 16 + 32 * p, 8);
+      for (int p = 0; p < 4; p++) yz_spread(to + 320 + 64 * p, 256, rows, 16 + 32 * p, 8);
       break;
     case YZ_Q5_K:
-      halves(to, rows, 0);
-      halves(to + 32, rows, 2);
+      yz_halves(to, rows, 0);
+      yz_halves(to + 32, rows, 2);
       six_bit(to + 64, to + 192, rows);
-      spread(to + 320, 320, rows, 16, 8);
-      for (int p = 0; p < 4; p++) spread(to + 384 + 64 * p, 320, rows, 48 + 32 * p, 8);
+      yz_spread(to + 320, 320, rows, 16, 8);
+      for (int p = 0; p < 4; p++) yz_spread(to + 384 + 64 * p, 320, rows, 48 + 32 * p, 8);
       break;
     case YZ_Q6_K:
-      halves(to, rows, 208);
-      for (int r = 0; r < YZ_ROWS; r++) {
-        for (int j = 0; j < 16; j++) to[32 + 16 * j + r] = rows[r][192 + j];
+      yz_halves(to, rows, 208);
+      {
+        uint32_t scales[4][YZ_ROWS];
+        yz_spread((uint8_t*)scales, 64, rows, 192, 4);
+        for (int j = 0; j < 4; j++) yz_spread_bytes(to + 32 + 64 * j, scales[j]);
       }
       for (int n = 0; n < 2; n++) {
-        spread(to + 320 + 1536 * n, 192, rows, 128 + 32 * n, 8);
-        spread(to + 384 + 1536 * n, 192, rows, 64 * n, 8);
-        spread(to + 448 + 1536 * n, 192, rows, 64 * n + 32, 8);
+        yz_spread(to + 320 + 1536 * n, 192, rows, 128 + 32 * n, 8);
+        yz_spread(to + 384 + 1536 * n, 192, rows, 64 * n, 8);
+        yz_spread(to + 448 + 1536 * n, 192, rows, 64 * n + 32, 8);
       }
       break;
     case YZ_IQ4_XS:
-      halves(to, rows, 0);
+      yz_halves(to, rows, 0);
       for (int r = 0; r < YZ_ROWS; r++) {
         const block_iq4_xs* b = (const block_iq4_xs*)rows[r];
         for (int j = 0; j < 8; j++) {
@@ -122,16 +137,16 @@ static void tile(int type, const uint8_t* const* rows, uint8_t* to) {
           to[32 + 16 * j + r] = (uint8_t)(s - 32);
         }
       }
-      interleave(to + 160, rows, 8, 32);
+      yz_spread(to + 160, 64, rows, 8, 32);
       break;
     case YZ_BF16:
-      interleave(to, rows, 0, 16);
+      yz_spread(to, 64, rows, 0, 16);
       break;
     case YZ_F16:
-      for (int c = 0; c < YZ_GROUP; c++) halves(to + 32 * c, rows, 2 * c);
+      f16(to, rows);
       break;
     case YZ_FP8:
-      interleave(to + 64, rows, 0, 8);
+      yz_spread(to + 64, 64, rows, 0, 8);
       break;
     default:
       yz_pack_few(type, rows, to);

@@ -1,10 +1,6 @@
 /* From a file's rows to strips: formats of few bits. strips.h says how they lie. */
 #include "../common/grids.h"
-#include "kernels.h"
-
-#define EACH_ROW for (int r = 0; r < YZ_ROWS; r++)
-
-static void halves(uint8_t* to, const uint8_t* const* rows, int at) { EACH_ROW memcpy(to + 2 * r, rows[r] + at, 2); }
+#include "pack.h"
 
 static void byte_of_each(uint8_t* to, const uint8_t* const* rows, int at) { EACH_ROW to[r] = rows[r][at]; }
 
@@ -40,14 +36,14 @@ static void iq1(int type, const uint8_t* const* rows, uint8_t* to) {
       EACH_ROW to[r] = (uint8_t)(((const uint16_t*)(rows[r] + 48))[i / 2] >> 6 * (i & 1) & 63);
       to += 16;
     }
-    halves(to, rows, (type == YZ_IQ1_S ? 34 : 32) + 2 * i);
+    yz_halves(to, rows, (type == YZ_IQ1_S ? 34 : 32) + 2 * i);
     to += 32;
     for (int l = 0; l < 4; l++, to += 16) byte_of_each(to, rows, (type == YZ_IQ1_S ? 2 : 0) + 4 * i + l);
   }
 }
 
 static void iq2(int type, const uint8_t* const* rows, uint8_t* to) {
-  halves(to, rows, 0);
+  yz_halves(to, rows, 0);
   to += 32;
   for (int i = 0; i < 8; i++) {
     if (type == YZ_IQ2_XXS) {
@@ -78,7 +74,7 @@ static void iq2(int type, const uint8_t* const* rows, uint8_t* to) {
 }
 
 static void iq3_xxs(const uint8_t* const* rows, uint8_t* to) {
-  halves(to, rows, 0);
+  yz_halves(to, rows, 0);
   to += 32;
   for (int i = 0; i < 8; i++, to += YZ_IQ3_XXS_GROUP) {
     packed_signs(to, to + 144, rows, 66 + 4 * i);
@@ -88,7 +84,7 @@ static void iq3_xxs(const uint8_t* const* rows, uint8_t* to) {
 
 /* Not as indices of nine bits: their look-ups take four times as long as codes, which are a quarter more. */
 static void iq3_s(const uint8_t* const* rows, uint8_t* to) {
-  halves(to, rows, 0);
+  yz_halves(to, rows, 0);
   to += 32;
   for (int i = 0; i < 8; i++, to += YZ_IQ3_S_GROUP) {
     memset(to + 16, 0, 256);
@@ -106,6 +102,26 @@ static void iq3_s(const uint8_t* const* rows, uint8_t* to) {
   }
 }
 
+/* Codes of two bits, eight groups: those of four lie in the bits of the same 32 bytes, from `at` on. They go `stride` bytes apart. */
+static void groups_of_two_bits(uint8_t* to, int stride, const uint8_t* const* rows, int at) {
+  for (int half = 0; half < 2; half++) {
+    uint32_t w[8][YZ_ROWS];
+    yz_spread((uint8_t*)w, 64, rows, at + 32 * half, 8);
+    for (int g = 0; g < 4; g++, to += stride) {
+      uint32_t quads[2][YZ_ROWS] = {{0}};
+      for (int q = 0; q < 8; q++) EACH_ROW quads[q / 4][r] |= (w[q][r] >> 2 * g & 0x03030303) << 2 * (q % 4);
+      memcpy(to, quads, sizeof quads);
+    }
+  }
+}
+
+/* The 16 bytes of each row from `at` on, one behind the other. */
+static void scales_of_16(uint8_t to[16][YZ_ROWS], const uint8_t* const* rows, int at) {
+  uint32_t w[4][YZ_ROWS];
+  yz_spread((uint8_t*)w, 64, rows, at, 4);
+  for (int j = 0; j < 4; j++) yz_spread_bytes(to[4 * j], w[j]);
+}
+
 /* Codes of two bits, `column` of a row, to quads. */
 static void two_bits(uint8_t* to, int r, int column, int code) {
   const int quad = column / 4 % 8;
@@ -113,15 +129,17 @@ static void two_bits(uint8_t* to, int r, int column, int code) {
 }
 
 static void ternary(int type, const uint8_t* const* rows, uint8_t* to) {
-  halves(to, rows, type == YZ_TQ1_0 ? 52 : type == YZ_TQ2_0 ? 64 : 0);
+  yz_halves(to, rows, type == YZ_TQ1_0 ? 52 : type == YZ_TQ2_0 ? 64 : 0);
   to += 32;
+  if (type == YZ_TQ2_0) {
+    groups_of_two_bits(to, YZ_TQ2_0_GROUP, rows, 0);
+    return;
+  }
   memset(to, 0, type == YZ_Q2_0 ? 2 * YZ_TQ2_0_GROUP : 8 * YZ_TQ2_0_GROUP);
   EACH_ROW {
     const uint8_t* b = rows[r];
     if (type == YZ_Q2_0) {
       for (int i = 0; i < 64; i++) two_bits(to, r, i, b[2 + i / 4] >> 2 * (i % 4) & 3);
-    } else if (type == YZ_TQ2_0) {
-      for (int i = 0; i < 256; i++) two_bits(to, r, i, b[i / 128 * 32 + i % 32] >> 2 * (i / 32 % 4) & 3);
     } else {
       /* bytes from `first` on, `count` of them, `digits` in each; their columns go digit by digit */
       static const int runs[3][3] = {{0, 32, 5}, {32, 16, 5}, {48, 4, 4}};
@@ -141,38 +159,42 @@ static void ternary(int type, const uint8_t* const* rows, uint8_t* to) {
 }
 
 static void q2_k(const uint8_t* const* rows, uint8_t* to) {
-  halves(to, rows, 80);
-  halves(to + 32, rows, 82);
+  uint8_t scales[16][YZ_ROWS];
+  yz_halves(to, rows, 80);
+  yz_halves(to + 32, rows, 82);
   to += 64;
-  memset(to, 0, 8 * YZ_Q2_K_GROUP);
-  for (int g = 0; g < 8; g++, to += YZ_Q2_K_GROUP) {
-    byte_of_each(to, rows, 2 * g);
-    byte_of_each(to + 16, rows, 2 * g + 1);
-    EACH_ROW for (int i = 0; i < 32; i++) two_bits(to + 32, r, i, rows[r][16 + g / 4 * 32 + i] >> 2 * (g % 4) & 3);
-  }
+  scales_of_16(scales, rows, 0);
+  for (int g = 0; g < 8; g++) memcpy(to + YZ_Q2_K_GROUP * g, scales[2 * g], 32);
+  groups_of_two_bits(to + 32, YZ_Q2_K_GROUP, rows, 16);
 }
 
 static void q3_k(const uint8_t* const* rows, uint8_t* to) {
-  halves(to, rows, 108);
+  uint32_t w[8][YZ_ROWS], scales[4][YZ_ROWS];
+  uint8_t bytes[16][YZ_ROWS];
+  yz_halves(to, rows, 108);
   to += 32;
-  memset(to, 0, 8 * YZ_Q3_K_GROUP);
+  groups_of_two_bits(to + 32, YZ_Q3_K_GROUP, rows, 32);
+  yz_spread((uint8_t*)w, 64, rows, 94, 4); /* two bytes of codes, then four bits of scale 8i + j and two of 4i + j in byte j */
+  EACH_ROW {
+    const uint32_t first = w[0][r] >> 16 | w[1][r] << 16, second = w[1][r] >> 16 | w[2][r] << 16;
+    const uint32_t upper = w[2][r] >> 16 | w[3][r] << 16;
+    scales[0][r] = (first & 0x0f0f0f0f) | (upper & 0x03030303) << 4;
+    scales[1][r] = (second & 0x0f0f0f0f) | (upper >> 2 & 0x03030303) << 4;
+    scales[2][r] = (first >> 4 & 0x0f0f0f0f) | (upper >> 4 & 0x03030303) << 4;
+    scales[3][r] = (second >> 4 & 0x0f0f0f0f) | (upper >> 6 & 0x03030303) << 4;
+  }
+  for (int j = 0; j < 4; j++) yz_spread_bytes(bytes[4 * j], scales[j]);
+  yz_spread((uint8_t*)w, 64, rows, 0, 8);
   for (int g = 0; g < 8; g++, to += YZ_Q3_K_GROUP) {
-    EACH_ROW {
-      const uint8_t* b = rows[r];
-      for (int j = 2 * g; j < 2 * g + 2; j++) {
-        const int low = b[96 + j % 8] >> 4 * (j / 8) & 15, high = b[104 + j % 4] >> 2 * (j / 4) & 3;
-        to[16 * (j % 2) + r] = (uint8_t)((low | high << 4) - 32);
-      }
-      for (int i = 0; i < 32; i++) {
-        two_bits(to + 32, r, i, b[32 + g / 4 * 32 + i] >> 2 * (g % 4) & 3);
-        to[160 + 4 * r + i % 4] |= (uint8_t)((b[i] >> g & 1) << i / 4);
-      }
-    }
+    uint32_t third[YZ_ROWS] = {0};
+    for (int i = 0; i < 32; i++) to[i] = (uint8_t)(bytes[2 * g + i / 16][i % 16] - 32);
+    for (int q = 0; q < 8; q++) EACH_ROW third[r] |= (w[q][r] >> g & 0x01010101) << q;
+    memcpy(to + 160, third, sizeof third);
   }
 }
 
 static void signs_alone(const uint8_t* const* rows, uint8_t* to) {
-  halves(to, rows, 0);
+  yz_halves(to, rows, 0);
   to += 32;
   memset(to, 0, 4 * YZ_Q1_0_GROUP);
   EACH_ROW {
@@ -185,7 +207,7 @@ static void signs_alone(const uint8_t* const* rows, uint8_t* to) {
 static void four_bits(int type, const uint8_t* const* rows, uint8_t* to) {
   if (type == YZ_MXFP4) {
     byte_of_each(to, rows, 0);
-    EACH_ROW for (int i = 0; i < 4; i++) memcpy(to + 16 + 64 * i + 4 * r, rows[r] + 1 + 4 * i, 4);
+    yz_spread(to + 16, 64, rows, 1, 4);
     return;
   }
   for (int half = 0; half < 2; half++, to += YZ_NVFP4_GROUP) {
@@ -195,8 +217,8 @@ static void four_bits(int type, const uint8_t* const* rows, uint8_t* to) {
         /* 0x7f is no number elsewhere and 0 here; the highest bit is none of a sign */
         to[16 * j + r] = code == 0x7f ? 0 : code & 0x7f;
       }
-      for (int i = 0; i < 4; i++) memcpy(to + 32 + 64 * i + 4 * r, rows[r] + 4 + 16 * half + 4 * i, 4);
     }
+    yz_spread(to + 32, 64, rows, 4 + 16 * half, 4);
   }
 }
 
