@@ -1,239 +1,27 @@
 package dev.yuzui.ptx;
 
+import static dev.yuzui.ptx.Warpgroup.HEAD;
+import static dev.yuzui.ptx.Warpgroup.MADE;
+import static dev.yuzui.ptx.Warpgroup.THREADS;
+import static dev.yuzui.ptx.Warpgroup.run;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.yuzui.ptx.Warpgroup.Left;
 import dev.yuzui.ptx.code.PtxModule;
-import dev.yuzui.ptx.machine.GlobalBuffer;
 import dev.yuzui.ptx.machine.GlobalMemory;
 import dev.yuzui.ptx.machine.Hazard;
 import dev.yuzui.ptx.machine.Launch;
 import dev.yuzui.ptx.machine.Program;
 import dev.yuzui.ptx.machine.PtxFault;
 import java.util.List;
-import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/**
- * What the PTX ISA says of mbarriers, bulk copies and wgmma, instruction by instruction: a
- * warpgroup of 128 threads, each of which leaves a word.
- */
-class WarpgroupOpcodesTest {
-  private static final int THREADS = 128;
-
-  /** k's parameters: what is left, 4 KB of constant words. */
-  private static final String HEAD =
-      """
-      .version 8.0
-      .target sm_90a
-      .address_size 64
-      .visible .entry k(.param .u64 k_0, .param .u64 k_1)
-      {
-      .reg .pred %p<9>;
-      .reg .f32 %f<9>;
-      .reg .b32 %r<29>;
-      .reg .b64 %rd<9>;
-      .shared .align 1024 .b8 s[4096];
-      .shared .align 8 .b8 bar[16];
-      griddepcontrol.wait;
-      ld.param.u64 %rd1, [k_0];
-      ld.param.u64 %rd3, [k_1];
-      mov.u32 %r1, %tid.x;
-      mul.wide.u32 %rd2, %r1, 4;
-      add.s64 %rd4, %rd3, %rd2;
-      add.s64 %rd2, %rd1, %rd2;
-      mov.u32 %r2, 0;
-      mov.u32 %r3, s;
-      mov.u32 %r4, bar;
-      setp.eq.s32 %p1, %r1, 0;
-      """;
-
-  private static final String MADE =
-      """
-      @%%p1 mbarrier.init.shared::cta.b64 [%%r4], %d;
-      @%%p1 fence.mbarrier_init.release.cluster;
-      bar.sync 0;
-      """;
-
-  private record Left(Launch launch, GlobalBuffer words, int[] constants) {
-    int word(int thread) {
-      return words.i32(thread);
-    }
-
-    List<Hazard.Kind> hazards() {
-      return launch.found().stream().map(Hazard::kind).distinct().toList();
-    }
-  }
-
-  private static Left run(String body) {
-    Random random = new Random(3);
-    // small halves, two in a word
-    int[] constants =
-        random
-            .ints(1024)
-            .map(r -> half(r % 9 / 4f) & 0xffff | half((r >> 8) % 9 / 4f) << 16)
-            .toArray();
-    GlobalMemory memory = new GlobalMemory();
-    GlobalBuffer out = memory.output("out", 4 * THREADS);
-    GlobalBuffer in = memory.ints("constants", GlobalBuffer.Role.CONSTANT, constants);
-    String text = HEAD + body + "\nst.global.u32 [%rd2], %r2;\nret;\n}\n";
-    Launch launch =
-        Launch.of(Program.of(PtxModule.of(text).kernel("k")), memory, 1, 1, 1, THREADS, 0)
-            .p(out)
-            .p(in);
-    launch.run(true);
-    return new Left(launch, out, constants);
-  }
-
-  private static int half(float f) {
-    return Float.floatToFloat16(f);
-  }
-
-  private static void assertHazard(Hazard.Kind kind, String body) {
-    assertEquals(List.of(kind), run(body).hazards());
-  }
-
-  private static String waitFor(int parity, String name) {
-    return """
-        $%s:
-        mbarrier.try_wait.parity.shared::cta.b64 %%p2, [%%r4], %d;
-        @!%%p2 bra $%s;
-        """
-        .formatted(name, parity, name);
-  }
-
-  // ---- mbarrier
-  // ---------------------------------------------------------------------------------
-
-  /** Each thread writes a word, arrives, and reads that of a thread of another warp. */
-  private static final String HAND_OVER =
-      MADE.formatted(THREADS)
-          + """
-          shl.b32 %r5, %r1, 2;
-          add.s32 %r5, %r3, %r5;
-          xor.b32 %r6, %r5, 256;
-          st.shared.u32 [%r5], %r1;
-          mbarrier.arrive.shared::cta.b64 _, [%r4];
-          """
-          + waitFor(0, "A")
-          + "ld.shared.u32 %r2, [%r6];";
-
-  @Test
-  void anMbarrierOrdersThoseWhoArrivedBeforeThoseWhoWaited() {
-    Left left = run(HAND_OVER);
-    assertEquals(List.of(), left.hazards());
-    for (int i = 0; i < THREADS; i++) {
-      assertEquals(i ^ 64, left.word(i));
-    }
-  }
-
-  @Test
-  void nothingIsOrderedWithoutTheWait() {
-    assertHazard(Hazard.Kind.RACE_IN_BLOCK, HAND_OVER.replace(waitFor(0, "A"), ""));
-  }
-
-  /**
-   * Before the first phase ends the one before it counts as ended; then its parity is the next's.
-   */
-  @Test
-  void theOtherParityIsThatOfThePhaseBeforeAndOfTheNext() {
-    PtxFault fault =
-        assertThrows(
-            PtxFault.class, () -> run(HAND_OVER.replace(waitFor(0, "A"), waitFor(1, "A"))));
-    assertTrue(fault.getMessage().contains("phase 1, 128 of 128 to arrive"), fault::getMessage);
-    assertTrue(fault.getMessage().contains("warp 3"), "the others went on: " + fault.getMessage());
-  }
-
-  @Test
-  void whatComesAfterTheArrivalIsNotOrdered() {
-    String store = "st.shared.u32 [%r5], %r1;\n";
-    String late = HAND_OVER.replace(store, "").replace(waitFor(0, "A"), store + waitFor(0, "A"));
-    assertHazard(Hazard.Kind.RACE_IN_BLOCK, late);
-  }
-
-  @Test
-  void anMbarrierThatOthersDoNotKnowOf() {
-    assertHazard(Hazard.Kind.RACE_IN_BLOCK, HAND_OVER.replace("bar.sync 0;\n", ""));
-  }
-
-  @Test
-  void aPhaseThatNobodyEndsIsToldWithWhatIsMissing() {
-    PtxFault fault =
-        assertThrows(
-            PtxFault.class,
-            () -> run(MADE.formatted(THREADS) + waitFor(0, "A") + "mov.u32 %r2, 1;"));
-    assertTrue(fault.getMessage().contains("128 of 128 to arrive"), fault::getMessage);
-  }
-
-  @Test
-  void moreArrivalsThanItWasMadeFor() {
-    PtxFault fault =
-        assertThrows(
-            PtxFault.class,
-            () ->
-                run(
-                    MADE.formatted(1)
-                        + """
-                        @%p1 mbarrier.arrive.expect_tx.shared::cta.b64 _, [%r4], 16;
-                        @%p1 mbarrier.arrive.shared::cta.b64 _, [%r4];
-                        """));
-    assertTrue(fault.getMessage().contains("more arrive"), fault::getMessage);
-  }
-
-  // ---- cp.async.bulk
-  // ----------------------------------------------------------------------------
-
-  private static final String COPY =
-      MADE.formatted(1)
-          + """
-          @%p1 mbarrier.arrive.expect_tx.shared::cta.b64 _, [%r4], 512;
-          @%p1 cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r3], [%rd3], 512, [%r4];
-          """
-          + waitFor(0, "A")
-          + """
-          shl.b32 %r5, %r1, 2;
-          add.s32 %r5, %r3, %r5;
-          ld.shared.u32 %r2, [%r5];
-          """;
-
-  @Test
-  void aBulkCopyIsThereWhenItsBytesWereCounted() {
-    Left left = run(COPY);
-    assertEquals(List.of(), left.hazards());
-    for (int i = 0; i < THREADS; i++) {
-      assertEquals(left.constants()[i], left.word(i));
-    }
-  }
-
-  @Test
-  void aBulkCopyThatNobodyWaitsForIsStillUnderWay() {
-    assertHazard(Hazard.Kind.COPY_IN_FLIGHT, COPY.replace(waitFor(0, "A"), ""));
-    assertHazard(Hazard.Kind.COPY_IN_FLIGHT, COPY.replace("_, [%r4], 512;", "_, [%r4], 0;"));
-  }
-
-  @Test
-  void aBulkCopyWantsAnMbarrierThatTheAsyncProxyKnows() {
-    assertHazard(
-        Hazard.Kind.NOT_SHOWN, COPY.replace("@%p1 fence.mbarrier_init.release.cluster;", ""));
-  }
-
-  @Test
-  void bytesThatNeverComeAreWaitedForInVain() {
-    PtxFault fault =
-        assertThrows(PtxFault.class, () -> run(COPY.replace("_, [%r4], 512;", "_, [%r4], 528;")));
-    assertTrue(fault.getMessage().contains("16 bytes to come"), fault::getMessage);
-  }
-
-  @Test
-  void aBulkCopyOfPartsOfSixteenBytes() {
-    PtxFault fault =
-        assertThrows(PtxFault.class, () -> run(COPY.replace("[%rd3], 512,", "[%rd3], 508,")));
-    assertTrue(fault.getMessage().contains("multiples of 16"), fault::getMessage);
-  }
-
+/** What the PTX ISA says of wgmma, instruction by instruction. */
+class WgmmaOpcodesTest {
   // ---- wgmma
   // ------------------------------------------------------------------------------------
 
