@@ -6,9 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.yuzui.batch.Batch;
+import dev.yuzui.batch.BatchListener;
 import dev.yuzui.engine.Engine;
 import dev.yuzui.engine.api.GenerateRequest;
+import dev.yuzui.io.Json;
 import dev.yuzui.sampling.SamplingParams;
+import dev.yuzui.spi.RecordCopy;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -31,6 +36,8 @@ import org.junit.jupiter.api.io.TempDir;
 class YuzuiBatchTest {
   private static final Path ROOT = Path.of(System.getProperty("yuzui.root"));
   private static final String DEMO = ROOT.resolve("seeds/demo.gguf").toString();
+  private static final String CHAT =
+      ROOT.resolve("tests/system/src/test/resources/golden/v2lite-f32").toString();
   private static final YuzuiBatchConfig CONFIG =
       YuzuiBatchConfig.of(DEMO)
           .withContextLength(128)
@@ -145,6 +152,79 @@ class YuzuiBatchTest {
     assertTrue(!first.equals(response(rows.get(2)).getAs("text")), first);
     assertTrue(error(rows.get(3)).contains("colour"), error(rows.get(3)));
     assertTrue(error(rows.get(4)).startsWith("invalid_json_line: "), error(rows.get(4)));
+  }
+
+  /** Of a model with a chat template. */
+  @Test
+  void conversationsToolsAndCompletionsAreAnsweredAsABatchAnswersThem() throws IOException {
+    String messages = "[{\"role\":\"user\",\"content\":\"Hello\"}]";
+    String tool =
+        "{\"type\":\"function\",\"function\":{\"name\":\"pick\",\"parameters\":{\"type\":\"object\","
+            + "\"properties\":{\"side\":{\"enum\":[\"left\",\"right\"]}},\"required\":[\"side\"],"
+            + "\"additionalProperties\":false}}}";
+    String envelope = "{\"custom_id\":\"%s\",\"url\":\"/v1/%s\",\"body\":%s}";
+    List<String> lines =
+        List.of(
+            "{\"custom_id\":\"0\",\"prompt\":\"Hello\"}",
+            envelope.formatted("1", "chat/completions", "{\"messages\":" + messages + "}"),
+            envelope.formatted("2", "completions", "{\"prompt\":\"Hello\"}"),
+            envelope.formatted(
+                "3",
+                "chat/completions",
+                "{\"messages\":"
+                    + messages
+                    + ",\"max_tokens\":200,\"tool_choice\":\"required\",\"parallel_tool_calls\":false,"
+                    + "\"tools\":["
+                    + tool
+                    + "]}"));
+    YuzuiBatchConfig config =
+        RecordCopy.with(CONFIG, "model", CHAT).withContextLength(1024).withMaxTokens(24);
+    StructType type =
+        new StructType().add("n", DataTypes.IntegerType).add("body", DataTypes.StringType);
+    Dataset<Row> table =
+        table(
+            type,
+            IntStream.range(0, 4)
+                .mapToObj(i -> RowFactory.create(i, lines.get(i)))
+                .toArray(Row[]::new));
+    List<Row> rows =
+        YuzuiBatch.transform(table, config.withBodies("body")).orderBy("n").collectAsList();
+    Path in = Files.write(folder.resolve("in.jsonl"), lines);
+    Path out = folder.resolve("out.jsonl");
+    Engine engine = Engines.ofThisJvm().take(config);
+    assertTrue(
+        Batch.of(in, out)
+            .run(engine, Engines.served(engine, config), BatchListener.NONE, () -> false));
+    Engines.ofThisJvm().giveBack(engine);
+    List<String> answers = Files.readAllLines(out);
+    for (int i = 0; i < 4; i++) {
+      JsonNode line = Json.mapper().readTree(answers.get(i));
+      JsonNode choice = i == 0 ? line : line.at("/response/body/choices/0");
+      boolean chat = i == 1 || i == 3;
+      String text = (chat ? choice.at("/message/content") : choice.path("text")).textValue();
+      assertNull(response(rows.get(i)).getAs("error"), lines.get(i));
+      assertEquals(text, response(rows.get(i)).getAs("text"), answers.get(i));
+      assertEquals(
+          choice.get("finish_reason").asText(), response(rows.get(i)).getAs("finish_reason"));
+    }
+    Row call = response(rows.get(3)).<Row>getList(4).getFirst();
+    assertEquals("pick", call.getAs("name"));
+    assertTrue(
+        call.<String>getAs("arguments").matches("\\{ ?\"side\": ?\"(left|right)\" ?}"),
+        call.toString());
+    assertEquals("tool_calls", response(rows.get(3)).getAs("finish_reason"));
+
+    StructType message =
+        new StructType().add("role", DataTypes.StringType).add("content", DataTypes.StringType);
+    StructType said = new StructType().add("messages", DataTypes.createArrayType(message));
+    Row asStructs = RowFactory.create((Object) new Row[] {RowFactory.create("user", "Hello")});
+    Row asJson = RowFactory.create(messages);
+    StructType json = new StructType().add("messages", DataTypes.StringType);
+    for (Dataset<Row> conversation : List.of(table(said, asStructs), table(json, asJson))) {
+      Row row = YuzuiBatch.transform(conversation, config.withMessages("messages")).first();
+      assertEquals(
+          response(rows.get(1)).<String>getAs("text"), response(row).<String>getAs("text"));
+    }
   }
 
   @Test
