@@ -11,10 +11,15 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Pattern;
 import picocli.CommandLine.Option;
 
 /** How the server listens. */
 final class HttpFlags {
+  /** Scheme, name and perhaps a port; nothing behind them. */
+  private static final Pattern ORIGIN =
+      Pattern.compile("[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\\[[0-9a-f:.]+])(:\\d{1,5})?");
+
   @Option(
       names = "--host",
       paramLabel = "HOST",
@@ -94,12 +99,14 @@ final class HttpFlags {
       throw UsageException.ofFlag("--max-body", "1 byte to 512M", Long.toString(maxBody));
     }
     List<String> keys = keys();
-    if (keys.isEmpty() && !isLoopback()) {
+    boolean loopback = isLoopback();
+    if (keys.isEmpty() && !loopback) {
       throw UsageException.ofFlag(
           "--host",
           "an address of this machine alone, as 127.0.0.1, or --api-key-file beside it",
           host);
     }
+    corsOrigins.forEach(HttpFlags::requireOrigin);
     return new HttpOptions(
         host,
         port,
@@ -110,6 +117,16 @@ final class HttpFlags {
         bodyTimeout,
         writeTimeout,
         tls());
+  }
+
+  /** As a browser writes it; another is never met. */
+  private static void requireOrigin(String origin) {
+    if (!origin.equals("*") && !ORIGIN.matcher(origin).matches()) {
+      throw UsageException.ofFlag(
+          "--cors-origin",
+          "* or an origin, as https://example.org or http://localhost:3000",
+          origin);
+    }
   }
 
   boolean isTls() {

@@ -30,6 +30,8 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.IntConsumer;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -54,6 +56,9 @@ import picocli.CommandLine.Option;
 public final class ServeCommand implements Callable<Integer> {
   /** Sequences that run together where the user does not say. */
   static final int SEQUENCES = 8;
+
+  /** For telling clients that the engine is lost. */
+  private static final Duration TELLING = Duration.ofSeconds(2);
 
   private final Context context;
 
@@ -138,14 +143,23 @@ public final class ServeCommand implements Callable<Integer> {
       options = options.withMaxSequences(SEQUENCES);
     }
     CompletableFuture<Integer> ended = new CompletableFuture<>();
+    AtomicBoolean serving = new AtomicBoolean();
+    IntConsumer end =
+        code -> {
+          if (!serving.get()) {
+            Runtime.getRuntime().halt(code); // loading cannot be ended, and nobody is answered
+          }
+          ended.complete(code);
+        };
     try (Interrupt _ =
             new Interrupt(
                 Map.of(
-                    "INT", () -> ended.complete(ExitCode.INTERRUPTED),
-                    "TERM", () -> ended.complete(ExitCode.DONE)));
+                    "INT", () -> end.accept(ExitCode.INTERRUPTED),
+                    "TERM", () -> end.accept(ExitCode.DONE)));
         Server server = listen(listening);
         Engine engine = Loading.open(context, options)) {
       server.serve(engine, model(engine));
+      serving.set(true);
       context.err().println("listening on " + address(listening, server.port()));
       CompletableFuture<Void> _ = server.lost().thenAccept(ended::completeExceptionally);
       return drained(server, ended);
@@ -163,6 +177,7 @@ public final class ServeCommand implements Callable<Integer> {
       }
       return code;
     } catch (ExecutionException e) {
+      server.drain(TELLING); // those who are answered hear of it first
       throw new FailedException(Flags.in(String.valueOf(e.getCause().getMessage())));
     }
   }

@@ -36,8 +36,11 @@ class ServeCommandTest {
     line.add(ProcessHandle.current().info().command().orElseThrow());
     line.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
     line.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName()));
-    line.addAll(List.of("serve", "--backend", "cpu", "--port", "0"));
+    line.addAll(List.of("serve", "--backend", "cpu"));
     line.addAll(List.of(more));
+    if (!line.contains("--port")) {
+      line.addAll(List.of("--port", "0"));
+    }
     return new ProcessBuilder(line)
         .redirectOutput(folder.resolve("out").toFile())
         .redirectError(folder.resolve("err").toFile())
@@ -112,7 +115,60 @@ class ServeCommandTest {
       process.destroy();
       assertTrue(process.waitFor(20, TimeUnit.SECONDS));
       assertTrue(err().contains("--shutdown-timeout: some answers were not done"), err());
+      assertEquals(0, process.exitValue());
       running.get(10, TimeUnit.SECONDS);
+    } finally {
+      process.destroyForcibly();
+    }
+  }
+
+  private static void signal(Process process, String name) throws Exception {
+    Process kill = new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).start();
+    assertEquals(0, kill.waitFor());
+  }
+
+  @Test
+  @DisabledOnOs(OS.WINDOWS)
+  void anInterruptEndsItWithAnInterruptsCode() throws Exception {
+    Process process = start();
+    try {
+      address(process);
+      signal(process, "INT");
+      assertTrue(process.waitFor(30, TimeUnit.SECONDS));
+      assertEquals(130, process.exitValue(), err());
+    } finally {
+      process.destroyForcibly();
+    }
+  }
+
+  /** A named pipe is a model that takes for ever to load. */
+  @Test
+  @DisabledOnOs(OS.WINDOWS)
+  void aSignalEndsItWhileTheModelLoads() throws Exception {
+    Path pipe = folder.resolve("model.gguf");
+    assertEquals(0, new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor());
+    int port;
+    try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      port = free.getLocalPort();
+    }
+    Process process = start("--port", Integer.toString(port), "-m", pipe.toString());
+    try (HttpClient client = HttpClient.newHttpClient()) {
+      HttpRequest health =
+          HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/health")).build();
+      int status = 0;
+      for (int i = 0; process.isAlive() && status == 0; i++) {
+        assertTrue(i < 6000, () -> "it listens");
+        Thread.sleep(10);
+        try {
+          status = client.send(health, BodyHandlers.discarding()).statusCode();
+        } catch (IOException _) {
+          // not yet
+        }
+      }
+      assertEquals(503, status, err());
+      signal(process, "INT");
+      assertTrue(process.waitFor(10, TimeUnit.SECONDS), "it ends");
+      assertEquals(130, process.exitValue(), err());
     } finally {
       process.destroyForcibly();
     }
@@ -123,6 +179,9 @@ class ServeCommandTest {
       delimiter = '@',
       value = {
         "--host 0.0.0.0 @ --host: expected an address of this machine alone, as 127.0.0.1, or --api-key-file beside it, found 0.0.0.0",
+        "--host no-such-host.invalid --api-key-file pom.xml @ --host: expected an address of this machine, found no-such-host.invalid",
+        "--cors-origin https://example.org/ @ --cors-origin: expected * or an origin, as https://example.org or http://localhost:3000, found https://example.org/",
+        "--cors-origin example.org @ --cors-origin: expected * or an origin",
         "--port 70000 @ --port: expected 0 to 65535, found 70000",
         "--max-body 0 @ --max-body: expected 1 byte to 512M",
         "--request-timeout soon @ expected a time such as 5s, 500ms or 2m, found 'soon'",
@@ -143,7 +202,9 @@ class ServeCommandTest {
   @Test
   void anAddressThatIsTakenIsNamedBeforeTheModelIsLoaded() throws IOException {
     try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-      CommandRun run = CommandRun.yuzui("serve", "--port", Integer.toString(taken.getLocalPort()));
+      CommandRun run =
+          CommandRun.yuzui(
+              "serve", "--port", Integer.toString(taken.getLocalPort()), "-m", "no-such.gguf");
       assertEquals(1, run.exitCode());
       assertTrue(run.err().contains("--host, --port: expected an address that is free"), run.err());
     }
