@@ -33,18 +33,17 @@ record Dialogue(Optional<ChatTemplate> template, ServedModel model) {
       return model.template().orElseThrow().apply(messages, how);
     } catch (RequestProblem e) {
       throw new UnsupportedFeatureException(
-          e.getMessage() + "; it is not supported without ChatModelOptions.withTemplate");
+          e.getMessage().replace("chat_template_kwargs", "templateVariables")
+              + "; they are not supported without ChatModelOptions.withTemplate");
     }
   }
 
   /**
-   * @throws UnsupportedFeatureException if tools and variables have no place
+   * @throws UnsupportedFeatureException for what has no place without a template
    */
-  void requireTemplate() {
+  void requirePlace(RenderOptions how) {
     if (template.isEmpty()) {
-      render(
-          List.of(new Message("user", Optional.of(""), Map.of())),
-          RenderOptions.ANSWER.withVariables(Map.of("tools", List.of())));
+      render(List.of(new Message("user", Optional.of(""), Map.of())), how);
     }
   }
 

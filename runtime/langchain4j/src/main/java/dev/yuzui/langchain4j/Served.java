@@ -62,11 +62,18 @@ record Served(Engine engine, Dialogue dialogue, ChatModelOptions options) {
               + more.thinking().get()
               + "; it is not supported");
     }
-    if (showsTools(parameters)
-        || parameters instanceof YuzuiChatRequestParameters asked
-            && !asked.templateVariables().isEmpty()) {
-      dialogue.requireTemplate();
+    RenderOptions shown =
+        showsTools(parameters)
+            ? RenderOptions.ANSWER.withVariables(Map.of("tools", List.of()))
+            : RenderOptions.ANSWER;
+    if (parameters instanceof YuzuiChatRequestParameters more) {
+      try {
+        shown = shown.withKwargs(more.templateVariables());
+      } catch (IllegalArgumentException _) {
+        return; // no template could have it; ask() says so
+      }
     }
+    dialogue.requirePlace(shown);
   }
 
   private static boolean showsTools(ChatRequestParameters parameters) {
