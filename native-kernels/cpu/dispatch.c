@@ -53,6 +53,14 @@ static void grids(void) {
 static const Kernels* kernels;
 int yz_asks;
 
+#if defined(__x86_64__)
+/* Not every clang knows it by name. */
+static int has_f16c(void) {
+  unsigned int a, b, c, d;
+  return __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
+}
+#endif
+
 #ifdef YZ_AVX_VNNI
 /* Byte products of 256 bits without AVX-512. */
 static int has_avx_vnni(void) {
@@ -94,7 +102,7 @@ static const Kernels* choose(const char* name) {
       __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bf16")) {
     all[count++] = &yz_avx512;
   }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) {
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c()) {
 #ifdef YZ_AVX_VNNI
     if (has_avx_vnni()) all[count++] = &yz_avx2_vnni;
 #endif
