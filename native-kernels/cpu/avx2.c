@@ -111,9 +111,18 @@ FN Bytes bytes_rows(Words flags) {
 FN int32_t word(const void* p) { int32_t w; memcpy(&w, p, 4); return w; }
 FN Ints ints_set(int32_t x) { return (Ints){_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
 #ifdef VNNI
+FN __m256i dot(__m256i sum, __m256i w, __m256i q) {
+#ifdef YUZUI_VNNI_OF_AVX512
+  /* by AVX-512's form of the instruction, for processors that have that alone: a test's */
+  __asm__("vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(w), "xm"(q));
+  return sum;
+#else
+  return _mm256_dpbusd_epi32(sum, w, q);
+#endif
+}
 FN Ints ints_dot(Ints s, Bytes w, const int8_t* q) {
   const __m256i x = _mm256_set1_epi32(word(q));
-  return (Ints){_mm256_dpbusd_epi32(s.a, w.a, x), _mm256_dpbusd_epi32(s.b, w.b, x)};
+  return (Ints){dot(s.a, w.a, x), dot(s.b, w.b, x)};
 }
 #define ints_dot_wide ints_dot
 #else
