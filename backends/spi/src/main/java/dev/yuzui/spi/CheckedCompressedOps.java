@@ -190,7 +190,7 @@ interface CheckedCompressedOps extends CompressedOps {
   default void sinkDecode(
       Tensor q, KvCache cache, Tensor sinks, MlaShape shape, StepBatch batch, Tensor out) {
     String op = "sinkDecode";
-    CheckedOps.decode(op, q, cache, shape, batch, out);
+    CheckedAttentionOps.decode(op, q, cache, shape, batch, out);
     encoding(op, Encoding.F32, sinks);
     shape(op, "[1, N]", 1, shape.heads(), sinks);
     apart(op, out, sinks);
