@@ -126,7 +126,7 @@ public final class BatchOutput implements AutoCloseable {
                       Files.exists(path)
                           ? "something else there; give Batch.output another name"
                           : "no such file; move it back beside them, or give Batch.output another"
-                                + " name"));
+                              + " name"));
       List<String> differences = manifest.differences(then);
       if (!differences.isEmpty()) {
         throw BatchException.expected(
