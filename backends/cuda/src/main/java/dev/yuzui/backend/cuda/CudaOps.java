@@ -32,6 +32,7 @@ final class CudaOps implements Ops, DelegatingCompressedOps {
   private final Launch launch;
   private final Products products;
   private final Attention attention;
+  private final Prefill prefill;
   private final Grouped grouped;
   private final Experts experts;
   private final Index index;
@@ -45,6 +46,7 @@ final class CudaOps implements Ops, DelegatingCompressedOps {
     this.launch = queue.launch();
     this.products = new Products(backend, queue, scratch, launch);
     this.attention = new Attention(backend, queue, scratch, launch, products);
+    this.prefill = new Prefill(backend, queue, scratch, launch, products, attention);
     this.grouped = new Grouped(backend, queue, scratch, launch);
     this.experts = new Experts(backend, queue, scratch, launch, products);
     this.index = new Index(backend, queue, scratch, launch);
@@ -222,8 +224,8 @@ final class CudaOps implements Ops, DelegatingCompressedOps {
       MlaShape shape,
       StepBatch batch,
       Tensor out) {
-    if (q.rows() >= EXPANDED && attention.expands(keyUp, valueUp, shape)) {
-      attention.prefill(q, cache, keyUp, valueUp, shape, batch, out);
+    if (q.rows() >= EXPANDED && prefill.expands(keyUp, valueUp, shape)) {
+      prefill.run(q, cache, keyUp, valueUp, shape, batch, out);
     } else {
       mlaAbsorbed(q, cache, keyUp, valueUp, shape, batch, out);
     }
