@@ -9,8 +9,9 @@ import dev.yuzui.grammar.GrammarSource;
 import dev.yuzui.grammar.GrammarVocabulary;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
 
 /**
  * Compiles what answers may be on threads of its own, for it takes up to seconds: neither the
@@ -21,27 +22,53 @@ final class Grammars implements AutoCloseable {
 
   private final LazyTokenizer tokenizer;
   private Optional<GrammarCompiler> compiler = Optional.empty();
-  private Optional<ExecutorService> threads = Optional.empty();
+  private Optional<ThreadPoolExecutor> threads = Optional.empty();
   private boolean closed;
 
   Grammars(LazyTokenizer tokenizer) {
     this.tokenizer = tokenizer;
   }
 
-  /** Fails with {@link EngineException}, which says what is wrong with {@code source}. */
+  /**
+   * Fails with {@link EngineException}, which says what is wrong with {@code source}. One that is
+   * over before its turn comes, by a time limit or because nobody waits any more, is not compiled.
+   */
   CompletableFuture<Grammar> compile(GrammarSource source) {
-    return CompletableFuture.supplyAsync(() -> make(source), threads());
+    CompletableFuture<Grammar> made = new CompletableFuture<>();
+    ThreadPoolExecutor pool = threads();
+    Runnable task =
+        () -> {
+          try {
+            made.complete(make(source));
+          } catch (Throwable e) {
+            made.completeExceptionally(e);
+          }
+        };
+    CompletableFuture<Grammar> _ =
+        made.whenComplete(
+            (_, failure) -> {
+              if (failure != null) {
+                pool.remove(task); // where it waits still
+              }
+            });
+    pool.execute(task);
+    return made;
   }
 
-  private synchronized ExecutorService threads() {
+  private synchronized ThreadPoolExecutor threads() {
     if (closed) {
       throw new EngineException("the engine is closed");
     }
     if (threads.isEmpty()) {
       threads =
           Optional.of(
-              Executors.newFixedThreadPool(
-                  THREADS, Thread.ofPlatform().daemon().name("yuzui-grammar-", 0).factory()));
+              new ThreadPoolExecutor(
+                  THREADS,
+                  THREADS,
+                  0,
+                  TimeUnit.SECONDS,
+                  new LinkedBlockingQueue<>(),
+                  Thread.ofPlatform().daemon().name("yuzui-grammar-", 0).factory()));
     }
     return threads.get();
   }
@@ -70,6 +97,6 @@ final class Grammars implements AutoCloseable {
   @Override
   public synchronized void close() {
     closed = true;
-    threads.ifPresent(ExecutorService::shutdownNow);
+    threads.ifPresent(ThreadPoolExecutor::shutdownNow);
   }
 }

@@ -14,6 +14,7 @@ import dev.yuzui.engine.draft.MtpProposer;
 import dev.yuzui.engine.schedule.EngineLoop;
 import dev.yuzui.engine.schedule.Request;
 import dev.yuzui.engine.schedule.SpeculativeDecoder;
+import dev.yuzui.grammar.Grammar;
 import dev.yuzui.text.TextStream;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -22,6 +23,9 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.IntFunction;
 
@@ -36,7 +40,7 @@ public final class Requests implements AutoCloseable {
   private final Grammars grammars;
 
   /** Requests whose grammar is not there yet. */
-  private final Map<Generation, Request> compiling = new HashMap<>();
+  private final Map<Generation, Waiting> compiling = new HashMap<>();
 
   private final AtomicLong order = new AtomicLong();
   private Optional<EngineLoop> loop = Optional.empty();
@@ -87,36 +91,53 @@ public final class Requests implements AutoCloseable {
     };
   }
 
-  /** They join the loop when their grammar is there, but for those that were cancelled. */
+  /**
+   * @param grammar what it waits for, as its siblings do
+   * @param left how many of them wait still
+   */
+  private record Waiting(Request request, CompletableFuture<Grammar> grammar, AtomicInteger left) {}
+
+  /**
+   * They join the loop when their grammar is there, but for those that were cancelled. When all of
+   * them are over it is not made.
+   */
   private void compile(Constraint constraint, List<Request> made, EngineLoop engineLoop) {
+    CompletableFuture<Grammar> grammar = grammars.compile(constraint.source());
+    AtomicInteger count = new AtomicInteger(made.size());
     synchronized (compiling) {
-      made.forEach(request -> compiling.put(request.generation(), request));
+      made.forEach(
+          request -> compiling.put(request.generation(), new Waiting(request, grammar, count)));
     }
     CompletableFuture<?> _ =
-        grammars
-            .compile(constraint.source())
-            .handle(
-                (grammar, failure) -> {
-                  List<Request> left = made.stream().filter(this::takeCompiling).toList();
-                  try {
-                    if (failure != null) {
-                      throw failure(failure);
-                    }
-                    left.forEach(request -> request.constrain(grammar));
-                    if (!left.isEmpty()) {
-                      engineLoop.submit(left.getFirst(), left.subList(1, left.size()));
-                    }
-                  } catch (RuntimeException e) {
-                    EngineException why = failure(e);
-                    left.forEach(request -> request.promise().fail(why));
-                  }
+        grammar.handle(
+            (ready, failure) -> {
+              List<Request> left = made.stream().filter(this::takeCompiling).toList();
+              try {
+                if (failure instanceof TimeoutException) {
+                  left.forEach(r -> r.promise().complete(r.result(FinishReason.TIMEOUT)));
                   return left;
-                });
+                }
+                if (failure != null) {
+                  throw failure(failure);
+                }
+                left.forEach(request -> request.constrain(ready));
+                if (!left.isEmpty()) {
+                  engineLoop.submit(left.getFirst(), left.subList(1, left.size()));
+                }
+              } catch (RuntimeException e) {
+                EngineException why = failure(e);
+                left.forEach(request -> request.promise().fail(why));
+              }
+              return left;
+            });
+    made.getFirst()
+        .deadline()
+        .ifPresent(at -> grammar.orTimeout(at - System.nanoTime(), TimeUnit.NANOSECONDS));
   }
 
   private boolean takeCompiling(Request request) {
     synchronized (compiling) {
-      return compiling.remove(request.generation(), request);
+      return compiling.remove(request.generation()) != null;
     }
   }
 
@@ -192,12 +213,15 @@ public final class Requests implements AutoCloseable {
   }
 
   private void cancel(Generation generation) {
-    Request waiting;
+    Waiting waiting;
     synchronized (compiling) {
       waiting = compiling.remove(generation);
     }
     if (waiting != null) {
-      waiting.promise().complete(waiting.result(FinishReason.CANCELLED));
+      waiting.request().promise().complete(waiting.request().result(FinishReason.CANCELLED));
+      if (waiting.left().decrementAndGet() == 0) {
+        waiting.grammar().cancel(false);
+      }
       return;
     }
     started().ifPresent(l -> l.cancel(generation));
@@ -234,14 +258,14 @@ public final class Requests implements AutoCloseable {
     }
     grammars.close();
     started().ifPresent(EngineLoop::close);
-    List<Request> waiting;
+    List<Waiting> waiting;
     synchronized (compiling) {
       waiting = List.copyOf(compiling.values());
       compiling.clear();
     }
     waiting.forEach(
-        request ->
-            request
+        each ->
+            each.request()
                 .promise()
                 .fail(new EngineException("the engine was closed before the request was done")));
     draftModel.ifPresent(LoadedDraftModel::close); // the loop used it

@@ -24,6 +24,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.function.Function;
 import java.util.function.IntPredicate;
 import java.util.function.Supplier;
@@ -188,6 +189,11 @@ public final class Request implements Scheduler.Entry {
 
   public GenerationPromise promise() {
     return promise;
+  }
+
+  /** When its time is up, in {@link System#nanoTime}. */
+  public OptionalLong deadline() {
+    return times.deadline();
   }
 
   RequestTimes times() {
