@@ -249,6 +249,13 @@ class ChatCompletionsTest {
         server.post(CHAT, "{\"messages\":[{\"role\":\"user\",\"content\":\"" + words + "\"}]}");
     assertEquals(400, reply.status());
     assertEquals("context_length_exceeded", reply.json().at("/error/code").asText());
+    assertEquals("messages", reply.json().at("/error/param").asText());
+    for (String field : List.of("prompt", "input")) {
+      String path = field.equals("input") ? "/v1/responses" : "/v1/completions";
+      Reply other = server.post(path, "{\"" + field + "\":\"" + words + "\"}");
+      assertEquals("context_length_exceeded", other.json().at("/error/code").asText());
+      assertEquals(field, other.json().at("/error/param").asText());
+    }
   }
 
   @Test

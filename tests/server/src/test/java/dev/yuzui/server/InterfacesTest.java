@@ -150,6 +150,19 @@ class InterfacesTest {
     assertTrue(image.json().at("/error/message").asText().contains("sees nothing else"));
   }
 
+  @Test
+  void whatIsCountedMayBeLongerThanTheContext() {
+    String chat =
+        "{\"messages\":[{\"role\":\"user\",\"content\":\""
+            + "The king had three sons. ".repeat(600)
+            + "\"}]}";
+    JsonNode count = server.post("/v1/messages/count_tokens", chat).json();
+    assertTrue(count.path("input_tokens").asInt() > 2048, count.toString());
+    JsonNode tokens = server.post("/tokenize", chat).json();
+    assertEquals(count.path("input_tokens"), tokens.path("count"));
+    assertTrue(server.post("/apply-template", chat).json().path("prompt").asText().length() > 9000);
+  }
+
   // ---- responses ----
 
   @Test

@@ -102,11 +102,7 @@ public final class Service {
     return computed(
         () -> {
           Limits.check(body);
-          ParsedRequest request = make.apply(parser);
-          for (ParsedRequest.Prompt prompt : request.prompts()) {
-            requireRoom(prompt);
-          }
-          return request;
+          return make.apply(parser);
         });
   }
 
@@ -153,8 +149,15 @@ public final class Service {
     return e.field().map(problem::about).orElse(problem);
   }
 
-  private void requireRoom(ParsedRequest.Prompt prompt) {
-    int length = prompt.request().prompt().size();
+  /**
+   * Of a request that is to be answered.
+   *
+   * @param field that its prompts came in
+   * @throws HttpProblem if one of them fills the context
+   */
+  public void requireRoom(ParsedRequest request, String field) {
+    int length =
+        request.prompts().stream().mapToInt(p -> p.request().prompt().size()).max().orElse(0);
     if (length >= engine.contextLength()) {
       metrics.failed("context_length_exceeded");
       throw HttpProblem.of(
@@ -165,7 +168,7 @@ public final class Service {
                   + " tokens. However, the prompt has "
                   + length
                   + " tokens; make it shorter.")
-          .about("messages");
+          .about(field);
     }
   }
 

@@ -20,7 +20,9 @@ import dev.yuzui.server.http.EventStream;
 import dev.yuzui.server.http.HttpProblem;
 import dev.yuzui.server.openai.Ids;
 import dev.yuzui.text.OutputMessage;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /** {@code /v1/messages} and {@code /v1/messages/count_tokens}. */
 public record Messages(Service service) {
@@ -34,9 +36,13 @@ public record Messages(Service service) {
           .about("max_tokens");
     }
     ParsedRequest request = parsed(body);
+    service.requireRoom(request, "messages");
+    List<String> stops = Service.field(() -> body.texts("stop_sequences")).orElse(List.of());
     String id = Ids.of("msg_");
     Teller teller =
-        streamed ? new Events(call, id, request) : (Teller.Whole) all -> call.json(whole(id, all));
+        streamed
+            ? new Events(call, id, request, stops)
+            : (Teller.Whole) all -> call.json(whole(id, all, stops));
     service.answer(call, request, teller);
   }
 
@@ -58,7 +64,7 @@ public record Messages(Service service) {
         .put("model", service.model().name());
   }
 
-  private ObjectNode whole(String id, Answered all) {
+  private ObjectNode whole(String id, Answered all, List<String> stops) {
     Answer answer = all.answers().getFirst();
     ObjectNode body = message(id);
     ArrayNode content = body.putArray("content");
@@ -82,7 +88,7 @@ public record Messages(Service service) {
           .put("name", use.name())
           .set("input", use.whole() ? input(use.arguments()) : JSON.objectNode());
     }
-    putStop(body, answer);
+    putStop(body, answer, stops);
     body.set("usage", usage(all));
     return body;
   }
@@ -95,16 +101,19 @@ public record Messages(Service service) {
     }
   }
 
-  private static void putStop(ObjectNode to, Answer answer) {
-    boolean stopText = answer.result().stop().isPresent();
+  /**
+   * @param stops that the request asked for: the server may have some of its own
+   */
+  private static void putStop(ObjectNode to, Answer answer, List<String> stops) {
+    Optional<String> stop = answer.result().stop().filter(stops::contains);
     to.put(
         "stop_reason",
         answer.callsTools()
             ? "tool_use"
-            : stopText
+            : stop.isPresent()
                 ? "stop_sequence"
                 : answer.result().finish() == FinishReason.LENGTH ? "max_tokens" : "end_turn");
-    to.put("stop_sequence", answer.result().stop().orElse(null));
+    to.put("stop_sequence", stop.orElse(null));
   }
 
   /** What was found in the cache is not among the input tokens. */
@@ -120,11 +129,13 @@ public record Messages(Service service) {
     private final Call call;
     private final String id;
     private final ParsedRequest request;
+    private final List<String> stops;
 
-    Events(Call call, String id, ParsedRequest request) {
+    Events(Call call, String id, ParsedRequest request, List<String> stops) {
       this.call = call;
       this.id = id;
       this.request = request;
+      this.stops = stops;
     }
 
     private static ObjectNode event(String type) {
@@ -191,7 +202,7 @@ public record Messages(Service service) {
     @Override
     protected void ended(EventStream to, Answered all) throws InterruptedException {
       ObjectNode event = event("message_delta");
-      putStop(event.putObject("delta"), all.answers().getFirst());
+      putStop(event.putObject("delta"), all.answers().getFirst(), stops);
       event.set("usage", usage(all));
       to.event("message_delta", event);
       to.event("message_stop", event("message_stop"));

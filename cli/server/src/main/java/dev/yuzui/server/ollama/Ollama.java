@@ -105,6 +105,7 @@ public record Ollama(Service service) {
 
   private void answer(Call call, RequestFields body, ParsedRequest request, Form form)
       throws InterruptedException {
+    service.requireRoom(request, form == Form.CHAT ? "messages" : "prompt");
     long start = System.nanoTime();
     boolean streamed = Service.field(() -> body.flag("stream")).orElse(true);
     Teller teller =

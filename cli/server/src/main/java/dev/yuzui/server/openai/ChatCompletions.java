@@ -22,6 +22,7 @@ public record ChatCompletions(Service service) {
     RequestFields body = Service.fields(call);
     StreamAsked stream = StreamAsked.of(body);
     ParsedRequest request = service.parsed(body, parser -> parser.chat(body));
+    service.requireRoom(request, "messages");
     Head head = Head.of("chatcmpl-", service.model().name());
     Teller teller =
         stream.streamed()

@@ -24,6 +24,7 @@ public record Completions(Service service) {
     RequestFields body = Service.fields(call);
     StreamAsked stream = StreamAsked.of(body);
     ParsedRequest request = service.parsed(body, parser -> parser.completion(body));
+    service.requireRoom(request, "prompt");
     Head head = Head.of("cmpl-", service.model().name());
     Teller teller =
         stream.streamed()

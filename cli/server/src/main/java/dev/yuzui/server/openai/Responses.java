@@ -26,6 +26,7 @@ public record Responses(Service service) {
     boolean streamed = Service.field(() -> body.flag("stream")).orElse(false);
     RequestFields chat = Service.field(() -> ResponsesRequest.chat(body.object()));
     ParsedRequest request = service.parsed(chat, parser -> parser.chat(chat));
+    service.requireRoom(request, "input");
     Form form =
         new Form(
             Ids.of("resp_"), Instant.now().getEpochSecond(), service.model().name(), body.object());
