@@ -39,12 +39,21 @@ public record LogprobsFields(Tokenizer tokenizer, List<TokenLogprobs> tokens) {
 
   /** A list for each thing that is known. */
   public ObjectNode completion() {
+    return completion(0);
+  }
+
+  /**
+   * The same of tokens that follow others.
+   *
+   * @param from characters of those before
+   */
+  public ObjectNode completion(int from) {
     ObjectNode all = JSON.objectNode();
     ArrayNode texts = all.putArray("tokens");
     ArrayNode numbers = all.putArray("token_logprobs");
     ArrayNode tops = all.putArray("top_logprobs");
     ArrayNode offsets = all.putArray("text_offset");
-    int offset = 0;
+    int offset = from;
     for (TokenLogprobs token : tokens) {
       String text = text(token.drawn());
       texts.add(text);

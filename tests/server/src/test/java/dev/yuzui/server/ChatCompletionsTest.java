@@ -216,6 +216,25 @@ class ChatCompletionsTest {
     assertEquals("length", stream.events().getLast().at("/choices/0/finish_reason").asText());
   }
 
+  @Test
+  void offsetsOfACompletionGoOnInAStream() {
+    String asked = "{\"prompt\":\"The\",\"max_tokens\":6,\"logprobs\":1,\"top_k\":1,\"n\":2}";
+    JsonNode whole = server.post("/v1/completions", asked).json();
+    List<JsonNode> chunks =
+        server.post("/v1/completions", asked.replace("{\"p", "{\"stream\":true,\"p")).events();
+    for (JsonNode choice : whole.path("choices")) {
+      List<JsonNode> streamed = new ArrayList<>();
+      for (JsonNode chunk : chunks) {
+        if (chunk.at("/choices/0/index").equals(choice.path("index"))) {
+          chunk.at("/choices/0/logprobs/text_offset").forEach(streamed::add);
+        }
+      }
+      JsonNode offsets = choice.at("/logprobs/text_offset");
+      assertTrue(offsets.get(5).asInt() > 0, offsets.toString());
+      assertEquals(StreamSupport.stream(offsets.spliterator(), false).toList(), streamed);
+    }
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '@',

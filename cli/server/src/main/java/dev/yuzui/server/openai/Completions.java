@@ -1,5 +1,6 @@
 package dev.yuzui.server.openai;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.yuzui.engine.api.TokenLogprobs;
@@ -46,7 +47,7 @@ public record Completions(Service service) {
         ArrayNode ids = choice.putArray("token_ids");
         answer.result().tokens().forEach(ids::add);
       }
-      putLogprobs(choice, answer.result().logprobs());
+      putLogprobs(choice, answer.result().logprobs(), 0);
       choice.put("finish_reason", answer.finish());
     }
     body.set("usage", all.usage());
@@ -54,23 +55,30 @@ public record Completions(Service service) {
     return body;
   }
 
-  private void putLogprobs(ObjectNode choice, List<TokenLogprobs> tokens) {
+  /**
+   * @param from characters of the tokens before
+   */
+  private void putLogprobs(ObjectNode choice, List<TokenLogprobs> tokens, int from) {
     if (tokens.isEmpty()) {
       choice.putNull("logprobs");
     } else {
       choice.set(
           "logprobs",
           new LogprobsFields(service.model().reading().orElseThrow().tokenizer(), tokens)
-              .completion());
+              .completion(from));
     }
   }
 
   private final class TextChunks extends Chunks {
     private final ParsedRequest request;
 
+    /** Characters of each choice's tokens. */
+    private final int[] told;
+
     TextChunks(Call call, Head head, StreamAsked asked, ParsedRequest request) {
       super(call, head, asked);
       this.request = request;
+      this.told = new int[request.choices()];
     }
 
     @Override
@@ -90,7 +98,10 @@ public record Completions(Service service) {
       if (ids) {
         choice.putArray("token_ids").add(piece.token());
       }
-      putLogprobs(choice, piece.logprobs().stream().toList());
+      putLogprobs(choice, piece.logprobs().stream().toList(), told[index]);
+      for (JsonNode token : choice.path("logprobs").path("tokens")) {
+        told[index] += token.textValue().length();
+      }
       choice.putNull("finish_reason");
       send(chunk);
     }
