@@ -65,9 +65,6 @@ final class RepackFile {
   private static final int MOST_HEADER = 1 << 28;
   private static final int CHUNK = 16 << 20;
 
-  /** Written at a time, at multiples of it: so the system keeps what it can in huge pages. */
-  private static final int BLOCK = 8 << 20;
-
   private static final String PART = ".part";
 
   /** What a file is of. */
@@ -286,7 +283,7 @@ final class RepackFile {
         littleEndian(PREAMBLE).putLong(MAGIC).putInt(VERSION).putInt(headerBytes).putLong(size);
     preamble.putInt(checksum(preamble.duplicate().flip(), header.duplicate()));
     try (Arena arena = Arena.ofConfined()) {
-      Blocks blocks = new Blocks(channel, arena.allocate(BLOCK, PAGE));
+      FileBlocks blocks = new FileBlocks(channel, arena);
       blocks.put(MemorySegment.ofBuffer(preamble.flip()));
       blocks.put(MemorySegment.ofBuffer(header));
       for (Map.Entry<Key, MemorySegment> weight : weights.entrySet()) {
@@ -295,43 +292,6 @@ final class RepackFile {
       }
       blocks.padTo(size);
       blocks.flush();
-    }
-  }
-
-  /** Gathers what is written into blocks of one size, at multiples of it. */
-  private static final class Blocks {
-    private final FileChannel channel;
-    private final MemorySegment block;
-    private int used;
-
-    Blocks(FileChannel channel, MemorySegment block) {
-      this.channel = channel;
-      this.block = block;
-    }
-
-    void put(MemorySegment bytes) throws IOException {
-      long count;
-      for (long at = 0; at < bytes.byteSize(); at += count) {
-        count = Math.min(BLOCK - used, bytes.byteSize() - at);
-        MemorySegment.copy(bytes, at, block, used, count);
-        used += (int) count;
-        if (used == BLOCK) {
-          flush();
-        }
-      }
-    }
-
-    /** With zeros. */
-    void padTo(long at) throws IOException {
-      put(MemorySegment.ofArray(new byte[Math.toIntExact(at - channel.position() - used)]));
-    }
-
-    void flush() throws IOException {
-      ByteBuffer bytes = block.asSlice(0, used).asByteBuffer();
-      while (bytes.hasRemaining()) {
-        channel.write(bytes);
-      }
-      used = 0;
     }
   }
 
