@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
@@ -87,16 +88,18 @@ final class SparkRun implements AutoCloseable {
     return Files.readString(log);
   }
 
-  /** Their JVMs, by what the kernel says of them: Java cuts lines as long as theirs. */
-  List<ProcessHandle> executors() {
-    return process.descendants().filter(SparkRun::isExecutor).toList();
+  /** The JVM of one, by what the kernel says of it: Java cuts lines as long as theirs. */
+  Optional<ProcessHandle> executor(String id) {
+    return process.descendants().filter(child -> isExecutor(child, id)).findFirst();
   }
 
-  private static boolean isExecutor(ProcessHandle child) {
+  private static boolean isExecutor(ProcessHandle child, String id) {
     try {
-      return Files.readString(
-              Path.of("/proc/" + child.pid() + "/cmdline"), StandardCharsets.ISO_8859_1)
-          .contains("CoarseGrainedExecutorBackend");
+      String words =
+          Files.readString(
+              Path.of("/proc/" + child.pid() + "/cmdline"), StandardCharsets.ISO_8859_1);
+      return words.contains("CoarseGrainedExecutorBackend")
+          && words.contains("--executor-id\0" + id + "\0");
     } catch (IOException _) {
       return false; // it is gone
     }

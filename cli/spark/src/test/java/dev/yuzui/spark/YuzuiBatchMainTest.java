@@ -15,6 +15,7 @@ import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.io.Json;
 import dev.yuzui.openai.ServedModel;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -207,12 +208,37 @@ class YuzuiBatchMainTest {
     }
   }
 
+  /** One whose requests are noted to be under way. */
+  private boolean killOneWithWorkInHand(SparkRun run) {
+    Optional<ProcessHandle> busy =
+        executorsWithNotes().stream()
+            .flatMap(executor -> run.executor(executor).stream())
+            .findFirst();
+    busy.ifPresent(ProcessHandle::destroyForcibly);
+    return busy.isPresent();
+  }
+
+  private Set<String> executorsWithNotes() {
+    Set<String> executors = new HashSet<>();
+    try (Stream<Path> files = Files.walk(out().resolve("_yuzui/crash/attempts"))) {
+      for (Path note : files.filter(Files::isRegularFile).toList()) {
+        if (note.getFileName().toString().matches("[^.].*\\.\\d+\\.\\d+")) {
+          executors.add(Json.mapper().readTree(Files.readString(note)).path("executor").asText());
+        }
+      }
+    } catch (IOException | UncheckedIOException _) {
+      // they come and go
+    }
+    return executors;
+  }
+
   @Test
   void anExecutorThatIsKilledCostsTimeAlone() throws Exception {
     try (SparkRun run = run()) {
       run.await(() -> committed(1));
-      run.executors().getFirst().destroyForcibly();
+      run.await(() -> killOneWithWorkInHand(run));
       assertEquals(0, run.exitCode(), run.log());
+      assertTrue(run.log().contains("Lost task"), "it had a task:\n" + run.log());
       everyRequestIsAnsweredOnce();
       answersAreThoseOfABatch();
       List<String> logs = run.executorLogs();
