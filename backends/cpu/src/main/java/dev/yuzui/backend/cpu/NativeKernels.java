@@ -1,22 +1,13 @@
 package dev.yuzui.backend.cpu;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.IndexShape;
 import dev.yuzui.spi.MlaShape;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SymbolLookup;
-import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.function.Consumer;
 
 /**
  * The C functions of native-kernels/cpu/yuzui_cpu.h, on addresses. Short ones are critical calls: a
@@ -30,7 +21,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   private NativeKernels() {}
 
   /** The kernels, or why there are none. */
-  static Optional<NativeKernels> find(java.util.function.Consumer<String> refusal) {
+  static Optional<NativeKernels> find(Consumer<String> refusal) {
     return switch (NativeLibrary.INSTANCE) {
       case NativeLibrary.Found _ -> Optional.of(new NativeKernels());
       case NativeLibrary.Missing(String because) -> {
@@ -40,131 +31,11 @@ final class NativeKernels implements StripKernels, RowKernels {
     };
   }
 
-  /** Bound when first used, which only happens with a library. */
-  private static final class Calls {
-    private static final Linker LINKER = Linker.nativeLinker();
-    private static final SymbolLookup SYMBOLS =
-        switch (NativeLibrary.INSTANCE) {
-          case NativeLibrary.Found(SymbolLookup symbols) -> symbols;
-          case NativeLibrary.Missing(String because) -> throw new IllegalStateException(because);
-        };
-
-    static final MethodHandle INSTRUCTIONS =
-        bind("yz_instructions", FunctionDescriptor.of(ValueLayout.ADDRESS));
-    static final MethodHandle USE =
-        bind("yz_use", FunctionDescriptor.of(JAVA_INT, ValueLayout.ADDRESS));
-    static final MethodHandle PACKED_BYTES =
-        bind("yz_packed_bytes", result(JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_LONG));
-    static final MethodHandle PACK =
-        bind(
-            "yz_pack",
-            FunctionDescriptor.ofVoid(
-                JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
-    static final MethodHandle PREPARED_BYTES =
-        bind("yz_prepared_bytes", result(JAVA_LONG, JAVA_INT, JAVA_LONG));
-    static final MethodHandle PREPARE =
-        critical(
-            "yz_prepare",
-            JAVA_INT,
-            JAVA_LONG,
-            JAVA_LONG,
-            JAVA_LONG,
-            JAVA_LONG,
-            JAVA_LONG,
-            JAVA_LONG,
-            JAVA_LONG,
-            JAVA_LONG,
-            JAVA_LONG);
-    static final MethodHandle PRODUCT =
-        bind(
-            "yz_product",
-            FunctionDescriptor.ofVoid(
-                JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
-                JAVA_INT, JAVA_LONG));
-    static final MethodHandle DOTS =
-        bind(
-            "yz_dots",
-            FunctionDescriptor.ofVoid(
-                JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_LONG));
-    static final MethodHandle SILU_MUL =
-        critical("yz_silu_mul", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
-    static final MethodHandle RMS_NORM =
-        critical("yz_rms_norm", JAVA_LONG, JAVA_LONG, JAVA_FLOAT, JAVA_LONG, JAVA_LONG);
-    static final MethodHandle ZERO = critical("yz_zero", JAVA_LONG, JAVA_LONG);
-    static final MethodHandle ADD = critical("yz_add", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
-    static final MethodHandle ADD_SCALED =
-        critical("yz_add_scaled", JAVA_LONG, JAVA_FLOAT, JAVA_LONG, JAVA_LONG);
-    static final MethodHandle FEW = bind("yz_few", result(JAVA_INT, JAVA_INT));
-    static final MethodHandle TURN =
-        critical("yz_turn", JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_FLOAT, JAVA_INT, JAVA_LONG);
-    static final MethodHandle FIRST_ABOVE =
-        bind(
-            "yz_first_above",
-            result(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_FLOAT),
-            Linker.Option.critical(false));
-    static final MethodHandle ATTEND_BYTES = bind("yz_attend_bytes", result(JAVA_LONG, JAVA_INT));
-    static final MethodHandle ATTEND =
-        bind(
-            "yz_attend",
-            FunctionDescriptor.ofVoid(
-                JAVA_INT, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT,
-                JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG));
-    static final MethodHandle MERGE =
-        bind(
-            "yz_merge",
-            FunctionDescriptor.ofVoid(
-                JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
-    static final MethodHandle EXPANDED_BYTES =
-        bind(
-            "yz_expanded_bytes",
-            result(JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
-    static final MethodHandle EXPANDED =
-        bind(
-            "yz_expanded",
-            FunctionDescriptor.ofVoid(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
-
-    static final MethodHandle INDEX_TURNED_BYTES =
-        bind("yz_index_turned_bytes", result(JAVA_LONG, JAVA_INT, JAVA_INT));
-    static final MethodHandle INDEX_TURN =
-        bind(
-            "yz_index_turn",
-            FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG));
-    static final MethodHandle INDEX_BYTES = bind("yz_index_bytes", result(JAVA_LONG, JAVA_INT));
-    static final MethodHandle INDEX_SCORES =
-        bind(
-            "yz_index_scores",
-            FunctionDescriptor.ofVoid(
-                JAVA_INT,
-                JAVA_LONG,
-                JAVA_INT,
-                JAVA_INT,
-                JAVA_FLOAT,
-                JAVA_LONG,
-                JAVA_LONG,
-                JAVA_LONG,
-                JAVA_LONG,
-                JAVA_LONG));
-
-    private static MethodHandle critical(String name, MemoryLayout... arguments) {
-      return bind(name, FunctionDescriptor.ofVoid(arguments), Linker.Option.critical(false));
-    }
-
-    private static FunctionDescriptor result(MemoryLayout result, MemoryLayout... arguments) {
-      return FunctionDescriptor.of(result, arguments);
-    }
-
-    @SuppressWarnings("restricted")
-    private static MethodHandle bind(
-        String name, FunctionDescriptor type, Linker.Option... options) {
-      return LINKER.downcallHandle(SYMBOLS.findOrThrow(name), type, options);
-    }
-  }
-
   /** The instruction set in use, such as "avx512-vnni". */
   @SuppressWarnings("restricted")
   String instructions() {
     try {
-      MemorySegment name = (MemorySegment) Calls.INSTRUCTIONS.invokeExact();
+      MemorySegment name = (MemorySegment) NativeCalls.INSTRUCTIONS.invokeExact();
       return name.reinterpret(64).getString(0);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
@@ -174,7 +45,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   /** Takes another instruction set, in the whole process; false if the processor has not got it. */
   boolean use(String instructions) {
     try (var arena = java.lang.foreign.Arena.ofConfined()) {
-      return (int) Calls.USE.invokeExact(arena.allocateFrom(instructions)) != 0;
+      return (int) NativeCalls.USE.invokeExact(arena.allocateFrom(instructions)) != 0;
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -193,7 +64,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   @Override
   public long packedBytes(StripType type, long rows, long cols) {
     try {
-      return (long) Calls.PACKED_BYTES.invokeExact(type.ordinal(), rows, cols);
+      return (long) NativeCalls.PACKED_BYTES.invokeExact(type.ordinal(), rows, cols);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -202,7 +73,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   @Override
   public void pack(StripType type, long file, long scales, long rows, long cols, long packed) {
     try {
-      Calls.PACK.invokeExact(type.ordinal(), file, scales, rows, cols, packed);
+      NativeCalls.PACK.invokeExact(type.ordinal(), file, scales, rows, cols, packed);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -211,7 +82,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   @Override
   public long preparedBytes(StripType type, long cols) {
     try {
-      return (long) Calls.PREPARED_BYTES.invokeExact(type.ordinal(), cols);
+      return (long) NativeCalls.PREPARED_BYTES.invokeExact(type.ordinal(), cols);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -220,7 +91,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   @Override
   public void prepare(PrepareOp.Source from, int first, int last, PrepareOp.Prepared to) {
     try {
-      Calls.PREPARE.invokeExact(
+      NativeCalls.PREPARE.invokeExact(
           to.type().ordinal(),
           from.address(),
           from.stride() / 4,
@@ -240,7 +111,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   public void product(
       Packed w, int first, int last, long x, int n, long out, Lane lane, long temporary) {
     try {
-      Calls.PRODUCT.invokeExact(
+      NativeCalls.PRODUCT.invokeExact(
           w.type().ordinal(),
           w.address(),
           (long) w.rows(),
@@ -262,7 +133,7 @@ final class NativeKernels implements StripKernels, RowKernels {
    */
   void dots(long w, long rowBytes, int rows, int cols, long x, int n, long out) {
     try {
-      Calls.DOTS.invokeExact(w, rowBytes / 4, (long) rows, (long) cols, x, n, out);
+      NativeCalls.DOTS.invokeExact(w, rowBytes / 4, (long) rows, (long) cols, x, n, out);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -271,7 +142,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   @Override
   public void siluMul(long gate, long up, long out, int count) {
     try {
-      Calls.SILU_MUL.invokeExact(gate, up, out, (long) count);
+      NativeCalls.SILU_MUL.invokeExact(gate, up, out, (long) count);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -280,7 +151,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   @Override
   public void rmsNorm(long x, long weight, float eps, int count, long out) {
     try {
-      Calls.RMS_NORM.invokeExact(x, weight, eps, (long) count, out);
+      NativeCalls.RMS_NORM.invokeExact(x, weight, eps, (long) count, out);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -289,7 +160,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   @Override
   public void zero(long x, int count) {
     try {
-      Calls.ZERO.invokeExact(x, (long) count);
+      NativeCalls.ZERO.invokeExact(x, (long) count);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -298,7 +169,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   @Override
   public void add(long a, long b, long out, int count) {
     try {
-      Calls.ADD.invokeExact(a, b, out, (long) count);
+      NativeCalls.ADD.invokeExact(a, b, out, (long) count);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -307,7 +178,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   @Override
   public void addScaled(long x, float by, long out, int count) {
     try {
-      Calls.ADD_SCALED.invokeExact(x, by, out, (long) count);
+      NativeCalls.ADD_SCALED.invokeExact(x, by, out, (long) count);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -316,7 +187,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   /** The first of the numbers from ≤ i < count that is greater than {@code least}, or count. */
   int firstAbove(long x, int from, int count, float least) {
     try {
-      return (int) (long) Calls.FIRST_ABOVE.invokeExact(x, (long) from, (long) count, least);
+      return (int) (long) NativeCalls.FIRST_ABOVE.invokeExact(x, (long) from, (long) count, least);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -343,7 +214,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   /** Whether so many queries of a token are better off without lanes of their own; see yz_few. */
   boolean few(int queries) {
     try {
-      return (int) Calls.FEW.invokeExact(queries) != 0;
+      return (int) NativeCalls.FEW.invokeExact(queries) != 0;
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -356,7 +227,7 @@ final class NativeKernels implements StripKernels, RowKernels {
    */
   void turn(long q, int queries, AttentionShape shape, boolean few, long turned) {
     try {
-      Calls.TURN.invokeExact(q, queries, shape.keys(), shape.scale(), few ? 1 : 0, turned);
+      NativeCalls.TURN.invokeExact(q, queries, shape.keys(), shape.scale(), few ? 1 : 0, turned);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -365,7 +236,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   /** Bytes of {@code work} of {@link #attend}. */
   long attendBytes(AttentionShape shape) {
     try {
-      return (long) Calls.ATTEND_BYTES.invokeExact(shape.width());
+      return (long) NativeCalls.ATTEND_BYTES.invokeExact(shape.width());
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -391,7 +262,7 @@ final class NativeKernels implements StripKernels, RowKernels {
       long part,
       long work) {
     try {
-      Calls.ATTEND.invokeExact(
+      NativeCalls.ATTEND.invokeExact(
           cache,
           turned,
           queries,
@@ -413,7 +284,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   /** Puts parts together that lie {@code stride} floats apart; see yz_merge. */
   void merge(long parts, long stride, int count, int queries, AttentionShape shape, long out) {
     try {
-      Calls.MERGE.invokeExact(parts, stride, count, queries, shape.values(), out);
+      NativeCalls.MERGE.invokeExact(parts, stride, count, queries, shape.values(), out);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -423,7 +294,8 @@ final class NativeKernels implements StripKernels, RowKernels {
   long expandedBytes(MlaShape s, int rows) {
     try {
       return (long)
-          Calls.EXPANDED_BYTES.invokeExact(s.nope(), s.rope(), s.value(), s.kvLora(), (long) rows);
+          NativeCalls.EXPANDED_BYTES.invokeExact(
+              s.nope(), s.rope(), s.value(), s.kvLora(), (long) rows);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -437,7 +309,7 @@ final class NativeKernels implements StripKernels, RowKernels {
    */
   void expanded(int cache, long heads, long rows, long pages, long work) {
     try {
-      Calls.EXPANDED.invokeExact(cache, heads, rows, pages, work);
+      NativeCalls.EXPANDED.invokeExact(cache, heads, rows, pages, work);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -446,7 +318,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   /** Bytes of {@code turned} of {@link #indexTurn}. */
   long indexTurnedBytes(IndexShape s) {
     try {
-      return (long) Calls.INDEX_TURNED_BYTES.invokeExact(s.heads(), s.head());
+      return (long) NativeCalls.INDEX_TURNED_BYTES.invokeExact(s.heads(), s.head());
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -455,7 +327,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   /** A row's queries and their weights as {@link #indexScores} wants them. */
   void indexTurn(long q, long weights, IndexShape s, long turned) {
     try {
-      Calls.INDEX_TURN.invokeExact(q, weights, s.heads(), s.head(), turned);
+      NativeCalls.INDEX_TURN.invokeExact(q, weights, s.heads(), s.head(), turned);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -464,7 +336,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   /** Bytes of {@code work} of {@link #indexScores}. */
   long indexBytes(IndexShape s) {
     try {
-      return (long) Calls.INDEX_BYTES.invokeExact(s.head());
+      return (long) NativeCalls.INDEX_BYTES.invokeExact(s.head());
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -480,7 +352,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   void indexScores(
       int cache, long turned, IndexShape s, long pages, int from, int to, long scores, long work) {
     try {
-      Calls.INDEX_SCORES.invokeExact(
+      NativeCalls.INDEX_SCORES.invokeExact(
           cache,
           turned,
           s.heads(),

@@ -196,7 +196,16 @@ final class Prefill {
       Tensor before = scratch.f32("o_history", rows, out.cols());
       long statBefore = scratch.bytes("stat of history", 8 * rows * heads);
       products.denseUnless(q, 0, keyUp, heads, query, 0, any);
-      attention.decode(attention.apart(query, q, shape), cache, shape, batch, history, latent, statBefore, any, 0);
+      attention.decode(
+          attention.apart(query, q, shape),
+          cache,
+          shape,
+          batch,
+          history,
+          latent,
+          statBefore,
+          any,
+          0);
       products.denseUnless(latent, 0, valueUp, heads, before, 0, any);
       begin("mla_merge")
           .grid(rows)
