@@ -293,6 +293,46 @@ class InterfacesTest {
     assertTrue(kept.json().at("/error/message").asText().contains("keeps no responses"));
   }
 
+  @Test
+  void whatIsWrongIsSaidInTheWordsOfWhoAsked() {
+    String user = "\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]";
+    for (String[] asked :
+        List.of(
+            new String[] {
+              "/v1/responses", "{\"input\":\"x\",\"max_output_tokens\":0}", "max_output_tokens"
+            },
+            new String[] {
+              "/v1/responses",
+              "{\"input\":\"x\",\"text\":{\"format\":{\"type\":\"odd\"}}}",
+              "text.format"
+            },
+            new String[] {
+              "/v1/responses",
+              "{\"input\":\"x\",\"reasoning\":{\"effort\":\"odd\"}}",
+              "reasoning.effort"
+            },
+            new String[] {
+              "/v1/messages",
+              "{\"max_tokens\":1,\"stop_sequences\":[\"\"]," + user + "}",
+              "stop_sequences"
+            },
+            new String[] {
+              "/api/chat",
+              "{\"options\":{\"repeat_penalty\":0}," + user + "}",
+              "options.repeat_penalty"
+            },
+            new String[] {
+              "/api/chat", "{\"options\":{\"num_predict\":1.5}," + user + "}", "options.num_predict"
+            })) {
+      Reply reply = server.post(asked[0], asked[1]);
+      JsonNode error = reply.json().path("error");
+      String message = error.isTextual() ? error.asText() : error.path("message").asText();
+      assertEquals(400, reply.status(), reply.body());
+      assertTrue(message.startsWith(asked[2] + ":"), message);
+      assertTrue(!error.has("param") || error.path("param").asText().equals(asked[2]), message);
+    }
+  }
+
   // ---- ollama ----
 
   @Test

@@ -3,6 +3,8 @@ package dev.yuzui.server.answer;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.yuzui.openai.RequestProblem;
+import dev.yuzui.server.http.HttpProblem;
+import java.util.Map;
 import java.util.Set;
 
 /** What turning another interface's request into an OpenAI chat's has in common. */
@@ -14,6 +16,19 @@ public final class Translation {
     if (from.hasNonNull(name)) {
       to.set(as, from.get(name));
     }
+  }
+
+  /**
+   * What is wrong with a request in its own words.
+   *
+   * @param names its name for each field of the chat that it became, where they differ
+   */
+  public static HttpProblem renamed(HttpProblem problem, Map<String, String> names) {
+    HttpProblem told = problem;
+    for (Map.Entry<String, String> name : names.entrySet()) {
+      told = told.renamed(name.getKey(), name.getValue());
+    }
+    return told;
   }
 
   /**

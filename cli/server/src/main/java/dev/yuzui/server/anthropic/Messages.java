@@ -14,6 +14,7 @@ import dev.yuzui.server.answer.Answered;
 import dev.yuzui.server.answer.Blocks;
 import dev.yuzui.server.answer.Service;
 import dev.yuzui.server.answer.Teller;
+import dev.yuzui.server.answer.Translation;
 import dev.yuzui.server.http.Call;
 import dev.yuzui.server.http.ErrorForm;
 import dev.yuzui.server.http.EventStream;
@@ -29,6 +30,14 @@ public record Messages(Service service) {
   private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
 
   public void answer(Call call) throws InterruptedException {
+    try {
+      chat(call);
+    } catch (HttpProblem problem) {
+      throw Translation.renamed(problem, MessagesRequest.NAMES);
+    }
+  }
+
+  private void chat(Call call) throws InterruptedException {
     RequestFields body = Service.fields(call);
     boolean streamed = Service.field(() -> body.flag("stream")).orElse(false);
     if (!body.has("max_tokens")) {

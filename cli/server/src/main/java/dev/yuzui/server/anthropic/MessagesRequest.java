@@ -8,12 +8,20 @@ import dev.yuzui.io.Json;
 import dev.yuzui.openai.RequestFields;
 import dev.yuzui.openai.RequestProblem;
 import dev.yuzui.server.answer.Translation;
+import java.util.Map;
 import java.util.Set;
 
 /** Anthropic's request as the OpenAI chat that asks the same. */
 final class MessagesRequest {
   private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
   private static final Set<String> TEXT = Set.of("text");
+
+  /** What it calls the chat's fields. */
+  static final Map<String, String> NAMES =
+      Map.of(
+          "stop", "stop_sequences",
+          "response_format", "output_config",
+          "parallel_tool_calls", "tool_choice");
 
   private static final Set<String> KNOWN =
       Set.of(

@@ -33,6 +33,13 @@ public final class HttpProblem extends RuntimeException {
     return new HttpProblem(status, code, field, getMessage(), headers);
   }
 
+  /** The same where a field has another name. */
+  public HttpProblem renamed(String field, String other) {
+    boolean named = getMessage().startsWith(field + ":") || getMessage().startsWith(field + ".");
+    String message = named ? other + getMessage().substring(field.length()) : getMessage();
+    return new HttpProblem(status, code, param.equals(field) ? other : param, message, headers);
+  }
+
   public HttpProblem withHeader(String name, String value) {
     return new HttpProblem(status, code, param, getMessage(), Map.of(name, value));
   }

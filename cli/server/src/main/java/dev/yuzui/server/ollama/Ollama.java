@@ -14,6 +14,7 @@ import dev.yuzui.server.answer.Answered;
 import dev.yuzui.server.answer.Piece;
 import dev.yuzui.server.answer.Service;
 import dev.yuzui.server.answer.Teller;
+import dev.yuzui.server.answer.Translation;
 import dev.yuzui.server.http.Call;
 import dev.yuzui.server.http.ErrorForm;
 import dev.yuzui.server.http.EventStream;
@@ -30,12 +31,28 @@ public record Ollama(Service service) {
   private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
 
   public void chat(Call call) throws InterruptedException {
+    try {
+      converse(call);
+    } catch (HttpProblem problem) {
+      throw Translation.renamed(problem, OllamaRequest.names(true));
+    }
+  }
+
+  private void converse(Call call) throws InterruptedException {
     RequestFields body = Service.fields(call);
     RequestFields chat = Service.field(() -> OllamaRequest.chat(body.object()));
     answer(call, body, service.parsed(chat, parser -> parser.chat(chat)), Form.CHAT);
   }
 
   public void generate(Call call) throws InterruptedException {
+    try {
+      goOn(call);
+    } catch (HttpProblem problem) {
+      throw Translation.renamed(problem, OllamaRequest.names(false));
+    }
+  }
+
+  private void goOn(Call call) throws InterruptedException {
     RequestFields body = Service.fields(call);
     if (body.object().path("prompt").asText("").isEmpty()) {
       ObjectNode loaded = line().put("response", "").put("done", true);

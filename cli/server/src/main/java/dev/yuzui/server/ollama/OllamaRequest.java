@@ -10,6 +10,7 @@ import dev.yuzui.openai.RequestProblem;
 import dev.yuzui.server.answer.Translation;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
 
@@ -59,6 +60,20 @@ final class OllamaRequest {
           "repeat_penalty", "repetition_penalty",
           "presence_penalty", "presence_penalty",
           "frequency_penalty", "frequency_penalty");
+
+  /** What it calls the chat's fields. */
+  static Map<String, String> names(boolean chat) {
+    Map<String, String> names = new HashMap<>();
+    OPTIONS.forEach((own, other) -> names.put(other, "options." + own));
+    names.put("max_tokens", "options.num_predict");
+    names.put("response_format", "format");
+    names.put("reasoning_effort", "think");
+    names.put("thinking", "think");
+    if (!chat) {
+      names.put("messages", "prompt");
+    }
+    return names;
+  }
 
   /** How a model is run, which this server's flags say. */
   private static final Set<String> OF_SERVER =

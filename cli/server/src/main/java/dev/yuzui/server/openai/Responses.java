@@ -10,7 +10,9 @@ import dev.yuzui.server.answer.Answer;
 import dev.yuzui.server.answer.Answered;
 import dev.yuzui.server.answer.Service;
 import dev.yuzui.server.answer.Teller;
+import dev.yuzui.server.answer.Translation;
 import dev.yuzui.server.http.Call;
+import dev.yuzui.server.http.HttpProblem;
 import dev.yuzui.text.OutputMessage;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -22,6 +24,14 @@ public record Responses(Service service) {
   private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
 
   public void answer(Call call) throws InterruptedException {
+    try {
+      chat(call);
+    } catch (HttpProblem problem) {
+      throw Translation.renamed(problem, ResponsesRequest.NAMES);
+    }
+  }
+
+  private void chat(Call call) throws InterruptedException {
     RequestFields body = Service.fields(call);
     boolean streamed = Service.field(() -> body.flag("stream")).orElse(false);
     RequestFields chat = Service.field(() -> ResponsesRequest.chat(body.object()));

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.yuzui.openai.RequestFields;
 import dev.yuzui.openai.RequestProblem;
 import dev.yuzui.server.answer.Translation;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
@@ -14,6 +15,14 @@ import java.util.Set;
 final class ResponsesRequest {
   private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
   private static final Set<String> TEXT = Set.of("input_text", "output_text", "text");
+
+  /** What it calls the chat's fields. */
+  static final Map<String, String> NAMES =
+      Map.of(
+          "messages", "input",
+          "max_tokens", "max_output_tokens",
+          "response_format", "text.format",
+          "reasoning_effort", "reasoning.effort");
 
   private static final Set<String> KNOWN =
       Set.of(
