@@ -109,6 +109,9 @@ final class ResponsesRequest {
           message.put("content", Translation.text(item.path("content"), "input", TEXT));
           thought.ifPresent(text -> message.put("reasoning_content", text));
           thought = Optional.empty();
+          if (message.path("role").asText().equals("assistant")) {
+            calling = Optional.of(message); // what it calls belongs to what it says
+          }
         }
         case "reasoning" -> thought = thought(item);
         case "function_call" -> {
