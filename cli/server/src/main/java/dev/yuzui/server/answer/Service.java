@@ -122,13 +122,9 @@ public final class Service {
     }
   }
 
-  /** A body's fields. */
-  public static RequestFields fields(Call call) {
-    try {
-      return RequestFields.parseBody(call.takeBody());
-    } catch (RequestProblem e) {
-      throw problem(e);
-    }
+  /** A body's fields; a long one takes a processor's time, and many times its length. */
+  public RequestFields fields(Call call) throws InterruptedException {
+    return computed(() -> RequestFields.parseBody(call.takeBody()));
   }
 
   /** A value of a body's fields, which may be of the wrong type. */

@@ -38,7 +38,7 @@ public record Messages(Service service) {
   }
 
   private void chat(Call call) throws InterruptedException {
-    RequestFields body = Service.fields(call);
+    RequestFields body = service.fields(call);
     boolean streamed = Service.field(() -> body.flag("stream")).orElse(false);
     if (!body.has("max_tokens")) {
       throw HttpProblem.of(400, "invalid_request", "max_tokens: expected a count, found none")
@@ -56,7 +56,7 @@ public record Messages(Service service) {
   }
 
   public void count(Call call) throws InterruptedException {
-    RequestFields body = Service.fields(call);
+    RequestFields body = service.fields(call);
     call.json(JSON.objectNode().put("input_tokens", parsed(body).promptTokens()));
   }
 

@@ -39,7 +39,7 @@ public record Ollama(Service service) {
   }
 
   private void converse(Call call) throws InterruptedException {
-    RequestFields body = Service.fields(call);
+    RequestFields body = service.fields(call);
     RequestFields chat = Service.field(() -> OllamaRequest.chat(body.object()));
     answer(call, body, service.parsed(chat, parser -> parser.chat(chat)), Form.CHAT);
   }
@@ -53,7 +53,7 @@ public record Ollama(Service service) {
   }
 
   private void goOn(Call call) throws InterruptedException {
-    RequestFields body = Service.fields(call);
+    RequestFields body = service.fields(call);
     if (body.object().path("prompt").asText("").isEmpty()) {
       ObjectNode loaded = line().put("response", "").put("done", true);
       call.json(loaded.put("done_reason", "load")); // which is how clients ask for the model

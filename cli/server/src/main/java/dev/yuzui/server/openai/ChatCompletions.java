@@ -19,7 +19,7 @@ public record ChatCompletions(Service service) {
   private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
 
   public void answer(Call call) throws InterruptedException {
-    RequestFields body = Service.fields(call);
+    RequestFields body = service.fields(call);
     StreamAsked stream = StreamAsked.of(body);
     ParsedRequest request = service.parsed(body, parser -> parser.chat(body));
     service.requireRoom(request, "messages");

@@ -22,7 +22,7 @@ public record Completions(Service service) {
   private static final String TYPE = "text_completion";
 
   public void answer(Call call) throws InterruptedException {
-    RequestFields body = Service.fields(call);
+    RequestFields body = service.fields(call);
     StreamAsked stream = StreamAsked.of(body);
     ParsedRequest request = service.parsed(body, parser -> parser.completion(body));
     service.requireRoom(request, "prompt");

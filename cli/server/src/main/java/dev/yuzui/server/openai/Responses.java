@@ -32,7 +32,7 @@ public record Responses(Service service) {
   }
 
   private void chat(Call call) throws InterruptedException {
-    RequestFields body = Service.fields(call);
+    RequestFields body = service.fields(call);
     boolean streamed = Service.field(() -> body.flag("stream")).orElse(false);
     RequestFields chat = Service.field(() -> ResponsesRequest.chat(body.object()));
     ParsedRequest request = service.parsed(chat, parser -> parser.chat(chat));

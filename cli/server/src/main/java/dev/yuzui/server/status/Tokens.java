@@ -35,7 +35,7 @@ public record Tokens(Service service) {
           "return_token_strs");
 
   public void tokenize(Call call) throws InterruptedException {
-    RequestFields body = Service.fields(call);
+    RequestFields body = service.fields(call);
     int[] ids =
         body.has("messages")
             ? rendered(body).request().prompt().stream().mapToInt(Integer::intValue).toArray()
@@ -76,7 +76,7 @@ public record Tokens(Service service) {
   }
 
   public void detokenize(Call call) throws InterruptedException {
-    RequestFields body = Service.fields(call);
+    RequestFields body = service.fields(call);
     String text =
         service.computed(
             () -> {
@@ -103,7 +103,7 @@ public record Tokens(Service service) {
 
   /** The text that a chat becomes. */
   public void applyTemplate(Call call) throws InterruptedException {
-    RequestFields body = Service.fields(call);
+    RequestFields body = service.fields(call);
     call.json(JSON.objectNode().put("prompt", rendered(body).text().map(Prompt::text).orElse("")));
   }
 
