@@ -371,6 +371,28 @@ class InterfacesTest {
     assertTrue(odd.json().path("error").asText().contains("mirostat"));
   }
 
+  @Test
+  void ollamasFieldsHaveTypes() {
+    for (String[] asked :
+        List.of(
+            new String[] {"{\"prompt\":[\"a\"]}", "prompt"},
+            new String[] {"{\"prompt\":\"a\",\"options\":[1]}", "options"},
+            new String[] {
+              "{\"prompt\":\"a\",\"options\":{\"num_predict\":\"x\"}}", "options.num_predict"
+            },
+            new String[] {"{\"prompt\":\"a\",\"format\":[]}", "format"},
+            new String[] {"{\"prompt\":\"a\",\"format\":true}", "format"},
+            new String[] {"{\"prompt\":\"a\",\"think\":[]}", "think"})) {
+      Reply reply = server.post("/api/generate", asked[0]);
+      assertEquals(400, reply.status(), asked[0] + reply.body());
+      assertTrue(reply.json().path("error").asText().startsWith(asked[1] + ":"), reply.body());
+    }
+    String raw = "{\"prompt\":\"a\",\"raw\":true,\"think\":false,\"format\":\"\",\"stream\":false,";
+    Reply reply = server.post("/api/generate", raw + "\"options\":{\"num_predict\":2}}");
+    assertEquals(200, reply.status(), reply.body());
+    assertEquals(2, reply.json().path("eval_count").asInt());
+  }
+
   // ---- of itself ----
 
   @Test

@@ -54,7 +54,7 @@ public record Ollama(Service service) {
 
   private void goOn(Call call) throws InterruptedException {
     RequestFields body = service.fields(call);
-    if (body.object().path("prompt").asText("").isEmpty()) {
+    if (Service.field(() -> body.text("prompt")).orElse("").isEmpty()) {
       ObjectNode loaded = line().put("response", "").put("done", true);
       call.json(loaded.put("done_reason", "load")); // which is how clients ask for the model
       return;

@@ -11,6 +11,7 @@ import dev.yuzui.server.answer.Translation;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
@@ -163,6 +164,7 @@ final class OllamaRequest {
   static RequestFields raw(JsonNode asked) {
     requireGenerate(asked);
     ObjectNode completion = common(asked);
+    completion.remove(List.of("thinking", "reasoning_effort")); // a template's matter
     completion.set("prompt", asked.path("prompt"));
     return new RequestFields(completion);
   }
@@ -176,26 +178,29 @@ final class OllamaRequest {
 
   private static void refuse(JsonNode asked, String name, String field) {
     JsonNode node = asked.path(name);
-    boolean none =
-        node.isMissingNode()
-            || node.isNull()
-            || node.isContainerNode() && node.isEmpty()
-            || node.isTextual() && node.textValue().isEmpty();
-    if (!none) {
+    if (!none(node) && !(node.isContainerNode() && node.isEmpty())) {
       throw RequestProblem.field(
           field, "no " + name + ", which this server has no use for", "some");
     }
   }
 
+  /** An empty text is what its own clients send for nothing. */
+  private static boolean none(JsonNode node) {
+    return node.isMissingNode() || node.isNull() || node.isTextual() && node.textValue().isEmpty();
+  }
+
   private static ObjectNode common(JsonNode asked) {
     ObjectNode out = JSON.objectNode();
     Translation.copy(asked, "model", out, "model");
+    new RequestFields(asked).map("options"); // an object, if any
     asked.path("options").properties().forEach(option -> option(option, out));
     JsonNode think = asked.path("think");
     if (think.isBoolean()) {
       out.putObject("thinking").put("type", think.booleanValue() ? "enabled" : "disabled");
     } else if (think.isTextual()) {
       out.set("reasoning_effort", think);
+    } else if (!none(think)) {
+      throw RequestProblem.field("think", "true, false or how much", think.toString());
     }
     JsonNode format = asked.path("format");
     if (format.isObject()) {
@@ -204,9 +209,9 @@ final class OllamaRequest {
           .putObject("json_schema")
           .put("name", "answer")
           .set("schema", format);
-    } else if (format.asText("").equals("json")) {
+    } else if (format.isTextual() && format.textValue().equals("json")) {
       out.putObject("response_format").put("type", "json_object");
-    } else if (!format.asText("").isEmpty()) {
+    } else if (!none(format)) {
       throw RequestProblem.field("format", "\"json\" or a schema", format.toString());
     }
     return out;
@@ -217,8 +222,10 @@ final class OllamaRequest {
     if (OPTIONS.containsKey(name)) {
       out.set(OPTIONS.get(name), option.getValue());
     } else if (name.equals("num_predict")) {
-      if (option.getValue().asInt() > 0) {
-        out.set("max_tokens", option.getValue());
+      JsonNode count = option.getValue();
+      boolean unlimited = count.isInt() && count.intValue() <= 0; // −1 and −2 are, as it has them
+      if (!unlimited) {
+        out.set("max_tokens", count);
       }
     } else if (!OF_SERVER.contains(name)) {
       throw RequestProblem.field(
