@@ -311,6 +311,10 @@ class InterfacesTest {
               "{\"input\":\"x\",\"reasoning\":{\"effort\":\"odd\"}}",
               "reasoning.effort"
             },
+            new String[] {"/v1/responses", "{\"input\":\"x\",\"top_logprobs\":5}", "top_logprobs"},
+            new String[] {
+              "/tokenize", "{\"add_generation_prompt\":false," + user + "}", "add_generation_prompt"
+            },
             new String[] {
               "/v1/messages",
               "{\"max_tokens\":1,\"stop_sequences\":[\"\"]," + user + "}",
@@ -403,7 +407,10 @@ class InterfacesTest {
     assertEquals("Once upon a time", text.path("content").asText());
     JsonNode prompt =
         server
-            .post("/apply-template", "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}")
+            .post(
+                "/apply-template",
+                "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"add_generation_prompt\":true,"
+                    + "\"continue_final_message\":false}")
             .json();
     assertEquals("hi", prompt.path("prompt").asText());
     assertEquals(400, server.post("/detokenize", "{\"tokens\":[99999]}").status());

@@ -49,9 +49,9 @@ final class ResponsesRequest {
           "safety_identifier",
           "prompt_cache_key",
           "prompt_cache_retention",
-          "top_logprobs",
           "max_tool_calls",
           // refused unless they say nothing
+          "top_logprobs",
           "previous_response_id",
           "conversation",
           "prompt",
@@ -70,6 +70,7 @@ final class ResponsesRequest {
           kept, "none, for this server keeps no responses; send the input whole", Set.of());
     }
     fields.refuse("background", "false", Set.of("false"));
+    fields.refuse("top_logprobs", "0, for answers here carry none", Set.of("0"));
     ObjectNode chat = JSON.objectNode();
     Translation.copy(asked, "model", chat, "model");
     Translation.copy(asked, "max_output_tokens", chat, "max_tokens");

@@ -13,11 +13,12 @@ import dev.yuzui.server.http.Call;
 import dev.yuzui.server.http.HttpProblem;
 import dev.yuzui.text.Prompt;
 import dev.yuzui.text.Tokenizer;
+import java.util.List;
 import java.util.Set;
 
 /**
  * {@code /tokenize}, {@code /detokenize} and {@code /apply-template}, in llama.cpp's form and in
- * vLLM's: the fields of both are read and written.
+ * vLLM's: the fields of both are read and written, but for a template of the request's own.
  */
 public record Tokens(Service service) {
   private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
@@ -62,7 +63,7 @@ public record Tokens(Service service) {
   }
 
   private int[] text(RequestFields body) {
-    body.requireKnown(java.util.List.of(TEXT));
+    body.requireKnown(List.of(TEXT));
     String content =
         body.text("content")
             .or(() -> body.text("prompt"))
@@ -80,7 +81,7 @@ public record Tokens(Service service) {
     String text =
         service.computed(
             () -> {
-              body.requireKnown(java.util.List.of(Set.of("tokens", "model")));
+              body.requireKnown(List.of(Set.of("tokens", "model")));
               JsonNode tokens = body.object().path("tokens");
               if (!tokens.isArray()) {
                 throw RequestProblem.field("tokens", "an array of token ids", tokens.toString());
@@ -110,12 +111,21 @@ public record Tokens(Service service) {
   private ParsedRequest.Prompt rendered(RequestFields body) throws InterruptedException {
     ObjectNode chat = body.object().deepCopy();
     chat.remove(
-        java.util.List.of(
+        List.of(
             "add_special_tokens",
             "add_special",
             "parse_special",
             "with_pieces",
-            "return_token_strs"));
+            "return_token_strs",
+            "add_generation_prompt",
+            "continue_final_message"));
+    RequestFields _ =
+        Service.field(
+            () -> {
+              body.refuse("add_generation_prompt", "true", Set.of("true"));
+              body.refuse("continue_final_message", "false", Set.of("false"));
+              return body;
+            });
     RequestFields fields = new RequestFields(chat);
     return service.parsed(fields, parser -> parser.chat(fields)).prompts().getFirst();
   }
