@@ -21,13 +21,15 @@ import java.lang.reflect.Proxy;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 
 /**
  * The reference with one op that is wrong: its device names the op, and a piece of the name of the
  * weight where it is, as in {@code broken:gate:blk.3}; {@code ^} begins a name. The last number of
  * each row of what the op gives is off; {@code broken:scale} doubles the scale of every eighth
  * block of a weight, {@code broken:replay} replays nothing, {@code broken:lost} is lost as it
- * replays, {@code broken:open} cannot be opened.
+ * replays, {@code broken:open} cannot be opened, {@code broken:slow} takes a minute to be.
  */
 public final class BrokenReference implements BackendProvider {
   static final String NAME = "broken";
@@ -52,6 +54,9 @@ public final class BrokenReference implements BackendProvider {
     String[] fault = options.device().orElse("broken:nothing").split(":");
     if (fault[1].equals("open")) {
       throw new BackendException("the kernels do not build", "mend them");
+    }
+    if (fault[1].equals("slow")) {
+      LockSupport.parkNanos(TimeUnit.MINUTES.toNanos(1));
     }
     Backend exact =
         new ReferenceProvider()

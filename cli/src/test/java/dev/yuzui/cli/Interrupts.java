@@ -8,7 +8,7 @@ import java.nio.file.Path;
 import java.util.List;
 
 /** Ctrl-C as a shell sends it. */
-final class Interrupts {
+public final class Interrupts {
   private static final long SIGINT = 1L << 1;
 
   private Interrupts() {}
@@ -18,7 +18,7 @@ final class Interrupts {
    * this process ignores the signal and its children inherit that, as under nohup or behind {@code
    * &} in a script.
    */
-  static void assumeHeard() throws IOException {
+  public static void assumeHeard() throws IOException {
     assumeTrue(!System.getProperty("os.name").startsWith("Windows"), "no SIGINT on Windows");
     assumeTrue(!ignored(), "SIGINT is ignored here: the tests run in a script's background");
   }
@@ -31,7 +31,7 @@ final class Interrupts {
         .anyMatch(line -> (Long.parseUnsignedLong(line.substring(7).strip(), 16) & SIGINT) != 0);
   }
 
-  static void send(Process process) throws IOException, InterruptedException {
+  public static void send(Process process) throws IOException, InterruptedException {
     new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor();
   }
 }

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.yuzui.cli.CommandRun;
+import dev.yuzui.cli.Interrupts;
 import dev.yuzui.cli.Main;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
@@ -36,8 +37,11 @@ class ServeCommandTest {
     line.add(ProcessHandle.current().info().command().orElseThrow());
     line.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
     line.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName()));
-    line.addAll(List.of("serve", "--backend", "cpu"));
+    line.add("serve");
     line.addAll(List.of(more));
+    if (!line.contains("--device")) {
+      line.addAll(List.of("--backend", "cpu"));
+    }
     if (!line.contains("--port")) {
       line.addAll(List.of("--port", "0"));
     }
@@ -122,18 +126,13 @@ class ServeCommandTest {
     }
   }
 
-  private static void signal(Process process, String name) throws Exception {
-    Process kill = new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).start();
-    assertEquals(0, kill.waitFor());
-  }
-
   @Test
-  @DisabledOnOs(OS.WINDOWS)
   void anInterruptEndsItWithAnInterruptsCode() throws Exception {
+    Interrupts.assumeHeard();
     Process process = start();
     try {
       address(process);
-      signal(process, "INT");
+      Interrupts.send(process);
       assertTrue(process.waitFor(30, TimeUnit.SECONDS));
       assertEquals(130, process.exitValue(), err());
     } finally {
@@ -141,17 +140,14 @@ class ServeCommandTest {
     }
   }
 
-  /** A named pipe is a model that takes for ever to load. */
   @Test
-  @DisabledOnOs(OS.WINDOWS)
-  void aSignalEndsItWhileTheModelLoads() throws Exception {
-    Path pipe = folder.resolve("model.gguf");
-    assertEquals(0, new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor());
+  void anInterruptEndsItWhileTheModelLoads() throws Exception {
+    Interrupts.assumeHeard();
     int port;
     try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       port = free.getLocalPort();
     }
-    Process process = start("--port", Integer.toString(port), "-m", pipe.toString());
+    Process process = start("--port", Integer.toString(port), "--device", "broken:slow");
     try (HttpClient client = HttpClient.newHttpClient()) {
       HttpRequest health =
           HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/health")).build();
@@ -166,7 +162,7 @@ class ServeCommandTest {
         }
       }
       assertEquals(503, status, err());
-      signal(process, "INT");
+      Interrupts.send(process);
       assertTrue(process.waitFor(10, TimeUnit.SECONDS), "it ends");
       assertEquals(130, process.exitValue(), err());
     } finally {
