@@ -71,6 +71,9 @@ final class ExpertCases {
         new KernelCase(both, "long rows", d -> combineAndNorm(d, Groups.some(3), 9000, true)));
     cases.add(
         new KernelCase(
+            both, "29 experts, wide rows", d -> combineAndNorm(d, random(2, 29, 40), 8192, true)));
+    cases.add(
+        new KernelCase(
             "combine", "columns by four, with a base", d -> combine(d, Groups.some(4), 260, true)));
     cases.add(new KernelCase("combine", "odd columns", d -> combine(d, Groups.some(4), 37, false)));
     cases.add(
