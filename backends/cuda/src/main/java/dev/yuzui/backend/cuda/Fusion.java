@@ -23,12 +23,9 @@ final class Fusion {
   List<Runnable> of(List<Runnable> works) {
     List<Runnable> fused = new ArrayList<>(works.size());
     for (Runnable work : works) {
-      Optional<Runnable> both =
-          fused.isEmpty() ? Optional.empty() : both(fused.getLast(), work).map(r -> r);
-      if (both.isPresent()) {
-        fused.removeLast();
-      }
-      fused.add(both.orElse(work));
+      Optional<Launch.Ready> both =
+          fused.isEmpty() ? Optional.empty() : both(fused.getLast(), work);
+      both.ifPresentOrElse(b -> fused.set(fused.size() - 1, b), () -> fused.add(work));
     }
     return fused;
   }

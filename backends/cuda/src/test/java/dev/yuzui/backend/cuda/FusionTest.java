@@ -4,11 +4,14 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.yuzui.kit.Bench;
 import dev.yuzui.kit.Rig;
+import dev.yuzui.kit.Steps;
 import dev.yuzui.kit.Tolerance;
 import dev.yuzui.kit.Values;
 import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Encoding;
+import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.Ops;
+import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.Optional;
 import java.util.function.Consumer;
@@ -46,6 +49,32 @@ class FusionTest {
   @Test
   void aSumOfExpertsIsAddedAndNormalisedAtOnce() {
     takes(2, b -> sum(b, 2, 3, 512, true)); // the sort is one of them
+  }
+
+  @Test
+  void theExpertsThatAreChosenAreSortedAtOnce() {
+    takes(1, b -> gate(b, 3));
+  }
+
+  @Test
+  void notWhereThereAreMoreRowsThanOneGateTakes() {
+    takes(3, b -> gate(b, 9)); // the product, the choice, the sort
+  }
+
+  private Consumer<Ops> gate(Bench b, int tokens) {
+    int experts = 8;
+    GateRule rule =
+        new GateRule(GateRule.Scoring.SIGMOID, experts, 2, 1, 1, GateRule.GroupScore.MAX, true, 1);
+    Tensor x = b.input("x", Values.normal(tokens, 64, 3));
+    Tensor w = b.weight(rig().weight(Encoding.F32, experts, 64, 4));
+    StepBatch batch = b.step(Steps.plain(tokens, 0));
+    Tensor ids = b.integerOutput("ids", tokens, 2);
+    Tensor weights = b.output("weights", tokens, 2, Tolerance.relative(1e-4));
+    Dispatch dispatch = b.dispatch(experts, tokens, 2);
+    return ops -> {
+      ops.gate(x, w, Optional.empty(), rule, batch, ids, weights);
+      ops.permute(ids, dispatch);
+    };
   }
 
   @Test
