@@ -32,21 +32,6 @@ public final class Translation {
   }
 
   /**
-   * @throws RequestProblem for a field that is in none of the sets
-   */
-  public static void requireKnown(JsonNode object, String where, Set<String> known) {
-    object
-        .fieldNames()
-        .forEachRemaining(
-            name -> {
-              if (!known.contains(name)) {
-                throw RequestProblem.field(
-                    where + name, "a field of this request", "one that is not known; leave it out");
-              }
-            });
-  }
-
-  /**
    * The text of a string, or of parts that are texts.
    *
    * @param types of parts that are

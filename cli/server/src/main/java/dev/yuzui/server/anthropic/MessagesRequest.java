@@ -8,6 +8,7 @@ import dev.yuzui.io.Json;
 import dev.yuzui.openai.RequestFields;
 import dev.yuzui.openai.RequestProblem;
 import dev.yuzui.server.answer.Translation;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
@@ -52,7 +53,7 @@ final class MessagesRequest {
    * @throws RequestProblem if it asks for what there is not
    */
   static RequestFields chat(JsonNode asked) {
-    Translation.requireKnown(asked, "", KNOWN);
+    new RequestFields(asked).requireKnown(List.of(KNOWN));
     ObjectNode chat = JSON.objectNode();
     Translation.copy(asked, "model", chat, "model");
     Translation.copy(asked, "max_tokens", chat, "max_tokens");

@@ -99,7 +99,7 @@ final class OllamaRequest {
    * @throws RequestProblem if it asks for what there is not
    */
   static RequestFields chat(JsonNode asked) {
-    Translation.requireKnown(asked, "", CHAT);
+    new RequestFields(asked).requireKnown(List.of(CHAT));
     ObjectNode chat = common(asked);
     Translation.copy(asked, "tools", chat, "tools");
     ArrayNode messages = chat.putArray("messages");
@@ -170,7 +170,7 @@ final class OllamaRequest {
   }
 
   private static void requireGenerate(JsonNode asked) {
-    Translation.requireKnown(asked, "", GENERATE);
+    new RequestFields(asked).requireKnown(List.of(GENERATE));
     for (String name : Set.of("images", "context", "suffix", "template")) {
       refuse(asked, name, name);
     }

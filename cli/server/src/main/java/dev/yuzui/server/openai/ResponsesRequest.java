@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.yuzui.openai.RequestFields;
 import dev.yuzui.openai.RequestProblem;
 import dev.yuzui.server.answer.Translation;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -63,7 +64,7 @@ final class ResponsesRequest {
    * @throws RequestProblem if it asks for what there is not
    */
   static RequestFields chat(JsonNode asked) {
-    Translation.requireKnown(asked, "", KNOWN);
+    new RequestFields(asked).requireKnown(List.of(KNOWN));
     RequestFields fields = new RequestFields(asked);
     for (String kept : Set.of("previous_response_id", "conversation", "prompt")) {
       fields.refuse(
