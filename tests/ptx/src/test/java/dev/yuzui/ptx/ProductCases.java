@@ -6,6 +6,7 @@ import dev.yuzui.ptx.machine.GlobalMemory;
 import dev.yuzui.ptx.machine.Launch;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.IntUnaryOperator;
 
 /** matmul_*, matvec_*, gemm_* and to_half. */
 final class ProductCases {
@@ -358,8 +359,17 @@ final class ProductCases {
     zeroAgain(counters);
   }
 
-  /** Numbers under a power of two a row: far above, far below and zero. */
   private static void toHalf(Device device, int k) {
+    // 16j + 4c + i of a unit lies at 8c + 4j + i
+    toHalf(device, "to_half", k, j -> j / 32 * 32 + j / 4 % 4 * 8 + j % 32 / 16 * 4 + j % 4);
+  }
+
+  /**
+   * Numbers under a power of two a row: far above, far below and zero.
+   *
+   * @param place of column j in its row of halves
+   */
+  static void toHalf(Device device, String kernel, int k, IntUnaryOperator place) {
     int rows = 4;
     int padded = Math.ceilDiv(k, 32) * 32;
     float[] x = new Numbers(11).normal(rows * k, 1);
@@ -371,7 +381,7 @@ final class ProductCases {
     GlobalBuffer scale = memory.output("scales", 4 * rows);
     device.run(
         device
-            .launch("to_half", rows, 1, 1, 256, 0)
+            .launch(kernel, rows, 1, 1, 256, 0)
             .p(memory.floats("x", Role.INPUT, x))
             .i(k, k, 0, k, 1, rows)
             .p(xh)
@@ -382,8 +392,7 @@ final class ProductCases {
         most = Math.max(most, Math.abs(x[t * k + j]));
       }
       for (int j = 0; j < padded; j++) {
-        int in = j % 32; // 16j + 4c + i of a unit lies at 8c + 4j + i
-        int at = t * padded + j / 32 * 32 + in / 4 % 4 * 8 + in / 16 * 4 + in % 4;
+        int at = t * padded + place.applyAsInt(j);
         double got = (double) xh.f16(at) * scale.f32(t);
         Numbers.close("row " + t, j, got, j < k ? x[t * k + j] : 0, most * 0x1p-11);
       }

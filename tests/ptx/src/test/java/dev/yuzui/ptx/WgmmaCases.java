@@ -87,35 +87,9 @@ final class WgmmaCases {
     p.check(out, half, HALF);
   }
 
-  /** Numbers under a power of two a row: far above, far below and zero. */
   private static void rowsToHalf(Device device, int k) {
-    int rows = 4;
-    int padded = Math.ceilDiv(k, 32) * 32;
-    float[] x = new Numbers(11).normal(rows * k, 1);
-    for (int i = 0; i < x.length; i++) {
-      x[i] *= new float[] {1e12f, 1, 1e-12f, 0}[i / k];
-    }
-    GlobalMemory memory = device.memory();
-    GlobalBuffer xh = memory.output("x in F16", 2 * rows * padded);
-    GlobalBuffer scale = memory.output("scales", 4 * rows);
-    device.run(
-        device
-            .launch("rows_to_half", rows, 1, 1, 256, 0)
-            .p(memory.floats("x", Role.INPUT, x))
-            .i(k, k, 0, k, 1, rows)
-            .p(xh)
-            .p(scale));
-    for (int t = 0; t < rows; t++) {
-      double most = 0;
-      for (int j = 0; j < k; j++) {
-        most = Math.max(most, Math.abs(x[t * k + j]));
-      }
-      for (int j = 0; j < padded; j++) {
-        int in = j % 16; // 16j + 4c + 2h + e of a unit lies at 16j + 8h + 2c + e
-        int at = t * padded + j / 16 * 16 + in / 2 % 2 * 8 + in / 4 * 2 + in % 2;
-        double got = (double) xh.f16(at) * scale.f32(t);
-        Numbers.close("row " + t, j, got, j < k ? x[t * k + j] : 0, most * 0x1p-11);
-      }
-    }
+    // 16j + 4c + 2h + e of a unit lies at 16j + 8h + 2c + e
+    ProductCases.toHalf(
+        device, "rows_to_half", k, j -> j / 16 * 16 + j / 2 % 2 * 8 + j % 16 / 4 * 2 + j % 2);
   }
 }
