@@ -46,9 +46,9 @@ import java.util.zip.CRC32C;
  * them, a first prompt reads nearly all of them anyway, and a damaged weight would be wrong text
  * that nobody notices.
  *
- * <p>Written in blocks of 8 MiB, it is kept in huge pages by Linux 6.16 and newer on file systems
- * that can, and mapped as such: strips are then read as fast as from memory of our own; from pages
- * of 4 KiB by a core a quarter slower.
+ * <p>Written in blocks of 8 MiB, it was kept in huge pages, and mapped as such, by Linux 6.18 on
+ * ext4: strips are then read as fast as from memory of our own; from pages of 4 KiB by a core a
+ * quarter slower.
  *
  * <p>It is written under another name and gets its own when it is whole and on the disk. A lock on
  * the unfinished file tells one that is being written from one that a process left behind, which is
