@@ -184,13 +184,7 @@ public final class ServeCommand implements Callable<Integer> {
 
   private Server listen(HttpOptions listening) {
     ServiceOptions service =
-        new ServiceOptions(
-            maxQueue,
-            requestTimeout,
-            ping,
-            reasoningFormat == ReasoningFormat.auto,
-            Version.number(),
-            Flags::in);
+        new ServiceOptions(maxQueue, requestTimeout, ping, Version.number(), Flags::in);
     try {
       return Server.open(
           new ServerOptions(listening, service, !noPage), line -> context.err().println(line));

@@ -91,12 +91,7 @@ final class RunningServer implements AutoCloseable {
         new ServerOptions(
             setup.http(),
             new ServiceOptions(
-                setup.maxQueue(),
-                setup.timeout(),
-                setup.ping(),
-                true,
-                "0.0.0",
-                UnaryOperator.identity()),
+                setup.maxQueue(), setup.timeout(), setup.ping(), "0.0.0", UnaryOperator.identity()),
             true),
         line -> System.err.println("server: " + line));
   }

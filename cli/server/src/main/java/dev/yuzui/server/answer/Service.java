@@ -13,6 +13,7 @@ import dev.yuzui.server.http.Call;
 import dev.yuzui.server.http.ClientGone;
 import dev.yuzui.server.http.HttpProblem;
 import dev.yuzui.text.OutputEvent;
+import dev.yuzui.text.ReasoningFilter;
 import dev.yuzui.text.TextException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -211,9 +212,10 @@ public final class Service {
   private Answered follow(
       ParsedRequest request, Answers answers, Call call, Teller teller, long start)
       throws InterruptedException {
+    boolean apart = model.reasoning() != ReasoningFilter.Mode.SHOW;
     List<Choice> choices =
         IntStream.range(0, request.choices())
-            .mapToObj(i -> new Choice(i, request, model.reading(), options.reasoningApart()))
+            .mapToObj(i -> new Choice(i, request, model.reading(), apart))
             .toList();
     long[] last = new long[choices.size()];
     List<Answer> done = new ArrayList<>();

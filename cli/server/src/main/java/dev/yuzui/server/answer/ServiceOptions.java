@@ -10,8 +10,6 @@ import java.util.function.UnaryOperator;
  * @param maxQueue answers that may wait for a sequence; more are turned away
  * @param requestTimeout of each answer, waiting included; empty is none
  * @param ping of streams in which nothing happens
- * @param reasoningApart tell what is thought as {@code reasoning_content}; otherwise it is part of
- *     the text
  * @param version of this program, for those who ask
  * @param wording of messages that name options as Java has them
  */
@@ -19,6 +17,5 @@ public record ServiceOptions(
     int maxQueue,
     Optional<Duration> requestTimeout,
     Duration ping,
-    boolean reasoningApart,
     String version,
     UnaryOperator<String> wording) {}
