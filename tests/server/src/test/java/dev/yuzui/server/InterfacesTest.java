@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.yuzui.server.RunningServer.Reply;
 import java.util.ArrayList;
 import java.util.List;
@@ -13,7 +12,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/** Anthropic's interface, OpenAI's responses, ollama's, and what the server says of itself. */
+/** Anthropic's interface, ollama's, and what the server says of itself. */
 class InterfacesTest {
   private static final String ROLL =
       """
@@ -31,20 +30,6 @@ class InterfacesTest {
   @AfterAll
   static void close() {
     server.close();
-  }
-
-  private static List<String> types(Reply reply) {
-    return reply.events().stream().map(e -> e.path("type").asText()).toList();
-  }
-
-  private static String joined(Reply reply, String type, String pointer) {
-    StringBuilder text = new StringBuilder();
-    for (JsonNode event : reply.events()) {
-      if (event.path("type").asText().equals(type)) {
-        text.append(event.at(pointer).asText());
-      }
-    }
-    return text.toString();
   }
 
   // ---- Anthropic ----
@@ -68,7 +53,7 @@ class InterfacesTest {
   @Test
   void aStreamedMessageOpensGrowsAndCloses() {
     Reply reply = server.post("/v1/messages", message(",\"stream\":true,\"top_k\":1"));
-    List<String> types = types(reply);
+    List<String> types = reply.types();
     assertEquals("message_start", types.getFirst());
     assertEquals("content_block_start", types.get(1));
     assertEquals(
@@ -76,7 +61,7 @@ class InterfacesTest {
         types.subList(types.size() - 3, types.size()));
     String whole =
         server.post("/v1/messages", message(",\"top_k\":1")).json().at("/content/0/text").asText();
-    assertEquals(whole, joined(reply, "content_block_delta", "/delta/text"));
+    assertEquals(whole, reply.joined("content_block_delta", "/delta/text"));
     assertTrue(reply.body().startsWith("event: message_start\n"));
   }
 
@@ -98,7 +83,7 @@ class InterfacesTest {
             .replace(":10,", ":300,");
     JsonNode whole = server.post("/v1/messages", asked).json();
     assertEquals("stop_sequence", whole.path("stop_reason").asText(), whole.toString());
-    JsonNode last = streamed("/v1/messages", asked).events().reversed().get(1);
+    JsonNode last = server.streamed("/v1/messages", asked).events().reversed().get(1);
     assertEquals("stop_sequence", last.at("/delta/stop_reason").asText(), last.toString());
   }
 
@@ -115,7 +100,7 @@ class InterfacesTest {
     int dice = use.at("/input/dice").asInt();
     assertTrue(dice >= 1 && dice <= 6, body.toString());
     Reply stream = server.post("/v1/messages", asked.replace("\"m\"", "\"m\",\"stream\":true"));
-    String json = joined(stream, "content_block_delta", "/delta/partial_json");
+    String json = stream.joined("content_block_delta", "/delta/partial_json");
     assertTrue(json.contains("\"dice\""), stream.body());
 
     String next =
@@ -163,135 +148,7 @@ class InterfacesTest {
     assertTrue(server.post("/apply-template", chat).json().path("prompt").asText().length() > 9000);
   }
 
-  // ---- responses ----
-
-  @Test
-  void aResponseHasItemsAndSaysWhyItIsIncomplete() {
-    JsonNode body =
-        server
-            .post(
-                "/v1/responses",
-                "{\"model\":\"m\",\"max_output_tokens\":6,\"input\":\"Once upon\",\"instructions\":\"Tell\"}")
-            .json();
-    assertEquals("response", body.path("object").asText(), body.toString());
-    assertEquals("incomplete", body.path("status").asText());
-    assertEquals("max_output_tokens", body.at("/incomplete_details/reason").asText());
-    assertEquals("output_text", body.at("/output/0/content/0/type").asText());
-    assertEquals(6, body.at("/usage/output_tokens").asInt());
-  }
-
-  @Test
-  void aStreamedResponseIsNumberedAndCloses() {
-    String asked =
-        "{\"max_output_tokens\":6,\"top_p\":0.0001,\"input\":[{\"role\":\"user\",\"content\":"
-            + "[{\"type\":\"input_text\",\"text\":\"Once\"}]}]}";
-    Reply reply = server.post("/v1/responses", asked.replace("{\"max", "{\"stream\":true,\"max"));
-    List<String> types = types(reply);
-    assertEquals(
-        List.of(
-            "response.created",
-            "response.in_progress",
-            "response.output_item.added",
-            "response.content_part.added",
-            "response.output_text.delta"),
-        types.subList(0, 5));
-    assertEquals("response.incomplete", types.getLast());
-    List<Integer> numbers = new ArrayList<>();
-    reply.events().forEach(e -> numbers.add(e.path("sequence_number").asInt()));
-    for (int i = 0; i < numbers.size(); i++) {
-      assertEquals(i, numbers.get(i));
-    }
-    String whole =
-        server.post("/v1/responses", asked).json().at("/output/0/content/0/text").asText();
-    assertEquals(whole, joined(reply, "response.output_text.delta", "/delta"));
-    assertEquals(whole, reply.events().getLast().at("/response/output/0/content/0/text").asText());
-  }
-
-  /** Item ids aside, which are by chance. */
-  private static List<JsonNode> items(JsonNode response) {
-    List<JsonNode> items = new ArrayList<>();
-    response.path("output").forEach(item -> items.add(((ObjectNode) item).without("id")));
-    return items;
-  }
-
-  private static Reply streamed(String path, String body) {
-    return server.post(path, "{\"stream\":true," + body.substring(1));
-  }
-
-  @Test
-  void whatIsThoughtIsAnItemOfAResponseWithAPart() {
-    String asked =
-        "{\"max_output_tokens\":6,\"top_p\":0.0001,\"input\":\"Once\",\"reasoning\":{\"effort\":\"low\"}}";
-    Reply reply = streamed("/v1/responses", asked);
-    List<String> types = types(reply);
-    assertEquals(
-        List.of(
-            "response.output_item.added",
-            "response.content_part.added",
-            "response.reasoning_text.delta"),
-        types.subList(2, 5));
-    assertEquals(
-        List.of(
-            "response.reasoning_text.done",
-            "response.content_part.done",
-            "response.output_item.done",
-            "response.incomplete"),
-        types.subList(types.size() - 4, types.size()));
-    JsonNode part = reply.events().get(types.indexOf("response.content_part.done")).path("part");
-    assertEquals("reasoning_text", part.path("type").asText());
-    assertEquals(
-        joined(reply, "response.reasoning_text.delta", "/delta"), part.path("text").asText());
-    JsonNode whole = server.post("/v1/responses", asked).json();
-    assertEquals("incomplete", whole.at("/output/0/status").asText(), whole.toString());
-    assertEquals(items(whole), items(reply.events().getLast().path("response")));
-  }
-
-  @Test
-  void whatAResponseWasCutInIsIncompleteStreamedOrNot() {
-    String call =
-        "{\"input\":\"Roll\",\"top_p\":0.0001,\"max_output_tokens\":24,\"tools\":[{\"type\":\"function\",\"name\":\"roll\",\"parameters\":"
-            + ROLL
-            + "}],\"tool_choice\":\"required\"}";
-    String text = "{\"input\":\"Once\",\"top_p\":0.0001,\"max_output_tokens\":4}";
-    for (String asked : List.of(call, text)) {
-      List<JsonNode> whole = items(server.post("/v1/responses", asked).json());
-      assertEquals("incomplete", whole.getLast().path("status").asText(), whole.toString());
-      Reply reply = streamed("/v1/responses", asked);
-      assertEquals(whole, items(reply.events().getLast().path("response")));
-    }
-  }
-
-  @Test
-  void aFunctionIsCalledAndItsOutputGoesBack() {
-    String tools =
-        "\"tools\":[{\"type\":\"function\",\"name\":\"roll\",\"parameters\":"
-            + ROLL
-            + "}],\"tool_choice\":\"required\"";
-    JsonNode body = server.post("/v1/responses", "{\"input\":\"Roll\",\"seed\":1}").json();
-    assertTrue(body.at("/error/message").asText().contains("seed"), "there is no seed there");
-    body =
-        server
-            .post(
-                "/v1/responses",
-                "{\"input\":\"Roll\",\"max_output_tokens\":300,\"parallel_tool_calls\":false,"
-                    + tools
-                    + "}")
-            .json();
-    JsonNode call = body.path("output").get(body.path("output").size() - 1);
-    assertEquals("function_call", call.path("type").asText(), body.toString());
-    Reply next =
-        server.post(
-            "/v1/responses",
-            "{\"max_output_tokens\":3,\"input\":[{\"role\":\"user\",\"content\":\"Roll\"},"
-                + call
-                + ",{\"type\":\"function_call_output\",\"call_id\":\""
-                + call.path("call_id").asText()
-                + "\",\"output\":\"6\"}]}");
-    assertEquals(200, next.status(), next.body());
-    Reply kept =
-        server.post("/v1/responses", "{\"input\":\"x\",\"previous_response_id\":\"resp_1\"}");
-    assertTrue(kept.json().at("/error/message").asText().contains("keeps no responses"));
-  }
+  // ---- of all ----
 
   @Test
   void whatIsWrongIsSaidInTheWordsOfWhoAsked() {

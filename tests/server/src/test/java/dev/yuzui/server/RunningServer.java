@@ -155,6 +155,22 @@ final class RunningServer implements AutoCloseable {
       return events;
     }
 
+    /** Of its events. */
+    List<String> types() {
+      return events().stream().map(e -> e.path("type").asText()).toList();
+    }
+
+    /** What events of a type have at {@code pointer}, together. */
+    String joined(String type, String pointer) {
+      StringBuilder text = new StringBuilder();
+      for (JsonNode event : events()) {
+        if (event.path("type").asText().equals(type)) {
+          text.append(event.at(pointer).asText());
+        }
+      }
+      return text.toString();
+    }
+
     String header(String name) {
       return headers.firstValue(name).orElse("");
     }
@@ -166,6 +182,11 @@ final class RunningServer implements AutoCloseable {
 
   Reply post(String path, String body) {
     return send(request(path, body).build());
+  }
+
+  /** The same request, told as it is made. */
+  Reply streamed(String path, String body) {
+    return post(path, "{\"stream\":true," + body.substring(1));
   }
 
   /** A body so long that asks {@code /detokenize} for some four times that, in no time. */
