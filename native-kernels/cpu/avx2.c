@@ -206,10 +206,17 @@ FN Floats floats_half_one(const uint8_t* p) {
   memcpy(&h, p, 2);
   return floats_set(_cvtsh_ss(h));
 }
-FN Floats floats_e4m3(const uint8_t* p) {
-  return (Floats){_mm256_i32gather_ps(yz_e4m3, _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p)), 4),
-                  _mm256_i32gather_ps(yz_e4m3, _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)(p + 8))), 4)};
+/* Of the codes in the words' highest bytes, which are no NaN: with their sign, under an exponent that is 120 too small first. */
+FN __m256 e4m3_highest(__m256i words) {
+  const __m256i bits = _mm256_and_si256(_mm256_srai_epi32(words, 4), _mm256_set1_epi32((int)0x87f00000));
+  return _mm256_mul_ps(_mm256_castsi256_ps(bits), _mm256_set1_ps(0x1p120f));
 }
+FN __m256 e4m3(const uint8_t* p) {
+  const __m256i codes = eight_bytes(p), most = _mm256_set1_epi32(127);
+  const __m256i none = _mm256_cmpeq_epi32(_mm256_and_si256(codes, most), most);
+  return _mm256_or_ps(e4m3_highest(_mm256_slli_epi32(codes, 24)), _mm256_castsi256_ps(none));
+}
+FN Floats floats_e4m3(const uint8_t* p) { return (Floats){e4m3(p), e4m3(p + 8)}; }
 /* 2^x for x <= 0: 2^n times a polynomial in f, |f| <= 1/2, off by 2e-7 at most; 0 for NaN (two infinities apart). */
 FN __m256 exp2_eight(__m256 x) {
   const __m256 kept = _mm256_max_ps(x, _mm256_set1_ps(-126)); /* the second of the two where one is NaN */
@@ -236,13 +243,26 @@ FN Pairs pairs_load(const uint8_t* p) {
   return (Pairs){{_mm256_castsi256_ps(_mm256_slli_epi32(a, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(b, 16))},
                  {_mm256_castsi256_ps(_mm256_and_si256(a, high)), _mm256_castsi256_ps(_mm256_and_si256(b, high))}};
 }
-FN __m256 e4m3(__m256i words, int byte) {
-  return _mm256_i32gather_ps(yz_e4m3, _mm256_and_si256(_mm256_srli_epi32(words, 8 * byte), _mm256_set1_epi32(255)), 4);
+FN __m256i e4m3_none(__m256i codes) {
+  const __m256i most = _mm256_set1_epi8(127);
+  return _mm256_cmpeq_epi8(_mm256_and_si256(codes, most), most);
+}
+FN __m256 e4m3_of(__m256i words, __m256i none, int left) {
+  const __m256i last = _mm256_srai_epi32(_mm256_slli_epi32(none, left), 31);
+  return _mm256_or_ps(e4m3_highest(_mm256_slli_epi32(words, left)), _mm256_castsi256_ps(last));
 }
 FN void pairs_fp8(const uint8_t* p, Pairs* x, Pairs* y) {
   const __m256i a = load(p), b = load(p + 32);
-  *x = (Pairs){{e4m3(a, 0), e4m3(b, 0)}, {e4m3(a, 1), e4m3(b, 1)}};
-  *y = (Pairs){{e4m3(a, 2), e4m3(b, 2)}, {e4m3(a, 3), e4m3(b, 3)}};
+  const __m256i na = e4m3_none(a), nb = e4m3_none(b);
+  if (_mm256_testz_si256(_mm256_or_si256(na, nb), _mm256_set1_epi8(-1))) { /* as good as always */
+    *x = (Pairs){{e4m3_highest(_mm256_slli_epi32(a, 24)), e4m3_highest(_mm256_slli_epi32(b, 24))},
+                 {e4m3_highest(_mm256_slli_epi32(a, 16)), e4m3_highest(_mm256_slli_epi32(b, 16))}};
+    *y = (Pairs){{e4m3_highest(_mm256_slli_epi32(a, 8)), e4m3_highest(_mm256_slli_epi32(b, 8))},
+                 {e4m3_highest(a), e4m3_highest(b)}};
+    return;
+  }
+  *x = (Pairs){{e4m3_of(a, na, 24), e4m3_of(b, nb, 24)}, {e4m3_of(a, na, 16), e4m3_of(b, nb, 16)}};
+  *y = (Pairs){{e4m3_of(a, na, 8), e4m3_of(b, nb, 8)}, {e4m3_of(a, na, 0), e4m3_of(b, nb, 0)}};
 }
 FN void pairs_dot(Floats* sum, Pairs w, const uint8_t* x, int64_t col) {
   const float* f = (const float*)x + col;

@@ -164,8 +164,13 @@ FN Floats floats_half_one(const uint8_t* p) {
   memcpy(&h, p, 2);
   return _mm512_set1_ps(_cvtsh_ss(h));
 }
+/* With the sign, under an exponent that is 120 too small first. */
 FN Floats floats_e4m3(const uint8_t* p) {
-  return _mm512_i32gather_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)), yz_e4m3, 4);
+  const __m512i codes = _mm512_slli_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)), 24);
+  const __m512i bits = _mm512_and_si512(_mm512_srai_epi32(codes, 4), _mm512_set1_epi32((int)0x87f00000));
+  const __m512i size = _mm512_slli_epi32(codes, 1), none = _mm512_set1_epi32((int)0xfe000000);
+  const Floats value = _mm512_mul_ps(_mm512_castsi512_ps(bits), _mm512_set1_ps(0x1p120f));
+  return _mm512_mask_mov_ps(value, _mm512_cmpeq_epi32_mask(size, none), _mm512_castsi512_ps(_mm512_set1_epi32(-1)));
 }
 /* 2^x for x <= 0: 2^n times a polynomial in f, |f| <= 1/2, off by 2e-7 at most; 0 for NaN (two infinities apart). */
 /* Lane k is the sum of v[k]'s lanes. */
