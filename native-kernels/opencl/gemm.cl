@@ -132,12 +132,11 @@ void gemm_grouped(IN(w), ulong each, ulong scalesAt, ulong rowBytes, IN(x), IN(s
   __local X ws[32 * ROWS], xs[32 * X_STRIDE];
   __local int source[TOKENS];
   const Group group = expert_rows(get_group_id(0), TOKENS, READ(int, offset), experts);
-  if (group.count <= 0) return;
   const int t = get_local_id(0);
   if (t < group.count) source[t] = gathered_row(READ(int, slot), used, gather, group.first + t);
   barrier(CLK_LOCAL_MEM_FENCE);
-  tile(matrix_at(READ(uchar, w) + each * group.expert, scalesAt, rowBytes, k), 0, get_group_id(1) * ROWS, n, group, READ(X, x), k,
-       READ(float, scales), 1, WRITE(float, out), n, ws, xs, source);
+  tile(matrix_at(READ(uchar, w) + each * group.expert, scalesAt, rowBytes, group.count > 0 ? k : 0), 0, get_group_id(1) * ROWS, n,
+       group, READ(X, x), k, READ(float, scales), 1, WRITE(float, out), n, ws, xs, source);
 }
 
 #ifdef HALVES
