@@ -15,13 +15,6 @@ __kernel void embed(IN(table), ulong scalesAt, ulong rowBytes, int k, IN(row), O
     vstore16(w.b, 0, to + c.y);
   }
 #if PARTIAL_UNITS
-  const int whole = k / 32 * 32;
-  if (whole < k && get_local_id(0) == 0) {
-    float rest[32];
-    const Unit w = decode_part(from, k / 32, k);
-    vstore16(w.a, 0, rest);
-    vstore16(w.b, 1, rest);
-    for (int c = whole; c < k; c++) to[c] = rest[c - whole];
-  }
+  for (int c = k / 32 * 32 + get_local_id(0); c < k; c += get_local_size(0)) to[c] = number_at(from, c);
 #endif
 }

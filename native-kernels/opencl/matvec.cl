@@ -15,6 +15,16 @@
 #define ROWS 2
 #define MOST_TOKENS 8
 
+// DO(t) for each row t of x. Constants, so that what is kept of a row lies in registers before any loop is unrolled: AMD's compiler
+// would leave it in memory.
+#define EACH_TOKEN(tokens, DO)                             \
+  {                                                        \
+    DO(0)                                                  \
+    if (tokens > 1) { DO(1) }                              \
+    if (tokens > 2) { DO(2) DO(3) }                        \
+    if (tokens > 4) { DO(4) DO(5) DO(6) DO(7) }            \
+  }
+
 #ifndef SUBGROUPS
 #undef TEAMS
 #endif
@@ -37,7 +47,7 @@ INLINE float total(Sum sum) { return sum16(sum); }
 #define MOST_ITEMS 128
 typedef float Sum;
 INLINE Sum add_products(Sum sum, float16 w, float16 x) {
-  const float4 products = w.s0123 * x.s0123 + w.s4567 * x.s4567 + (w.s89ab * x.s89ab + w.scdef * x.scdef);
+  const float4 products = w.scdef * x.scdef + (w.s89ab * x.s89ab + (w.s4567 * x.s4567 + w.s0123 * x.s0123));
   return sum + (products.x + products.y + (products.z + products.w));
 }
 INLINE float total(Sum sum) { return sum; }
@@ -54,39 +64,60 @@ INLINE int dot16(uint4 a, uint4 b) {
 INLINE float run_product(uint4 q, float scale, float offset, uint4 x, float2 d) {
   return scale * d.x * dot16(q, x) + offset * d.y;
 }
+INLINE float code_products(Codes q, uint4 xa, uint4 xb, float2 da, float2 db) {
+  return run_product(q.a, q.scale.x, q.scale.z, xa, da) + run_product(q.b, q.scale.y, q.scale.w, xb, db);
+}
 INLINE void add_unit(int tokens, const Row* rows, const __global X* const* from, int u, Sum (*sum)[MOST_TOKENS]) {
   const int2 c = unit_columns(u);
-  const Codes q[ROWS] = {codes(rows[0], u), codes(rows[1], u)};
-#pragma unroll
-  for (int t = 0; t < tokens; t++) {
-    const __global uchar *a = from[t] + BLOCK * (c.x / 32), *b = from[t] + BLOCK * (c.y / 32);
-    const int ha = c.x / 16 & 1, hb = c.y / 16 & 1;
-    const uint4 xa = *(const __global uint4*)(a + 16 * ha), xb = *(const __global uint4*)(b + 16 * hb);
-    const float2 da = *(const __global float2*)(a + 32 + 8 * ha), db = *(const __global float2*)(b + 32 + 8 * hb);
-#pragma unroll
-    for (int r = 0; r < ROWS; r++) {
-      sum[r][t] += run_product(q[r].a, q[r].scale.x, q[r].scale.z, xa, da) + run_product(q[r].b, q[r].scale.y, q[r].scale.w, xb, db);
-    }
+  const Codes first = codes(rows[0], u), second = codes(rows[1], u);
+  const int ha = c.x / 16 & 1, hb = c.y / 16 & 1;
+#define ADD(t)                                                                                                                    \
+  {                                                                                                                               \
+    const __global uchar *a = from[t] + BLOCK * (c.x / 32), *b = from[t] + BLOCK * (c.y / 32);                                    \
+    const uint4 xa = *(const __global uint4*)(a + 16 * ha), xb = *(const __global uint4*)(b + 16 * hb);                           \
+    const float2 da = *(const __global float2*)(a + 32 + 8 * ha), db = *(const __global float2*)(b + 32 + 8 * hb);                \
+    sum[0][t] += code_products(first, xa, xb, da, db);                                                                            \
+    sum[1][t] += code_products(second, xa, xb, da, db);                                                                           \
   }
+  EACH_TOKEN(tokens, ADD)
+#undef ADD
 }
 #else
+// F32 is not decoded, and has registers enough.
+#define UNDECODED_f32 1
+#if PASTE(UNDECODED_, WEIGHTS)
+#define WAIT
+#else
+#define WAIT IN_ORDER
+#endif
 INLINE void add_unit(int tokens, const Row* rows, const __global X* const* from, int u, Sum (*sum)[MOST_TOKENS]) {
   const int2 c = unit_columns(u);
   const Unit first = decode(rows[0], u), second = decode(rows[1], u);
-#pragma unroll
-  for (int t = 0; t < tokens; t++) {
-    const float16 a = vload16(0, from[t] + c.x), b = vload16(0, from[t] + c.y);
-    sum[0][t] = add_products(add_products(sum[0][t], first.a, a), first.b, b);
-    sum[1][t] = add_products(add_products(sum[1][t], second.a, a), second.b, b);
+#define ADD(t, part, column)                                       \
+  {                                                                \
+    const float16 v = vload16(0, from[t] + column);                \
+    sum[0][t] = add_products(sum[0][t], first.part, v);            \
+    sum[1][t] = add_products(sum[1][t], second.part, v);           \
   }
+#define ADD_A(t) ADD(t, a, c.x)
+#define ADD_B(t)         \
+  if (t == 4) WAIT;      \
+  ADD(t, b, c.y)
+  EACH_TOKEN(tokens, ADD_A)
+  if (tokens > 4) WAIT;
+  EACH_TOKEN(tokens, ADD_B)
+#undef ADD_B
+#undef ADD_A
+#undef ADD
 }
 #endif
 
 // What this work-item has of the products of the rows: totals[i·tokens + t].
 INLINE void multiply(int tokens, const Row* rows, const __global X* const* from, int k, int lane, int lanes, float* totals) {
   Sum sum[ROWS][MOST_TOKENS];
-#pragma unroll
-  for (int t = 0; t < tokens; t++) sum[0][t] = sum[1][t] = 0;
+#define BEGIN(t) sum[0][t] = sum[1][t] = 0;
+  EACH_TOKEN(tokens, BEGIN)
+#undef BEGIN
   const int units = k / 32;
 #ifdef WIDE
   for (int block = 0; block < units; block += UNITS) {
@@ -96,19 +127,19 @@ INLINE void multiply(int tokens, const Row* rows, const __global X* const* from,
 #else
   for (int u = lane; u < units; u += lanes) add_unit(tokens, rows, from, u, sum);
 #endif
-#pragma unroll
-  for (int t = 0; t < tokens; t++) {
-    totals[t] = total(sum[0][t]);
-    totals[tokens + t] = total(sum[1][t]);
-  }
+#define TOTAL(t)                   \
+  totals[t] = total(sum[0][t]);    \
+  totals[tokens + t] = total(sum[1][t]);
+  EACH_TOKEN(tokens, TOTAL)
+#undef TOTAL
 #if PARTIAL_UNITS
   for (int c = 32 * units + lane; c < k; c += lanes) {
     const float first = number_at(rows[0], c), second = number_at(rows[1], c);
-#pragma unroll
-    for (int t = 0; t < tokens; t++) {
-      totals[t] += first * from[t][c];
-      totals[tokens + t] += second * from[t][c];
-    }
+#define ADD(t)                       \
+  totals[t] += first * from[t][c];   \
+  totals[tokens + t] += second * from[t][c];
+    EACH_TOKEN(tokens, ADD)
+#undef ADD
   }
 #endif
 }
@@ -129,21 +160,28 @@ INLINE void product(int tokens, Group group, const __global X* const* from, Matr
   float y[ROWS * MOST_TOKENS];
 #ifdef WIDE
   multiply(tokens, rows, from, w.k, 0, 1, y);
-  for (int t = 0; t < tokens; t++) store(group, t, y[t], y[tokens + t], gated, row, n, out, outStride);
+#define STORE(t) store(group, t, y[t], y[tokens + t], gated, row, n, out, outStride);
+  EACH_TOKEN(tokens, STORE)
+#undef STORE
 #elif defined(TEAMS)
   const int lanes = get_sub_group_size(), lane = get_sub_group_local_id();
   multiply(tokens, rows, from, w.k, lane, lanes, y);
-#pragma unroll
-  for (int t = 0; t < tokens; t++) {
-    const float a = sub_group_reduce_add(y[t]), b = sub_group_reduce_add(y[tokens + t]);
-    if (lane == t % lanes) store(group, t, a, b, gated, row, n, out, outStride);
+#define JOIN(t)                                                                            \
+  {                                                                                        \
+    const float a = sub_group_reduce_add(y[t]), b = sub_group_reduce_add(y[tokens + t]);   \
+    if (lane == t % lanes) store(group, t, a, b, gated, row, n, out, outStride);           \
   }
+  EACH_TOKEN(tokens, JOIN)
+#undef JOIN
 #else
   const int lanes = get_local_size(1), lane = get_local_id(1), items = lanes * get_local_size(2);
   __local float* own = sums + get_local_id(2) * lanes;
   multiply(tokens, rows, from, w.k, lane, lanes, y);
-#pragma unroll
-  for (int i = 0; i < ROWS * tokens; i++) own[i * items + lane] = y[i];
+#define SHARE(t)                    \
+  own[t * items + lane] = y[t];     \
+  own[(tokens + t) * items + lane] = y[tokens + t];
+  EACH_TOKEN(tokens, SHARE)
+#undef SHARE
   barrier(CLK_LOCAL_MEM_FENCE);
   for (int t = lane; t < tokens; t += lanes) {
     float a = 0, b = 0;
@@ -179,10 +217,10 @@ INLINE void dense(int tokens, IN(w), IN(w2), ulong scalesAt, ulong rowBytes, int
   const int head = get_group_id(2);
   const Group group = dense_rows(get_group_id(0), tokens, T);
   const __global X* from[MOST_TOKENS];
-#pragma unroll
-  for (int t = 0; t < tokens; t++) {
-    from[t] = READ(X, x) + (long)(group.first + min(t, group.count - 1)) * xStride + head * xHeadStride + xOffset;
-  }
+  const __global X* head_x = READ(X, x) + head * xHeadStride + xOffset;
+#define ROW(t) from[t] = head_x + (long)(group.first + min(t, group.count - 1)) * xStride;
+  EACH_TOKEN(tokens, ROW)
+#undef ROW
   const Matrix a = matrix_at(READ(uchar, w), scalesAt, rowBytes, k);
   const Matrix b = gated ? matrix_at(READ(uchar, w2), scalesAt, rowBytes, k) : a;
   __global float* to = WRITE(float, out) + head * outHeadStride + outOffset;
@@ -196,10 +234,10 @@ INLINE void grouped(int tokens, IN(w), IN(w2), ulong each, ulong each2, ulong sc
   const Group group = expert_rows(get_group_id(0), tokens, READ(int, offset), experts);
   if (group.count <= 0) return;
   const __global X* from[MOST_TOKENS];
-#pragma unroll
-  for (int t = 0; t < tokens; t++) {
-    from[t] = READ(X, x) + (long)gathered_row(READ(int, slot), used, gather, group.first + min(t, group.count - 1)) * ROW_OF(k);
-  }
+#define ROW(t) \
+  from[t] = READ(X, x) + (long)gathered_row(READ(int, slot), used, gather, group.first + min(t, group.count - 1)) * ROW_OF(k);
+  EACH_TOKEN(tokens, ROW)
+#undef ROW
   const Matrix a = matrix_at(READ(uchar, w) + each * group.expert, scalesAt, rowBytes, k);
   const Matrix b = gated ? matrix_at(READ(uchar, w2) + each2 * group.expert, scalesAt, rowBytes, k) : a;
   EACH_STRIP(s) product(tokens, group, from, a, b, gated, 0, row_at(STRIP(s), gated), n, WRITE(float, out), n, sums);
