@@ -44,10 +44,23 @@ public final class Session implements AutoCloseable {
     }
   }
 
+  /** Appends a prompt, at least one token, and gives the greedy successor. */
+  public int firstToken(int[] prompt) {
+    model.requireRoom(sequence.length(), prompt.length);
+    int chunk = model.runner().maxTokens();
+    int last = (prompt.length - 1) / chunk * chunk;
+    prefill(Arrays.copyOf(prompt, last));
+    return next(Arrays.copyOfRange(prompt, last, prompt.length));
+  }
+
   /** Appends one token and gives the greedy successor. */
   public int decodeStep(int token) {
-    model.requireRoom(sequence.length(), 1);
-    List<Chunk> chunk = List.of(new Chunk(sequence, new int[] {token}, Outputs.LAST));
+    return next(new int[] {token});
+  }
+
+  private int next(int[] tokens) {
+    model.requireRoom(sequence.length(), tokens.length);
+    List<Chunk> chunk = List.of(new Chunk(sequence, tokens, Outputs.LAST));
     try (var _ = model.hold()) {
       model.runner().run(chunk, 1);
       return model.runner().greedy()[0];

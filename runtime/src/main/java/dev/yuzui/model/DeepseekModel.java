@@ -5,7 +5,6 @@ import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HyperShape;
 import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.Selection;
-import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import dev.yuzui.weights.AttentionConfig;
 import dev.yuzui.weights.DeepseekConfig;
@@ -91,20 +90,31 @@ public final class DeepseekModel {
     return (int) Math.min(Math.ceilDiv(rows, Backend.SLICE_ROWS) * Backend.SLICE_ROWS, head.rows());
   }
 
+  /** Whether the last layer can go on with the rows whose logits are wanted alone. */
+  public boolean endsWithSome() {
+    boolean choosesNothing =
+        config.attention() instanceof AttentionConfig.Latent latent
+            && latent.indexer().isPresent()
+            && !latent.indexes(blocks.size() - 1);
+    return predictors.isEmpty() && distinct.size() == 1 && !choosesNothing;
+  }
+
   /**
    * Enqueues a step.
    *
    * @param s on the first device
+   * @param some where {@linkplain #endsWithSome the last layer} leaves the other rows behind: the
+   *     step of those whose logits are wanted
    * @param hidden receives the state after the final norm, [T, H], or all streams, on the last
-   *     device
+   *     device; where rows were left behind, nothing of meaning
    * @param logits of the rows the batch asks for, [M, vocab], on the last device; rows() may be 0
    */
-  public void forward(Step s, Tensor hidden, Tensor logits) {
+  public void forward(Step s, Optional<Step> some, Tensor hidden, Tensor logits) {
     try (Scratch.Frame _ = s.scratch().frame()) {
       Tensor x = s.rows("residual", config.stateSize());
       embed(s, x);
       s.tap().at(0, Point.EMBEDDING, x);
-      forward(s.choosing(config), 0, Residual.of(s, x, hyper), hidden, logits);
+      forward(s.choosing(config), some, 0, Residual.of(s, x, hyper), hidden, logits);
     }
   }
 
@@ -122,7 +132,8 @@ public final class DeepseekModel {
   }
 
   /** From layer {@code from} on. */
-  private void forward(Step s, int from, Residual x, Tensor hidden, Tensor logits) {
+  private void forward(
+      Step s, Optional<Step> some, int from, Residual x, Tensor hidden, Tensor logits) {
     int last = blocks.size() - 1;
     for (int i = from; i <= last; i++) {
       if (devices.get(i) != s.device()) {
@@ -133,8 +144,12 @@ public final class DeepseekModel {
           if (s.chosen().isPresent() && shares(i)) {
             move(s, s.selection(), there, there.selection());
           }
-          forward(there, i, moved, hidden, logits);
+          forward(there, some, i, moved, hidden, logits);
         }
+        return;
+      }
+      if (i == last && some.isPresent()) {
+        end(s, some.get(), x, logits);
         return;
       }
       blocks.get(i).forward(s, x);
@@ -147,6 +162,20 @@ public final class DeepseekModel {
     if (logits.rows() > 0) {
       project(s, last, s.wanted(normed), head, logits);
     }
+  }
+
+  /** The last layer and the head, of the rows wanted: the others leave what later ones look at. */
+  private void end(Step s, Step some, Residual x, Tensor logits) {
+    TransformerBlock block = blocks.getLast();
+    if (logits.rows() == 0) {
+      block.append(s, x);
+      return;
+    }
+    Step wanted = some.choosing(config);
+    Residual rest = x.room(wanted);
+    block.forward(s, x, wanted, rest);
+    Tensor normed = rest.norm(wanted, block.layer(), Point.FINAL_NORM, headInput);
+    project(wanted, block.layer(), normed, head, logits);
   }
 
   /** Whether a layer looks at what one before it chose. */
@@ -165,12 +194,12 @@ public final class DeepseekModel {
    * Enqueues MTP layer {@code depth} over the states of {@link #forward} or of the layer before;
    * see {@link MultiTokenPredictor}.
    *
-   * @param some where not all rows are wanted, in their order: those that are
+   * @param some where not all rows are wanted, in their order: the step of those that are
    * @param state of the rows wanted, [M, H]
    * @param logits [M, vocab], or of the first tokens as {@link #guessed} has them
    */
   public void predict(
-      Step s, Optional<StepBatch> some, int depth, Tensor hidden, Tensor state, Tensor logits) {
+      Step s, Optional<Step> some, int depth, Tensor hidden, Tensor state, Tensor logits) {
     MultiTokenPredictor predictor = predictors.get(depth);
     try (Scratch.Frame _ = s.scratch().frame()) {
       Tensor normed = normed(s, state);

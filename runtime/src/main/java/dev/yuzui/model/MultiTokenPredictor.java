@@ -2,7 +2,6 @@ package dev.yuzui.model;
 
 import dev.yuzui.spi.HyperShape;
 import dev.yuzui.spi.Scratch;
-import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import dev.yuzui.weights.DeepseekConfig;
 import java.util.Optional;
@@ -44,14 +43,14 @@ record MultiTokenPredictor(
    * <p>The rows that are not wanted leave their entries in the cache and go no further: nothing but
    * the entries of earlier rows goes into a row.
    *
-   * @param some where not all rows are wanted, in their order: those that are
+   * @param some where not all rows are wanted, in their order: the step of those that are
    * @param hidden [T, S·H]
    * @param state receives the layer's state of the rows wanted, [M, S·H]
    * @param normed receives what the head sees of it, [M, H]; {@code state} itself of one stream
    */
   void forward(
       Step s,
-      Optional<StepBatch> some,
+      Optional<Step> some,
       DeepseekConfig config,
       Tensor hidden,
       Tensor state,
@@ -63,10 +62,11 @@ record MultiTokenPredictor(
         block.append(s, Residual.of(s, start, hyper));
         return;
       }
-      Step wanted = some.map(s::with).orElse(s).choosing(config);
-      Residual x = Residual.of(wanted, some.isPresent() ? s.wanted(start) : start, hyper);
+      Step wanted = some.orElse(s).choosing(config);
+      Residual all = Residual.of(s, start, hyper);
+      Residual x = some.isPresent() ? all.room(wanted) : all;
       if (some.isPresent()) {
-        block.forward(s, Residual.of(s, start, hyper), wanted, x);
+        block.forward(s, all, wanted, x);
       } else {
         block.forward(wanted, x);
       }

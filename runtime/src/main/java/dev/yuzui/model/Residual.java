@@ -35,10 +35,19 @@ sealed interface Residual permits ResidualStream, ResidualStreams {
   void norm(Step s, int layer, Point point, Input input, Tensor out);
 
   /**
-   * What all rows of the step were read by counts for these, which are some of them: the batch's
-   * output rows.
+   * Room for the rows wanted, which {@link #take} fills.
+   *
+   * @param some the step of those rows
    */
-  void readAs(Step s, Residual all);
+  Residual room(Step some);
+
+  /**
+   * Becomes the rows of {@code all} that the step asks for, as they are after {@link #norm}, with
+   * what they were read by.
+   *
+   * @param s of all rows
+   */
+  void take(Step s, Residual all);
 
   /**
    * What MTP layers begin with: the norm's result, or the streams as they are.

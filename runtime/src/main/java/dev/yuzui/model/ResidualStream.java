@@ -33,8 +33,13 @@ final class ResidualStream implements Residual {
   }
 
   @Override
-  public void readAs(Step s, Residual all) {
-    // it is read as it is
+  public Residual room(Step some) {
+    return new ResidualStream(some, some.rows("wanted", x.cols()));
+  }
+
+  @Override
+  public void take(Step s, Residual all) {
+    s.ops().embed(((ResidualStream) all).x, s.batch().outputRow(), x);
   }
 
   @Override

@@ -49,8 +49,15 @@ final class ResidualStreams implements Residual {
   }
 
   @Override
-  public void readAs(Step s, Residual all) {
-    s.ops().embed(((ResidualStreams) all).mix, s.batch().outputRow(), mix);
+  public Residual room(Step some) {
+    return new ResidualStreams(some, some.rows("wanted", x.cols()), shape);
+  }
+
+  @Override
+  public void take(Step s, Residual all) {
+    ResidualStreams from = (ResidualStreams) all;
+    s.ops().embed(from.x, s.batch().outputRow(), x);
+    s.ops().embed(from.mix, s.batch().outputRow(), mix);
   }
 
   @Override

@@ -66,7 +66,12 @@ public record Step(
   }
 
   /** The same with other rows. */
-  public Step with(StepBatch other) {
+  Step with(StepBatch other) {
+    return with(other, form);
+  }
+
+  /** The same with other rows, whose attention has a form of its own. */
+  public Step with(StepBatch other, AttentionForm form) {
     return new Step(device, ops, other, cache, ropeTable, form, Optional.empty(), course, tap);
   }
 

@@ -26,12 +26,12 @@ record TransformerBlock(
    *
    * @param all of the step
    * @param some the step of the rows wanted
-   * @param x their rows of {@code all}
+   * @param x {@linkplain Residual#room room} for them
    */
   void forward(Step s, Residual all, Step some, Residual x) {
     try (Scratch.Frame _ = s.scratch().frame()) {
       Tensor normed = all.norm(s, layer(), Point.ATTN_NORM, attnInput);
-      x.readAs(s, all);
+      x.take(s, all);
       Tensor y = x.update();
       attention.forward(s, normed, some, s.wanted(normed), y);
       s.tap().at(layer(), Point.ATTENTION, y);

@@ -146,9 +146,10 @@ record BenchMeasurement(
       }
     }
 
+    /** With the logits of each prompt's last token, as whoever goes on from there needs them. */
     private void read(int[][] prompts) {
       for (int i = 0; i < parallel && prompt > 0; i++) {
-        sessions.get(i).prefill(prompts[i]);
+        int _ = sessions.get(i).firstToken(prompts[i]);
       }
     }
 

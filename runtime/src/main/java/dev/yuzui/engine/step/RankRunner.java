@@ -17,7 +17,6 @@ import dev.yuzui.spi.DeviceQueue;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.Ops;
 import dev.yuzui.spi.Scratch;
-import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
@@ -36,10 +35,16 @@ final class RankRunner implements AutoCloseable {
   /**
    * What a recording depends on.
    *
-   * @param some whether a pass that goes on with the wanted rows alone leaves others behind
+   * @param some where the wanted rows go on alone and leave others behind: their attention's form
    * @param best of each row of logits that are picked; 0 picks none
    */
-  record Shape(Pass pass, int tokens, int outputs, boolean some, AttentionForm form, int best) {}
+  record Shape(
+      Pass pass,
+      int tokens,
+      int outputs,
+      AttentionForm form,
+      Optional<AttentionForm> some,
+      int best) {}
 
   /** What a device has of the rank. */
   private record Stage(Backend backend, DeviceQueue queue, StepInputs inputs) {}
@@ -187,12 +192,16 @@ final class RankRunner implements AutoCloseable {
     int count = 0;
     int outputs = 0;
     AttentionForm form = AttentionForm.ABSORBED;
+    AttentionForm formOfSome = AttentionForm.ABSORBED;
     for (Rows part : all) {
       int tokens = part.tokens().length;
+      int wanted = part.outputs().count(tokens);
       count += tokens;
-      outputs += part.outputs().count(tokens);
-      AttentionForm suits = form(part.start(), tokens);
-      form = suits.compareTo(form) > 0 ? suits : form;
+      outputs += wanted;
+      form = later(form, form(part.start(), tokens));
+      if (wanted > 0) {
+        formOfSome = later(formOfSome, form(part.start() + tokens - wanted, wanted));
+      }
     }
     if (count > maxTokens || outputs > maxOutputs) {
       throw new IllegalArgumentException(
@@ -205,18 +214,28 @@ final class RankRunner implements AutoCloseable {
               + maxOutputs);
     }
     int rows = bucket(group, model, count);
+    boolean some =
+        pass.takesStates()
+            ? !pass.whole() && outputs < rows
+            : group.size() == 1
+                && model.endsWithSome()
+                && count - outputs >= Step.PREFILL_TOKENS; // fewer are not worth another recording
     for (var stage : stages.entrySet()) {
       StepInputs inputs = stage.getValue().inputs();
-      group.run(stage.getKey(), () -> inputs.fill(all, rows, pass.takesStates()));
+      group.run(stage.getKey(), () -> inputs.fill(all, rows, pass.takesStates() || some));
     }
     int made = outputBucket(outputs, count, rows);
     int best = this.outputs.begin(outputs, made, candidates, logitTokens(pass));
-    boolean some = pass.takesStates() && !pass.whole() && outputs < rows;
     if (model.devices().size() > 1 || group.size() > 1) {
       positionsOfLast = StepInputs.positions(all, some);
     }
     tokens += pass.equals(Pass.MAIN) ? count : 0;
-    return new Shape(pass, rows, made, some, form, best);
+    AttentionForm theirs = pass.takesStates() ? form : formOfSome;
+    return new Shape(pass, rows, made, form, some ? Optional.of(theirs) : Optional.empty(), best);
+  }
+
+  private static AttentionForm later(AttentionForm a, AttentionForm b) {
+    return b.compareTo(a) > 0 ? b : a;
   }
 
   /** What suits so many tokens of a sequence behind {@code start} others. */
@@ -265,7 +284,7 @@ final class RankRunner implements AutoCloseable {
     Step step = step(shape, first(shape), course, tap);
     Tensor out = outputs.logits(shape.outputs(), logitTokens(shape.pass()));
     switch (shape.pass().start()) {
-      case TOKENS -> model.forward(step, hidden.slice("hidden", 0, rows), out);
+      case TOKENS -> model.forward(step, some(step, shape), hidden.slice("hidden", 0, rows), out);
       case MAIN -> predict(step, shape, hidden, out);
       case MTP -> predict(step, shape, mtpHidden, out);
     }
@@ -305,6 +324,14 @@ final class RankRunner implements AutoCloseable {
         tap);
   }
 
+  /** The step of the rows wanted, where they leave others behind. */
+  private Optional<Step> some(Step step, Shape shape) {
+    StepInputs inputs = stages.get(model.lastDevice()).inputs();
+    return shape
+        .some()
+        .map(form -> step.with(inputs.wanted(shape.tokens(), shape.outputs()), form));
+  }
+
   /**
    * @param from states of which each row takes the one its source says
    */
@@ -312,8 +339,7 @@ final class RankRunner implements AutoCloseable {
     int rows = shape.tokens();
     int wanted = shape.outputs();
     StepInputs inputs = stages.get(model.lastDevice()).inputs();
-    Optional<StepBatch> some =
-        shape.some() ? Optional.of(inputs.wanted(rows, wanted)) : Optional.empty();
+    Optional<Step> some = some(step, shape);
     try (Scratch.Frame _ = step.ops().scratch().frame()) {
       Tensor states = step.ops().scratch().f32("mtp_states", rows, from.cols());
       step.ops().embed(from, inputs.sources(rows), states);

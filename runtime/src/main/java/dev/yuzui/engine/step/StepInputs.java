@@ -77,7 +77,7 @@ final class StepInputs {
         field(OUTPUT_ROW, rows, outputs));
   }
 
-  /** The rows of {@link #batch} whose logits are wanted, for layers that take states. */
+  /** The rows of {@link #batch} whose logits are wanted, for layers that leave others behind. */
   StepBatch wanted(int rows, int outputs) {
     return new StepBatch(
         field(WANTED_TOKEN, rows, outputs),
@@ -100,10 +100,10 @@ final class StepInputs {
 
   /**
    * @param rows of the step, padding included
-   * @param withSources whether the rows take states
+   * @param whole whether the rows take states, or those wanted go on alone: all fields are written
    * @throws EngineException if a token is outside the vocabulary; nothing is written
    */
-  void fill(List<Rows> all, int rows, boolean withSources) {
+  void fill(List<Rows> all, int rows, boolean whole) {
     int t = 0;
     int output = 0;
     for (Rows part : all) {
@@ -148,7 +148,7 @@ final class StepInputs {
       put(WANTED_SEQUENCE, rows, i, -1);
       put(WANTED_KV_LENGTH, rows, i, 0);
     }
-    int used = withSources ? FIELDS * rows : OUTPUT_ROW * rows + outputs;
+    int used = whole ? FIELDS * rows : OUTPUT_ROW * rows + outputs;
     backend.write(field(TOKEN, rows, used), staging.asSlice(0, 4L * used));
     table.write();
   }

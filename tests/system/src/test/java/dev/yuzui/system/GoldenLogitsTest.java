@@ -9,6 +9,7 @@ import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.engine.api.LoadProgress;
 import dev.yuzui.engine.api.LogitsSink;
 import dev.yuzui.engine.api.RuntimeOptions;
+import dev.yuzui.engine.api.TokenLogprobs;
 import dev.yuzui.engine.plan.Backends;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.spi.Backend;
@@ -175,6 +176,39 @@ class GoldenLogitsTest {
       GenerationResult result = engine.generate(request).await();
       assertEquals(golden.greedy(), result.tokens());
     }
+  }
+
+  /** Other rows are left behind before the last layer's end, where no MTP layer wants them. */
+  @ParameterizedTest(name = "{0} on {1}")
+  @MethodSource("cases")
+  void logitsOfTheLastRowAlone(Golden golden, String backend) {
+    int vocab = golden.logits().length / golden.tokens().length;
+    try (Engine engine = open(golden, backend, 64, Encoding.F32)) {
+      for (int n : new int[] {20, golden.tokens().length}) { // the second goes on behind the first
+        List<Integer> prompt = Arrays.stream(golden.tokens()).limit(n).boxed().toList();
+        GenerateRequest request =
+            GenerateRequest.of(prompt)
+                .withSampling(SamplingParams.GREEDY)
+                .withMaxTokens(1)
+                .withIgnoreEos(true)
+                .withLogprobs(TokenLogprobs.MOST);
+        TokenLogprobs told = engine.generate(request).await().logprobs().getFirst();
+        float[] logits = Arrays.copyOfRange(golden.logits(), (n - 1) * vocab, n * vocab);
+        double scale = Math.sqrt(sumOfSquares(logits) / vocab);
+        for (TokenLogprobs.Entry entry : told.top()) {
+          double expected = TokenLogprobs.of(logits, entry.token(), 0).drawn().logprob();
+          assertEquals(expected, entry.logprob(), 10 * tolerance(golden, backend) * scale);
+        }
+      }
+    }
+  }
+
+  private static double sumOfSquares(float[] values) {
+    double sum = 0;
+    for (float v : values) {
+      sum += (double) v * v;
+    }
+    return sum;
   }
 
   private static Set<Encoding> caches(String name) {
