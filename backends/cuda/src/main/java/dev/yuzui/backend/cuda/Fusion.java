@@ -61,6 +61,23 @@ final class Fusion {
             g));
   }
 
+  /**
+   * Whether a block that writes its row of {@code normed} [T, H] may write what the combine of
+   * another reads: scratch that is given back between the two is given out again.
+   */
+  private static boolean isReadByOthers(long[] combine, long rows, long normed) {
+    long slots = rows * combine[5];
+    long row = 4 * combine[6];
+    return overlaps(normed, rows * row, combine[0], slots * row)
+        || overlaps(normed, rows * row, combine[1], 4 * slots)
+        || overlaps(normed, rows * row, combine[2], 4 * slots)
+        || overlaps(normed, rows * row, combine[3], rows * row);
+  }
+
+  private static boolean overlaps(long a, long aBytes, long b, long bBytes) {
+    return a < b + bBytes && b < a + aBytes;
+  }
+
   /** The sum of the experts is normalised with the residual stream by the block that made it. */
   private Optional<Launch.Ready> combineAndNorm(Launch.Ready combine, Launch.Ready norm) {
     long[] c = combine.parameters();
@@ -70,7 +87,7 @@ final class Fusion {
             && c[6] == n[5]
             && combine.shape().gridX() == norm.shape().gridX()
             && c[5] * c[6] <= SUMMED_BY_A_BLOCK;
-    if (!same) {
+    if (!same || isReadByOthers(c, combine.shape().gridX(), n[4])) {
       return Optional.empty();
     }
     long[] both = Arrays.copyOf(c, 11);

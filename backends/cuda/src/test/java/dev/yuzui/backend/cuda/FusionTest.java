@@ -11,6 +11,7 @@ import dev.yuzui.spi.Dispatch;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.GateRule;
 import dev.yuzui.spi.Ops;
+import dev.yuzui.spi.Scratch;
 import dev.yuzui.spi.StepBatch;
 import dev.yuzui.spi.Tensor;
 import java.util.Optional;
@@ -85,6 +86,40 @@ class FusionTest {
   @Test
   void notWhereTheNormIsOfOtherNumbers() {
     takes(3, b -> sum(b, 2, 3, 512, false));
+  }
+
+  /** Scratch that is given back between the two is given out again. */
+  @Test
+  void notWhereTheNormIsWrittenOverWhatTheSumReads() {
+    takes(5, this::sumInScratch); // two are copies
+  }
+
+  private Consumer<Ops> sumInScratch(Bench b) {
+    int tokens = 3;
+    int used = 2;
+    int cols = 512;
+    Tolerance tolerance = Tolerance.relative(1e-4);
+    Tensor ids = b.integers("ids", Values.literal(tokens, used, 1, 0, 0, 1, 1, 0));
+    Dispatch dispatch = b.dispatch(used, tokens, used);
+    Tensor y = b.input("y", Values.normal(tokens * used, cols, 5));
+    Tensor weights = b.input("weights", Values.fill(tokens, used, 2));
+    Tensor update = b.output("update", tokens, cols, tolerance);
+    Tensor x = b.inOut("x", Values.fill(tokens, cols, 1), tolerance);
+    Tensor norm = b.weight(rig().weight(Encoding.F32, 1, cols, 9));
+    Tensor out = b.output("out", tokens, cols, tolerance);
+    return ops -> {
+      ops.permute(ids, dispatch);
+      try (Scratch.Frame _ = ops.scratch().frame()) {
+        Tensor here = ops.scratch().f32("here", tokens * used, cols);
+        ops.copyPerHead(y, 0, cols, 1, here, 0);
+        ops.combine(here, dispatch, weights, Optional.empty(), update);
+      }
+      try (Scratch.Frame _ = ops.scratch().frame()) {
+        Tensor there = ops.scratch().f32("there", tokens, cols);
+        ops.addRmsNorm(x, update, norm, 1e-6f, there);
+        ops.copyPerHead(there, 0, cols, 1, out, 0);
+      }
+    };
   }
 
   private Consumer<Ops> sum(Bench b, int tokens, int used, int cols, boolean same) {
