@@ -214,12 +214,14 @@ final class RankRunner implements AutoCloseable {
               + maxOutputs);
     }
     int rows = bucket(group, model, count);
+    // what the shortest prompt leaves behind is enough, so that no prompt's form depends on the
+    // others
     boolean some =
         pass.takesStates()
             ? !pass.whole() && outputs < rows
             : group.size() == 1
                 && model.endsWithSome()
-                && count - outputs >= Step.PREFILL_TOKENS; // fewer are not worth another recording
+                && count - outputs >= Step.PREFILL_TOKENS - 1;
     for (var stage : stages.entrySet()) {
       StepInputs inputs = stage.getValue().inputs();
       group.run(stage.getKey(), () -> inputs.fill(all, rows, pass.takesStates() || some));
