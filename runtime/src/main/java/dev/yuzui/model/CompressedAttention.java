@@ -86,7 +86,7 @@ record CompressedAttention(
   }
 
   /**
-   * MTP layers alone take some rows: all are looked up, for the step's rows are beside the ring.
+   * All rows look, for those of the step are beside the ring; the layer's own network spares them.
    */
   @Override
   public void forward(Step s, Tensor x, Step some, Tensor someX, Tensor y) {

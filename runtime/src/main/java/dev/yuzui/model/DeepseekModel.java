@@ -92,11 +92,7 @@ public final class DeepseekModel {
 
   /** Whether the last layer can go on with the rows whose logits are wanted alone. */
   public boolean endsWithSome() {
-    boolean choosesNothing =
-        config.attention() instanceof AttentionConfig.Latent latent
-            && latent.indexer().isPresent()
-            && !latent.indexes(blocks.size() - 1);
-    return predictors.isEmpty() && distinct.size() == 1 && !choosesNothing;
+    return predictors.isEmpty() && distinct.size() == 1 && !shares(blocks.size() - 1);
   }
 
   /**
@@ -180,7 +176,9 @@ public final class DeepseekModel {
 
   /** Whether a layer looks at what one before it chose. */
   private boolean shares(int layer) {
-    return config.attention() instanceof AttentionConfig.Latent latent && !latent.indexes(layer);
+    return config.attention() instanceof AttentionConfig.Latent latent
+        && latent.indexer().isPresent()
+        && !latent.indexes(layer);
   }
 
   private static void move(Step here, Selection from, Step there, Selection to) {

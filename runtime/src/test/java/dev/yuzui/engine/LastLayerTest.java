@@ -9,6 +9,7 @@ import dev.yuzui.engine.api.RuntimeOptions;
 import dev.yuzui.engine.plan.Device;
 import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.spi.WatchedProvider;
+import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoints;
 import java.nio.file.Path;
 import java.util.List;
@@ -94,7 +95,9 @@ class LastLayerTest {
   @CsvSource("v3-f32")
   void noneAreWhereAnMtpLayerFollows(String model) {
     Map<String, Integer> rows = rows(model);
-    int last = Checkpoints.open(GOLDEN.resolve(model)).config().layers() - 1;
-    assertEquals(PROMPT, of(rows, last, "shared_experts.down_proj"));
+    try (Checkpoint checkpoint = Checkpoints.open(GOLDEN.resolve(model))) {
+      int last = checkpoint.config().layers() - 1;
+      assertEquals(PROMPT, of(rows, last, "shared_experts.down_proj"));
+    }
   }
 }
