@@ -11,6 +11,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
@@ -33,21 +35,43 @@ class OtherCompilersTest {
   /** Built-ins for AMD's GPUs; a call of one would hide what spills. Debian's libclc. */
   private static final String BUILT_INS = "/usr/lib/clc/amdgcn--amdhsa.bc";
 
-  private static final List<String> TRANSLATORS =
-      List.of("llvm-spirv", "llvm-spirv-14", "llvm-spirv-15");
+  /**
+   * What follows the names of clang and llvm-spirv: they and libclc must be of one version, and a
+   * machine may have several, of which Debian's Mesa chooses libclc's.
+   */
+  private static final List<String> VERSIONS =
+      Stream.concat(Stream.of(""), IntStream.rangeClosed(14, 21).mapToObj(v -> "-" + v)).toList();
 
   @TempDir static Path folder;
 
-  /** Of {@link #PROBE}. */
-  private Run amd;
+  private Compiler amd;
+  private Compiler spirV;
 
-  private Run spirV;
+  /**
+   * What follows its name, and what it made of {@link #PROBE}: the first version that compiles it,
+   * else the first that is there.
+   */
+  private record Compiler(String version, Run probe) {
+    private static Compiler first(Function<String, Run> probe) {
+      Compiler found = new Compiler("", new Run(NOT_THERE, "not there"));
+      for (String version : VERSIONS) {
+        Compiler tried = new Compiler(version, probe.apply(version));
+        if (tried.probe.status() == 0) {
+          return tried;
+        }
+        if (found.probe.status() == NOT_THERE) {
+          found = tried;
+        }
+      }
+      return found;
+    }
+  }
 
   @BeforeAll
-  void tryCompilers() throws Exception {
+  void tryCompilers() throws IOException {
     Files.writeString(folder.resolve("probe.cl"), PROBE);
-    amd = run(amd("probe.cl", "gfx1030"));
-    spirV = spirV("probe.cl", List.of());
+    amd = Compiler.first(version -> run(amd(version, "probe.cl", "gfx1030")));
+    spirV = Compiler.first(version -> spirV(version, "probe.cl", List.of()));
   }
 
   private record Program(String stem, List<String> macros) {
@@ -135,17 +159,18 @@ class OtherCompilersTest {
 
   private void assumeAmd() {
     Assumptions.assumeTrue(
-        amd.status() == 0,
+        amd.probe().status() == 0,
         () ->
-            "no clang with a target for AMD's GPUs and libclc of its version (Debian: clang,"
-                + " libclc-14): "
-                + amd.firstLine());
+            "no clang with a target for AMD's GPUs and libclc of its version (Debian 12: clang-15,"
+                + " libclc-15): "
+                + amd.probe().firstLine());
   }
 
-  private static List<String> amd(String source, String gpu, String... more) {
+  private static List<String> amd(String version, String source, String gpu, String... more) {
     List<String> command =
         new ArrayList<>(
-            List.of("clang", "-x", "cl", "-cl-std=CL1.2", "-target", "amdgcn-amd-amdhsa"));
+            List.of(
+                "clang" + version, "-x", "cl", "-cl-std=CL1.2", "-target", "amdgcn-amd-amdhsa"));
     command.addAll(List.of("-mcpu=" + gpu, "-O3", "-w", "-nogpulib", "-S", "-o", "out.s"));
     command.addAll(List.of("-Xclang", "-finclude-default-header"));
     command.addAll(List.of("-Xclang", "-mlink-builtin-bitcode", "-Xclang", BUILT_INS));
@@ -157,7 +182,7 @@ class OtherCompilersTest {
   /** A line for each kernel with something of a work-item in memory. */
   private List<String> spilled(String source, String gpu, String... macros) throws Exception {
     Files.writeString(folder.resolve("kernels.cl"), source);
-    Run run = run(amd("kernels.cl", gpu, macros));
+    Run run = run(amd(amd.version(), "kernels.cl", gpu, macros));
     assertEquals(0, run.status(), run.output());
     List<String> lines = Files.readAllLines(folder.resolve("out.s"));
     assertFalse(
@@ -201,37 +226,33 @@ class OtherCompilersTest {
 
   private void assertValidAsSpirV(Program program) throws Exception {
     Assumptions.assumeTrue(
-        spirV.status() == 0,
+        spirV.probe().status() == 0,
         () ->
-            "no clang, llvm-spirv and spirv-val (Debian: clang, llvm-spirv-14, spirv-tools): "
-                + spirV.firstLine());
+            "no clang, llvm-spirv of its version and spirv-val (Debian 12: clang-15,"
+                + " llvm-spirv-15, spirv-tools): "
+                + spirV.probe().firstLine());
     Files.writeString(folder.resolve("kernels.cl"), ProgramSource.of(program.stem()));
-    Run run = spirV("kernels.cl", program.macros().stream().map(m -> "-D" + m).toList());
+    List<String> macros = program.macros().stream().map(m -> "-D" + m).toList();
+    Run run = spirV(spirV.version(), "kernels.cl", macros);
     assertEquals(0, run.status(), run.output());
   }
 
   /** Of unoptimised code, as drivers translate it. */
-  private Run spirV(String source, List<String> macros) throws Exception {
+  private static Run spirV(String version, String source, List<String> macros) {
     List<String> compile =
-        new ArrayList<>(List.of("clang", "-x", "cl", "-cl-std=CL1.2", "-target", "spir64", "-O0"));
+        new ArrayList<>(
+            List.of("clang" + version, "-x", "cl", "-cl-std=CL1.2", "-target", "spir64", "-O0"));
     compile.addAll(List.of("-w", "-Xclang", "-finclude-default-header", "-emit-llvm"));
     compile.addAll(List.of("-c", source, "-o", "out.bc"));
     compile.addAll(macros);
     Run run = run(compile);
+    String translator = "llvm-spirv" + version;
     if (run.status() == 0) {
-      run = translated();
+      run = run(List.of(translator, "--spirv-max-version=1.2", "out.bc", "-o", "out.spv"));
     }
     return run.status() == 0
         ? run(List.of("spirv-val", "--target-env", "opencl1.2", "out.spv"))
         : run;
-  }
-
-  private Run translated() throws Exception {
-    Run run = new Run(NOT_THERE, "");
-    for (int i = 0; i < TRANSLATORS.size() && run.status() == NOT_THERE; i++) {
-      run = run(List.of(TRANSLATORS.get(i), "--spirv-max-version=1.2", "out.bc", "-o", "out.spv"));
-    }
-    return run;
   }
 
   // ---- programs that are run --------------------------------------------------------------------
@@ -244,7 +265,7 @@ class OtherCompilersTest {
     }
   }
 
-  private Run run(List<String> command) throws InterruptedException {
+  private static Run run(List<String> command) {
     try {
       Process process =
           new ProcessBuilder(command).directory(folder.toFile()).redirectErrorStream(true).start();
@@ -252,6 +273,8 @@ class OtherCompilersTest {
       return new Run(process.waitFor(), output);
     } catch (IOException e) {
       return new Run(NOT_THERE, e.getMessage());
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(command + " was waited for", e);
     }
   }
 }
