@@ -154,10 +154,11 @@ class TemplateChoiceTest {
   }
 
   @Test
-  void theEmbeddedDemoIsABaseModel() {
+  void theEmbeddedDemoBringsATemplate() {
     Path demo = Path.of(System.getProperty("yuzui.root"), "seeds", "demo.gguf");
     try (Checkpoint checkpoint = Checkpoints.open(demo)) {
-      assertInstanceOf(TemplateChoice.None.class, TemplateChoice.of(checkpoint));
+      var own = assertInstanceOf(TemplateChoice.Own.class, TemplateChoice.of(checkpoint));
+      assertTrue(own.text().contains("<｜Assistant｜>"), own.text());
     }
   }
 }

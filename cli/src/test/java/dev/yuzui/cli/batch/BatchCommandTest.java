@@ -4,6 +4,7 @@ import static dev.yuzui.cli.CommandRun.FOLDER;
 import static dev.yuzui.cli.CommandRun.GGUF;
 import static dev.yuzui.cli.CommandRun.withInput;
 import static dev.yuzui.cli.CommandRun.yuzui;
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -227,8 +228,14 @@ class BatchCommandTest {
 
   @Test
   void aModelThatAnotherNameMakesAChatModelIsAnother() throws IOException {
-    Path demo = Path.of(System.getProperty("yuzui.root"), "seeds", "demo.gguf");
-    assumeTrue(Files.isRegularFile(demo), "no seeds/demo.gguf");
+    Path embedded = Path.of(System.getProperty("yuzui.root"), "seeds", "demo.gguf");
+    assumeTrue(Files.isRegularFile(embedded), "no seeds/demo.gguf");
+    Path demo =
+        Files.writeString(
+            folder.resolve("demo.gguf"),
+            Files.readString(embedded, ISO_8859_1)
+                .replace("tokenizer.chat_template", "tokenizer.lost_template"),
+            ISO_8859_1);
     String in = file("in", "{\"prompt\":\"a\"}", "{\"prompt\":\"b\"}");
     String out = folder.resolve("out").toString();
     assertEquals(ExitCode.DONE, resumed(demo.toString(), in, out, "-n", "1").exitCode());

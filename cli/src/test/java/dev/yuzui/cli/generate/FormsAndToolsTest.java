@@ -135,7 +135,8 @@ class FormsAndToolsTest {
 
   @Test
   void toolsNeedATemplate() {
-    CommandRun run = generate("", "--tools", tools);
+    CommandRun run =
+        CommandRun.yuzui("generate", "-m", CommandRun.GGUF, "-p", "x", "--tools", tools);
     assertTrue(run.err().contains("--tools: this model has no chat template"), run.err());
     CommandRun raw = generate("", "--tools", tools, "--raw");
     assertTrue(

@@ -11,11 +11,16 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * The embedded model, which tells tales and has never seen a chat: a template of ours puts turns
- * one behind the other, and grammars hold it to the form of answers.
+ * The embedded model, which tells tales and knows no tools: a template of ours puts turns one
+ * behind the other, and grammars hold it to the form of answers.
  */
 final class Demo {
   static final Path MODEL = Path.of(System.getProperty("yuzui.root"), "seeds", "demo.gguf");
+
+  /** A small random one without a chat template. */
+  private static final Path PLAIN =
+      Path.of(System.getProperty("yuzui.root"))
+          .resolve("tests/system/src/test/resources/golden/gguf-v3-f32/model.gguf");
 
   private static final String TEMPLATE =
       """
@@ -28,8 +33,16 @@ final class Demo {
   private Demo() {}
 
   static Engine open() {
+    return open(MODEL, 512);
+  }
+
+  static Engine openPlain() {
+    return open(PLAIN, 64);
+  }
+
+  private static Engine open(Path model, int context) {
     return Engine.open(
-        RuntimeOptions.of(MODEL).withThreads(2).withContextLength(512).withMaxSequences(4),
+        RuntimeOptions.of(model).withThreads(2).withContextLength(context).withMaxSequences(4),
         LoadProgress.none());
   }
 

@@ -140,7 +140,8 @@ class ChatCompletionsTest {
 
   @Test
   void aRequiredToolIsCalled() {
-    String asked = TOOLS + ",\"tool_choice\":\"required\",\"parallel_tool_calls\":false";
+    String asked =
+        TOOLS + ",\"tool_choice\":\"required\",\"parallel_tool_calls\":false,\"temperature\":0";
     String request = chat(asked).replace("\"max_tokens\":12", "\"max_tokens\":300");
     JsonNode body = server.post(CHAT, request).json();
     JsonNode call = body.at("/choices/0/message/tool_calls/0");
