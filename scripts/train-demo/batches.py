@@ -31,14 +31,14 @@ class Sampler:
 class Batches:
     """What each step learns from: (tokens, targets) of a worker, both [sequences, length + 2]."""
 
-    def __init__(self, a, stream, chat, bos):
-        self.a, self.chat = a, chat
+    def __init__(self, a, stream, chat, bos, eos):
+        self.a, self.chat, self.bos, self.eos = a, chat, bos, eos
         self.text = Sampler(stream, a.length, bos, a.seed)
 
     def take(self, rank, step, drawn):
         """drawn: sequences taken so far [text, conversations], which this raises."""
         a = self.a
-        talk = round(a.chat_share * a.batch) if in_chat(a, step) else 0
+        talk = round(a.chat_share * a.batch) if in_last(a.chat, a, step) else 0
         text, said = drawn.tolist()
         drawn += torch.tensor([a.batch - talk, talk])
         tokens = self.text.rows(text, a.batch - talk)
@@ -51,8 +51,8 @@ class Batches:
         return tokens[rank::a.workers], targets[rank::a.workers]
 
 
-def in_chat(a, step):
-    return step >= (1 - a.chat) * a.steps
+def in_last(part, a, step):
+    return part > 0 and step >= (1 - part) * a.steps
 
 
 def tokenise(tok, docs):

@@ -53,8 +53,74 @@ class Config:
         return freq * (1 - ramp) + freq / self.yarn_factor * ramp
 
 
+class fused:
+    """A function of many small operations, as one loop (and one for its gradients) once compile_all() was called."""
+    compiling = False
+
+    def __init__(self, function, dynamic=False):
+        self.function, self.compiled = function, torch.compile(function, dynamic=dynamic)
+
+    def __call__(self, *arguments):
+        return (self.compiled if fused.compiling else self.function)(*arguments)
+
+
+def fused_rows(function):
+    """For numbers of rows that differ from call to call."""
+    return fused(function, dynamic=True)
+
+
+def compile_all():
+    """Takes a C++ compiler and, where it was not done before, a minute or two."""
+    torch._dynamo.config.recompile_limit = 64               # shapes of a function
+    fused.compiling = True
+
+
+@fused
 def rms_norm(x, weight, eps):
     return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * weight
+
+
+def rotate(v, cos, sin):
+    """[batch, heads, time, rope], pairs (2i, 2i + 1)."""
+    even, odd = v[..., 0::2], v[..., 1::2]
+    return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
+
+
+@fused
+def heads_of(q, k_rope, kv, cos, sin, nope, scale):
+    """q [batch, time, heads, nope + rope], k_rope [batch, time, rope], kv [batch, time, heads, nope + value]: queries, scaled,
+    keys and values as attention takes them, [batch, heads, time, dim]."""
+    low, wide = q.dtype, torch.promote_types(q.dtype, torch.float32)
+    q, kv = q.transpose(1, 2), kv.transpose(1, 2)
+    k_rope = rotate(k_rope[:, None], cos, sin).to(low).expand(-1, q.shape[1], -1, -1)
+    q = torch.cat((q[..., :nope], rotate(q[..., nope:].to(wide), cos, sin).to(low)), -1) * scale
+    return q.contiguous(), torch.cat((kv[..., :nope], k_rope), -1).contiguous(), kv[..., nope:].contiguous()
+
+
+@fused_rows
+def gated(a, b, ws):
+    h = F.silu(a) * b
+    return h, h * ws
+
+
+@fused_rows
+def gated_gradients(dhw, h, a, b, ws):
+    """Of a, b and ws."""
+    dweight = (dhw * h).float().sum(1)
+    dh, a, b = (dhw * ws).float(), a.float(), b.float()
+    sig = torch.sigmoid(a)
+    return (dh * b * (sig + a * sig * (1 - sig))).to(h.dtype), (dh * a * sig).to(h.dtype), dweight
+
+
+@fused
+def add_kept(x, y, drawn, dropped):
+    """x and y where the byte drawn is large enough, scaled up for what is dropped of it."""
+    return x + y * (drawn >= dropped) * (256 / (256 - dropped))
+
+
+@fused
+def swiglu_gate(a, b):
+    return F.silu(a) * b
 
 
 class CausalAttention(torch.autograd.Function):
@@ -98,39 +164,48 @@ class CausalAttention(torch.autograd.Function):
 
 class ExpertSum(torch.autograd.Function):
     """Σ weight · expert(x) over each token's chosen experts; the (token, slot) pairs are sorted by expert so that every
-    expert is three matrix products."""
+    expert is three matrix products.
+
+    Each expert's rows are filled up to a multiple of ROWS, by rows of weight 0: oneDNN makes code for every shape it meets,
+    which takes longer than such a product, and so it meets few."""
+    ROWS, FEW = 128, 16
 
     @staticmethod
     def forward(ctx, x, weight, chosen, gate, up, down):
-        slots = chosen.shape[1]
-        flat = chosen.flatten()
+        slots, flat = chosen.shape[1], chosen.flatten()
+        rows = ExpertSum.ROWS if len(flat) > ExpertSum.ROWS * len(gate) else ExpertSum.FEW
         order = flat.argsort(stable=True)
+        given = flat.bincount(minlength=gate.shape[0])
+        held = (given + rows - 1) // rows * rows
+        counts = held.tolist()
+        # where the pairs lie: behind their expert's start, in their order
+        place = torch.arange(len(order)) + ((held - given).cumsum(0) - (held - given)).repeat_interleave(given)
         inverse = torch.empty_like(order)
-        inverse[order] = torch.arange(len(order))
-        counts = flat.bincount(minlength=gate.shape[0]).tolist()
-        xs = x.index_select(0, order // slots)
-        ws = weight.flatten().index_select(0, order).unsqueeze(1).to(x.dtype)
+        inverse[order] = place
+        token = torch.zeros(sum(counts), dtype=torch.long)
+        token[place] = order // slots
+        xs = x.index_select(0, token)
+        ws = x.new_zeros(len(token), 1)
+        ws[place, 0] = weight.flatten().index_select(0, order).to(x.dtype)
         a, b = xs.new_empty(len(xs), gate.shape[1]), xs.new_empty(len(xs), gate.shape[1])
         at = 0
         for e, n in enumerate(counts):
             torch.mm(xs[at:at + n], gate[e].t(), out=a[at:at + n])
             torch.mm(xs[at:at + n], up[e].t(), out=b[at:at + n])
             at += n
-        s = F.silu(a)
-        h = s * b
-        hw = h * ws
+        h, hw = gated(a, b, ws)
         y, at = torch.empty_like(xs), 0
         for e, n in enumerate(counts):
             torch.mm(hw[at:at + n], down[e].t(), out=y[at:at + n])
             at += n
         ctx.counts, ctx.slots = counts, slots
-        ctx.save_for_backward(order, inverse, xs, ws, a, b, s, h, hw, gate, up, down)
-        return y.index_select(0, inverse).view(len(x), slots, -1).sum(1)
+        ctx.save_for_backward(token, inverse, xs, ws, a, b, h, hw, gate, up, down)
+        return F.embedding_bag(inverse.view(-1, slots), y, mode='sum')
 
     @staticmethod
     def backward(ctx, grad):
-        order, inverse, xs, ws, a, b, s, h, hw, gate, up, down = ctx.saved_tensors
-        dy = grad.contiguous().index_select(0, order // ctx.slots)
+        token, inverse, xs, ws, a, b, h, hw, gate, up, down = ctx.saved_tensors
+        dy = grad.contiguous().index_select(0, token)
         dgate, dup, ddown = torch.zeros_like(gate), torch.zeros_like(up), torch.zeros_like(down)
         dhw, at = torch.empty_like(h), 0
         for e, n in enumerate(ctx.counts):
@@ -139,11 +214,8 @@ class ExpertSum(torch.autograd.Function):
                 torch.mm(dy[part], down[e], out=dhw[part])
                 ddown[e] = dy[part].t() @ hw[part]
             at += n
-        dweight = (dhw * h).float().sum(1).index_select(0, inverse).view(-1, ctx.slots)
-        dh = dhw * ws
-        db = dh * s
-        sig = torch.sigmoid(a)
-        da = dh * b * (sig + s * (1 - sig))
+        da, db, dweight = gated_gradients(dhw, h, a, b, ws)
+        dweight = dweight.index_select(0, inverse).view(-1, ctx.slots)
         dxs, at = torch.empty_like(xs), 0
         for e, n in enumerate(ctx.counts):
             if n:
@@ -152,8 +224,50 @@ class ExpertSum(torch.autograd.Function):
                 dgate[e] = da[part].t() @ xs[part]
                 dup[e] = db[part].t() @ xs[part]
             at += n
-        dx = dxs.index_select(0, inverse).view(grad.shape[0], ctx.slots, -1).sum(1)
+        dx = F.embedding_bag(inverse.view(-1, ctx.slots), dxs, mode='sum')
         return dx, dweight, None, dgate, dup, ddown
+
+
+@fused
+def logits_summed(logits):
+    """Of a row: the largest, and Σ exp of what the others lie below it."""
+    top = logits.amax(-1).float()
+    return top, torch.exp(logits.float() - top.unsqueeze(1)).sum(-1)
+
+
+@fused
+def logits_gradient(logits, top, scale):
+    return (torch.exp(logits.float() - top.unsqueeze(1)) * scale.unsqueeze(1)).to(logits.dtype)
+
+
+class HeadLoss(torch.autograd.Function):
+    """Mean cross-entropy of targets [n] under the logits h wᵀ; h [n, hidden], w [vocab, hidden]. Targets < 0 are left out.
+
+    Some rows at a time, gradients at once: logits of a whole step are larger than every cache."""
+    ROWS = 512
+
+    @staticmethod
+    def forward(ctx, h, w, targets):
+        loss, learnt = 0.0, targets >= 0
+        n = learnt.sum().clamp(min=1)
+        dh, dw = torch.empty_like(h), torch.zeros(w.shape)
+        for s in range(0, len(h), HeadLoss.ROWS):
+            part, rows = h[s:s + HeadLoss.ROWS], torch.arange(min(HeadLoss.ROWS, len(h) - s))
+            of, counts = targets[s:s + HeadLoss.ROWS].clamp(min=0), learnt[s:s + HeadLoss.ROWS]
+            logits = torch.mm(part, w.t())
+            top, total = logits_summed(logits)
+            loss = loss + ((top + total.log() - logits[rows, of].float()) * counts).sum()
+            p = logits_gradient(logits, top, 1 / total * counts / n)
+            p[rows, of] -= (counts / n).to(h.dtype)
+            dh[s:s + HeadLoss.ROWS] = p @ w
+            dw += p.t() @ part
+        ctx.save_for_backward(dh, dw)
+        return loss / n
+
+    @staticmethod
+    def backward(ctx, grad):
+        dh, dw = ctx.saved_tensors
+        return dh * grad.to(dh.dtype), dw * grad, None
 
 
 def matrix(*shape, std=0.02):
@@ -194,20 +308,14 @@ class Block(nn.Module):
         c, (batch, time, _) = self.c, x.shape
         def linear(v, w):
             return F.linear(v.to(dtype), w.to(dtype))
-        def rotate(v):                                      # [batch, heads, time, rope], pairs (2i, 2i + 1)
-            cos, sin = rope
-            even, odd = v[..., 0::2], v[..., 1::2]
-            return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
         wide = torch.promote_types(dtype, torch.float32)
         q = rms_norm(linear(x, self.attn_q_a).to(wide), self.attn_q_a_norm, c.eps)
-        q = linear(q, self.attn_q_b).view(batch, time, c.heads, -1).transpose(1, 2)
+        q = linear(q, self.attn_q_b).view(batch, time, c.heads, -1)
         kv = linear(x, self.attn_kv_a_mqa).to(wide)
         latent = rms_norm(kv[..., :c.kv_lora], self.attn_kv_a_norm, c.eps)
-        k_rope = rotate(kv[:, None, :, c.kv_lora:]).to(dtype)
-        kv = linear(latent, self.attn_kv_b).view(batch, time, c.heads, -1).transpose(1, 2)
-        q = (torch.cat((q[..., :c.nope], rotate(q[..., c.nope:].to(wide)).to(dtype)), -1) * c.softmax_scale)
-        k = torch.cat((kv[..., :c.nope], k_rope.expand(-1, c.heads, -1, -1)), -1)
-        v = kv[..., c.nope:].contiguous()
+        k_rope = kv[..., c.kv_lora:]
+        kv = linear(latent, self.attn_kv_b).view(batch, time, c.heads, -1)
+        q, k, v = heads_of(q, k_rope, kv, *rope, c.nope, c.softmax_scale)
         if cache is None:
             out = CausalAttention.apply(q, k, v)
         else:                                               # one new token per sequence
@@ -236,7 +344,7 @@ class Block(nn.Module):
 
     def ffn(self, x, dtype):
         def swiglu(v, gate, up, down):
-            return F.linear(F.silu(F.linear(v, gate.to(dtype))) * F.linear(v, up.to(dtype)), down.to(dtype))
+            return F.linear(swiglu_gate(F.linear(v, gate.to(dtype)), F.linear(v, up.to(dtype))), down.to(dtype))
         flat = x.reshape(-1, x.shape[-1])
         low = flat.to(dtype)
         if self.dense:
@@ -248,11 +356,15 @@ class Block(nn.Module):
         return y.to(x.dtype).view_as(x)
 
     def forward(self, x, rope, dtype, cache=None):
-        x = x + self.drop(self.attention(rms_norm(x, self.attn_norm, self.c.eps), rope, dtype, cache))
-        return x + self.drop(self.ffn(rms_norm(x, self.ffn_norm, self.c.eps), dtype))
+        x = self.add(x, self.attention(rms_norm(x, self.attn_norm, self.c.eps), rope, dtype, cache))
+        return self.add(x, self.ffn(rms_norm(x, self.ffn_norm, self.c.eps), dtype))
 
-    def drop(self, y):
-        return F.dropout(y, self.dropout) if self.dropout else y
+    def add(self, x, y):
+        if not self.dropout:
+            return x + y
+        # a byte of randomness for each number: bernoulli_ takes five times as long
+        drawn = torch.empty((y.numel() + 7) // 8, dtype=torch.int64).random_(-2**63, None).view(torch.uint8)
+        return add_kept(x, y, drawn[:y.numel()].view(y.shape), round(256 * self.dropout))
 
 
 class Model(nn.Module):
@@ -291,6 +403,10 @@ class Model(nn.Module):
         x = F.linear(x.to(dtype), b.eh_proj.to(dtype)).to(x.dtype)
         x = b(x, self.rope(start + 1, x.shape[1]), dtype, cache)
         return rms_norm(x, b.shared_head_norm, self.c.eps)
+
+    def loss(self, hidden, targets, dtype=torch.float32):
+        """Mean cross-entropy of targets [batch, time]; those < 0 are left out."""
+        return HeadLoss.apply(hidden.to(dtype).flatten(0, 1), self.output.to(dtype), targets.flatten())
 
     def logits(self, hidden, dtype=torch.float32):
         return F.linear(hidden.to(dtype), self.output.to(dtype)).to(torch.promote_types(dtype, torch.float32))

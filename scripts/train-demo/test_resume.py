@@ -39,7 +39,8 @@ class ResumeTest(unittest.TestCase):
         self.folder.cleanup()
 
     def command(self, name, *flags):
-        return [sys.executable, os.path.join(HERE, 'train.py'), os.path.join(self.folder.name, name), '--text', self.text, *flags]
+        return [sys.executable, os.path.join(HERE, 'train.py'), os.path.join(self.folder.name, name), '--text', self.text, '--no-compile',
+                *flags]
 
     def run_to_end(self, name, *flags):
         subprocess.run(self.command(name, *flags), check=True, stdout=subprocess.DEVNULL)

@@ -3,14 +3,16 @@
 
   train.py OUTDIR --text FILE... [--epochs 7] [--workers 2] ...      begin
   train.py OUTDIR --text FILE... --resume [...]                      go on where checkpoint.pt is
+  train.py OUTDIR --text FILE... --from MODEL.gguf [...]             begin with another run's model
 
 Matrices inside the blocks are trained with Muon, everything else with Adam. The learning rate warms up and falls along a
 cosine to a tenth. The schedule counts steps, and all that is drawn by lot is a function of the seed and of how much has
 been drawn: a run that is stopped (SIGTERM, or by force and so from the last checkpoint) and resumed takes the same course
-as one that is not, number by number. In the last part of the steps some of the sequences are conversations (chat.py).
+as one that is not, number by number. In the last part of the steps some of the sequences are conversations (chat.py), and
+at the end of it the model also unlearns the loops of its own greedy continuations (loops.py).
 
 OUTDIR gets tokenizer.json; checkpoint.pt, from which it goes on; best-text.pt, the model with the lowest held-out loss
-before the conversations begin, and best.pt, the same from there on; curve.csv.
+before the conversations begin, and best.pt, the same from there on, or the last where loops are unlearnt; curve.csv.
 """
 import os
 for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
@@ -27,13 +29,14 @@ import time
 
 import torch
 import torch.multiprocessing as mp
-import torch.nn.functional as F
 
-from batches import IGNORED, Batches, Sampler, in_chat, tokenise
+from batches import Batches, Sampler, in_last, tokenise
 from bpe import Tokenizer, train as train_bpe
 from chat import Chat
 from corpus import split_corpus
-from model import Config, Model
+from export import load_gguf
+from loops import unlikelihood
+from model import Config, Model, compile_all
 from optimiser import by_muon, step_parameter
 
 MTP_WEIGHT = 0.3                                            # of the loss
@@ -41,17 +44,19 @@ BIAS_STEP = 0.005
 WARMUP_STEPS, FINAL_LR = 80, 0.1
 # What decides the course of a run; those of MAY_CHANGE may be given anew at --resume.
 SETTINGS = {'epochs': 7.0, 'batch': 16, 'length': 512, 'mtp_share': 0.5, 'decay': 0.1, 'dropout': 0.1,
-            'chat': 0.22, 'chat_share': 0.4, 'workers': 2, 'eval_every': 100, 'log_every': 20, 'held_out': 64,
-            'seed': 0, 'config': '{}'}
-MAY_CHANGE = ('epochs', 'decay', 'dropout')
+            'chat': 0.22, 'chat_share': 0.4, 'loops': 0.0, 'loops_weight': 1.0, 'workers': 2, 'eval_every': 100, 'log_every': 20, 'held_out': 64,
+            'seed': 0, 'config': '{}', 'from': ''}
+MAY_CHANGE = ('epochs', 'mtp_share', 'decay', 'dropout')
 HELP = {'epochs': 'tokens to train on, in lengths of the training text', 'batch': 'sequences per step, all workers together',
         'length': 'tokens of a sequence',
         'mtp_share': 'share of the sequences that the MTP layer is trained on', 'decay': 'weight decay of the matrices',
         'dropout': 'of what a block adds to the residual stream, once the text has been seen once',
         'chat': 'last part of the steps, with conversations', 'chat_share': 'their share of the sequences there',
+        'loops': 'last part of the steps, where loops are unlearnt', 'loops_weight': 'of that loss',
         'eval_every': 'steps between two looks at held-out text', 'log_every': 'steps per line of curve.csv',
         'held_out': 'sequences of held-out text looked at', 'workers': 'processes of one thread',
-        'seed': 'of all that is drawn by lot', 'config': 'fields of the architecture that differ, as JSON'}
+        'seed': 'of all that is drawn by lot', 'config': 'fields of the architecture that differ, as JSON',
+        'from': 'GGUF of export.py, whose model, config and tokenizer it begins with'}
 
 
 def losses(model, tokens, targets, dtype=torch.bfloat16, mtp_share=1.0):
@@ -59,12 +64,11 @@ def losses(model, tokens, targets, dtype=torch.bfloat16, mtp_share=1.0):
 
     The MTP layer sees only the given share of the sequences, which saves time."""
     h = model.hidden(tokens[:, :-2], dtype)
-    main = F.cross_entropy(model.logits(h, dtype).flatten(0, 1), targets[:, 1:-1].flatten(), ignore_index=IGNORED)
+    main = model.loss(h, targets[:, 1:-1], dtype)
     n = math.ceil(mtp_share * len(tokens))
     some = torch.arange(n) * len(tokens) // n
     m = model.mtp_hidden(h[some], tokens[some, 1:-1], dtype)
-    mtp = F.cross_entropy(model.logits(m, dtype).flatten(0, 1), targets[some, 2:].flatten(), ignore_index=IGNORED)
-    return main, mtp
+    return main, model.loss(m, targets[some, 2:], dtype)
 
 
 class Shared:
@@ -178,10 +182,10 @@ def note(a, model, shared, curve, step, lr, seen, uneven):
           f'mtp {mtp:.4f}, {seen:.0f} tok/s, max/mean load {" ".join(f"{u:.2f}" for u in uneven)}', flush=True)
     if held is None:
         return
-    text = not in_chat(a, step - 1)
-    if not text and not in_chat(a, step - 1 - a.eval_every):
+    text, loops = not in_last(a.chat, a, step - 1), in_last(a.loops, a, step - 1)
+    if not text and not in_last(a.chat, a, step - 1 - a.eval_every):
         shared.best.fill_(math.inf)                         # a model that has seen no conversation is no candidate any more
-    better = held[0] < shared.best[0]
+    better = held[0] < shared.best[0] or loops
     print(f'held-out loss {held[0]:.4f} (perplexity {held[0].exp():.2f}), mtp {held[1]:.4f}{", the best" if better else ""}',
           flush=True)
     if better:
@@ -196,12 +200,16 @@ def worker(rank, model, shared, barrier, batches, held, training_tokens, a):
     libc = ctypes.CDLL(None)
     libc.mallopt(-4, 0)                                     # M_MMAP_MAX
     libc.mallopt(-1, 2**31 - 1)                             # M_TRIM_THRESHOLD
+    torch.set_flush_denormal(True)                          # exponents of what is masked out or improbable: much slower than zeros
+    if a.compile:
+        compile_all()
     asked = []                                              # for an end
     for s in (signal.SIGTERM, signal.SIGINT):
         signal.signal(s, (lambda *_: asked.append(1)) if rank == 0 else signal.SIG_IGN)
     if rank:
         libc.prctl(1, signal.SIGKILL)                       # PR_SET_PDEATHSIG: no worker waits for a leader that is gone
     curve = Curve(os.path.join(a.out, 'curve.csv'), shared.step.item()) if rank == 0 else None
+    origin = getattr(a, 'from')
     routed = [b for b in model.blocks if not b.dense]
     params, mine = list(model.parameters()), share_out(shared, a.workers)[rank]
     saved = logged = time.time()
@@ -214,12 +222,20 @@ def worker(rank, model, shared, barrier, batches, held, training_tokens, a):
             break
         step, drawn = shared.step.item(), shared.drawn.clone()
         torch.manual_seed((a.seed * 1_000_003 + step) * 64 + rank)
-        model.set_dropout(a.dropout if step * a.batch * a.length >= training_tokens else 0.0)
-        main, mtp = losses(model, *batches.take(rank, step, drawn), mtp_share=a.mtp_share)
-        for i, g in enumerate(torch.autograd.grad(main + MTP_WEIGHT * mtp, params)):
-            shared.grads[rank][i].copy_(g)
+        model.set_dropout(a.dropout if origin or step * a.batch * a.length >= training_tokens else 0.0)
+        tokens, targets = batches.take(rank, step, drawn)
+        main, mtp = losses(model, tokens, targets, mtp_share=a.mtp_share)
         for i, b in enumerate(routed):
             shared.loads[rank, i] = b.load
+        for i, g in enumerate(torch.autograd.grad(main + MTP_WEIGHT * mtp, params)):
+            shared.grads[rank][i].copy_(g)
+        if in_last(a.loops, a, step):
+            unlikely, again = unlikelihood(model, tokens, batches.bos, batches.eos, torch.bfloat16)
+            for i, g in enumerate(torch.autograd.grad(unlikely, params, allow_unused=True)):
+                if g is not None:
+                    shared.grads[rank][i].add_(g, alpha=a.loops_weight)
+            if rank == 0:
+                print(f'step {step + 1}: {100 * again:.1f} % of what it writes stood before', flush=True)
         shared.stats[rank, 0], shared.stats[rank, 1] = main.item(), mtp.item()
         barrier.wait()
 
@@ -276,6 +292,8 @@ def main():
     for key, default in SETTINGS.items():
         ap.add_argument('--' + key.replace('_', '-'), type=type(default), help=f'{HELP[key]} (default {default})')
     ap.add_argument('--resume', action='store_true', help='go on from checkpoint.pt, with its settings')
+    ap.add_argument('--no-compile', dest='compile', action='store_false', help='no loops made by torch.compile: starts sooner, '
+                    'takes a third longer a step, and the last bits of the numbers are others')
     ap.add_argument('--stop-after', type=int, default=0, help='end as at SIGTERM after this step of all')
     ap.add_argument('--save-seconds', type=float, default=240, help='between two checkpoints')
     a = ap.parse_args()
@@ -287,8 +305,14 @@ def main():
     saved = torch.load(checkpoint_path) if a.resume else None
     settle(a, saved['settings'] if saved else None)
     training, held = split_corpus(a.text)
-    config = Config(**json.loads(a.config))
-    if not os.path.exists(tokenizer_path):
+    config, origin = Config(**json.loads(a.config)), getattr(a, 'from')
+    if origin and not saved:
+        source, tok = load_gguf(origin)
+        config = source.c
+        tok.save(tokenizer_path)
+    elif saved:
+        config = Config(**saved['config'])
+    elif not os.path.exists(tokenizer_path):
         Tokenizer(*train_bpe(training, config.vocab)).save(tokenizer_path)
     tok = Tokenizer.load(tokenizer_path)
     stream, held = tokenise(tok, training), Sampler(tokenise(tok, held), a.length, tok.bos).rows(0, a.held_out)
@@ -297,10 +321,12 @@ def main():
     torch.manual_seed(a.seed)
     model = Model(config)
     shared = Shared(model, a.workers)
+    if origin and not saved:
+        model.load_state_dict(source.state_dict())
     if saved:
         model.load_state_dict(saved['model'])
         shared.load(saved['optimiser'])
-    batches = Batches(a, stream, Chat(training, tok, a.seed) if a.chat else None, tok.bos)
+    batches = Batches(a, stream, Chat(training, tok, a.seed) if a.chat else None, tok.bos, tok.eos)
     print(f'{sum(p.numel() for p in model.parameters()) / 1e6:.2f}M parameters, {len(stream) / 1e6:.2f}M training tokens, '
           f'{len(training)} documents, step {shared.step.item()} of {a.steps}', flush=True)
     context = mp.get_context('fork')
