@@ -1,6 +1,7 @@
 package dev.yuzui.cli;
 
 import static dev.yuzui.cli.CommandRun.FOLDER;
+import static dev.yuzui.cli.CommandRun.GGUF;
 import static dev.yuzui.cli.CommandRun.yuzui;
 import static org.junit.jupiter.api.Assertions.assertAll;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -115,7 +116,7 @@ class UsageTest {
           generate -p x -sys y -sysf z | -sys, -sysf: expected one of them, found both
           chat -sysf no-such-file     | -sysf: expected a file, found no-such-file
           generate -p x --think maybe | --think': expected on or off, found 'maybe'
-          generate -p x --think on    | --think: this model has no chat template to put it in; name one
+          generate -p x -m PLAIN --think on | --think: this model has no chat template to put it in; name one
           generate -p x --think on --chat-template deepseek-v3 | --think: built-in template deepseek-v3 has no switch for thinking; leave it out
           generate -p x --think on --chat-template-kwargs {"thinking":false} | --think, --chat-template-kwargs: expected one answer
           batch -i x -o y --chat-template-kwargs {"messages":1} | --chat-template-kwargs: messages: expected a variable
@@ -151,7 +152,7 @@ class UsageTest {
           bench --num-prompts 5       | --num-prompts: expected --rate or --spec-type beside it
           """)
   void badUsageEndsWithOneMessageAndExitCode2(String arguments, String message) {
-    CommandRun run = yuzui(arguments.split(" "));
+    CommandRun run = yuzui(arguments.replace("PLAIN", GGUF).split(" "));
     assertAll(
         () -> assertEquals(ExitCode.USAGE, run.exitCode(), run.err()),
         () -> assertEquals("", run.out()),
