@@ -32,8 +32,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** What {@code spark-submit} runs, with tasks in this JVM. */
 class YuzuiBatchMainUsageTest {
-  private static final String DEMO =
-      Path.of(System.getProperty("yuzui.root"), "seeds/demo.gguf").toString();
+  private static final String DEMO = PlainDemo.copy();
 
   private static SparkSession spark;
 

@@ -35,7 +35,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** A transform of tables, with tasks in this JVM. */
 class YuzuiBatchTest {
   private static final Path ROOT = Path.of(System.getProperty("yuzui.root"));
-  private static final String DEMO = ROOT.resolve("seeds/demo.gguf").toString();
+  private static final String DEMO = PlainDemo.copy();
   private static final String CHAT =
       ROOT.resolve("tests/system/src/test/resources/golden/v2lite-f32").toString();
   private static final YuzuiBatchConfig CONFIG =
