@@ -166,8 +166,8 @@ class ExpertSum(torch.autograd.Function):
     """Σ weight · expert(x) over each token's chosen experts; the (token, slot) pairs are sorted by expert so that every
     expert is three matrix products.
 
-    Each expert's rows are filled up to a multiple of ROWS, by rows of weight 0: oneDNN makes code for every shape it meets,
-    which takes longer than such a product, and so it meets few."""
+    Each expert's rows are filled up to a multiple of ROWS, by rows of weight 0: oneDNN makes code for every shape that
+    its cache has not, and so it meets few."""
     ROWS, FEW = 128, 16
 
     @staticmethod
@@ -362,7 +362,7 @@ class Block(nn.Module):
     def add(self, x, y):
         if not self.dropout:
             return x + y
-        # a byte of randomness for each number: bernoulli_ takes five times as long
+        # a byte of randomness for each number: bernoulli_ takes longer
         drawn = torch.empty((y.numel() + 7) // 8, dtype=torch.int64).random_(-2**63, None).view(torch.uint8)
         return add_kept(x, y, drawn[:y.numel()].view(y.shape), round(256 * self.dropout))
 

@@ -44,8 +44,8 @@ BIAS_STEP = 0.005
 WARMUP_STEPS, FINAL_LR = 80, 0.1
 # What decides the course of a run; those of MAY_CHANGE may be given anew at --resume.
 SETTINGS = {'epochs': 7.0, 'batch': 16, 'length': 512, 'mtp_share': 0.5, 'decay': 0.1, 'dropout': 0.1,
-            'chat': 0.22, 'chat_share': 0.4, 'loops': 0.0, 'loops_weight': 1.0, 'workers': 2, 'eval_every': 100, 'log_every': 20, 'held_out': 64,
-            'seed': 0, 'config': '{}', 'from': ''}
+            'chat': 0.22, 'chat_share': 0.4, 'loops': 0.0, 'loops_weight': 1.0, 'workers': 2, 'eval_every': 100,
+            'log_every': 20, 'held_out': 64, 'seed': 0, 'config': '{}', 'from': ''}
 MAY_CHANGE = ('epochs', 'mtp_share', 'decay', 'dropout')
 HELP = {'epochs': 'tokens to train on, in lengths of the training text', 'batch': 'sequences per step, all workers together',
         'length': 'tokens of a sequence',
@@ -200,7 +200,7 @@ def worker(rank, model, shared, barrier, batches, held, training_tokens, a):
     libc = ctypes.CDLL(None)
     libc.mallopt(-4, 0)                                     # M_MMAP_MAX
     libc.mallopt(-1, 2**31 - 1)                             # M_TRIM_THRESHOLD
-    torch.set_flush_denormal(True)                          # exponents of what is masked out or improbable: much slower than zeros
+    torch.set_flush_denormal(True)                          # exponents of what is masked out or improbable change nothing
     if a.compile:
         compile_all()
     asked = []                                              # for an end
