@@ -1,9 +1,6 @@
 """What each step learns from: sequences of the text and, in the last part of the steps, conversations."""
 import torch
 
-IGNORED = -100                                              # target of a position that is not learnt
-
-
 class Sampler:
     """Every epoch cuts the token stream at another offset and visits the pieces in random order. Sequence n of it all is a
     function of n and the seed."""
@@ -29,7 +26,7 @@ class Sampler:
 
 
 class Batches:
-    """What each step learns from: (tokens, targets) of a worker, both [sequences, length + 2]."""
+    """What each step learns from: (tokens, their weights in the loss) of a worker, both [sequences, length + 2]."""
 
     def __init__(self, a, stream, chat, bos, eos):
         self.a, self.chat, self.bos, self.eos = a, chat, bos, eos
@@ -42,13 +39,12 @@ class Batches:
         text, said = drawn.tolist()
         drawn += torch.tensor([a.batch - talk, talk])
         tokens = self.text.rows(text, a.batch - talk)
-        targets = tokens.clone()
+        weights = torch.ones(tokens.shape)
         if talk:
             rows = [self.chat.row(said + i, a.length + 2) for i in range(talk)]
-            talks = torch.tensor([ids for ids, _ in rows])
-            tokens = torch.cat((talks, tokens))
-            targets = torch.cat((talks.masked_fill(~torch.tensor([answers for _, answers in rows]), IGNORED), targets))
-        return tokens[rank::a.workers], targets[rank::a.workers]
+            tokens = torch.cat((torch.tensor([ids for ids, _ in rows]), tokens))
+            weights = torch.cat((torch.tensor([theirs for _, theirs in rows]), weights))
+        return tokens[rank::a.workers], weights[rank::a.workers]
 
 
 def in_last(part, a, step):

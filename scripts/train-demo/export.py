@@ -126,10 +126,16 @@ def main():
     ap.add_argument('dir')
     ap.add_argument('out')
     ap.add_argument('--model', default='best.pt', help='which file of DIR: best.pt, best-text.pt, checkpoint.pt')
+    ap.add_argument('--with', metavar='MODEL.gguf', help='the weights are means of the run\'s and of those of this model, from which it '
+                    'began (Wortsman et al., 2022, "Robust fine-tuning of zero-shot models")')
+    ap.add_argument('--share', type=float, default=0.5, help='of the model of --with in the mean (default 0.5)')
     a = ap.parse_args()
     saved = torch.load(os.path.join(a.dir, a.model), map_location='cpu')
     model = Model(Config(**saved['config']))
     model.load_state_dict(saved['model'])
+    if origin := getattr(a, 'with'):
+        before = load_gguf(origin)[0].state_dict()
+        model.load_state_dict({name: (1 - a.share) * now + a.share * before[name] for name, now in saved['model'].items()})
     w = gguf.Writer()
     parameters = sum(p.numel() for p in model.parameters())
     put_metadata(w, model.c, Tokenizer.load(os.path.join(a.dir, 'tokenizer.json')), parameters, saved['conversations'] > 0)

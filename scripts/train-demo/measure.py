@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 
+from chat import plural_of
 from export import load_gguf
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -28,15 +29,6 @@ REQUESTS = ('Tell me a story about a fox and a crane.', 'Tell me a story about a
 BEGINNINGS = ('Once upon a time', 'Once upon a time there was a little girl who', 'The old king called his three sons and said to them,',
               '"I am not afraid of the sea," said the captain.', 'In the middle of the forest there stood',
               'Alice looked round her and', 'The fairy smiled and said,', 'When the prince came to the castle,')
-
-
-def plural_of(noun):
-    if noun.endswith('fe') or noun.endswith('f'):
-        return noun.rstrip('e')[:-1] + 'ves'
-    if noun.endswith('y') and noun[-2] not in 'aeiou':
-        return noun[:-1] + 'ies'
-    return {'man': 'men', 'woman': 'women', 'child': 'children', 'mouse': 'mice', 'goose': 'geese'}.get(
-        noun, noun + ('es' if re.search('(s|x|ch|sh)$', noun) else 's'))
 
 
 def names(text, noun):

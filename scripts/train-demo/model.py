@@ -241,33 +241,56 @@ def logits_gradient(logits, top, scale):
 
 
 class HeadLoss(torch.autograd.Function):
-    """Mean cross-entropy of targets [n] under the logits h wᵀ; h [n, hidden], w [vocab, hidden]. Targets < 0 are left out.
+    """Mean cross-entropy of targets [n], each with its weight, under the logits h wᵀ; h [n, hidden], w [vocab, hidden].
 
     Some rows at a time, gradients at once: logits of a whole step are larger than every cache."""
     ROWS = 512
 
     @staticmethod
-    def forward(ctx, h, w, targets):
-        loss, learnt = 0.0, targets >= 0
-        n = learnt.sum().clamp(min=1)
+    def forward(ctx, h, w, targets, weights):
+        loss, weights = 0.0, weights / weights.sum().clamp(min=1)
         dh, dw = torch.empty_like(h), torch.zeros(w.shape)
         for s in range(0, len(h), HeadLoss.ROWS):
             part, rows = h[s:s + HeadLoss.ROWS], torch.arange(min(HeadLoss.ROWS, len(h) - s))
-            of, counts = targets[s:s + HeadLoss.ROWS].clamp(min=0), learnt[s:s + HeadLoss.ROWS]
+            of, counts = targets[s:s + HeadLoss.ROWS], weights[s:s + HeadLoss.ROWS]
             logits = torch.mm(part, w.t())
             top, total = logits_summed(logits)
             loss = loss + ((top + total.log() - logits[rows, of].float()) * counts).sum()
-            p = logits_gradient(logits, top, 1 / total * counts / n)
-            p[rows, of] -= (counts / n).to(h.dtype)
+            p = logits_gradient(logits, top, counts / total)
+            p[rows, of] -= counts.to(h.dtype)
             dh[s:s + HeadLoss.ROWS] = p @ w
             dw += p.t() @ part
         ctx.save_for_backward(dh, dw)
-        return loss / n
+        return loss
 
     @staticmethod
     def backward(ctx, grad):
         dh, dw = ctx.saved_tensors
-        return dh * grad.to(dh.dtype), dw * grad, None
+        return dh * grad.to(dh.dtype), dw * grad, None, None
+
+
+class HeadMatch(torch.autograd.Function):
+    """Mean Kullback-Leibler divergence of the softmax of h wᵀ from that of another model's h' w'ᵀ; weights [n] of the rows."""
+
+    @staticmethod
+    def forward(ctx, h, w, other_h, other_w, weights):
+        loss, weights = 0.0, weights / weights.sum().clamp(min=1)
+        dh, dw = torch.empty_like(h), torch.zeros(w.shape)
+        for s in range(0, len(h), HeadLoss.ROWS):
+            rows = slice(s, s + HeadLoss.ROWS)
+            mine, theirs = (torch.mm(a[rows], b.t()).float().log_softmax(-1) for a, b in ((h, w), (other_h, other_w)))
+            p = theirs.exp()
+            loss = loss + ((p * (theirs - mine)).sum(-1) * weights[rows]).sum()
+            d = ((mine.exp() - p) * weights[rows].unsqueeze(1)).to(h.dtype)
+            dh[rows] = d @ w
+            dw += d.t() @ h[rows]
+        ctx.save_for_backward(dh, dw)
+        return loss
+
+    @staticmethod
+    def backward(ctx, grad):
+        dh, dw = ctx.saved_tensors
+        return dh * grad.to(dh.dtype), dw * grad, None, None, None
 
 
 def matrix(*shape, std=0.02):
@@ -404,9 +427,14 @@ class Model(nn.Module):
         x = b(x, self.rope(start + 1, x.shape[1]), dtype, cache)
         return rms_norm(x, b.shared_head_norm, self.c.eps)
 
-    def loss(self, hidden, targets, dtype=torch.float32):
-        """Mean cross-entropy of targets [batch, time]; those < 0 are left out."""
-        return HeadLoss.apply(hidden.to(dtype).flatten(0, 1), self.output.to(dtype), targets.flatten())
+    def loss(self, hidden, targets, weights, dtype=torch.float32):
+        """Mean cross-entropy of targets, each with its weight, both [batch, time]."""
+        return HeadLoss.apply(hidden.to(dtype).flatten(0, 1), self.output.to(dtype), targets.flatten(), weights.flatten())
+
+    def divergence(self, hidden, other, other_hidden, weights, dtype=torch.float32):
+        """Mean divergence of its next tokens from those of another model, which has these hidden states for the same tokens."""
+        low = [t.to(dtype) for t in (hidden.flatten(0, 1), self.output, other_hidden.flatten(0, 1), other.output)]
+        return HeadMatch.apply(*low, weights.flatten())
 
     def logits(self, hidden, dtype=torch.float32):
         return F.linear(hidden.to(dtype), self.output.to(dtype)).to(torch.promote_types(dtype, torch.float32))

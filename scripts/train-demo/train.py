@@ -9,7 +9,8 @@ Matrices inside the blocks are trained with Muon, everything else with Adam. The
 cosine to a tenth. The schedule counts steps, and all that is drawn by lot is a function of the seed and of how much has
 been drawn: a run that is stopped (SIGTERM, or by force and so from the last checkpoint) and resumed takes the same course
 as one that is not, number by number. In the last part of the steps some of the sequences are conversations (chat.py), and
-at the end of it the model also unlearns the loops of its own greedy continuations (loops.py).
+at the end of it the model unlearns the loops of its own greedy continuations (loops.py). Where that run begins with another's
+model (--from), what else it makes of the text is to stay what that model makes of it: no text is learnt any more.
 
 OUTDIR gets tokenizer.json; checkpoint.pt, from which it goes on; best-text.pt, the model with the lowest held-out loss
 before the conversations begin, and best.pt, the same from there on, or the last where loops are unlearnt; curve.csv.
@@ -41,34 +42,50 @@ from optimiser import by_muon, step_parameter
 
 MTP_WEIGHT = 0.3                                            # of the loss
 BIAS_STEP = 0.005
-WARMUP_STEPS, FINAL_LR = 80, 0.1
+WARMUP_STEPS, FINAL_LR = 80, 0.1                           # of a shorter run the first tenth; of the rate, at the end
 # What decides the course of a run; those of MAY_CHANGE may be given anew at --resume.
 SETTINGS = {'epochs': 7.0, 'batch': 16, 'length': 512, 'mtp_share': 0.5, 'decay': 0.1, 'dropout': 0.1,
-            'chat': 0.22, 'chat_share': 0.4, 'loops': 0.0, 'loops_weight': 1.0, 'workers': 2, 'eval_every': 100,
-            'log_every': 20, 'held_out': 64, 'seed': 0, 'config': '{}', 'from': ''}
-MAY_CHANGE = ('epochs', 'mtp_share', 'decay', 'dropout')
+            'rate': 1.0, 'chat': 0.22, 'chat_share': 0.4, 'loops': 0.0, 'loops_weight': 1.0, 'workers': 2,
+            'eval_every': 100, 'log_every': 20, 'held_out': 64, 'seed': 0, 'config': '{}', 'from': ''}
+MAY_CHANGE = ('epochs', 'mtp_share', 'decay', 'dropout', 'loops_weight')
 HELP = {'epochs': 'tokens to train on, in lengths of the training text', 'batch': 'sequences per step, all workers together',
         'length': 'tokens of a sequence',
         'mtp_share': 'share of the sequences that the MTP layer is trained on', 'decay': 'weight decay of the matrices',
         'dropout': 'of what a block adds to the residual stream, once the text has been seen once',
-        'chat': 'last part of the steps, with conversations', 'chat_share': 'their share of the sequences there',
-        'loops': 'last part of the steps, where loops are unlearnt', 'loops_weight': 'of that loss',
+        'rate': 'the highest, times those of optimiser.py', 'chat': 'last part of the steps, with conversations',
+        'chat_share': 'their share of the sequences there', 'loops_weight': 'of that loss',
+        'loops': 'last part of the steps, where loops are unlearnt; with --from it keeps to that model besides',
         'eval_every': 'steps between two looks at held-out text', 'log_every': 'steps per line of curve.csv',
         'held_out': 'sequences of held-out text looked at', 'workers': 'processes of one thread',
         'seed': 'of all that is drawn by lot', 'config': 'fields of the architecture that differ, as JSON',
         'from': 'GGUF of export.py, whose model, config and tokenizer it begins with'}
 
 
-def losses(model, tokens, targets, dtype=torch.bfloat16, mtp_share=1.0):
+def losses(model, tokens, weights=None, dtype=torch.bfloat16, mtp_share=1.0):
     """Mean cross-entropy of the next token (main model) and of the one behind it (MTP layer).
 
-    The MTP layer sees only the given share of the sequences, which saves time."""
+    The MTP layer sees only the given share of the sequences, which saves time. weights: of tokens, [batch, time]; all alike if
+    there are none."""
+    weights = torch.ones(tokens.shape) if weights is None else weights
     h = model.hidden(tokens[:, :-2], dtype)
-    main = model.loss(h, targets[:, 1:-1], dtype)
+    main = model.loss(h, tokens[:, 1:-1], weights[:, 1:-1], dtype)
     n = math.ceil(mtp_share * len(tokens))
     some = torch.arange(n) * len(tokens) // n
     m = model.mtp_hidden(h[some], tokens[some, 1:-1], dtype)
-    return main, model.loss(m, targets[some, 2:], dtype)
+    return main, model.loss(m, tokens[some, 2:], weights[some, 2:], dtype)
+
+
+def divergences(model, other, tokens, weights, dtype=torch.bfloat16, mtp_share=1.0):
+    """As losses, of what the two models make of these tokens."""
+    n = math.ceil(mtp_share * len(tokens))
+    some = torch.arange(n) * len(tokens) // n
+    def states(m):
+        h = m.hidden(tokens[:, :-2], dtype)
+        return h, m.mtp_hidden(h[some], tokens[some, 1:-1], dtype)
+    with torch.no_grad():
+        theirs = states(other)
+    return tuple(model.divergence(h, other, t, w, dtype)
+                 for h, t, w in zip(states(model), theirs, (weights[:, 1:-1], weights[some, 2:])))
 
 
 class Shared:
@@ -119,7 +136,7 @@ def share_out(shared, workers):
 
 def schedule(step, steps):
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
-    return min(1.0, (step + 1) / WARMUP_STEPS) * (FINAL_LR + (1 - FINAL_LR) * cosine)
+    return min(1.0, (step + 1) / min(WARMUP_STEPS, 1 + 0.1 * steps)) * (FINAL_LR + (1 - FINAL_LR) * cosine)
 
 
 def write(path, content):
@@ -161,7 +178,7 @@ def look(model, rows, out):
     model.set_dropout(0.0)
     out.zero_()
     for batch in rows.split(8):
-        out += torch.stack(losses(model, batch, batch)).double() * len(batch)
+        out += torch.stack(losses(model, batch)).double() * len(batch)
 
 
 def update(shared, mine, lr, step, workers, decay):
@@ -195,7 +212,7 @@ def note(a, model, shared, curve, step, lr, seen, uneven):
                'conversations': shared.drawn[1].item(), 'held_out': held[0].item()})
 
 
-def worker(rank, model, shared, barrier, batches, held, training_tokens, a):
+def worker(rank, model, other, shared, barrier, batches, held, training_tokens, a):
     # Keep freed memory: large tensors would otherwise be mapped and page-faulted anew in every step.
     libc = ctypes.CDLL(None)
     libc.mallopt(-4, 0)                                     # M_MMAP_MAX
@@ -223,13 +240,15 @@ def worker(rank, model, shared, barrier, batches, held, training_tokens, a):
         step, drawn = shared.step.item(), shared.drawn.clone()
         torch.manual_seed((a.seed * 1_000_003 + step) * 64 + rank)
         model.set_dropout(a.dropout if origin or step * a.batch * a.length >= training_tokens else 0.0)
-        tokens, targets = batches.take(rank, step, drawn)
-        main, mtp = losses(model, tokens, targets, mtp_share=a.mtp_share)
+        tokens, weights = batches.take(rank, step, drawn)
+        unlearning = in_last(a.loops, a, step)
+        main, mtp = (divergences(model, other, tokens, weights, mtp_share=a.mtp_share) if unlearning and other
+                     else losses(model, tokens, weights, mtp_share=a.mtp_share))
         for i, b in enumerate(routed):
             shared.loads[rank, i] = b.load
         for i, g in enumerate(torch.autograd.grad(main + MTP_WEIGHT * mtp, params)):
             shared.grads[rank][i].copy_(g)
-        if in_last(a.loops, a, step):
+        if unlearning:
             unlikely, again = unlikelihood(model, tokens, batches.bos, batches.eos, torch.bfloat16)
             for i, g in enumerate(torch.autograd.grad(unlikely, params, allow_unused=True)):
                 if g is not None:
@@ -239,7 +258,7 @@ def worker(rank, model, shared, barrier, batches, held, training_tokens, a):
         shared.stats[rank, 0], shared.stats[rank, 1] = main.item(), mtp.item()
         barrier.wait()
 
-        lr = schedule(step, a.steps)
+        lr = a.rate * schedule(step, a.steps)
         with torch.no_grad():
             update(shared, mine, lr, step, a.workers, a.decay)
             if rank == 0:
@@ -306,8 +325,8 @@ def main():
     settle(a, saved['settings'] if saved else None)
     training, held = split_corpus(a.text)
     config, origin = Config(**json.loads(a.config)), getattr(a, 'from')
-    if origin and not saved:
-        source, tok = load_gguf(origin)
+    source, tok = load_gguf(origin) if origin else (None, None)
+    if source and not saved:
         config = source.c
         tok.save(tokenizer_path)
     elif saved:
@@ -321,7 +340,7 @@ def main():
     torch.manual_seed(a.seed)
     model = Model(config)
     shared = Shared(model, a.workers)
-    if origin and not saved:
+    if source and not saved:
         model.load_state_dict(source.state_dict())
     if saved:
         model.load_state_dict(saved['model'])
@@ -331,7 +350,7 @@ def main():
           f'{len(training)} documents, step {shared.step.item()} of {a.steps}', flush=True)
     context = mp.get_context('fork')
     barrier = context.Barrier(a.workers, timeout=1800)      # a worker that was killed ends the run, not the waiting
-    shared_arguments = (model, shared, barrier, batches, held, len(stream), a)
+    shared_arguments = (model, source, shared, barrier, batches, held, len(stream), a)
     for r in range(1, a.workers):
         context.Process(target=worker, args=(r, *shared_arguments), daemon=True).start()
     worker(0, *shared_arguments)
