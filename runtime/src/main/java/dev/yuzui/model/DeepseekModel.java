@@ -90,7 +90,12 @@ public final class DeepseekModel {
     return (int) Math.min(Math.ceilDiv(rows, Backend.SLICE_ROWS) * Backend.SLICE_ROWS, head.rows());
   }
 
-  /** Whether the last layer can go on with the rows whose logits are wanted alone. */
+  /**
+   * Whether the last layer can go on with the rows whose logits are wanted alone. Not where an MTP
+   * layer is, even if it does not run: attention of few rows rounds otherwise than that of a whole
+   * prompt, and the text must be the same with its drafts, which need the states of all rows, and
+   * without.
+   */
   public boolean endsWithSome() {
     return predictors.isEmpty() && distinct.size() == 1 && !shares(blocks.size() - 1);
   }
