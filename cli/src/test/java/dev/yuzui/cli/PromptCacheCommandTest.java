@@ -100,6 +100,7 @@ class PromptCacheCommandTest {
     CommandRun second = chat("/load " + talk + "\nAnd then\n/stats\n");
     assertEquals(ExitCode.DONE, second.exitCode(), second.err());
     assertTrue(second.err().contains("; prompt 64 tokens cached, "), second.err());
+    file = folder.resolve("another.kv"); // as little known as at first
     CommandRun whole = chat(TALE + "\nAnd then\n");
     assertEquals(first.out() + second.out(), whole.out());
   }
