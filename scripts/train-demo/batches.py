@@ -1,6 +1,7 @@
 """What each step learns from: sequences of the text and, in the last part of the steps, conversations."""
 import torch
 
+
 class Sampler:
     """Every epoch cuts the token stream at another offset and visits the pieces in random order. Sequence n of it all is a
     function of n and the seed."""

@@ -226,7 +226,6 @@ def worker(rank, model, other, shared, barrier, batches, held, training_tokens, 
     if rank:
         libc.prctl(1, signal.SIGKILL)                       # PR_SET_PDEATHSIG: no worker waits for a leader that is gone
     curve = Curve(os.path.join(a.out, 'curve.csv'), shared.step.item()) if rank == 0 else None
-    origin = getattr(a, 'from')
     routed = [b for b in model.blocks if not b.dense]
     params, mine = list(model.parameters()), share_out(shared, a.workers)[rank]
     saved = logged = time.time()
@@ -239,7 +238,7 @@ def worker(rank, model, other, shared, barrier, batches, held, training_tokens, 
             break
         step, drawn = shared.step.item(), shared.drawn.clone()
         torch.manual_seed((a.seed * 1_000_003 + step) * 64 + rank)
-        model.set_dropout(a.dropout if origin or step * a.batch * a.length >= training_tokens else 0.0)
+        model.set_dropout(a.dropout if other or step * a.batch * a.length >= training_tokens else 0.0)
         tokens, weights = batches.take(rank, step, drawn)
         unlearning = in_last(a.loops, a, step)
         main, mtp = (divergences(model, other, tokens, weights, mtp_share=a.mtp_share) if unlearning and other
