@@ -1,38 +1,28 @@
 package dev.yuzui.engine.schedule;
 
-import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.yuzui.engine.api.DraftModel;
 import dev.yuzui.engine.api.EngineException;
-import dev.yuzui.engine.api.EngineMetrics;
 import dev.yuzui.engine.api.FinishReason;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.Generation;
 import dev.yuzui.engine.api.GenerationListener;
 import dev.yuzui.engine.api.GenerationResult;
-import dev.yuzui.engine.api.Speculation;
-import dev.yuzui.engine.api.Speculation.Drafts;
 import dev.yuzui.engine.api.Token;
 import dev.yuzui.model.Step;
 import dev.yuzui.sampling.SamplingParams;
-import dev.yuzui.sampling.SamplingParams.Counted;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -43,8 +33,6 @@ import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
 
 @Timeout(600)
 class EngineLoopTest {
@@ -159,117 +147,6 @@ class EngineLoopTest {
       }
       assertTrue(model.loop.metrics().preemptions() > 0, "no one had to give way");
       assertEquals(20, model.cache.freePages());
-    }
-  }
-
-  @Test
-  void guessesSaveStepsAndChangeNothing() {
-    Speculation speculation = new Speculation(Drafts.NGRAM, 4, 0);
-    List<Integer> counting = IntStream.range(0, 30).mapToObj(i -> i % 12).toList();
-    try (FakeModel model = new FakeModel(1, 64, 8, speculation)) {
-      GenerationResult result = model.generate(request(counting, 30)).await();
-      assertEquals(FakeModel.alone(counting, 30), result.tokens());
-      var speculative = result.speculative();
-      assertTrue(speculative.acceptedTokens() > 5, speculative.toString());
-      assertTrue(speculative.acceptedTokens() < speculative.draftTokens(), "some were wrong");
-      assertTrue(speculative.drafts() * 4 >= speculative.draftTokens());
-    }
-  }
-
-  /** As the OpenAI interface has it: of the prompt nothing counts, of the answer everything. */
-  private static final SamplingParams PENALISED =
-      SamplingParams.GREEDY.withPenalties(1, 4, 2.5, 0.75).withCounted(Counted.GENERATED);
-
-  private static List<Integer> penalisedAlone(List<Integer> prompt, int tokens) {
-    List<Integer> all = new ArrayList<>(prompt);
-    for (int i = 0; i < tokens; i++) {
-      List<Integer> made = all.subList(prompt.size(), all.size());
-      int best = 0;
-      double most = Double.NEGATIVE_INFINITY;
-      for (int id = 0; id < FakeModel.VOCABULARY; id++) {
-        int count = Collections.frequency(made, id);
-        double logit = FakeModel.logit(all, id) - (count > 0 ? 2.5 + 0.75 * count : 0);
-        if (logit > most) {
-          most = logit;
-          best = id;
-        }
-      }
-      all.add(best);
-    }
-    return all.subList(prompt.size(), all.size());
-  }
-
-  @Test
-  void penaltiesCountTheAnswerWhoeverGivesWay() {
-    try (FakeModel model = new FakeModel(4, 20, 16)) {
-      model.takeMillisForAStep(1);
-      List<Generation> generations = new ArrayList<>();
-      for (int i = 0; i < 8; i++) {
-        generations.add(model.generate(request(prompt(8, i), 40).withSampling(PENALISED)));
-      }
-      for (int i = 0; i < 8; i++) {
-        assertEquals(penalisedAlone(prompt(8, i), 40), generations.get(i).await().tokens());
-      }
-      assertTrue(model.loop.metrics().preemptions() > 0, "no one had to give way");
-    }
-  }
-
-  @Test
-  void penaltiesCountWhatWasAcceptedOfGuesses() {
-    List<Integer> counting = IntStream.range(0, 30).mapToObj(i -> i % 12).toList();
-    try (FakeModel model = new FakeModel(1, 64, 8, new Speculation(Drafts.NGRAM, 4, 0))) {
-      GenerationResult result =
-          model.generate(request(counting, 30).withSampling(PENALISED)).await();
-      assertEquals(penalisedAlone(counting, 30), result.tokens());
-      var speculative = result.speculative();
-      assertTrue(speculative.acceptedTokens() > 0, speculative.toString());
-      assertTrue(speculative.acceptedTokens() < speculative.draftTokens(), "some were wrong");
-    }
-  }
-
-  @Test
-  void penaltiesCountEachAnswerToAPromptForItself() {
-    try (FakeModel model = new FakeModel(3, 64, 8)) {
-      List<Integer> prompt = prompt(30, 1);
-      GenerateRequest request = request(prompt, 20).withSampling(PENALISED);
-      for (Generation generation : model.generate(request, 5, NOBODY)) {
-        assertEquals(penalisedAlone(prompt, 20), generation.await().tokens());
-      }
-      // the whole conversation as the next prompt, found in the cache: nothing of it counts
-      List<Integer> longer = new ArrayList<>(prompt);
-      longer.addAll(penalisedAlone(prompt, 20));
-      assertEquals(
-          penalisedAlone(longer, 10),
-          model.generate(request(longer, 10).withSampling(PENALISED)).await().tokens());
-    }
-  }
-
-  @Test
-  void anOverflowAmongGuessesFailsItsRequestAlone() {
-    List<Integer> counting = IntStream.range(0, 30).mapToObj(i -> i % 12).toList();
-    for (int at = 30; at < 50; at++) {
-      try (FakeModel model = new FakeModel(2, 64, 16, new Speculation(Drafts.NGRAM, 4, 0))) {
-        model.overflowBehind(at);
-        Generation fails = model.generate(request(counting, 30));
-        Generation good = model.generate(request(prompt(3, at), 20));
-        String message = assertThrows(EngineException.class, fails::await).getMessage();
-        assertTrue(message.contains("the largest is infinite"), message);
-        assertEquals(FakeModel.alone(prompt(3, at), 20), good.await().tokens());
-        assertEquals(64, model.cache.freePages());
-      }
-    }
-  }
-
-  @Test
-  void guessesPushNobodyOut() {
-    List<Integer> counting = IntStream.range(0, 20).mapToObj(i -> i % 12).toList();
-    try (FakeModel model = new FakeModel(2, 12, 16, new Speculation(Drafts.NGRAM, 15, 0))) {
-      model.takeMillisForAStep(1);
-      Generation first = model.generate(request(counting, 4));
-      Generation second = model.generate(request(counting, 4));
-      assertEquals(FakeModel.alone(counting, 4), first.await().tokens());
-      assertEquals(FakeModel.alone(counting, 4), second.await().tokens());
-      assertEquals(0, model.loop.metrics().preemptions());
     }
   }
 
@@ -475,89 +352,5 @@ class EngineLoopTest {
     assertEquals("length", request.getString("finishReason"));
     assertTrue(
         request.getDuration("timeToFirstToken").compareTo(request.getDuration("queueTime")) > 0);
-  }
-
-  /**
-   * Shared beginnings, several answers, cancellations, time limits, listeners that throw. Now and
-   * then all are done; the next one holds the engine until others wait, for those who ask may be
-   * slower than it, and nobody would have to give way.
-   */
-  @ParameterizedTest
-  @EnumSource(names = {"NONE", "NGRAM", "MODEL"})
-  void tenThousandRandomRequestsLeaveNoPageBehind(Drafts drafts) {
-    Random random = new Random(5);
-    int pages = drafts == Drafts.MODEL ? 24 : 40; // whose texts are done in fewer steps
-    Speculation speculation =
-        drafts == Drafts.MODEL
-            ? Speculation.by(new DraftModel(Path.of("draft"), Optional.empty()), 3, 0)
-            : new Speculation(drafts, 3, 0);
-    try (FakeModel drafter = new FakeModel(6, 25, 16); // too small for all
-        FakeModel model = new FakeModel(8, pages, 24, speculation, drafter.proposer(drafts))) {
-      List<Integer> shared = prompt(40, 7);
-      int done = 0;
-      int made = 0;
-      record Asked(GenerateRequest request, Generation generation) {}
-      List<Asked> open = new ArrayList<>();
-      CountDownLatch others = new CountDownLatch(0);
-      while (made < 10_000) {
-        boolean holds = open.isEmpty();
-        if (holds) {
-          others = new CountDownLatch(30);
-        }
-        CountDownLatch waited = others;
-        List<Integer> prompt = new ArrayList<>(shared.subList(0, random.nextInt(30)));
-        prompt.addAll(prompt(1 + random.nextInt(10), random.nextInt()));
-        GenerateRequest request = request(prompt, random.nextInt(16));
-        if (random.nextInt(10) == 0) {
-          request = request.withTimeout(Duration.ofNanos(1 + random.nextInt(3_000_000)));
-        }
-        GenerationListener listener =
-            holds
-                ? (id, text) -> assertDoesNotThrow(() -> waited.await(1, TimeUnit.MINUTES))
-                : random.nextInt(20) > 0
-                    ? NOBODY
-                    : (id, text) -> {
-                      throw new IllegalStateException("a bad listener");
-                    };
-        int answers = random.nextInt(10) == 0 ? 1 + random.nextInt(4) : 1;
-        for (Generation generation : model.generate(request, answers, listener)) {
-          open.add(new Asked(request, generation));
-          made++;
-          others.countDown();
-        }
-        if (random.nextInt(4) == 0) {
-          open.get(random.nextInt(open.size())).generation().cancel();
-        }
-        boolean last = made >= 10_000;
-        while (last && others.getCount() > 0) {
-          others.countDown();
-        }
-        int most = last || random.nextInt(500) == 0 && others.getCount() == 0 ? 0 : 40;
-        while (open.size() > most) {
-          Asked asked = open.remove(random.nextInt(open.size()));
-          try {
-            GenerationResult result = asked.generation().await();
-            assertEquals(
-                FakeModel.alone(asked.request().prompt(), result.tokens().size()), result.tokens());
-            if (result.finish() == FinishReason.LENGTH) {
-              assertEquals(asked.request().maxTokens(), result.tokens().size());
-              done++;
-            }
-          } catch (EngineException e) {
-            assertTrue(e.getMessage().contains("a bad listener"), e.getMessage());
-          }
-        }
-      }
-      assertTrue(done > 5000, done + " were done");
-      EngineMetrics metrics = model.loop.metrics();
-      assertEquals(0, metrics.requestsRunning());
-      assertEquals(0, metrics.requestsWaiting());
-      assertTrue(metrics.preemptions() > 0, "no one had to give way");
-      assertTrue(metrics.prefixHits() > 0, "nothing was found in the cache");
-      assertEquals(drafts != Drafts.NONE, metrics.acceptedTokens() > 0);
-      assertEquals(drafts != Drafts.NONE, metrics.acceptedTokens() < metrics.draftTokens());
-      assertEquals(pages, model.cache.freePages());
-      assertEquals(25, drafter.cache.freePages());
-    }
   }
 }
