@@ -18,11 +18,15 @@ import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.weights.DeepseekConfig;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
@@ -83,6 +87,17 @@ class DemoModelTest {
       assertEquals(
           engine.tokenizer().decode(greedy.stream().mapToInt(Integer::intValue).toArray(), true),
           result.text());
+    }
+  }
+
+  @Test
+  void theFilesAreThoseThatTheReadmeDescribes() throws Exception {
+    String readme = Files.readString(SEEDS.resolve("README.md"));
+    for (String name : List.of("demo.gguf", "demo-heldout.txt")) {
+      byte[] file = Files.readAllBytes(SEEDS.resolve(name));
+      String hash = HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(file));
+      String row = String.format(Locale.ROOT, "| `%s` | %,d | `%s` |", name, file.length, hash);
+      assertTrue(readme.contains(row), "seeds/README.md: expected the row " + row);
     }
   }
 
