@@ -10,7 +10,8 @@ import torch
 from bpe import ASSISTANT, BOS, BYTE_TO_CHAR, EOS, PAD, USER, Tokenizer
 from chat import MENTION, MENTIONS, Chat
 from loops import PROMPT, repeated, unlikelihood
-from model import Config, HeadLoss, Model
+from model import Config, HeadLoss, HeadMatch, Model
+from train import divergences
 
 TINY = Config(vocab=320, hidden=32, layers=2, dense_ffn=64, expert_ffn=32, heads=2, nope=8, rope=8, value=8, q_lora=16, kv_lora=16,
               context=256, yarn_original=32)
@@ -75,6 +76,27 @@ class LossTest(unittest.TestCase):
         self.assertAlmostEqual(expected.item(), found.item(), places=6)
         for a, b in zip(torch.autograd.grad(expected, (h, w)), torch.autograd.grad(found, (h, w))):
             self.assertTrue(torch.allclose(a, b.double(), atol=1e-7))
+
+
+    def test_divergence_of_the_same_model_is_none_and_its_gradients_are_those_of_the_formula(self):
+        torch.manual_seed(0)
+        h, w, h0, w0 = (torch.randn(n, 16, dtype=torch.float64, requires_grad=True) for n in (700, 40, 700, 40))
+        weights = torch.randint(4, (700,)).double()
+        p0 = (h0 @ w0.t()).log_softmax(-1).detach()
+        expected = ((p0.exp() * (p0 - (h @ w.t()).log_softmax(-1))).sum(-1) * weights).sum() / weights.sum()
+        found = HeadMatch.apply(h, w, h0.detach(), w0.detach(), weights)
+        self.assertAlmostEqual(expected.item(), found.item(), places=5)
+        for a, b in zip(torch.autograd.grad(expected, (h, w)), torch.autograd.grad(found, (h, w))):
+            self.assertTrue(torch.allclose(a, b.double(), atol=1e-6))
+        self.assertAlmostEqual(0, HeadMatch.apply(h, w, h.detach(), w.detach(), weights).item(), places=6)
+
+    def test_two_models_alike_diverge_nowhere_the_mtp_layer_included(self):
+        torch.manual_seed(0)
+        model = Model(TINY)
+        tokens = torch.randint(3, 300, (4, 66))
+        main, mtp = divergences(model, model, tokens, torch.ones(tokens.shape), torch.float32, 0.5)
+        self.assertAlmostEqual(0, main.item(), places=6)
+        self.assertAlmostEqual(0, mtp.item(), places=6)
 
 
 class LoopsTest(unittest.TestCase):

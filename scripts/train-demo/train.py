@@ -61,31 +61,31 @@ HELP = {'epochs': 'tokens to train on, in lengths of the training text', 'batch'
         'from': 'GGUF of export.py, whose model, config and tokenizer it begins with'}
 
 
-def losses(model, tokens, weights=None, dtype=torch.bfloat16, mtp_share=1.0):
-    """Mean cross-entropy of the next token (main model) and of the one behind it (MTP layer).
+def states(model, tokens, dtype, mtp_share):
+    """(hidden states that predict tokens 1, 2, ...; the MTP layer's, that predict 2, 3, ... of some sequences; which these are).
 
-    The MTP layer sees only the given share of the sequences, which saves time. weights: of tokens, [batch, time]; all alike if
-    there are none."""
-    weights = torch.ones(tokens.shape) if weights is None else weights
+    The MTP layer sees only the given share of the sequences, which saves time."""
     h = model.hidden(tokens[:, :-2], dtype)
-    main = model.loss(h, tokens[:, 1:-1], weights[:, 1:-1], dtype)
     n = math.ceil(mtp_share * len(tokens))
     some = torch.arange(n) * len(tokens) // n
-    m = model.mtp_hidden(h[some], tokens[some, 1:-1], dtype)
-    return main, model.loss(m, tokens[some, 2:], weights[some, 2:], dtype)
+    return h, model.mtp_hidden(h[some], tokens[some, 1:-1], dtype), some
+
+
+def losses(model, tokens, weights=None, dtype=torch.bfloat16, mtp_share=1.0):
+    """Mean cross-entropy of the next token (main model) and of the one behind it (MTP layer); weights of the tokens, [batch,
+    time], all alike if there are none."""
+    weights = torch.ones(tokens.shape) if weights is None else weights
+    h, m, some = states(model, tokens, dtype, mtp_share)
+    return model.loss(h, tokens[:, 1:-1], weights[:, 1:-1], dtype), model.loss(m, tokens[some, 2:], weights[some, 2:], dtype)
 
 
 def divergences(model, other, tokens, weights, dtype=torch.bfloat16, mtp_share=1.0):
     """As losses, of what the two models make of these tokens."""
-    n = math.ceil(mtp_share * len(tokens))
-    some = torch.arange(n) * len(tokens) // n
-    def states(m):
-        h = m.hidden(tokens[:, :-2], dtype)
-        return h, m.mtp_hidden(h[some], tokens[some, 1:-1], dtype)
     with torch.no_grad():
-        theirs = states(other)
-    return tuple(model.divergence(h, other, t, w, dtype)
-                 for h, t, w in zip(states(model), theirs, (weights[:, 1:-1], weights[some, 2:])))
+        other_h, other_m, _ = states(other, tokens, dtype, mtp_share)
+    h, m, some = states(model, tokens, dtype, mtp_share)
+    return (model.divergence(h, other, other_h, weights[:, 1:-1], dtype),
+            model.divergence(m, other, other_m, weights[some, 2:], dtype))
 
 
 class Shared:
