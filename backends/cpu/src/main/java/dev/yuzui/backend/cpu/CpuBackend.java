@@ -29,6 +29,9 @@ final class CpuBackend extends AbstractBackend {
   static final int EXACT_TOKENS = 16;
   private static final int TOKEN_BUCKET = 16;
 
+  /** Bytes of a buffer that has pages of its own. */
+  private static final long LARGE = 2L << 20;
+
   /** Asked for at every step. */
   private static final Capabilities CAPABILITIES =
       new Capabilities(
@@ -88,28 +91,52 @@ final class CpuBackend extends AbstractBackend {
 
   @Override
   protected DeviceBuffer newBuffer(long bytes, String purpose) {
+    if (bytes >= LARGE) {
+      return largeBuffer(bytes, purpose);
+    }
     Arena arena = Arena.ofShared();
     MemorySegment data;
     try {
       data = arena.allocate(Math.max(bytes, 1), 64);
     } catch (OutOfMemoryError e) {
       arena.close();
-      throw new BackendException(
-          "no " + bytes + " bytes for " + purpose, "use a shorter context or a smaller model", e);
+      throw noMemory(bytes, purpose, e);
     }
+    return buffer(purpose, data, arena::close);
+  }
+
+  /**
+   * In huge pages, which caches are read from as fast as memory goes: a head's part of each entry
+   * lies in another small page every few entries. Nothing is there before it is touched.
+   */
+  private DeviceBuffer largeBuffer(long bytes, String purpose) {
+    long address = system.reserve(bytes);
+    if (address == 0) {
+      throw noMemory(bytes, purpose, new OutOfMemoryError());
+    }
+    return buffer(
+        purpose, Memory.ALL.asSlice(address, bytes), () -> system.release(address, bytes));
+  }
+
+  private static BackendException noMemory(long bytes, String purpose, OutOfMemoryError cause) {
+    return new BackendException(
+        "no " + bytes + " bytes for " + purpose, "use a shorter context or a smaller model", cause);
+  }
+
+  private HostBuffer buffer(String purpose, MemorySegment data, Runnable free) {
     HostBuffer[] self = new HostBuffer[1];
     self[0] =
         new HostBuffer(
-            purpose, data, Optional.empty(), Optional.empty(), () -> free(self[0], arena));
+            purpose, data, Optional.empty(), Optional.empty(), () -> free(self[0], free));
     return self[0];
   }
 
-  private void free(HostBuffer buffer, Arena arena) {
+  private void free(HostBuffer buffer, Runnable free) {
     if (!forget(buffer)) {
       throw new BackendException(
           "the buffer for " + buffer.purpose() + " was closed twice", "close it once");
     }
-    arena.close();
+    free.run();
   }
 
   @Override

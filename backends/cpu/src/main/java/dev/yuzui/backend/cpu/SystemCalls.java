@@ -70,7 +70,7 @@ interface SystemCalls {
     public long reserve(long bytes) {
       try {
         // one huge page more, so that the first can begin on its boundary
-        long size = bytes + HUGE_PAGE;
+        long size = whole(bytes) + HUGE_PAGE;
         long at =
             (long) mmap.invokeExact(0L, size, READ_WRITE, PRIVATE_ANONYMOUS_NORESERVE, -1, 0L);
         if (at == -1) {
@@ -78,12 +78,13 @@ interface SystemCalls {
         }
         long from = (at + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
         if (from > at) {
-          release(at, from - at);
+          unmap(at, from - at);
         }
         if (from < at + HUGE_PAGE) {
-          release(from + bytes, at + HUGE_PAGE - from);
+          unmap(from + whole(bytes), at + HUGE_PAGE - from);
         }
-        int _ = (int) madvise.invokeExact(from, bytes, HUGEPAGE);
+        // the last of it takes no more than it needs
+        int _ = (int) madvise.invokeExact(from, bytes / HUGE_PAGE * HUGE_PAGE, HUGEPAGE);
         return from;
       } catch (Throwable t) {
         throw Opaque.rethrow(t);
@@ -92,11 +93,19 @@ interface SystemCalls {
 
     @Override
     public void release(long address, long bytes) {
+      unmap(address, whole(bytes));
+    }
+
+    private void unmap(long address, long bytes) {
       try {
         int _ = (int) munmap.invokeExact(address, bytes);
       } catch (Throwable t) {
         throw Opaque.rethrow(t);
       }
+    }
+
+    private static long whole(long bytes) {
+      return Math.ceilDiv(bytes, HUGE_PAGE) * HUGE_PAGE;
     }
 
     @Override
