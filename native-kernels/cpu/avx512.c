@@ -9,6 +9,7 @@
 #define INSTRUCTIONS "avx512-vnni"
 #define MOST_TOKENS 8
 #define IN_ORDER 2
+#define MANY_STRIPS 4
 #define MOST_STRIPS 4
 #define PANEL_ROWS 8
 #define VECTORS 2
@@ -116,6 +117,15 @@ FN Bytes bytes_rows(Words flags) { return _mm512_srai_epi32(_mm512_cvtepi16_epi3
 FN int32_t word(const void* p) { int32_t w; memcpy(&w, p, 4); return w; }
 FN Ints ints_set(int32_t x) { return _mm512_set1_epi32(x); }
 FN Ints ints_dot(Ints a, Bytes w, const int8_t* q) { return _mm512_dpbusd_epi32(a, w, _mm512_set1_epi32(word(q))); }
+FN Ints ints_of_pairs(const uint8_t* even, const uint8_t* odd) {
+  const __m512i low = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)even));
+  return _mm512_or_si512(low, _mm512_slli_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)odd)), 16));
+}
+FN void pairs_of_sums(const int32_t* sum16, int32_t* to) {
+  const __m512i v = _mm512_loadu_si512(sum16);
+  _mm_storeu_si128((__m128i*)to, _mm512_cvtepi64_epi16(_mm512_add_epi32(v, _mm512_srli_epi64(v, 32))));
+}
+FN Ints ints_dot_pairs(Ints a, Ints m, int32_t pair) { return _mm512_dpwssd_epi32(a, m, _mm512_set1_epi32(pair)); }
 #define ints_dot_wide ints_dot
 #define WIDE_START(sum) (-128 * (sum))
 

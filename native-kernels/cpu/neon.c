@@ -14,6 +14,7 @@
 
 #define MOST_TOKENS 4
 #define IN_ORDER 1
+#define MANY_STRIPS 0
 #define MOST_STRIPS 2
 #define PANEL_ROWS 4
 #define VECTORS 1

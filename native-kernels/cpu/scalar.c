@@ -5,6 +5,7 @@
 #define INSTRUCTIONS "scalar"
 #define MOST_TOKENS 1
 #define IN_ORDER 1
+#define MANY_STRIPS 0
 #define MOST_STRIPS 1
 #define PANEL_ROWS 1
 #define VECTORS 1
