@@ -21,7 +21,10 @@ interface SystemCalls {
     return CpuProvider.platform().startsWith("linux") ? new Linux() : new Elsewhere();
   }
 
-  /** Address of zeroed memory; 0 if there is none. Pages cost nothing until they are touched. */
+  /**
+   * Address of zeroed memory; 0 where there cannot be so much. Pages cost nothing until they are
+   * touched.
+   */
   long reserve(long bytes);
 
   void release(long address, long bytes);
@@ -42,7 +45,7 @@ interface SystemCalls {
   final class Linux implements SystemCalls {
     private static final long HUGE_PAGE = 2L << 20;
     private static final int READ_WRITE = 1 | 2;
-    private static final int PRIVATE_ANONYMOUS_NORESERVE = 0x02 | 0x20 | 0x4000;
+    private static final int PRIVATE_ANONYMOUS = 0x02 | 0x20;
     private static final int DONTNEED = 4;
     private static final int HUGEPAGE = 14;
     private static final int POPULATE_READ = 22;
@@ -71,8 +74,7 @@ interface SystemCalls {
       try {
         // one huge page more, so that the first can begin on its boundary
         long size = whole(bytes) + HUGE_PAGE;
-        long at =
-            (long) mmap.invokeExact(0L, size, READ_WRITE, PRIVATE_ANONYMOUS_NORESERVE, -1, 0L);
+        long at = (long) mmap.invokeExact(0L, size, READ_WRITE, PRIVATE_ANONYMOUS, -1, 0L);
         if (at == -1) {
           return 0;
         }

@@ -1,9 +1,11 @@
 package dev.yuzui.backend.cpu;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.DeviceBuffer;
 import java.io.IOException;
@@ -47,6 +49,20 @@ class LargeBufferTest {
         byte first = ((HostBuffer) buffer).data().get(ValueLayout.JAVA_BYTE, 0);
         assertEquals(first, ((HostBuffer) buffer).data().get(ValueLayout.JAVA_BYTE, 3 * MIB - 1));
       }
+    }
+  }
+
+  /** Though no page of it would be there yet. */
+  @Test
+  void moreThanTheMachineCanHaveIsRefusedAtOnce() throws IOException {
+    Path overcommit = Path.of("/proc/sys/vm/overcommit_memory");
+    assumeTrue(
+        !Files.isReadable(overcommit) || !Files.readString(overcommit).startsWith("1"),
+        "this machine promises any memory (vm.overcommit_memory is 1)");
+    try (CpuBackend backend = backend()) {
+      BackendException refused =
+          assertThrows(BackendException.class, () -> backend.allocate(1L << 44, "a cache"));
+      assertTrue(refused.getMessage().contains("no 17592186044416 bytes for a cache"));
     }
   }
 
