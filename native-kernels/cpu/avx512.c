@@ -125,6 +125,10 @@ FN void pairs_of_sums(const int32_t* sum16, int32_t* to) {
   const __m512i v = _mm512_loadu_si512(sum16);
   _mm_storeu_si128((__m128i*)to, _mm512_cvtepi64_epi16(_mm512_add_epi32(v, _mm512_srli_epi64(v, 32))));
 }
+FN void pairs_of_sums16(const int32_t* sum16, int32_t* to) {
+  _mm256_storeu_si256((__m256i*)to, _mm512_cvtepi32_epi16(_mm512_loadu_si512(sum16)));
+}
+FN Ints ints_upper(Ints pairs) { return _mm512_and_si512(_mm512_srli_epi16(pairs, 4), _mm512_set1_epi16(15)); }
 FN Ints ints_dot_pairs(Ints a, Ints m, int32_t pair) { return _mm512_dpwssd_epi32(a, m, _mm512_set1_epi32(pair)); }
 #define ints_dot_wide ints_dot
 #define WIDE_START(sum) (-128 * (sum))
