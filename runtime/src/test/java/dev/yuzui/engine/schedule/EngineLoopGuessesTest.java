@@ -1,5 +1,8 @@
 package dev.yuzui.engine.schedule;
 
+import static dev.yuzui.engine.schedule.FakeModel.NOBODY;
+import static dev.yuzui.engine.schedule.FakeModel.prompt;
+import static dev.yuzui.engine.schedule.FakeModel.request;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -7,7 +10,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.yuzui.engine.api.EngineException;
 import dev.yuzui.engine.api.GenerateRequest;
 import dev.yuzui.engine.api.Generation;
-import dev.yuzui.engine.api.GenerationListener;
 import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.engine.api.Speculation;
 import dev.yuzui.engine.api.Speculation.Drafts;
@@ -16,7 +18,6 @@ import dev.yuzui.sampling.SamplingParams.Counted;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
-import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -24,19 +25,6 @@ import org.junit.jupiter.api.Timeout;
 /** Guesses change nothing, and penalties count what was accepted, whatever becomes of a request. */
 @Timeout(600)
 class EngineLoopGuessesTest {
-  private static final GenerationListener NOBODY = (id, text) -> {};
-
-  private static GenerateRequest request(List<Integer> prompt, int tokens) {
-    return GenerateRequest.of(prompt)
-        .withSampling(SamplingParams.GREEDY)
-        .withMaxTokens(tokens)
-        .withIgnoreEos(true);
-  }
-
-  private static List<Integer> prompt(int length, int seed) {
-    return new Random(seed).ints(length, 0, FakeModel.VOCABULARY).boxed().toList();
-  }
-
   @Test
   void guessesSaveStepsAndChangeNothing() {
     Speculation speculation = new Speculation(Drafts.NGRAM, 4, 0);

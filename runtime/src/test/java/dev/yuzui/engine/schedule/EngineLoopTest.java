@@ -1,5 +1,8 @@
 package dev.yuzui.engine.schedule;
 
+import static dev.yuzui.engine.schedule.FakeModel.NOBODY;
+import static dev.yuzui.engine.schedule.FakeModel.prompt;
+import static dev.yuzui.engine.schedule.FakeModel.request;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -20,7 +23,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -36,19 +38,6 @@ import org.junit.jupiter.api.io.TempDir;
 
 @Timeout(600)
 class EngineLoopTest {
-  private static final GenerationListener NOBODY = (id, text) -> {};
-
-  private static GenerateRequest request(List<Integer> prompt, int tokens) {
-    return GenerateRequest.of(prompt)
-        .withSampling(SamplingParams.GREEDY)
-        .withMaxTokens(tokens)
-        .withIgnoreEos(true);
-  }
-
-  private static List<Integer> prompt(int length, int seed) {
-    return new Random(seed).ints(length, 0, FakeModel.VOCABULARY).boxed().toList();
-  }
-
   @Test
   void sequencesJoinAndLeaveAndEachGetsWhatItGetsAlone() {
     try (FakeModel model = new FakeModel(4, 64, 8)) {

@@ -14,6 +14,7 @@ import dev.yuzui.engine.draft.DraftModelProposer;
 import dev.yuzui.engine.step.BestTokens;
 import dev.yuzui.engine.step.Chunk;
 import dev.yuzui.engine.step.Steps;
+import dev.yuzui.sampling.SamplingParams;
 import dev.yuzui.spi.Backend;
 import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
@@ -25,6 +26,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Random;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -35,6 +37,8 @@ import java.util.concurrent.locks.ReentrantLock;
 final class FakeModel implements Steps, AutoCloseable {
   static final int VOCABULARY = 97;
   static final int CONTEXT = 64;
+
+  static final GenerationListener NOBODY = (id, text) -> {};
 
   private static final int COUNTS = 12;
 
@@ -56,6 +60,17 @@ final class FakeModel implements Steps, AutoCloseable {
   private volatile Optional<BackendException> failure = Optional.empty();
   private volatile long stepMillis;
   private volatile int overflows = -1;
+
+  static GenerateRequest request(List<Integer> prompt, int tokens) {
+    return GenerateRequest.of(prompt)
+        .withSampling(SamplingParams.GREEDY)
+        .withMaxTokens(tokens)
+        .withIgnoreEos(true);
+  }
+
+  static List<Integer> prompt(int length, int seed) {
+    return new Random(seed).ints(length, 0, VOCABULARY).boxed().toList();
+  }
 
   FakeModel(int maxSequences, int pages, int maxTokens) {
     this(maxSequences, pages, maxTokens, Speculation.NONE);

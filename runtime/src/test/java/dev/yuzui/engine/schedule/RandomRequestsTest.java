@@ -1,5 +1,8 @@
 package dev.yuzui.engine.schedule;
 
+import static dev.yuzui.engine.schedule.FakeModel.NOBODY;
+import static dev.yuzui.engine.schedule.FakeModel.prompt;
+import static dev.yuzui.engine.schedule.FakeModel.request;
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -14,7 +17,6 @@ import dev.yuzui.engine.api.GenerationListener;
 import dev.yuzui.engine.api.GenerationResult;
 import dev.yuzui.engine.api.Speculation;
 import dev.yuzui.engine.api.Speculation.Drafts;
-import dev.yuzui.sampling.SamplingParams;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -30,19 +32,6 @@ import org.junit.jupiter.params.provider.EnumSource;
 /** Whatever requests come, and however they end. */
 @Timeout(600)
 class RandomRequestsTest {
-  private static final GenerationListener NOBODY = (id, text) -> {};
-
-  private static GenerateRequest request(List<Integer> prompt, int tokens) {
-    return GenerateRequest.of(prompt)
-        .withSampling(SamplingParams.GREEDY)
-        .withMaxTokens(tokens)
-        .withIgnoreEos(true);
-  }
-
-  private static List<Integer> prompt(int length, int seed) {
-    return new Random(seed).ints(length, 0, FakeModel.VOCABULARY).boxed().toList();
-  }
-
   /**
    * Shared beginnings, several answers, cancellations, time limits, listeners that throw. Now and
    * then all are done; the next one holds the engine until others wait, for those who ask may be

@@ -100,7 +100,7 @@ final class CpuBackend extends AbstractBackend {
       data = arena.allocate(Math.max(bytes, 1), 64);
     } catch (OutOfMemoryError e) {
       arena.close();
-      throw noMemory(bytes, purpose, e);
+      throw noMemory(bytes, purpose);
     }
     return buffer(purpose, data, arena::close);
   }
@@ -112,15 +112,15 @@ final class CpuBackend extends AbstractBackend {
   private DeviceBuffer largeBuffer(long bytes, String purpose) {
     long address = system.reserve(bytes);
     if (address == 0) {
-      throw noMemory(bytes, purpose, new OutOfMemoryError());
+      throw noMemory(bytes, purpose);
     }
     return buffer(
         purpose, Memory.ALL.asSlice(address, bytes), () -> system.release(address, bytes));
   }
 
-  private static BackendException noMemory(long bytes, String purpose, OutOfMemoryError cause) {
+  private static BackendException noMemory(long bytes, String purpose) {
     return new BackendException(
-        "no " + bytes + " bytes for " + purpose, "use a shorter context or a smaller model", cause);
+        "no " + bytes + " bytes for " + purpose, "use a shorter context or a smaller model");
   }
 
   private HostBuffer buffer(String purpose, MemorySegment data, Runnable free) {
