@@ -18,6 +18,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.PriorityQueue;
 import java.util.concurrent.locks.ReentrantLock;
+import jdk.jfr.FlightRecorder;
 
 /**
  * Drives requests through a model on a thread of its own: in each turn it takes in what came, runs
@@ -190,7 +191,8 @@ public final class EngineLoop implements AutoCloseable {
     Map<Request, Outcome> over = new LinkedHashMap<>();
     lock();
     try {
-      Optional<StepEvent> event = StepEvent.begun();
+      Optional<StepEvent> event =
+          FlightRecorder.isInitialized() ? Optional.of(StepEvent.begun()) : Optional.empty();
       List<Grant<Request>> grants = scheduler.next();
       idle = grants.isEmpty();
       if (idle) {
