@@ -43,11 +43,16 @@ public final class Engine implements AutoCloseable {
   private final Requests requests;
   private final double loadSeconds;
 
-  private Engine(LoadedModel model, Optional<LoadedDraftModel> draftModel, double loadSeconds) {
+  private Engine(
+      LoadedModel model,
+      Optional<LoadedDraftModel> draftModel,
+      LazyTokenizer tokenizer,
+      Closing closing,
+      double loadSeconds) {
     this.model = model;
+    this.tokenizer = tokenizer;
     this.loadSeconds = loadSeconds;
-    shared = new SharedModel(model);
-    tokenizer = new LazyTokenizer(model.checkpoint(), shared.closing());
+    shared = new SharedModel(model, closing);
     requests = new Requests(shared, tokenizer, draftModel);
   }
 
@@ -80,12 +85,18 @@ public final class Engine implements AutoCloseable {
   static Engine open(
       Checkpoint checkpoint, List<Device> devices, RuntimeOptions options, LoadProgress progress) {
     long start = System.nanoTime();
-    Optional<LoadedDraftModel> draft = LoadedDraftModel.of(checkpoint, devices, options);
+    Closing closing = new Closing();
+    LazyTokenizer tokenizer = new LazyTokenizer(checkpoint, closing);
+    Unwind opened = new Unwind();
     try {
+      opened.add(() -> closing.close(false, tokenizer::close, options.log()));
+      tokenizer.begin();
+      Optional<LoadedDraftModel> draft = LoadedDraftModel.of(checkpoint, devices, options);
+      draft.ifPresent(opened::add);
       LoadedModel model = new LoadedModel(checkpoint, devices, options, progress);
-      return new Engine(model, draft, (System.nanoTime() - start) * 1e-9);
+      return new Engine(model, draft, tokenizer, closing, (System.nanoTime() - start) * 1e-9);
     } catch (Throwable e) {
-      draft.ifPresent(LoadedDraftModel::close);
+      opened.giveUp(e);
       throw e;
     }
   }
@@ -151,13 +162,13 @@ public final class Engine implements AutoCloseable {
 
   /** Which chat template the model is used with, and why. */
   public TemplateChoice templateChoice() {
-    return TemplateChoice.of(model.checkpoint());
+    return tokenizer.templateChoice();
   }
 
   /** As {@link #templateChoice()} has it; empty for a model that continues text. */
   public Optional<ChatTemplate> chatTemplate() {
     requireOpen();
-    return tokenizer.find().flatMap(t -> templateChoice().open(t));
+    return tokenizer.template();
   }
 
   /** As {@link #generate(GenerateRequest, GenerationListener)}, for {@link Generation#tokens}. */

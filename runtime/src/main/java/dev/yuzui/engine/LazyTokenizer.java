@@ -1,20 +1,40 @@
 package dev.yuzui.engine;
 
 import dev.yuzui.engine.api.EngineException;
+import dev.yuzui.text.ChatTemplate;
+import dev.yuzui.text.TemplateChoice;
 import dev.yuzui.text.Tokenizer;
 import dev.yuzui.weights.Checkpoint;
 import dev.yuzui.weights.Checkpoint.VocabularySource;
 import java.util.Optional;
 
-/** Built on first use: a large vocabulary takes longer than loading a small model. */
+/**
+ * The tokenizer and the chat template, built on a thread of their own beside the weights: a large
+ * vocabulary takes longer than loading a small model. What is wrong with them is said when they are
+ * asked for: token ids need none.
+ */
 final class LazyTokenizer implements AutoCloseable {
   private final Checkpoint checkpoint;
   private final Closing closing;
   private Optional<Tokenizer> tokenizer = Optional.empty();
+  private Optional<ChatTemplate> template = Optional.empty();
 
   LazyTokenizer(Checkpoint checkpoint, Closing closing) {
     this.checkpoint = checkpoint;
     this.closing = closing;
+  }
+
+  /** Lets it be built, while the caller does something else. */
+  void begin() {
+    Thread.ofPlatform().name("yuzui-tokenizer").daemon().start(this::build);
+  }
+
+  private void build() {
+    try {
+      template();
+    } catch (RuntimeException _) {
+      // whoever asks for it hears of it
+    }
   }
 
   boolean isThere() {
@@ -27,6 +47,18 @@ final class LazyTokenizer implements AutoCloseable {
       tokenizer = Optional.of(Tokenizer.of(checkpoint.vocabulary()));
     }
     return tokenizer;
+  }
+
+  /** As {@link #templateChoice} has it; empty for a model that continues text. */
+  synchronized Optional<ChatTemplate> template() {
+    if (template.isEmpty()) {
+      template = find().flatMap(t -> templateChoice().open(t));
+    }
+    return template;
+  }
+
+  TemplateChoice templateChoice() {
+    return TemplateChoice.of(checkpoint);
   }
 
   /**

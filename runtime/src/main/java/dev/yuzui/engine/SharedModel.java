@@ -11,15 +11,16 @@ import java.util.concurrent.locks.ReentrantLock;
  */
 final class SharedModel {
   private final LoadedModel model;
-  private final Closing closing = new Closing();
+  private final Closing closing;
 
   /** Held while the runner or the cache is used: fair, for the loop asks for it without end. */
   private final ReentrantLock device = new ReentrantLock(true);
 
   private final Hold hold = device::unlock; // of whoever holds it: no step makes one
 
-  SharedModel(LoadedModel model) {
+  SharedModel(LoadedModel model, Closing closing) {
     this.model = model;
+    this.closing = closing;
   }
 
   /** To be closed by whoever holds the device. */
