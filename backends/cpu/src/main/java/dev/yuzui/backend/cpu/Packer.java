@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 
 /**
  * Puts weights into huge pages of its own: most of them into strips, on all processors. The pages
@@ -77,7 +78,7 @@ final class Packer implements AutoCloseable {
     }
     fill(pieces);
     done.forEach(Runnable::run);
-    pieces.stream().map(Piece::weight).distinct().forEach(this::forget);
+    forget(pieces.stream().map(Piece::weight).distinct().map(HostTensor::data).toList());
     return all;
   }
 
@@ -87,7 +88,7 @@ final class Packer implements AutoCloseable {
   /** Puts a weight into strips that are there, of its encoding and shape. */
   void fill(Packed packed, HostTensor weight) {
     fill(pieces(packed, weight));
-    forget(weight);
+    forget(List.of(weight.data()));
   }
 
   private static List<Piece> pieces(Packed packed, HostTensor weight) {
@@ -130,9 +131,29 @@ final class Packer implements AutoCloseable {
             });
   }
 
-  private void forget(HostTensor weight) {
-    if (weight.data().isMapped()) {
-      system.forget(weight.data());
+  /**
+   * Gives back what was read of a file. The experts of a layer lie together and are one range: each
+   * call stops every thread. A range of less than a huge page is not worth one.
+   */
+  private void forget(List<MemorySegment> read) {
+    long from = 0;
+    long to = 0;
+    for (MemorySegment data : read) {
+      if (!data.isMapped()) {
+        continue;
+      }
+      if (data.address() != to) {
+        forget(from, to);
+        from = data.address();
+      }
+      to = data.address() + data.byteSize();
+    }
+    forget(from, to);
+  }
+
+  private void forget(long from, long to) {
+    if (to - from >= HUGE_PAGE) {
+      system.forget(Memory.ALL.asSlice(from, to - from));
     }
   }
 
@@ -150,8 +171,13 @@ final class Packer implements AutoCloseable {
   }
 
   private HostTensor moved(HostTensor weight, MemorySegment to) {
-    to.copyFrom(weight.data());
-    forget(weight);
+    MemorySegment from = weight.data();
+    LongStream.range(0, Math.ceilDiv(from.byteSize(), HUGE_PAGE))
+        .map(page -> page * HUGE_PAGE)
+        .parallel()
+        .forEach(
+            at -> MemorySegment.copy(from, at, to, at, Math.min(HUGE_PAGE, from.byteSize() - at)));
+    forget(List.of(from));
     return HostTensor.of(weight.name(), weight.encoding(), weight.rows(), weight.cols(), to);
   }
 
