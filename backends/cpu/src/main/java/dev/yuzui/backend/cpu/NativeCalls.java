@@ -96,27 +96,32 @@ final class NativeCalls {
           "yz_expanded",
           FunctionDescriptor.ofVoid(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
 
-  static final MethodHandle INDEX_TURNED_BYTES =
-      bind("yz_index_turned_bytes", result(JAVA_LONG, JAVA_INT, JAVA_INT));
-  static final MethodHandle INDEX_TURN =
-      bind(
-          "yz_index_turn",
-          FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG));
-  static final MethodHandle INDEX_BYTES = bind("yz_index_bytes", result(JAVA_LONG, JAVA_INT));
-  static final MethodHandle INDEX_SCORES =
-      bind(
-          "yz_index_scores",
-          FunctionDescriptor.ofVoid(
-              JAVA_INT,
-              JAVA_LONG,
-              JAVA_INT,
-              JAVA_INT,
-              JAVA_FLOAT,
-              JAVA_LONG,
-              JAVA_LONG,
-              JAVA_LONG,
-              JAVA_LONG,
-              JAVA_LONG));
+  /** Of an indexer, which few models have: every form of call takes some milliseconds to bind. */
+  static final class Index {
+    static final MethodHandle TURNED_BYTES =
+        bind("yz_index_turned_bytes", result(JAVA_LONG, JAVA_INT, JAVA_INT));
+    static final MethodHandle TURN =
+        bind(
+            "yz_index_turn",
+            FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG));
+    static final MethodHandle BYTES = bind("yz_index_bytes", result(JAVA_LONG, JAVA_INT));
+    static final MethodHandle SCORES =
+        bind(
+            "yz_index_scores",
+            FunctionDescriptor.ofVoid(
+                JAVA_INT,
+                JAVA_LONG,
+                JAVA_INT,
+                JAVA_INT,
+                JAVA_FLOAT,
+                JAVA_LONG,
+                JAVA_LONG,
+                JAVA_LONG,
+                JAVA_LONG,
+                JAVA_LONG));
+
+    private Index() {}
+  }
 
   private static MethodHandle critical(String name, MemoryLayout... arguments) {
     return bind(name, FunctionDescriptor.ofVoid(arguments), Linker.Option.critical(false));

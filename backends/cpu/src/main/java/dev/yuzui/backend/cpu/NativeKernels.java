@@ -318,7 +318,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   /** Bytes of {@code turned} of {@link #indexTurn}. */
   long indexTurnedBytes(IndexShape s) {
     try {
-      return (long) NativeCalls.INDEX_TURNED_BYTES.invokeExact(s.heads(), s.head());
+      return (long) NativeCalls.Index.TURNED_BYTES.invokeExact(s.heads(), s.head());
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -327,7 +327,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   /** A row's queries and their weights as {@link #indexScores} wants them. */
   void indexTurn(long q, long weights, IndexShape s, long turned) {
     try {
-      NativeCalls.INDEX_TURN.invokeExact(q, weights, s.heads(), s.head(), turned);
+      NativeCalls.Index.TURN.invokeExact(q, weights, s.heads(), s.head(), turned);
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -336,7 +336,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   /** Bytes of {@code work} of {@link #indexScores}. */
   long indexBytes(IndexShape s) {
     try {
-      return (long) NativeCalls.INDEX_BYTES.invokeExact(s.head());
+      return (long) NativeCalls.Index.BYTES.invokeExact(s.head());
     } catch (Throwable t) {
       throw Opaque.rethrow(t);
     }
@@ -352,7 +352,7 @@ final class NativeKernels implements StripKernels, RowKernels {
   void indexScores(
       int cache, long turned, IndexShape s, long pages, int from, int to, long scores, long work) {
     try {
-      NativeCalls.INDEX_SCORES.invokeExact(
+      NativeCalls.Index.SCORES.invokeExact(
           cache,
           turned,
           s.heads(),
