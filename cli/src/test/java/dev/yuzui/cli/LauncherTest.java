@@ -119,6 +119,25 @@ class LauncherTest {
     assertTrue(run.err().lines().anyMatch(l -> l.matches(".* " + collector + " += true .*")));
   }
 
+  @ParameterizedTest(name = "{0}")
+  @CsvSource({
+    "-Dnothing=1, Tier4BackEdgeThreshold, 200000",
+    "-Dnothing=1, Tier4InvocationThreshold, 20000",
+    "-XX:Tier4BackEdgeThreshold=41000, Tier4BackEdgeThreshold, 41000",
+    "-XX:Tier4BackEdgeThreshold=41000, Tier4InvocationThreshold, 5000",
+    "-XX:TieredStopAtLevel=1, Tier4BackEdgeThreshold, 40000",
+    "-XX:-UseTransparentHugePages, UseTransparentHugePages, false",
+  })
+  void whoSetsTheCompilersOrThePagesFlagsSetsAllOfThem(String options, String flag, String value)
+      throws Exception {
+    CommandRun run =
+        sh("\"$Y\" --version", Map.of("JDK_JAVA_OPTIONS", options + " -XX:+PrintFlagsFinal"));
+    assertEquals(ExitCode.DONE, run.exitCode(), run.err());
+    assertTrue(
+        run.err().lines().anyMatch(l -> l.matches(".* " + flag + " += " + value + " .*")),
+        run.err());
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"\"$Y\" --help > /dev/full", "\"$Y\" --help >&-"})
   void anOutputThatCannotBeWrittenIsOneLine(String command) throws Exception {
