@@ -11,7 +11,7 @@ import java.util.Optional;
 /**
  * The tokenizer and the chat template, built on a thread of their own beside the weights: a large
  * vocabulary takes longer than loading a small model. What is wrong with them is said when they are
- * asked for: token ids need none.
+ * asked for: what only measures needs none.
  */
 final class LazyTokenizer implements AutoCloseable {
   private final Checkpoint checkpoint;
