@@ -19,7 +19,7 @@ final class GroupedStripsOp extends Op {
   private final long slot;
   private final long out;
   private final long outRow;
-  private final int perExpert;
+  private final StripChunks chunks;
   private final ActiveExperts experts;
 
   /**
@@ -49,11 +49,9 @@ final class GroupedStripsOp extends Op {
     this.outRow = 4 * out.cols();
     Packed first = this.w[0];
     int matrices = Math.min(this.w.length, dispatch.slots());
-    int chunk =
-        Strips.chunkStrips(
-            first, first.strips(), matrices, dispatch.slots() / dispatch.used(), threads);
-    this.perExpert = Math.ceilDiv(first.strips(), chunk);
-    this.strips = new Strips(kernels, rowKernels, chunk);
+    int tokens = dispatch.slots() / dispatch.used();
+    this.chunks = new StripChunks(first, first.strips(), matrices, tokens, threads);
+    this.strips = Strips.of(kernels, rowKernels, first, tokens);
     this.experts = experts;
   }
 
@@ -63,14 +61,14 @@ final class GroupedStripsOp extends Op {
 
   @Override
   int chunks() {
-    return experts.count() * perExpert;
+    return chunks.cut(experts.count());
   }
 
   @Override
   void run(int chunk, Lane lane) {
-    int expert = experts.expert(chunk / perExpert);
-    int from = chunk % perExpert * strips.chunkStrips();
-    int to = Math.min(w[expert].strips(), from + strips.chunkStrips());
+    int expert = experts.expert(chunks.matrix(chunk));
+    int from = chunks.first(chunk);
+    int to = chunks.last(chunk);
     int end = experts.first(expert + 1);
     for (int begin = experts.first(expert); begin < end; begin += Strips.VECTORS) {
       int n = Math.min(Strips.VECTORS, end - begin);

@@ -8,37 +8,22 @@ import java.util.Optional;
  *
  * <p>Lane memory: addresses of vectors, of results, and of the second weight's; its results; what
  * the kernels want.
+ *
+ * @param vectors at a time
+ * @param span strips of the first weight before those of the second
  */
-record Strips(StripKernels kernels, RowKernels rowKernels, int chunkStrips) {
+record Strips(StripKernels kernels, RowKernels rowKernels, int vectors, int span) {
   static final int VECTORS = 64;
 
-  /** Weight bytes of a chunk at least: work enough to be worth taking. */
-  private static final long LEAST_BYTES = 16 << 10;
+  /** Weight bytes of a span: long enough for memory, short enough for its results' cache. */
+  private static final long SPAN_BYTES = 1 << 20;
 
   /**
-   * At most, where weights pass once: each chunk begins with a wait for memory (chunks of 64 KiB
-   * cost a V2-Lite token a sixth more time).
-   */
-  private static final long MOST_BYTES = 1 << 20;
-
-  /** At most, where they pass several times: a part of a core's own cache. */
-  private static final long CACHED_BYTES = 256 << 10;
-
-  /** Strips that the kernels take together, at most. */
-  private static final int TOGETHER = 4;
-
-  /** Chunks a thread, so that the last ones to end do not hold up the others for long. */
-  private static final int CHUNKS = 4;
-
-  /**
-   * @param matrices how many of the size of {@code w} an op multiplies at a time
    * @param vectors that a matrix meets at most
    */
-  static int chunkStrips(Packed w, int strips, int matrices, int vectors, int threads) {
-    long share = w.stripBytes() * strips * matrices / (CHUNKS * (long) threads);
-    long bytes = Math.clamp(share, LEAST_BYTES, vectors <= VECTORS ? MOST_BYTES : CACHED_BYTES);
-    long fitting = Math.clamp(bytes / w.stripBytes(), 1, strips);
-    return (int) Math.min(Math.ceilDiv(fitting, TOGETHER) * TOGETHER, strips);
+  static Strips of(StripKernels kernels, RowKernels rowKernels, Packed w, int vectors) {
+    int span = Math.clamp(SPAN_BYTES / w.stripBytes(), 1, w.strips());
+    return new Strips(kernels, rowKernels, Math.min(VECTORS, vectors), span);
   }
 
   long laneBytes() {
@@ -46,7 +31,7 @@ record Strips(StripKernels kernels, RowKernels rowKernels, int chunkStrips) {
   }
 
   private long own() {
-    return 3 * 8 * VECTORS + 4L * VECTORS * Packed.ROWS * chunkStrips;
+    return 3 * 8 * VECTORS + 4L * vectors * Packed.ROWS * span;
   }
 
   static void vector(Lane lane, int i, long prepared, long out) {
@@ -59,20 +44,30 @@ record Strips(StripKernels kernels, RowKernels rowKernels, int chunkStrips) {
    * ≤ s < last.
    */
   void multiply(Lane lane, Packed w, Optional<Packed> up, int first, int last, int n) {
-    long x = lane.memory();
-    long out = x + 8 * VECTORS;
-    kernels.product(w, first, last, x, n, out, lane, lane.memory() + own());
     if (up.isEmpty()) {
+      product(lane, w, first, last, n, lane.memory() + 8 * VECTORS);
       return;
     }
+    for (int from = first; from < last; from += span) {
+      gated(lane, w, up.get(), from, Math.min(last, from + span), n);
+    }
+  }
+
+  private void product(Lane lane, Packed w, int first, int last, int n, long out) {
+    kernels.product(w, first, last, lane.memory(), n, out, lane, lane.memory() + own());
+  }
+
+  private void gated(Lane lane, Packed w, Packed up, int first, int last, int n) {
+    long out = lane.memory() + 8 * VECTORS;
     long other = out + 8 * VECTORS;
     long results = other + 8 * VECTORS;
+    product(lane, w, first, last, n, out);
     long stride = 4L * Packed.ROWS * (last - first);
     long offset = 4L * Packed.ROWS * first;
     for (int i = 0; i < n; i++) {
       Memory.i64(other + 8L * i, results + i * stride - offset);
     }
-    kernels.product(up.get(), first, last, x, n, other, lane, lane.memory() + own());
+    product(lane, up, first, last, n, other);
     int count = Math.min(w.rows(), Packed.ROWS * last) - Packed.ROWS * first;
     for (int i = 0; i < n; i++) {
       long gate = Memory.i64(out + 8L * i) + offset;

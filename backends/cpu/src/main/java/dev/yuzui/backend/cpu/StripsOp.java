@@ -18,7 +18,7 @@ final class StripsOp extends Op {
   private final long outRow;
   private final long outHead;
   private final int headStrips;
-  private final int perHead;
+  private final StripChunks chunks;
 
   StripsOp(
       StripKernels kernels,
@@ -39,9 +39,8 @@ final class StripsOp extends Op {
     this.outRow = 4 * out.cols();
     this.outHead = outRow / heads;
     this.headStrips = w.strips() / heads;
-    int chunk = Strips.chunkStrips(w, headStrips, heads, tokens, threads);
-    this.perHead = Math.ceilDiv(headStrips, chunk);
-    this.strips = new Strips(kernels, rowKernels, chunk);
+    this.chunks = new StripChunks(w, headStrips, heads, tokens, threads);
+    this.strips = Strips.of(kernels, rowKernels, w, tokens);
   }
 
   /** Whether a head is a whole number of strips. */
@@ -55,15 +54,15 @@ final class StripsOp extends Op {
 
   @Override
   int chunks() {
-    return heads * perHead;
+    return chunks.cut(heads);
   }
 
   @Override
   void run(int chunk, Lane lane) {
-    int head = chunk / perHead;
+    int head = chunks.matrix(chunk);
     int base = head * headStrips;
-    int first = base + chunk % perHead * strips.chunkStrips();
-    int last = Math.min(base + headStrips, first + strips.chunkStrips());
+    int first = base + chunks.first(chunk);
+    int last = base + chunks.last(chunk);
     long to = out + head * outHead - 4L * Packed.ROWS * base;
     for (int t = 0; t < tokens; t += Strips.VECTORS) {
       int n = Math.min(Strips.VECTORS, tokens - t);
