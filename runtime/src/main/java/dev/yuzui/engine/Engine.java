@@ -39,14 +39,14 @@ public final class Engine implements AutoCloseable {
 
   private final LoadedModel model;
   private final SharedModel shared;
-  private final LazyTokenizer tokenizer;
+  private final LoadingTokenizer tokenizer;
   private final Requests requests;
   private final double loadSeconds;
 
   private Engine(
       LoadedModel model,
       Optional<LoadedDraftModel> draftModel,
-      LazyTokenizer tokenizer,
+      LoadingTokenizer tokenizer,
       Closing closing,
       double loadSeconds) {
     this.model = model;
@@ -86,7 +86,7 @@ public final class Engine implements AutoCloseable {
       Checkpoint checkpoint, List<Device> devices, RuntimeOptions options, LoadProgress progress) {
     long start = System.nanoTime();
     Closing closing = new Closing();
-    LazyTokenizer tokenizer = new LazyTokenizer(checkpoint, closing);
+    LoadingTokenizer tokenizer = new LoadingTokenizer(checkpoint, closing);
     Unwind opened = new Unwind();
     try {
       opened.add(() -> closing.close(false, tokenizer::close, options.log()));

@@ -20,12 +20,12 @@ import java.util.concurrent.TimeUnit;
 final class Grammars implements AutoCloseable {
   private static final int THREADS = 2;
 
-  private final LazyTokenizer tokenizer;
+  private final LoadingTokenizer tokenizer;
   private Optional<GrammarCompiler> compiler = Optional.empty();
   private Optional<ThreadPoolExecutor> threads = Optional.empty();
   private boolean closed;
 
-  Grammars(LazyTokenizer tokenizer) {
+  Grammars(LoadingTokenizer tokenizer) {
     this.tokenizer = tokenizer;
   }
 

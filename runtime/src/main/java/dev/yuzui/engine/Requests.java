@@ -35,7 +35,7 @@ import java.util.function.IntFunction;
  */
 public final class Requests implements AutoCloseable {
   private final SharedModel model;
-  private final LazyTokenizer tokenizer;
+  private final LoadingTokenizer tokenizer;
   private final Optional<LoadedDraftModel> draftModel;
   private final Grammars grammars;
 
@@ -46,7 +46,7 @@ public final class Requests implements AutoCloseable {
   private Optional<EngineLoop> loop = Optional.empty();
   private boolean closed;
 
-  Requests(SharedModel model, LazyTokenizer tokenizer, Optional<LoadedDraftModel> draftModel) {
+  Requests(SharedModel model, LoadingTokenizer tokenizer, Optional<LoadedDraftModel> draftModel) {
     this.model = model;
     this.tokenizer = tokenizer;
     this.draftModel = draftModel;

@@ -13,13 +13,13 @@ import java.util.Optional;
  * vocabulary takes longer than loading a small model. What is wrong with them is said when they are
  * asked for: what only measures needs none.
  */
-final class LazyTokenizer implements AutoCloseable {
+final class LoadingTokenizer implements AutoCloseable {
   private final Checkpoint checkpoint;
   private final Closing closing;
   private Optional<Tokenizer> tokenizer = Optional.empty();
   private Optional<ChatTemplate> template = Optional.empty();
 
-  LazyTokenizer(Checkpoint checkpoint, Closing closing) {
+  LoadingTokenizer(Checkpoint checkpoint, Closing closing) {
     this.checkpoint = checkpoint;
     this.closing = closing;
   }

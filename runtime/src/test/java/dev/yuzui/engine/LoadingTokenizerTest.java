@@ -25,7 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The tokenizer is built beside the weights, on a thread of its own. */
-class LazyTokenizerTest {
+class LoadingTokenizerTest {
   private static final Path GOLDEN =
       Path.of(System.getProperty("yuzui.root"), "tests/system/src/test/resources/golden");
 
