@@ -139,6 +139,19 @@ class LauncherTest {
   }
 
   @ParameterizedTest
+  @CsvSource({"bench, 40000", "serve, 40000", "generate, 200000", "inspect, 200000"})
+  void whatRunsForLongIsCompiledWellAtOnce(String command, String threshold) throws Exception {
+    CommandRun run =
+        sh("\"$Y\" " + command + " --help", Map.of("JDK_JAVA_OPTIONS", "-XX:+PrintFlagsFinal"));
+    assertEquals(ExitCode.DONE, run.exitCode(), run.err());
+    assertTrue(
+        run.err()
+            .lines()
+            .anyMatch(l -> l.matches(".* Tier4BackEdgeThreshold += " + threshold + " .*")),
+        run.err());
+  }
+
+  @ParameterizedTest
   @ValueSource(strings = {"\"$Y\" --help > /dev/full", "\"$Y\" --help >&-"})
   void anOutputThatCannotBeWrittenIsOneLine(String command) throws Exception {
     assumeTrue(Files.exists(Path.of("/dev/full")), "no /dev/full");
