@@ -88,7 +88,9 @@ final class Packer implements AutoCloseable {
   /** Puts a weight into strips that are there, of its encoding and shape. */
   void fill(Packed packed, HostTensor weight) {
     fill(pieces(packed, weight));
-    forget(List.of(weight.data()));
+    if (weight.data().isMapped()) {
+      system.forget(weight.data()); // one at a time while a model runs: it would add up
+    }
   }
 
   private static List<Piece> pieces(Packed packed, HostTensor weight) {

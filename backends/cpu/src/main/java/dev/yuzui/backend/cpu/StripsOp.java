@@ -19,6 +19,7 @@ final class StripsOp extends Op {
   private final long outHead;
   private final int headStrips;
   private final StripChunks chunks;
+  private final int count;
 
   StripsOp(
       StripKernels kernels,
@@ -40,6 +41,7 @@ final class StripsOp extends Op {
     this.outHead = outRow / heads;
     this.headStrips = w.strips() / heads;
     this.chunks = new StripChunks(w, headStrips, heads, tokens, threads);
+    this.count = chunks.cut(heads);
     this.strips = Strips.of(kernels, rowKernels, w, tokens);
   }
 
@@ -54,7 +56,7 @@ final class StripsOp extends Op {
 
   @Override
   int chunks() {
-    return chunks.cut(heads);
+    return count;
   }
 
   @Override
