@@ -11,7 +11,8 @@ typedef struct {
 } Layout;
 
 static const Layout LAYOUTS[YZ_TYPES] = {
-    [YZ_Q4_0] = {32, YZ_Q4_0_TILE, sizeof(block_q4_0)},    [YZ_Q5_0] = {32, YZ_Q5_0_TILE, sizeof(block_q5_0)},
+    [YZ_Q4_0] = {32, YZ_Q4_0_TILE, sizeof(block_q4_0)},    [YZ_Q4_1] = {32, YZ_Q4_1_TILE, sizeof(block_q4_1)},
+    [YZ_Q5_0] = {32, YZ_Q5_0_TILE, sizeof(block_q5_0)},    [YZ_Q5_1] = {32, YZ_Q5_1_TILE, sizeof(block_q5_1)},
     [YZ_Q8_0] = {32, YZ_Q8_0_TILE, sizeof(block_q8_0)},    [YZ_IQ4_NL] = {32, YZ_Q4_0_TILE, sizeof(block_iq4_nl)},
     [YZ_Q4_K] = {256, YZ_Q4_K_TILE, sizeof(block_q4_k)},   [YZ_Q5_K] = {256, YZ_Q5_K_TILE, sizeof(block_q5_k)},
     [YZ_Q6_K] = {256, YZ_Q6_K_TILE, sizeof(block_q6_k)},   [YZ_IQ4_XS] = {256, YZ_IQ4_XS_TILE, sizeof(block_iq4_xs)},
@@ -54,10 +55,10 @@ static void six_bit(uint8_t* scales, uint8_t* minima, const uint8_t* const* rows
   yz_spread_bytes(minima + 64, high[1]);
 }
 
-/* Of Q5_0's fifth bits those of columns c, c + 4, … go to byte c: two times even bits to the lower half, odd ones to the upper. */
-static void fifth_bits(uint8_t* to, const uint8_t* const* rows) {
+/* Of fifth bits, at `from` in a row's block, those of columns c, c + 4, … go to byte c: two times even bits to the lower half, odd ones to the upper. */
+static void fifth_bits(uint8_t* to, const uint8_t* const* rows, int from) {
   uint32_t bits[YZ_ROWS];
-  EACH_ROW memcpy(&bits[r], rows[r] + 2, 4);
+  EACH_ROW memcpy(&bits[r], rows[r] + from, 4);
   EACH_ROW {
     uint32_t x = bits[r], t;
     for (int twice = 0; twice < 2; twice++) {
@@ -95,7 +96,18 @@ static void tile(int type, const uint8_t* const* rows, uint8_t* to) {
     case YZ_Q5_0:
       yz_halves(to, rows, 0);
       yz_spread(to + 32, 64, rows, 6, 4);
-      fifth_bits(to + 32 + 256, rows);
+      fifth_bits(to + 32 + 256, rows, 2);
+      break;
+    case YZ_Q4_1:
+      yz_halves(to, rows, 0);
+      yz_spread(to + 32, 64, rows, 4, 4);
+      yz_halves(to + YZ_Q4_1_TILE - 32, rows, 2);
+      break;
+    case YZ_Q5_1:
+      yz_halves(to, rows, 0);
+      yz_spread(to + 32, 64, rows, 8, 4);
+      fifth_bits(to + 32 + 256, rows, 4);
+      yz_halves(to + YZ_Q5_1_TILE - 32, rows, 2);
       break;
     case YZ_Q8_0:
       yz_halves(to, rows, 0);

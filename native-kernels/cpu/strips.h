@@ -1,11 +1,11 @@
 /* How weights lie after repacking. A strip is 16 rows; along the columns it is a sequence of tiles, each a header of scales
  * and the codes. Four bytes of each row, row by row, make a vector of 64 bytes: as a rule four neighbouring columns, so that
- * one instruction multiplies 16 rows with four activations. Apart from scales and Q5_0's fifth bits, repacking moves whole
+ * one instruction multiplies 16 rows with four activations. Apart from scales and fifth bits of blocks of 32, repacking moves whole
  * words of four bytes, and nothing grows but the six-bit scales.
  *
  * A group is 32 columns, eight quads of four; vector i of
- *   Q4_0, IQ4_NL, IQ4_XS   quad i of the group in the low nibbles, quad i + 4 in the high ones, i = 0 … 3
- *   Q5_0                   the same, then one of fifth bits: bit q of a byte belongs to that byte of quad q
+ *   Q4_0, Q4_1, IQ4_NL, IQ4_XS   quad i of the group in the low nibbles, quad i + 4 in the high ones, i = 0 … 3
+ *   Q5_0, Q5_1             the same, then one of fifth bits: bit q of a byte belongs to that byte of quad q
  *   Q8_0                   quad i, plus 128, i = 0 … 7
  *   Q4_K                   for i = 0 … 7, p = 0 … 3: quad i of groups 2p (low nibbles) and 2p + 1 (high)
  *   Q5_K                   the same, but first for each i: bit g for quad i of group g
@@ -30,9 +30,11 @@
 #define YZ_GROUP 32
 #define YZ_BLOCK 256 /* activations are padded to whole ones */
 
-/* Blocks of 32: d of each row, F16; the codes. */
+/* Blocks of 32: d of each row, F16; the codes; of Q4_1 and Q5_1 m of each row. */
 #define YZ_Q4_0_TILE (32 + 256)
+#define YZ_Q4_1_TILE (32 + 256 + 32)
 #define YZ_Q5_0_TILE (32 + 256 + 64)
+#define YZ_Q5_1_TILE (32 + 256 + 64 + 32)
 #define YZ_Q8_0_TILE (32 + 512)
 /* Blocks of 256: d, and dmin, of each row, F16; a byte of scale for each group (Q6_K: each 16 columns) and row, minima
  * alike; the codes, at a multiple of 64 bytes in the first three. */

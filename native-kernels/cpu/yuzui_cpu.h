@@ -9,7 +9,7 @@
 
 /* The order is NativeKernels.java's. */
 enum yz_type {
-  YZ_Q4_0, YZ_Q5_0, YZ_Q8_0, YZ_IQ4_NL,         /* blocks of 32 */
+  YZ_Q4_0, YZ_Q4_1, YZ_Q5_0, YZ_Q5_1, YZ_Q8_0, YZ_IQ4_NL, /* blocks of 32 */
   YZ_Q4_K, YZ_Q5_K, YZ_Q6_K, YZ_IQ4_XS,         /* blocks of 256 */
   YZ_IQ1_S, YZ_IQ1_M, YZ_IQ2_XXS, YZ_IQ2_XS, YZ_IQ2_S, YZ_IQ3_XXS, YZ_IQ3_S, YZ_TQ1_0, YZ_TQ2_0,
   YZ_Q2_K, YZ_Q3_K,                             /* the same, of few bits */

@@ -4,7 +4,8 @@
 #include "../../common/grids.h"
 
 const Format FORMATS[YZ_TYPES] = {
-    [YZ_Q4_0] = {"q4_0", 32, 18, 32},        [YZ_Q5_0] = {"q5_0", 32, 22, 32},        [YZ_Q8_0] = {"q8_0", 32, 34, 32},
+    [YZ_Q4_0] = {"q4_0", 32, 18, 32},        [YZ_Q4_1] = {"q4_1", 32, 20, 32},
+    [YZ_Q5_0] = {"q5_0", 32, 22, 32},        [YZ_Q5_1] = {"q5_1", 32, 24, 32},        [YZ_Q8_0] = {"q8_0", 32, 34, 32},
     [YZ_IQ4_NL] = {"iq4_nl", 32, 18, 32},    [YZ_Q4_K] = {"q4_k", 256, 144, 256},     [YZ_Q5_K] = {"q5_k", 256, 176, 256},
     [YZ_Q6_K] = {"q6_k", 256, 210, 256},     [YZ_IQ4_XS] = {"iq4_xs", 256, 136, 256}, [YZ_IQ1_S] = {"iq1_s", 256, 50, 256},
     [YZ_IQ1_M] = {"iq1_m", 256, 56, 256},    [YZ_IQ2_XXS] = {"iq2_xxs", 256, 66, 256}, [YZ_IQ2_XS] = {"iq2_xs", 256, 74, 256},
@@ -130,6 +131,15 @@ static void block(int type, const uint8_t* b, double* w, double* size) {
     case YZ_Q5_0:
       for (int i = 0; i < 32; i++) w[i] = d * ((int)((b[6 + i % 16] >> 4 * (i / 16) & 15) | (u32(b + 2) >> i & 1) << 4) - 16);
       break;
+    case YZ_Q4_1:
+    case YZ_Q5_1:
+      for (int i = 0; i < 32; i++) {
+        int q = b[(type == YZ_Q4_1 ? 4 : 8) + i % 16] >> 4 * (i / 16) & 15;
+        if (type == YZ_Q5_1) q |= (u32(b + 4) >> i & 1) << 4;
+        w[i] = d * q + half(b + 2);
+        size[i] = fabs(d * q) + fabs(half(b + 2));
+      }
+      return;
     case YZ_Q8_0:
       for (int i = 0; i < 32; i++) w[i] = d * (int8_t)b[2 + i];
       break;
@@ -225,6 +235,8 @@ static void scales_at(int type, int at[2]) {
   at[0] = 0;
   at[1] = -1;
   switch (type) {
+    case YZ_Q4_1:
+    case YZ_Q5_1:
     case YZ_Q4_K:
     case YZ_Q5_K: at[1] = 2; break;
     case YZ_Q6_K: at[0] = 208; break;

@@ -20,7 +20,19 @@ import org.openjdk.jmh.runner.options.VerboseMode;
  */
 public final class Roofline {
   private static final String[] PACKED = {
-    "Q4_K", "Q5_K", "Q6_K", "IQ4_XS", "Q4_0", "Q5_0", "Q8_0", "IQ4_NL", "F16", "BF16", "FP8_E4M3"
+    "Q4_K",
+    "Q5_K",
+    "Q6_K",
+    "IQ4_XS",
+    "Q4_0",
+    "Q4_1",
+    "Q5_0",
+    "Q5_1",
+    "Q8_0",
+    "IQ4_NL",
+    "F16",
+    "BF16",
+    "FP8_E4M3"
   };
 
   private static final String[] FEW_BITS = {

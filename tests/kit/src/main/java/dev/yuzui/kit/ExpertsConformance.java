@@ -177,7 +177,9 @@ public abstract class ExpertsConformance extends Conformance {
         "BF16",
         "FP8_E4M3",
         "Q4_0",
+        "Q4_1",
         "Q5_0",
+        "Q5_1",
         "Q8_0",
         "Q4_K",
         "Q5_K",
@@ -324,6 +326,7 @@ public abstract class ExpertsConformance extends Conformance {
     "FP8_E4M3, FP8_E4M3, 200, 130, 2e-5",
     "Q4_K, Q6_K, 256, 256, 0.04",
     "Q4_K, Q5_0, 256, 96, 0.04",
+    "Q5_K, Q5_1, 256, 96, 0.08",
     "Q2_K, Q3_K, 512, 256, 0.04",
     "IQ4_XS, IQ4_NL, 256, 64, 0.04",
     "Q5_K, Q8_0, 256, 352, 0.04"

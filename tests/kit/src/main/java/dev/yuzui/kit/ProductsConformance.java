@@ -175,7 +175,9 @@ public abstract class ProductsConformance extends Conformance {
     "BF16, 257, 513, 100",
     "FP8_E4M3, 256, 520, 300",
     "Q4_0, 260, 512, 96",
+    "Q4_1, 256, 530, 96",
     "Q5_0, 256, 530, 160",
+    "Q5_1, 260, 512, 320",
     "Q8_0, 300, 520, 416",
     "Q4_K, 260, 520, 512",
     "Q5_K, 256, 512, 256",
@@ -292,7 +294,8 @@ public abstract class ProductsConformance extends Conformance {
     "FP8_E4M3, 3, 200, 130, 1e-5",
     "Q8_0, 2, 64, 96, 0.03",
     "Q4_K, 1, 256, 50, 0.03",
-    "Q5_0, 33, 96, 64, 0.03"
+    "Q5_0, 33, 96, 64, 0.03",
+    "Q5_1, 33, 96, 64, 0.08"
   })
   void gatedMlp(String encoding, int tokens, int h, int f, double epsilon) {
     Values x = Values.normal(tokens, h, 59);

@@ -6,7 +6,9 @@ import java.util.Optional;
 /** Formats that are put into strips, in the order of {@code yz_type} in yuzui_cpu.h. */
 enum StripType {
   Q4_0(Activations.BLOCKS_OF_32),
+  Q4_1(Activations.BLOCKS_OF_32),
   Q5_0(Activations.BLOCKS_OF_32),
+  Q5_1(Activations.BLOCKS_OF_32),
   Q8_0(Activations.BLOCKS_OF_32),
   IQ4_NL(Activations.BLOCKS_OF_32),
   Q4_K(Activations.BLOCKS_OF_256),
@@ -55,7 +57,9 @@ enum StripType {
     return Optional.ofNullable(
         switch (encoding) {
           case Encoding.Q4_0 _ -> Q4_0;
+          case Encoding.Q4_1 _ -> Q4_1;
           case Encoding.Q5_0 _ -> Q5_0;
+          case Encoding.Q5_1 _ -> Q5_1;
           case Encoding.Q8_0 _ -> Q8_0;
           case Encoding.IQ4_NL _ -> IQ4_NL;
           case Encoding.Q4_K _ -> Q4_K;

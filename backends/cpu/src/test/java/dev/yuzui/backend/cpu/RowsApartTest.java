@@ -68,7 +68,7 @@ class RowsApartTest {
   @Test
   void productsOfOneWeight() {
     List<Encoding> inStrips =
-        Stream.of("F16", "BF16", "Q8_0", "Q5_0", "Q4_K", "Q6_K")
+        Stream.of("F16", "BF16", "Q8_0", "Q5_0", "Q5_1", "Q4_K", "Q6_K")
             .map(label -> Encoding.byLabel(label).orElseThrow())
             .filter(
                 e ->
