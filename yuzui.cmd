@@ -30,5 +30,5 @@ if not exist "%TARGET%\yuzui.jar" (
 )
 
 rem The JVM's defaults but for the heap; with no word on terminals, the streams count as files.
-"%JAVA%" "@%TARGET%\jvm.flags" -Xmx2g -XX:+UseSerialGC "-Dyuzui.home=%HOME_FOLDER%" -jar "%TARGET%\yuzui.jar" %*
+"%JAVA%" "@%TARGET%\jvm.flags" "@%TARGET%\vector.flags" -Xmx2g -XX:+UseSerialGC "-Dyuzui.home=%HOME_FOLDER%" -jar "%TARGET%\yuzui.jar" %*
 exit /b %ERRORLEVEL%

@@ -17,10 +17,12 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * The archive of classes that the script {@code yuzui} has made in a release, with a program for
- * the JVM that says which archive it was given.
+ * The archive of a run that the script {@code yuzui} has made in a release, with a program for the
+ * JVM that says which archive it was given.
  */
 class LauncherArchiveTest {
   private static final Path ROOT = Path.of(System.getProperty("yuzui.root"));
@@ -29,17 +31,27 @@ class LauncherArchiveTest {
       """
       #!/bin/sh
       archive=none
-      for word; do case $word in -XX:SharedArchiveFile=*) archive=${word#*=} ;; esac; done
+      for word; do
+        case $word in
+          -XX:SharedArchiveFile=* | -XX:AOTCache=* | -XX:AOTCacheOutput=*) archive=${word#*=} ;;
+          -XX:-AOTReplayTraining) without=$without' without methods' ;;
+          @*/vector.flags) with=$with' with vectors' ;;
+        esac
+      done
       case $* in
-        *-XX:DumpLoadedClassList*) ;;
-        *-Xshare:dump*)
+        *-XX:AOTCacheOutput=*)
           echo dump >> "$DUMPS"
           sleep 0.3
+          echo "cpu: $KERNELS kernels" >&2
           [ -n "$FAILS" ] || echo classes > "$archive"
           ;;
-        *) echo "archive: $archive" >&3 ;; # where Main puts stderr
+        *-XX:DumpLoadedClassList*) ;;
+        *-Xshare:dump*) [ -n "$FAILS" ] || echo classes > "$archive" ;;
+        *) echo "archive: $archive$without$with" >&3 ;; # where Main puts stderr
       esac
       """;
+
+  private static final String NONE = "archive: none with vectors\n";
 
   @TempDir private Path folder;
   private Path jar;
@@ -63,7 +75,7 @@ class LauncherArchiveTest {
 
   @Test
   void theFirstStartHasItMadeAndTheNextOnesUseIt() throws Exception {
-    assertEquals("archive: none\n", start("\"$Y\"").err());
+    assertEquals(NONE, start("\"$Y\"").err());
     Path made = made(1).getFirst();
     assertEquals("archive: " + made + "\n", start("\"$Y\"").err());
     assertEquals("archive: " + made + "\n", start("\"$Y\"").err());
@@ -76,7 +88,7 @@ class LauncherArchiveTest {
     Path old = made(1).getFirst();
     Files.setLastModifiedTime(old, FileTime.from(Instant.now().minus(Duration.ofDays(40))));
     Files.writeString(jar, "a newer jar");
-    assertEquals("archive: none\n", start("\"$Y\"").err());
+    assertEquals(NONE, start("\"$Y\"").err());
     await(() -> dumps() == 2 && Files.notExists(old) && archives().size() == 1);
     assertNotEquals(old, archives().getFirst());
     assertEquals("archive: " + archives().getFirst() + "\n", start("\"$Y\"").err());
@@ -84,7 +96,7 @@ class LauncherArchiveTest {
 
   @Test
   void twoStartsAtOnceHaveOneMade() throws Exception {
-    assertEquals("archive: none\n".repeat(2), start("\"$Y\" & \"$Y\" & wait").err());
+    assertEquals(NONE.repeat(2), start("\"$Y\" & \"$Y\" & wait").err());
     made(1);
     assertEquals(1, dumps());
   }
@@ -92,23 +104,23 @@ class LauncherArchiveTest {
   @Test
   void whatCannotBeMadeIsNotTriedAtEveryStart() throws Exception {
     Map<String, String> fails = Map.of("FAILS", "yes");
-    assertEquals("archive: none\n", start("\"$Y\"", fails).err());
+    assertEquals(NONE, start("\"$Y\"", fails).err());
     await(() -> dumps() == 1);
-    assertEquals("archive: none\n", start("\"$Y\"", fails).err());
+    assertEquals(NONE, start("\"$Y\"", fails).err());
     Thread.sleep(500);
     assertEquals(1, dumps());
     try (Stream<Path> files = Files.list(cache)) {
       Path left = files.findFirst().orElseThrow();
       Files.setLastModifiedTime(left, FileTime.from(Instant.now().minus(Duration.ofDays(2))));
     }
-    assertEquals("archive: none\n", start("\"$Y\"").err());
+    assertEquals(NONE, start("\"$Y\"").err());
     made(1);
   }
 
   @Test
   void whereNothingCanBeKeptNoneIsMade() throws Exception {
     Files.createFile(folder.resolve("cache"));
-    assertEquals("archive: none\n", start("\"$Y\"").err());
+    assertEquals(NONE, start("\"$Y\"").err());
     Thread.sleep(500);
     assertEquals(0, dumps());
   }
@@ -116,11 +128,43 @@ class LauncherArchiveTest {
   @Test
   void theUsersOwnOptionSwitchesItOff() throws Exception {
     Map<String, String> off = Map.of("JDK_JAVA_OPTIONS", "-Xshare:off");
-    assertEquals("archive: none\n", start("\"$Y\"", off).err());
+    assertEquals(NONE, start("\"$Y\"", off).err());
     start("\"$Y\"");
     made(1);
-    assertEquals("archive: none\n", start("\"$Y\"", off).err());
+    assertEquals(NONE, start("\"$Y\"", off).err());
     assertEquals(1, dumps());
+  }
+
+  @Test
+  void withoutCKernelsItIsOfClassesAloneBesideTheVectorApi() throws Exception {
+    Map<String, String> without = Map.of("KERNELS", "512-bit vector");
+    start("\"$Y\"", without);
+    Path made = made(1).getFirst();
+    assertTrue(made.toString().endsWith(".jsa"), made::toString);
+    assertEquals("archive: " + made + " with vectors\n", start("\"$Y\"", without).err());
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "bench --device cpu:java",
+        "chat --device=CPU:Java:1",
+        "generate --no-repack -p x",
+        "generate -nr"
+      })
+  void whoAsksForJavasKernelsGetsTheVectorApi(String asked) throws Exception {
+    start("\"$Y\"");
+    made(1);
+    assertEquals(NONE, start("\"$Y\" " + asked).err());
+  }
+
+  @Test
+  void whatRunsForLongIsCompiledAsItGoes() throws Exception {
+    start("\"$Y\"");
+    Path made = made(1).getFirst();
+    assertTrue(made.toString().endsWith(".aot"), made::toString);
+    assertEquals("archive: " + made + "\n", start("\"$Y\" generate -p serve").err());
+    assertEquals("archive: " + made + " without methods\n", start("\"$Y\" serve").err());
   }
 
   private interface Condition {
@@ -141,7 +185,7 @@ class LauncherArchiveTest {
 
   private List<Path> archives() throws IOException {
     try (Stream<Path> files = Files.list(cache)) {
-      return files.filter(file -> file.toString().endsWith(".jsa")).toList();
+      return files.filter(file -> file.toString().matches(".*\\.(aot|jsa)")).toList();
     }
   }
 
@@ -164,6 +208,7 @@ class LauncherArchiveTest {
     environment.put("Y", folder.resolve("a release/bin/yuzui").toString());
     environment.put("DUMPS", folder.resolve("dumps").toString());
     environment.put("FAILS", "");
+    environment.put("KERNELS", "native best");
     environment.put("TMPDIR", folder.toString());
     environment.put("XDG_CACHE_HOME", folder.resolve("cache").toString());
     environment.putAll(variables);

@@ -4,7 +4,9 @@ import java.util.Optional;
 import java.util.function.Consumer;
 
 /**
- * The fastest kernels that run here; each refusal is logged with its reason.
+ * The fastest kernels that run here; each refusal is logged with its reason. With native kernels
+ * the Vector API is not missed: hardly an op is left to {@code rows} then, and none that takes a
+ * share of a step's time.
  *
  * @param rows for all ops
  * @param strips for products of weights that were put into strips
@@ -33,7 +35,7 @@ record KernelChoice(
           log.accept(
               "cpu: no native kernels: they need repacked weights, and --no-repack was given");
     }
-    CpuKernels rows = rows(log);
+    CpuKernels rows = natives.isPresent() && !hasVectorModule() ? new ScalarKernels() : rows(log);
     Optional<StripKernels> strips = natives.map(n -> n);
     if (strips.isEmpty() && allowed != Allowed.MAPPED && rows instanceof VectorKernels) {
       strips = Optional.of(new VectorStrips());
@@ -61,7 +63,7 @@ record KernelChoice(
               + MODULE
               + " is missing; add --add-modules="
               + MODULE
-              + " to the java command. Scalar kernels are many times slower";
+              + " to the java command, or to JDK_JAVA_OPTIONS. Scalar kernels are many times slower";
       log.accept(missing);
       // a program that embeds the library may have no ear for the log, and would only be slow
       System.getLogger(KernelChoice.class.getPackageName())
@@ -85,6 +87,9 @@ record KernelChoice(
 
   /** For people, such as "native avx512-vnni and 512-bit vector kernels". */
   String description() {
+    if (natives.isPresent() && rows instanceof ScalarKernels) {
+      return "native " + natives.get().instructions() + " kernels";
+    }
     return natives.map(n -> "native " + n.instructions() + " and ").orElse("") + rows.description();
   }
 
