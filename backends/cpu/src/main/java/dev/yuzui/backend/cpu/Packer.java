@@ -67,7 +67,7 @@ final class Packer implements AutoCloseable {
       int rows = Math.toIntExact(weight.rows());
       int cols = Math.toIntExact(weight.cols());
       long bytes = kernels.packedBytes(type, rows, cols);
-      Optional<Packed> kept = store.flatMap(s -> s.find(type, weight, bytes));
+      Optional<Packed> kept = store.flatMap(s -> s.find(type, weight, bytes, weights.size() == 1));
       Packed packed =
           kept.orElseGet(() -> new Packed(type, allocate(bytes, weight), rows, cols, bytes));
       all.add(packed);

@@ -27,6 +27,7 @@ record PanelProduct(VectorPanels panels, Packed w) implements Product {
 
   @Override
   public void multiply(Lane lane, int from, int to, int base, int n) {
+    w.beforeUse().run();
     long results = lane.memory();
     long panel = results + RESULTS;
     for (int r = from; r < to; r += VectorPanels.ROWS) {

@@ -22,7 +22,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
-import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import java.util.zip.CRC32C;
 
@@ -41,10 +40,8 @@ import java.util.zip.CRC32C;
  * that a change of the repacking makes other files and nobody has to remember a number. Source is a
  * checksum of a few bytes of the weight in the checkpoint.
  *
- * <p>Whoever maps the file checks the header first and then, at every start, the checksum of all
- * strips that are to be used: they are read at the speed of memory where repacking would also write
- * them, a first prompt reads nearly all of them anyway, and a damaged weight would be wrong text
- * that nobody notices.
+ * <p>Whoever maps the file checks the header first and then, in every process, the checksum of each
+ * weight before its strips are used: a damaged one would be wrong text that nobody notices.
  *
  * <p>Written in blocks of 8 MiB, it was kept in huge pages, and mapped as such, by Linux 6.18 on
  * ext4: strips are then read as fast as from memory of our own; from pages of 4 KiB by a core a
@@ -182,29 +179,17 @@ final class RepackFile {
   }
 
   /**
-   * Reads all strips, on all processors.
+   * Reads the strips of a weight.
    *
-   * @param all of the file
-   * @param fetch told of strips that are about to be read
-   * @return what is damaged first, if anything is
+   * @return what is wrong with them, if anything is
    */
-  static Optional<String> damage(
-      MemorySegment all, Map<Key, Entry> weights, Consumer<MemorySegment> fetch) {
-    return weights.entrySet().stream().toList().parallelStream()
-        .map(
-            weight -> {
-              Entry entry = weight.getValue();
-              MemorySegment strips = all.asSlice(entry.offset(), entry.bytes());
-              fetch.accept(strips);
-              int found = checksum(strips);
-              return found == entry.checksum()
-                  ? Optional.<String>empty()
-                  : Optional.of(
-                      "checksum of %s: expected %08x, found %08x: it is damaged"
-                          .formatted(weight.getKey(), entry.checksum(), found));
-            })
-        .flatMap(Optional::stream)
-        .findFirst();
+  static Optional<String> damage(Key key, Entry entry, MemorySegment strips) {
+    int found = checksum(strips);
+    return found == entry.checksum()
+        ? Optional.empty()
+        : Optional.of(
+            "checksum of %s: expected %08x, found %08x: it is damaged"
+                .formatted(key, entry.checksum(), found));
   }
 
   /** Bytes of a file of these weights. */

@@ -1,5 +1,6 @@
 package dev.yuzui.backend.cpu;
 
+import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.Encoding;
 import dev.yuzui.spi.HostTensor;
@@ -15,6 +16,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
@@ -36,8 +38,7 @@ final class RepackStore implements AutoCloseable {
   private final Consumer<String> notice;
   private final Arena arena = Arena.ofShared();
 
-  /** Of the file, mapped. */
-  private Map<RepackFile.Key, MemorySegment> kept = Map.of();
+  private final Map<RepackFile.Key, Mapped> kept = new LinkedHashMap<>();
 
   /** Repacked by this start. */
   private final Map<RepackFile.Key, MemorySegment> fresh = new LinkedHashMap<>();
@@ -53,6 +54,50 @@ final class RepackStore implements AutoCloseable {
     this.log = log;
     this.notice = notice;
     this.seen = modified(file);
+  }
+
+  /** A weight of the file: looked at by whoever uses it first. */
+  private final class Mapped implements Runnable {
+    private final RepackFile.Key key;
+    private final RepackFile.Entry entry;
+    private final MemorySegment strips;
+    private final SystemCalls system;
+    private volatile boolean whole;
+
+    Mapped(RepackFile.Key key, RepackFile.Entry entry, MemorySegment strips, SystemCalls system) {
+      this.key = key;
+      this.entry = entry;
+      this.strips = strips;
+      this.system = system;
+    }
+
+    synchronized Optional<String> damage() {
+      if (whole) {
+        return Optional.empty();
+      }
+      system.fetch(strips);
+      Optional<String> damage = RepackFile.damage(key, entry, strips);
+      whole = damage.isEmpty();
+      return damage;
+    }
+
+    /** No number has been made of it yet, and none will be. */
+    @Override
+    public void run() {
+      Optional<String> damage = whole ? Optional.empty() : damage();
+      if (damage.isPresent()) {
+        deleteIfPossible();
+        throw new BackendException(file + ": " + damage.get(), "start again, which makes it anew");
+      }
+    }
+  }
+
+  private void deleteIfPossible() {
+    try {
+      Files.deleteIfExists(file);
+    } catch (IOException e) {
+      notice.accept(file + ": cannot be deleted: " + reason(e));
+    }
   }
 
   private static Optional<FileTime> modified(Path file) {
@@ -177,9 +222,8 @@ final class RepackStore implements AutoCloseable {
     }
   }
 
-  /** Why not, if the file is damaged. */
+  /** Why not, if the file cannot be mapped. */
   private Optional<String> map(Map<RepackFile.Key, RepackFile.Entry> weights, SystemCalls system) {
-    long start = System.nanoTime();
     MemorySegment all;
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
       all = channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
@@ -187,32 +231,41 @@ final class RepackStore implements AutoCloseable {
       return Optional.of("cannot be mapped: " + reason(e));
     }
     system.hugePages(all);
-    Optional<String> damage = RepackFile.damage(all, weights, system::fetch);
-    if (damage.isEmpty()) {
-      Map<RepackFile.Key, MemorySegment> mapped = new LinkedHashMap<>();
-      weights.forEach((key, entry) -> mapped.put(key, all.asSlice(entry.offset(), entry.bytes())));
-      kept = mapped;
-      log.accept(
-          "%s: %s of repacked weights are mapped, read through in %.2f s"
-              .formatted(file, size(all.byteSize()), 1e-9 * (System.nanoTime() - start)));
-    }
-    return damage;
+    weights.forEach(
+        (key, entry) ->
+            kept.put(
+                key, new Mapped(key, entry, all.asSlice(entry.offset(), entry.bytes()), system)));
+    log.accept("%s: %s of repacked weights are mapped".formatted(file, size(all.byteSize())));
+    return Optional.empty();
   }
 
-  /** The weight in strips, where the file has it. */
-  synchronized Optional<Packed> find(StripType type, HostTensor weight, long bytes) {
-    MemorySegment strips = kept.get(key(type, weight));
-    if (strips == null || strips.byteSize() != bytes) {
+  /**
+   * The weight in strips, where the file has it.
+   *
+   * @param now whether they are compared with their checksum at once, and repacked if they are
+   *     damaged. Those of experts are when a token first asks for one: the first token asks for few
+   *     of them, and reading all takes longer than the rest of a start.
+   */
+  synchronized Optional<Packed> find(StripType type, HostTensor weight, long bytes, boolean now) {
+    RepackFile.Key key = key(type, weight);
+    Mapped mapped = kept.get(key);
+    if (mapped == null || mapped.strips.byteSize() != bytes || now && !isWhole(mapped)) {
       return Optional.empty();
     }
     found++;
     return Optional.of(
-        new Packed(
-            type,
-            strips.address(),
-            Math.toIntExact(weight.rows()),
-            Math.toIntExact(weight.cols()),
-            bytes));
+        new Packed(type, mapped.strips.address(), key.rows(), key.cols(), bytes, mapped));
+  }
+
+  /** A damaged one is no longer there. */
+  private boolean isWhole(Mapped mapped) {
+    Optional<String> damage = mapped.damage();
+    damage.ifPresent(
+        because -> {
+          toldUnfit(because);
+          kept.remove(mapped.key);
+        });
+    return damage.isEmpty();
   }
 
   /** A weight that was not there, in strips that stay as they are until {@link #complete}. */
@@ -242,7 +295,11 @@ final class RepackStore implements AutoCloseable {
   synchronized void complete() {
     log.accept("cpu: %d weights were repacked, %d were there".formatted(fresh.size(), found));
     if (writes && !fresh.isEmpty()) {
-      Map<RepackFile.Key, MemorySegment> all = new LinkedHashMap<>(kept);
+      // a new file has new checksums, of what is known to be right
+      kept.values().stream().toList().parallelStream().forEach(Mapped::damage);
+      List.copyOf(kept.values()).forEach(this::isWhole);
+      Map<RepackFile.Key, MemorySegment> all = new LinkedHashMap<>();
+      kept.forEach((key, mapped) -> all.put(key, mapped.strips));
       all.putAll(fresh);
       write(all);
     }

@@ -44,10 +44,12 @@ record Strips(StripKernels kernels, RowKernels rowKernels, int vectors, int span
    * ≤ s < last.
    */
   void multiply(Lane lane, Packed w, Optional<Packed> up, int first, int last, int n) {
+    w.beforeUse().run();
     if (up.isEmpty()) {
       product(lane, w, first, last, n, lane.memory() + 8 * VECTORS);
       return;
     }
+    up.get().beforeUse().run();
     for (int from = first; from < last; from += span) {
       gated(lane, w, up.get(), from, Math.min(last, from + span), n);
     }

@@ -90,7 +90,7 @@ class RepackFileTest {
               assertEquals(
                   -1, all.asSlice(entry.offset(), entry.bytes()).mismatch(weights.get(key)));
             });
-    assertEquals(Optional.empty(), RepackFile.damage(all, entries(), _ -> {}));
+    entries().forEach((key, entry) -> assertEquals(Optional.empty(), damage(all, key, entry)));
     assertEquals(RepackFile.size(MODEL, weights), Files.size(file));
   }
 
@@ -169,13 +169,18 @@ class RepackFileTest {
         write();
         overwrite(entry.offset() + at, Files.readAllBytes(file)[(int) (entry.offset() + at)] ^ 4);
         assertEquals(entry, entries().get(weight.getKey()), "the header is as it was");
-        String because = RepackFile.damage(mapped(), entries(), _ -> {}).orElseThrow();
+        String because = damage(mapped(), weight.getKey(), entry).orElseThrow();
         assertTrue(
             because.startsWith("checksum of " + weight.getKey() + ": expected ")
                 && because.endsWith(": it is damaged"),
             because);
       }
     }
+  }
+
+  private static Optional<String> damage(
+      MemorySegment all, RepackFile.Key key, RepackFile.Entry entry) {
+    return RepackFile.damage(key, entry, all.asSlice(entry.offset(), entry.bytes()));
   }
 
   private void overwrite(long at, int value) throws IOException {

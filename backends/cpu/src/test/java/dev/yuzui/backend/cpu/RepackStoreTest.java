@@ -3,8 +3,10 @@ package dev.yuzui.backend.cpu;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.yuzui.spi.BackendException;
 import dev.yuzui.spi.BackendOptions;
 import dev.yuzui.spi.DeviceBuffer;
 import dev.yuzui.spi.DeviceQueue;
@@ -17,6 +19,8 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -187,21 +191,18 @@ class RepackStoreTest {
     start("cpu", cache("f00d"), weights(1).subList(0, 2));
     Start all = start("cpu", cache("f00d"), weights(1));
     assertTrue(all.bytes() > 0);
-    Start again = start("cpu", cache("f00d"), weights(1));
-    assertSame(all, again);
-    assertEquals(0, again.bytes());
+    assertMapped(all);
     assertEquals(0, start("cpu", cache("f00d"), weights(1).subList(0, 2)).bytes());
   }
 
+  /** In its preamble, in its header, and in a weight that is no expert's. */
   @Test
   void aDamagedFileIsNamedInALineAndMadeAnew() throws IOException {
     Start first = start("cpu", cache("f00d"), weights(1));
     Path file = files().getFirst();
     byte[] whole = Files.readAllBytes(file);
-    for (int at : new int[] {9, 60, whole.length - 1}) {
-      byte[] damaged = whole.clone();
-      damaged[at] ^= 16;
-      Files.write(file, damaged);
+    for (int at : new int[] {9, 60, firstWeight(whole)}) {
+      damage(file, whole, at);
       notices.clear();
       assertSame(first, start("cpu", cache("f00d"), weights(1)));
       assertTrue(
@@ -209,9 +210,70 @@ class RepackStoreTest {
               && notices.getFirst().endsWith("; it is made anew"),
           notices::toString);
       assertEquals(2, notices.size(), notices::toString);
-      assertEquals(-1, Files.mismatch(file, Files.write(folder.resolve("whole"), whole)));
-      Files.delete(folder.resolve("whole"));
+      assertMapped(first);
     }
+  }
+
+  @Test
+  void aDamagedExpertEndsTheStepThatAsksForIt() throws IOException {
+    Start first = start("cpu", cache("f00d"), weights(1));
+    Path file = files().getFirst();
+    byte[] whole = Files.readAllBytes(file);
+    damage(file, whole, whole.length - 1);
+    try (CpuBackend backend = open("cpu", cache("f00d"))) {
+      ExpertWeights experts = backend.uploadExperts("experts", experts());
+      backend.uploaded();
+      for (int e = 0; e < 4; e++) {
+        product(backend, experts.experts().get(e));
+      }
+      BackendException damaged =
+          assertThrows(BackendException.class, () -> product(backend, experts.experts().getLast()));
+      assertTrue(
+          damaged.getMessage().startsWith(file + ": checksum of expert[4] Q4_K ")
+              && damaged.getMessage().endsWith("it is damaged: start again, which makes it anew"),
+          damaged::getMessage);
+    }
+    assertEquals(List.of(), files());
+    assertSame(first, start("cpu", cache("f00d"), weights(1)));
+    assertMapped(first);
+  }
+
+  /** What is added to a file takes along nothing that is damaged, under a new checksum. */
+  @Test
+  void aDamagedExpertIsNotCopiedToANewFile() throws IOException {
+    start("cpu", cache("f00d"), List.of());
+    Path file = files().getFirst();
+    byte[] whole = Files.readAllBytes(file);
+    damage(file, whole, whole.length - 1);
+    try (CpuBackend backend = open("cpu", cache("f00d"))) {
+      weights(1).forEach(backend::upload);
+      backend.uploadExperts("experts", experts());
+      notices.clear();
+      backend.uploaded();
+      assertTrue(
+          notices.getFirst().startsWith(file + ": checksum of expert[4] Q4_K "), notices::toString);
+    }
+    Start all = start("cpu", cache("f00d"), weights(1));
+    assertTrue(all.bytes() > 0, "the expert is repacked");
+    assertSame(start("cpu", cache("beef"), weights(1)), all);
+    assertMapped(all);
+  }
+
+  private void assertMapped(Start expected) {
+    Start again = start("cpu", cache("f00d"), weights(1));
+    assertSame(expected, again);
+    assertEquals(0, again.bytes());
+  }
+
+  private static void damage(Path file, byte[] whole, int at) throws IOException {
+    byte[] damaged = whole.clone();
+    damaged[at] ^= 16;
+    Files.write(file, damaged);
+  }
+
+  private static int firstWeight(byte[] file) {
+    int headerBytes = ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN).getInt(12);
+    return Math.ceilDiv(28 + headerBytes, 4096) * 4096;
   }
 
   @Test
