@@ -28,6 +28,7 @@ import java.util.function.Function;
  * @param vocabulary token ids are below it
  * @param encode prompt to token ids, BOS in front where the model wants it
  * @param template renders a conversation; empty where the model has none
+ * @param templateName where the template comes from, for people; empty where the model has none
  * @param reading how answers are taken apart; empty where the model has no tokenizer
  * @param rendering where a request says nothing
  * @param raw plain prompts go to the model as they are
@@ -42,6 +43,7 @@ public record ServedModel(
     int vocabulary,
     Function<Prompt, int[]> encode,
     Optional<BiFunction<List<Message>, RenderOptions, Prompt>> template,
+    Optional<String> templateName,
     Optional<Reading> reading,
     RenderOptions rendering,
     boolean raw,
@@ -75,6 +77,7 @@ public record ServedModel(
         engine.config().vocabSize(),
         prompt -> encode(engine, prompt),
         template.map(t -> t::render),
+        template.map(ChatTemplate::name),
         engine.hasTokenizer()
             ? Optional.of(
                 new Reading(

@@ -36,6 +36,7 @@ final class FakeBatch {
                               .collect(Collectors.joining())
                           + options.thinking().map(t -> t ? "<think>" : "</think>").orElse("")
                           + (options.variables().isEmpty() ? "" : options.variables()))),
+          Optional.of("tags"),
           Optional.empty(),
           RenderOptions.ANSWER,
           false,

@@ -50,6 +50,7 @@ class RequestsTest {
                       messages.stream()
                           .map(m -> "<" + m.role() + ">" + m.content().orElse(""))
                           .collect(Collectors.joining()))),
+          Optional.of("tags"),
           Optional.empty(),
           RenderOptions.ANSWER,
           false,

@@ -279,6 +279,10 @@ class InterfacesTest {
     assertEquals("demo", server.get("/v1/models").json().at("/data/0/id").asText());
     assertEquals(RunningServer.SEQUENCES, server.get("/props").json().path("total_slots").asInt());
     assertEquals(RunningServer.SEQUENCES, server.get("/slots").json().size());
+    assertEquals(
+        "test",
+        server.get("/props").json().path("chat_template").asText(),
+        "the one in use, not the model's own");
   }
 
   @Test

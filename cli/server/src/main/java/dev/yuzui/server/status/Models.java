@@ -47,7 +47,9 @@ public record Models(Service service, long startedAt) {
     body.put("total_slots", service.engine().options().maxSequences());
     body.put("model_alias", service.model().name());
     body.put("model_path", String.valueOf(service.engine().options().model().getFileName()));
-    body.put("chat_template", service.engine().templateChoice().line());
+    String template =
+        service.model().templateName().orElseGet(() -> service.engine().templateChoice().line());
+    body.put("chat_template", template);
     body.put("thinking_switchable", switchesThinking());
     body.putObject("modalities").put("vision", false).put("audio", false);
     body.put("build_info", "yuzui " + service.options().version());
