@@ -45,7 +45,8 @@ public final class SpeculationOptions {
       paramLabel = "N",
       converter = Ranges.Positive.class,
       description =
-          "Tokens guessed at a time (default: 1 of draft-mtp, 3 of draft-simple, 8 of ngram).")
+          "Tokens guessed at a time (default: 1 of draft-mtp, 3 of draft-simple, up to 8 of"
+              + " ngram, fewer where the last were wrong).")
   private Optional<Integer> most = Optional.empty();
 
   @Option(

@@ -1,11 +1,17 @@
 package dev.yuzui.engine.draft;
 
 import java.util.Arrays;
+import java.util.stream.IntStream;
 
 /**
  * Prompt lookup: what followed the last tokens when they came up before is likely to follow again,
  * as it does where a text quotes, edits or lists. The longest match decides, of those the most
  * recent. Costs the same for each token, however long the text is.
+ *
+ * <p>How many drafts there are is a matter of how the last ones fared. All right: twice as many.
+ * Else the mean of how many there might have been and how many were right; where that has come down
+ * to one, a match of the shortest length is held for chance, as in prose most are. A step that
+ * checks eight drafts in vain costs a model with experts three plain ones.
  */
 public final class NgramProposer {
   /** Of one length: where each run of that many tokens ended last. */
@@ -64,20 +70,25 @@ public final class NgramProposer {
   }
 
   private final Index[] indexes; // longest first
+  private final int most;
+  private double trusted;
   private int[] tokens = new int[64];
   private int count;
   private int match = -1;
+  private int matched;
 
   /**
-   * @param shortest tokens that have to match
-   * @param longest tokens that are compared
+   * @param most drafts at a time
+   * @param lengths of matches, in tokens, longest first
    */
-  public NgramProposer(int shortest, int longest) {
-    if (shortest < 1 || longest < shortest) {
-      throw new IllegalArgumentException("matches of " + shortest + " to " + longest + " tokens");
+  public NgramProposer(int most, int... lengths) {
+    boolean falling = IntStream.range(1, lengths.length).allMatch(i -> lengths[i] < lengths[i - 1]);
+    if (lengths.length == 0 || lengths[lengths.length - 1] < 1 || !falling) {
+      throw new IllegalArgumentException("matches of " + Arrays.toString(lengths) + " tokens");
     }
-    indexes = new Index[longest - shortest + 1];
-    Arrays.setAll(indexes, i -> new Index(longest - i));
+    this.most = most;
+    this.trusted = most;
+    indexes = IntStream.of(lengths).mapToObj(Index::new).toArray(Index[]::new);
   }
 
   /** The text goes on with {@code more}. */
@@ -90,21 +101,30 @@ public final class NgramProposer {
       match = -1;
       for (Index index : indexes) {
         int before = index.replace(count - 1);
-        match = match < 0 ? before : match;
+        if (match < 0 && before >= 0) {
+          match = before;
+          matched = index.length;
+        }
       }
     }
   }
 
   /**
-   * What may follow the text, {@code most} tokens or, without a match, none. Where the match
-   * reaches the end of the text, the drafts themselves follow.
+   * What may follow the text, at most {@code room} tokens or, without a match, none. Where the
+   * match reaches the end of the text, the drafts themselves follow.
    */
-  public int[] draft(int most) {
-    int[] drafts = new int[match < 0 ? 0 : most];
+  public int[] draft(int room) {
+    boolean chance = trusted < Math.min(2, most) && matched == indexes[indexes.length - 1].length;
+    int[] drafts = new int[match < 0 || chance ? 0 : Math.min(room, (int) trusted)];
     int period = count - 1 - match;
     for (int i = 0; i < drafts.length; i++) {
       drafts[i] = i < period ? tokens[match + 1 + i] : drafts[i - period];
     }
     return drafts;
+  }
+
+  /** Of {@code tried} drafts the first {@code right} came true. */
+  public void checked(int tried, int right) {
+    trusted = right == tried ? Math.min(most, 2 * trusted) : Math.max(1, (trusted + right) / 2);
   }
 }

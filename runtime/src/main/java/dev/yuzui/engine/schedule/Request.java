@@ -320,6 +320,8 @@ public final class Request implements Scheduler.Entry {
     if (draftsForced) {
       forcedTried += tried;
       forcedRight += accepted;
+    } else {
+      ngrams.ifPresent(proposer -> proposer.checked(tried, accepted));
     }
   }
 

@@ -21,9 +21,7 @@ import java.util.Optional;
  */
 public final class SpeculativeDecoder {
   /** Shorter runs come up again by chance; longer ones decide nothing more. */
-  private static final int SHORTEST_MATCH = 2;
-
-  private static final int LONGEST_MATCH = 4;
+  private static final int[] MATCHES = {16, 8, 4, 2};
 
   /**
    * A request's part of a step that has run.
@@ -168,9 +166,7 @@ public final class SpeculativeDecoder {
   }
 
   private int[] lookUp(Request request) {
-    return request
-        .ngrams(() -> new NgramProposer(SHORTEST_MATCH, LONGEST_MATCH))
-        .draft(most(request));
+    return request.ngrams(() -> new NgramProposer(how.mostDrafts(), MATCHES)).draft(most(request));
   }
 
   /** What the MTP layer makes of the entries from {@code first} on. */

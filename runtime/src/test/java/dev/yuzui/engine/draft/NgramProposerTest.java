@@ -1,18 +1,24 @@
 package dev.yuzui.engine.draft;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.util.Arrays;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 class NgramProposerTest {
   private static int[] draft(int shortest, int longest, int most, int... text) {
-    NgramProposer drafter = new NgramProposer(shortest, longest);
+    NgramProposer drafter = new NgramProposer(most, lengths(shortest, longest));
     drafter.append(text);
     return drafter.draft(most);
+  }
+
+  private static int[] lengths(int shortest, int longest) {
+    return IntStream.rangeClosed(shortest, longest).map(i -> longest + shortest - i).toArray();
   }
 
   @Test
@@ -45,15 +51,43 @@ class NgramProposerTest {
 
   @Test
   void lengthsThatMakeNoSenseAreRefused() {
-    assertThrows(IllegalArgumentException.class, () -> new NgramProposer(0, 3));
-    assertThrows(IllegalArgumentException.class, () -> new NgramProposer(3, 2));
+    assertThrows(IllegalArgumentException.class, () -> new NgramProposer(8));
+    assertThrows(IllegalArgumentException.class, () -> new NgramProposer(8, 3, 0));
+    assertThrows(IllegalArgumentException.class, () -> new NgramProposer(8, 2, 3));
+  }
+
+  @Test
+  void howTheLastOnesFaredDecidesHowManyThereAre() {
+    NgramProposer drafter = new NgramProposer(8, 4, 2);
+    drafter.append(1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4);
+    assertEquals(8, drafter.draft(9).length);
+    assertEquals(3, drafter.draft(3).length, "no room for more");
+    drafter.checked(8, 8);
+    assertEquals(8, drafter.draft(9).length);
+    drafter.checked(8, 2);
+    assertEquals(5, drafter.draft(9).length);
+    drafter.checked(5, 0);
+    assertEquals(2, drafter.draft(9).length);
+    drafter.checked(2, 2);
+    assertEquals(5, drafter.draft(9).length, "twice as many, not rounded");
+    for (int i = 0; i < 9; i++) {
+      drafter.checked(1, 0);
+    }
+    assertEquals(1, drafter.draft(9).length, "a long match always has one");
+    drafter.append(9, 2, 3);
+    assertEquals(0, drafter.draft(9).length, "a short one is held for chance");
+    drafter.append(4, 5, 6);
+    assertEquals(1, drafter.draft(9).length);
+    drafter.checked(1, 1);
+    drafter.append(9, 2, 3);
+    assertEquals(2, drafter.draft(9).length, "until drafts come true again");
   }
 
   @Test
   void agreesWithASearchThroughTheWholeText() {
     Random random = new Random(5);
     for (int alphabet : new int[] {2, 5, 40}) {
-      NgramProposer drafter = new NgramProposer(2, 4);
+      NgramProposer drafter = new NgramProposer(6, lengths(2, 4));
       int[] text = random.ints(400, 0, alphabet).toArray();
       for (int n = 0; n < text.length; n++) {
         assertArrayEquals(search(Arrays.copyOf(text, n), 2, 4, 6), drafter.draft(6));
@@ -85,7 +119,7 @@ class NgramProposerTest {
     Random random = new Random(6);
     for (int alphabet : new int[] {1, 2, 100_000}) {
       int[] text = random.ints(1_000_000, 0, alphabet).toArray();
-      NgramProposer drafter = new NgramProposer(1, 4);
+      NgramProposer drafter = new NgramProposer(4, lengths(1, 4));
       for (int token : text) {
         drafter.append(token);
         drafter.draft(4);
