@@ -10,7 +10,7 @@ import java.util.Locale;
  * @param nGen tokens of each
  * @param acceptedPerStep guesses that were right, of those that a step checked
  * @param plainMs a step of one token
- * @param checkingMs a step of one token and its guesses
+ * @param checkingMs a step of one token and its guesses, which are not always as many
  * @param draftingMs making them
  * @param predictedGain by those costs
  * @param plainTs tokens a second without guesses

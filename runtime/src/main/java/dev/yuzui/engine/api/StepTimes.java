@@ -5,7 +5,7 @@ package dev.yuzui.engine.api;
  * worth.
  *
  * @param plain steps of one token
- * @param checking steps of one token and as many guesses as are made at a time
+ * @param checking steps of one token and guesses
  * @param drafting making those guesses
  */
 public record StepTimes(Kind plain, Kind checking, Kind drafting) {

@@ -75,7 +75,7 @@ public final class DraftCosts {
 
   /** What the steps of a lone sequence took. */
   public StepTimes times() {
-    return new StepTimes(steps.total(1), steps.total(1 + mostDrafts), drafting.total(1));
+    return new StepTimes(steps.total(1, 1), steps.total(2, 1 + mostDrafts), drafting.total(1, 1));
   }
 
   /**

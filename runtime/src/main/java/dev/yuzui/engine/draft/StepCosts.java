@@ -56,8 +56,14 @@ final class StepCosts {
     return OptionalDouble.of(mean[below] + part * (mean[above] - mean[below]));
   }
 
-  /** All steps of a size so far. */
-  StepTimes.Kind total(int size) {
-    return size < mean.length ? new StepTimes.Kind(count[size], nanos[size]) : StepTimes.Kind.NONE;
+  /** All steps of these sizes so far. */
+  StepTimes.Kind total(int least, int most) {
+    long steps = 0;
+    long time = 0;
+    for (int size = least; size <= Math.min(most, mean.length - 1); size++) {
+      steps += count[size];
+      time += nanos[size];
+    }
+    return new StepTimes.Kind(steps, time);
   }
 }

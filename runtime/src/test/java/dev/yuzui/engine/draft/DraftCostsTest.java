@@ -146,8 +146,9 @@ class DraftCostsTest {
     three.draftingTook(2, 9);
     assertEquals(
         new StepTimes(
-            new StepTimes.Kind(1, 10), new StepTimes.Kind(1, 25), new StepTimes.Kind(1, 7)),
-        three.times());
+            new StepTimes.Kind(1, 10), new StepTimes.Kind(2, 40), new StepTimes.Kind(1, 7)),
+        three.times(),
+        "with guesses: of two tokens and of four");
   }
 
   @Test

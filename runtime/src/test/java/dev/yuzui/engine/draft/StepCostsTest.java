@@ -52,7 +52,7 @@ class StepCostsTest {
     assertEquals(100, costs.at(64).orElseThrow(), 1e-9);
     assertTrue(costs.at(65).isEmpty());
     assertTrue(costs.at(1000).isEmpty());
-    assertEquals(StepTimes.Kind.NONE, costs.total(65));
+    assertEquals(StepTimes.Kind.NONE, costs.total(65, 70));
   }
 
   @Test
@@ -77,7 +77,9 @@ class StepCostsTest {
   void totalsCountEverything() {
     costs.add(1, 1000);
     costs.add(1, 3000);
-    assertEquals(new StepTimes.Kind(2, 4000), costs.total(1));
-    assertEquals(0.002, costs.total(1).milliseconds(), 1e-12);
+    assertEquals(new StepTimes.Kind(2, 4000), costs.total(1, 1));
+    assertEquals(0.002, costs.total(1, 1).milliseconds(), 1e-12);
+    costs.add(3, 500);
+    assertEquals(new StepTimes.Kind(3, 4500), costs.total(1, 64), "of several sizes");
   }
 }
