@@ -11,7 +11,7 @@ import java.util.stream.IntStream;
  * <p>How many drafts there are is a matter of how the last ones fared. All right: twice as many.
  * Else the mean of how many there might have been and how many were right; where that has come down
  * to one, a match of the shortest length is held for chance, as in prose most are. A step that
- * checks eight drafts in vain costs a model with experts three plain ones.
+ * checks eight drafts in vain costs a model with experts nearly five plain ones.
  */
 public final class NgramProposer {
   /** Of one length: where each run of that many tokens ended last. */
